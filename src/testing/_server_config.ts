@@ -1,0 +1,90 @@
+/** How clients of a {@linkcode NatsServer} identify themselves. */
+export type NatsServerAuth =
+  | { token: string }
+  | { user: string; password: string }
+  /** The public key (`U…`) of the user. */
+  | { nkey: string }
+  /** Users with `.creds` files: the operator's JWT, and the JWT of each account under the account's public key (`A…`). */
+  | { operator: string; accounts: Record<string, string>; systemAccount?: string };
+
+/** Paths of PEM files that switch on TLS. */
+export interface NatsServerTls {
+  cert: string;
+  key: string;
+  /** The authority that signed the clients' certificates. */
+  ca?: string;
+  /**
+   * Whether clients must show a certificate that `ca` signed.
+   * @default false
+   */
+  verify?: boolean;
+}
+
+/** Everything the configuration of one server is made of. */
+export interface ServerConfig {
+  name: string;
+  port: number;
+  monitorPort: number;
+  websocketPort?: number;
+  storeDir: string;
+  jetstream: boolean | string;
+  auth?: NatsServerAuth;
+  tls?: NatsServerTls;
+  cluster?: { name: string; port: number; routes: number[] };
+  extra: string;
+}
+
+/** Writes the configuration file of a nats-server. */
+export function serverConfig(config: ServerConfig): string {
+  const { name, port, monitorPort, websocketPort, storeDir, jetstream, auth, tls, cluster, extra } = config;
+  return [
+    `server_name: ${quote(name)}`,
+    `listen: "127.0.0.1:${port}"`,
+    `http: "127.0.0.1:${monitorPort}"`,
+    jetstream === false
+      ? ""
+      : block("jetstream", [`store_dir: ${quote(storeDir)}`, jetstream === true ? "" : jetstream]),
+    websocketPort === undefined
+      ? ""
+      : block("websocket", [`listen: "127.0.0.1:${websocketPort}"`, ...tls ? [tlsBlock(tls)] : ["no_tls: true"]]),
+    tls ? tlsBlock(tls) : "",
+    cluster
+      ? block("cluster", [
+        `name: ${quote(cluster.name)}`,
+        `listen: "127.0.0.1:${cluster.port}"`,
+        `routes: [${cluster.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(", ")}]`,
+      ])
+      : "",
+    auth ? authLines(auth) : "",
+    extra,
+  ].filter((part) => part !== "").join("\n") + "\n";
+}
+
+function tlsBlock({ cert, key, ca, verify = false }: NatsServerTls): string {
+  const authority = ca === undefined ? "" : `ca_file: ${quote(ca)}`;
+  return block("tls", [`cert_file: ${quote(cert)}`, `key_file: ${quote(key)}`, authority, `verify: ${verify}`]);
+}
+
+function authLines(auth: NatsServerAuth): string {
+  if ("token" in auth) return block("authorization", [`token: ${quote(auth.token)}`]);
+  if ("user" in auth) {
+    return block("authorization", [`user: ${quote(auth.user)}`, `password: ${quote(auth.password)}`]);
+  }
+  if ("nkey" in auth) return block("authorization", [`users: [{ nkey: ${quote(auth.nkey)} }]`]);
+  const accounts = Object.entries(auth.accounts).map(([key, jwt]) => `${key}: ${quote(jwt)}`);
+  return [
+    `operator: ${quote(auth.operator)}`,
+    auth.systemAccount === undefined ? "" : `system_account: ${quote(auth.systemAccount)}`,
+    "resolver: MEMORY",
+    block("resolver_preload", accounts),
+  ].join("\n");
+}
+
+function block(name: string, lines: string[]): string {
+  return `${name} {\n${lines.filter((line) => line !== "").map((line) => `  ${line}`).join("\n")}\n}`;
+}
+
+/** A string of the configuration language: double quotes, with `\` as the escape. */
+function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+}
