@@ -1,0 +1,34 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+
+const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "flush"] as const;
+
+/**
+ * Checks a connection made elsewhere: any transport of `@nats-io/*`, nats.deno, or `npm:nats` 2.
+ *
+ * @throws {TypeError} If it is none of these, or is closed.
+ */
+export function adoptable(nc: unknown): NatsConnection {
+  const candidate = nc as Partial<NatsConnection> | null | undefined;
+  const missing = METHODS.find((method) => typeof candidate?.[method] !== "function");
+  if (missing !== undefined) {
+    throw new TypeError(
+      `Cannot use the connection as it has no method '${missing}': hand over the result of connect() of @nats-io/transport-node, ` +
+        "@nats-io/transport-deno, nats.deno or npm:nats 2",
+    );
+  }
+  const connection = candidate as NatsConnection;
+  if (connection.isClosed()) throw new TypeError("Cannot use the connection as it is closed: hand over an open one");
+  if (connection.info?.headers === false) {
+    throw new TypeError(
+      "Cannot use the connection as its server has no message headers: update the server to 2.10 or newer",
+    );
+  }
+  return connection;
+}
+
+/** The prefix under which the connection may receive replies. */
+export function inboxPrefixOf(nc: NatsConnection): string {
+  // Not in the public types, but where both versions keep what connect() was given.
+  const { options } = nc as { options?: { inboxPrefix?: unknown } };
+  return typeof options?.inboxPrefix === "string" ? options.inboxPrefix : "_INBOX";
+}

@@ -1,0 +1,116 @@
+/**
+ * The own errors of this library. Bad arguments are built-in `TypeError`s and `RangeError`s; being without a connection is no error but `null`.
+ * @module
+ */
+
+/**
+ * Why a {@linkcode JetStreamStoreError} was thrown.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | `disconnected` | a listing cannot begin or go on without a connection |
+ * | `auth` | the server refused the credentials |
+ * | `tls` | the TLS handshake failed: unknown authority, wrong name, missing client certificate |
+ * | `net_permission` | the runtime does not allow the connection (`--allow-net`) |
+ * | `permission` | the server does not allow this user the subject |
+ * | `limits` | a limit of the server, the account or the stream is reached |
+ * | `jetstream_off` | the server or the account has no JetStream |
+ * | `wrong_kind` | the stream under this name is of another kind |
+ * | `unsupported` | the server is too old for the feature |
+ * | `damaged` | stored data does not match its digest |
+ * | `server` | any other refusal by the server |
+ */
+export type StoreErrorCode =
+  | "disconnected"
+  | "auth"
+  | "tls"
+  | "net_permission"
+  | "permission"
+  | "limits"
+  | "jetstream_off"
+  | "wrong_kind"
+  | "unsupported"
+  | "damaged"
+  | "server";
+
+/** Options of {@linkcode JetStreamStoreError}. */
+export interface StoreErrorOptions extends ErrorOptions {
+  /** The server's own error code (`err_code` of the JetStream API), where it gave one. */
+  serverCode?: number;
+}
+
+/**
+ * The server refused for good, or stored data is damaged: repeating the call does not help.
+ *
+ * @example Tell a full store from other failures
+ * ```ts
+ * import { JetStreamStoreError, storeKV } from "@supercheck/jetstream";
+ *
+ * try {
+ *   await storeKV("visits", "1");
+ * } catch (error) {
+ *   if (error instanceof JetStreamStoreError && error.code === "limits") console.error(error.message);
+ *   else throw error;
+ * }
+ * ```
+ */
+export class JetStreamStoreError extends Error {
+  /** Why it was thrown. */
+  readonly code: StoreErrorCode;
+  /** The server's own error code (`err_code` of the JetStream API), where it gave one. */
+  readonly serverCode: number | undefined;
+
+  /**
+   * @param code Why it is thrown.
+   * @param message What happened and what to do.
+   * @param options `cause` and the server's own code.
+   */
+  constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "JetStreamStoreError";
+    this.code = code;
+    this.serverCode = options.serverCode;
+  }
+}
+
+/** Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once. */
+export class UnrecoverableJobError extends Error {
+  /**
+   * @param message The reason that the dead letter keeps.
+   * @param options `cause`, if there is one.
+   */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "UnrecoverableJobError";
+  }
+}
+
+/** Options of {@linkcode RetryJobError}. */
+export interface RetryJobOptions extends ErrorOptions {
+  /**
+   * Milliseconds until the job is ready again.
+   *
+   * @default {0}
+   */
+  delay?: number;
+}
+
+/** Thrown by a job's handler: not now, again later. It does not count as a failed attempt. */
+export class RetryJobError extends Error {
+  /** Milliseconds until the job is ready again. */
+  readonly delay: number;
+
+  /**
+   * @param options When to try again.
+   * @throws {RangeError} If `delay` is negative or no finite number.
+   */
+  constructor(options: RetryJobOptions = {}) {
+    const { delay = 0, cause } = options;
+    if (!Number.isFinite(delay) || delay < 0) {
+      throw new RangeError(`Cannot retry the job as 'delay' must be ≥ 0 ms: current value is ${delay}`);
+    }
+    super(`The job asked to run again in ${delay} ms`, cause === undefined ? undefined : { cause });
+    this.name = "RetryJobError";
+    this.delay = delay;
+  }
+}

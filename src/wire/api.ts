@@ -1,0 +1,83 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
+import type { Session } from "./session.ts";
+
+/** Error codes of the JetStream API (`err_code`) that the stores and the queue tell apart. */
+export const ErrorCode = {
+  consumerNotFound: 10014,
+  noMessage: 10037,
+  messageNotDeleted: 10057,
+  streamNameInUse: 10058,
+  streamNotFound: 10059,
+  wrongLastMessageId: 10070,
+  wrongLastSequence: 10071,
+  wrongLastSequenceUnknown: 10164,
+} as const;
+
+/** The server is between leaders: it passes. */
+const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009]);
+
+const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
+  [10039, "jetstream_off"],
+  [10076, "jetstream_off"],
+  [10002, "limits"],
+  [10023, "limits"],
+  [10026, "limits"],
+  [10027, "limits"],
+  [10028, "limits"],
+  [10047, "limits"],
+  [10054, "limits"],
+  [10077, "limits"],
+  [10122, "limits"],
+  [10058, "wrong_kind"],
+]);
+
+/** The error of a JetStream answer. */
+export interface ApiErrorBody {
+  code: number;
+  err_code?: number;
+  description?: string;
+}
+
+/** Whether the server refused with this code of its API. */
+export function isServerError(error: unknown, serverCode: number): error is JetStreamStoreError {
+  return error instanceof JetStreamStoreError && error.serverCode === serverCode;
+}
+
+/** What to throw for the error of a JetStream answer. */
+export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
+  const { code, err_code: serverCode = code, description = `error ${code}` } = error;
+  if (PASSING.has(serverCode)) return new Unavailable("no_leader", description);
+  return new JetStreamStoreError(
+    MEANING.get(serverCode) ?? "server",
+    `The server refused ${doing}: ${description} (${serverCode})`,
+    { serverCode },
+  );
+}
+
+/**
+ * One call of the JetStream API.
+ *
+ * @param call What follows `$JS.API.`, for instance `STREAM.INFO.KV_config`.
+ * @throws {JetStreamStoreError} If the server refuses.
+ * @throws {Unavailable} If it does not answer.
+ */
+export async function api<T>(session: Session, call: string, body: unknown, deadline: number): Promise<T> {
+  const payload = body === undefined ? "" : JSON.stringify(body);
+  let reply: Msg;
+  try {
+    reply = await session.requests.request(`$JS.API.${call}`, payload, deadline);
+  } catch (error) {
+    if (error instanceof Unavailable && error.reason === "no_responders" && !session.jetstream) {
+      throw new JetStreamStoreError(
+        "jetstream_off",
+        "The server has no JetStream: start nats-server with -js, or enable it for the account",
+      );
+    }
+    throw error;
+  }
+  const answer = reply.json<T & { error?: ApiErrorBody }>();
+  if (answer.error) throw apiError(answer.error, call);
+  return answer;
+}

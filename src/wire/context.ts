@@ -1,0 +1,15 @@
+import type { Connection } from "../connection/connection.ts";
+import type { Logger } from "../connection/logger.ts";
+import type { Settings } from "../settings.ts";
+import type { Session } from "./session.ts";
+
+/** What all handles of one {@linkcode JetStreamStores} share. */
+export interface Context {
+  readonly connection: Connection<Session>;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** Milliseconds that a call may take. */
+  readonly timeout: number;
+  /** What has to be stopped before the connection is closed: each gets the milliseconds it may take. */
+  readonly closers: Set<(deadline: number) => Promise<void>>;
+}

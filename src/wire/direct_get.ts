@@ -1,0 +1,86 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import { api, apiError, ErrorCode, isServerError } from "./api.ts";
+import type { Session } from "./session.ts";
+import { type ApiMessageBody, DirectMessage, LeaderMessage, type StoredMessage } from "./stored_message.ts";
+
+/** The newest message on a subject, from any replica (ADR-31), or `null`. */
+export async function directLast(
+  session: Session,
+  stream: string,
+  subject: string,
+  deadline: number,
+): Promise<StoredMessage | null> {
+  return stored(await session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, "", deadline));
+}
+
+/** One message by its own words of a direct get: `{ seq }`, `{ last_by_subj }`, `{ seq, next_by_subj }`; or `null`. */
+export async function directGet(
+  session: Session,
+  stream: string,
+  query: Record<string, unknown>,
+  deadline: number,
+): Promise<StoredMessage | null> {
+  return stored(await session.requests.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline));
+}
+
+/** What a batched direct get did not bring any more. */
+export interface BatchEnd {
+  /** Messages that match and have not been sent. */
+  pending: number;
+  /** Up to which sequence a `multi_last` query looked. */
+  upTo: number | undefined;
+}
+
+/**
+ * Many messages by one direct get: `{ batch, seq, next_by_subj, max_bytes }` or `{ multi_last, batch, up_to_seq }`. Needs 2.11.
+ *
+ * @param take Called with each message.
+ */
+export async function directBatch(
+  session: Session,
+  stream: string,
+  query: Record<string, unknown>,
+  deadline: number,
+  take: (message: StoredMessage) => void,
+): Promise<BatchEnd> {
+  const end: BatchEnd = { pending: 0, upTo: undefined };
+  await session.requests.collect(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline, (reply) => {
+    const code = reply.data.length === 0 ? reply.headers?.code ?? 0 : 0;
+    if (code === 404) return true;
+    if (code === 204) {
+      end.pending = Number(reply.headers?.get("Nats-Num-Pending") || 0);
+      end.upTo = Number(reply.headers?.get("Nats-UpTo-Sequence") || 0) || undefined;
+      return true;
+    }
+    if (code !== 0) throw apiError({ code, description: reply.headers?.description ?? "" }, "a batched direct get");
+    take(new DirectMessage(reply));
+    return false;
+  });
+  return end;
+}
+
+/** One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`. */
+export async function leaderGet(
+  session: Session,
+  stream: string,
+  query: Record<string, unknown>,
+  deadline: number,
+): Promise<StoredMessage | null> {
+  try {
+    const { message } = await api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline);
+    return new LeaderMessage(message);
+  } catch (error) {
+    if (isServerError(error, ErrorCode.noMessage)) return null;
+    throw error;
+  }
+}
+
+function stored(reply: Msg): StoredMessage | null {
+  // Only a reply without a body can be a status, so the headers of all others need not be parsed.
+  const code = reply.data.length === 0 ? reply.headers?.code ?? 0 : 0;
+  if (code === 404) return null;
+  if (code === 408) throw new Unavailable("no_leader", reply.headers?.description ?? "The request was not understood");
+  if (code !== 0) throw apiError({ code, description: reply.headers?.description ?? "" }, "a direct get");
+  return new DirectMessage(reply);
+}

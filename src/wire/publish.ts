@@ -1,0 +1,29 @@
+import { apiError, type ApiErrorBody } from "./api.ts";
+import type { HeaderBlock } from "./headers.ts";
+import type { Session } from "./session.ts";
+
+/** The server's word that a message is stored. */
+export interface PubAck {
+  stream: string;
+  seq: number;
+  duplicate?: boolean;
+}
+
+/**
+ * Stores a message in the stream that listens to its subject.
+ *
+ * @throws {JetStreamStoreError} If the server refuses it.
+ * @throws {Unavailable} If it is not confirmed: it may be stored or not; with `no_responders`, no stream listens.
+ */
+export async function publish(
+  session: Session,
+  subject: string,
+  payload: Uint8Array | string,
+  deadline: number,
+  headers?: HeaderBlock,
+): Promise<PubAck> {
+  const reply = await session.requests.request(subject, payload, deadline, headers);
+  const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
+  if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
+  return ack;
+}

@@ -1,0 +1,167 @@
+import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
+import { createInbox } from "@nats-io/nats-core";
+import { clearTimeout, setTimeout } from "node:timers";
+import { inboxPrefixOf } from "../connection/adopt.ts";
+import { Unavailable } from "../connection/unavailable.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import type { HeaderBlock } from "./headers.ts";
+
+/** Milliseconds between two looks at the deadlines: a call ends at most this late. */
+const TICK = 50;
+
+interface Pending {
+  readonly subject: string;
+  readonly deadline: number;
+  /** Takes one reply; tells whether it was the last. */
+  readonly take: (reply: Msg) => boolean;
+  readonly fail: (error: Error) => void;
+}
+
+/**
+ * The request layer: everything that expects an answer goes through here.
+ *
+ * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines, and no error is built
+ * before something has failed. It lives as long as one session: when the connection breaks, all that is pending settles at once.
+ */
+export class Requests {
+  readonly #nc: NatsConnection;
+  readonly #prefix: string;
+  readonly #inbox: Subscription;
+  readonly #pending: Map<number, Pending> = new Map();
+  #lastId = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ended: Error | null = null;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+    this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
+    this.#inbox = nc.subscribe(`${this.#prefix}*`, { callback: (error, reply) => this.#receive(error, reply) });
+  }
+
+  /** How many calls wait for an answer. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Sends a message and waits for one reply.
+   *
+   * @param deadline The moment of `performance.now()` by which it settles.
+   * @throws {Unavailable} If no answer came.
+   */
+  request(subject: string, payload: Uint8Array | string, deadline: number, headers?: HeaderBlock): Promise<Msg> {
+    return new Promise((resolve, reject) => {
+      const take = (reply: Msg) => {
+        if (isNoResponders(reply)) reject(new Unavailable("no_responders", `Nobody answers on ${subject}`));
+        else resolve(reply);
+        return true;
+      };
+      this.#send({ subject, deadline, take, fail: reject }, payload, headers);
+    });
+  }
+
+  /**
+   * Sends a message and takes replies until `take` says that one was the last.
+   *
+   * @param deadline The moment of `performance.now()` by which it settles.
+   * @throws {Unavailable} If the last answer did not come.
+   */
+  collect(
+    subject: string,
+    payload: Uint8Array | string,
+    deadline: number,
+    take: (reply: Msg) => boolean,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const takeOne = (reply: Msg) => {
+        try {
+          if (isNoResponders(reply)) throw new Unavailable("no_responders", `Nobody answers on ${subject}`);
+          if (!take(reply)) return false;
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+        return true;
+      };
+      this.#send({ subject, deadline, take: takeOne, fail: reject }, payload);
+    });
+  }
+
+  /** Settles all that is pending and stops listening. */
+  end(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = reason;
+    clearTimeout(this.#timer);
+    if (!this.#nc.isClosed()) this.#inbox.unsubscribe();
+    this.#failAll(reason, () => true);
+  }
+
+  /** Fails what waits for the given subject, or, if it is the inbox that may not be used, everything. */
+  denied(operation: "publish" | "subscription", subject: string): void {
+    const reason = new JetStreamStoreError(
+      "permission",
+      `The server does not allow this user to ${operation === "publish" ? "publish to" : "subscribe to"} "${subject}"`,
+    );
+    if (operation === "publish") this.#failAll(reason, (pending) => pending.subject === subject);
+    else if (subject.startsWith(this.#prefix)) this.end(reason);
+  }
+
+  #send(pending: Pending, payload: Uint8Array | string, headers?: HeaderBlock): void {
+    if (this.#ended) throw this.#ended;
+    const id = ++this.#lastId;
+    this.#pending.set(id, pending);
+    try {
+      this.#nc.publish(pending.subject, payload, {
+        reply: this.#prefix + id,
+        ...(headers && { headers: headers.asMsgHdrs() }),
+      });
+    } catch (error) {
+      this.#pending.delete(id);
+      throw this.#whyNotSent(error, payload, headers);
+    }
+    this.#timer ??= this.#startTimer();
+  }
+
+  #whyNotSent(error: unknown, payload: Uint8Array | string, headers?: HeaderBlock): unknown {
+    if (this.#nc.isClosed() || this.#nc.isDraining()) {
+      return new Unavailable("lost", "The connection is closing", { cause: error });
+    }
+    const size = (headers?.length ?? 0) +
+      (typeof payload === "string" ? new TextEncoder().encode(payload).length : payload.length);
+    const max = this.#nc.info?.max_payload ?? Infinity;
+    if (size <= max) return error;
+    return new RangeError(
+      `Cannot send the message as it must be ≤ ${max} bytes (the server's max_payload): it has ${size}`,
+      { cause: error },
+    );
+  }
+
+  #receive(error: Error | null, reply: Msg): void {
+    // An error here is a refused subscription, which the status of the connection reports, too.
+    if (error) return;
+    const id = Number(reply.subject.slice(this.#prefix.length));
+    const pending = this.#pending.get(id);
+    if (pending?.take(reply)) this.#pending.delete(id);
+  }
+
+  #startTimer(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      const now = performance.now();
+      this.#failAll(null, (pending) => pending.deadline <= now);
+      this.#timer = this.#pending.size > 0 ? this.#startTimer() : undefined;
+    }, TICK).unref();
+  }
+
+  /** Fails the chosen ones with `reason`, or for having passed their deadline. */
+  #failAll(reason: Error | null, chosen: (pending: Pending) => boolean): void {
+    for (const [id, pending] of this.#pending) {
+      if (!chosen(pending)) continue;
+      this.#pending.delete(id);
+      pending.fail(reason ?? new Unavailable("timeout", `No answer on ${pending.subject} within the deadline`));
+    }
+  }
+}
+
+function isNoResponders(reply: Msg): boolean {
+  return reply.data.length === 0 && reply.headers?.code === 503;
+}

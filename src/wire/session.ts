@@ -1,0 +1,78 @@
+import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
+import { createInbox } from "@nats-io/nats-core";
+import { inboxPrefixOf } from "../connection/adopt.ts";
+import type { Session as ConnectionSession } from "../connection/connection.ts";
+import type { Unavailable } from "../connection/unavailable.ts";
+import type { HeaderBlock } from "./headers.ts";
+import { Requests } from "./requests.ts";
+import { ServerVersion } from "./server_version.ts";
+
+/** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
+export class Session implements ConnectionSession {
+  readonly #nc: NatsConnection;
+  readonly #over = new AbortController();
+  readonly #subscriptions: Map<Subscription, (error: Error) => void> = new Map();
+  /** Requests with an answer. */
+  readonly requests: Requests;
+  /** What the server can do. */
+  readonly server: ServerVersion;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+    this.requests = new Requests(nc);
+    this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
+  }
+
+  /** Aborts when the stretch is over. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Whether the server says that JetStream is on. */
+  get jetstream(): boolean {
+    return this.#nc.info?.jetstream === true;
+  }
+
+  /** Bytes that one message may have, headers included. */
+  get maxPayload(): number {
+    return this.#nc.info?.max_payload ?? 1_048_576;
+  }
+
+  /** A subject for replies that nobody else uses. */
+  inbox(): string {
+    return createInbox(inboxPrefixOf(this.#nc));
+  }
+
+  /** Sends a message without waiting for an answer. */
+  send(subject: string, payload: Uint8Array | string, options: { reply?: string; headers?: HeaderBlock } = {}): void {
+    const { reply, headers } = options;
+    if (this.#nc.isClosed()) return;
+    this.#nc.publish(subject, payload, { ...(reply && { reply }), ...(headers && { headers: headers.asMsgHdrs() }) });
+  }
+
+  /**
+   * Listens until the returned function is called or the session ends.
+   *
+   * @param denied Called if the server refuses the subscription.
+   */
+  subscribe(subject: string, receive: (message: Msg) => void, denied: (error: Error) => void): () => void {
+    const subscription = this.#nc.subscribe(subject, {
+      callback: (error, message) => error ? denied(error) : receive(message),
+    });
+    this.#subscriptions.set(subscription, denied);
+    return () => {
+      if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed()) subscription.unsubscribe();
+    };
+  }
+
+  end(reason: Unavailable): void {
+    this.#over.abort(reason);
+    this.requests.end(reason);
+    if (!this.#nc.isClosed()) { for (const subscription of this.#subscriptions.keys()) subscription.unsubscribe(); }
+    this.#subscriptions.clear();
+  }
+
+  denied(operation: "publish" | "subscription", subject: string): void {
+    this.requests.denied(operation, subject);
+  }
+}

@@ -1,0 +1,109 @@
+import type { Msg, MsgHdrs } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
+
+/** A message as a stream keeps it, however it was fetched. */
+export interface StoredMessage {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly time: Date;
+  readonly data: Uint8Array;
+  /** The first value of a header, or `undefined`. */
+  header(name: string): string | undefined;
+  /** All headers that its publisher gave. */
+  headers(): [name: string, value: string][];
+}
+
+/** A message that came by direct get: where it was stored is told in headers of the server's, which are read only when asked for. */
+export class DirectMessage implements StoredMessage {
+  readonly #reply: Msg;
+
+  constructor(reply: Msg) {
+    this.#reply = reply;
+  }
+
+  get subject(): string {
+    return this.header("Nats-Subject") ?? "";
+  }
+
+  get sequence(): number {
+    return Number(this.header("Nats-Sequence"));
+  }
+
+  get time(): Date {
+    return new Date(this.header("Nats-Time-Stamp") ?? NaN);
+  }
+
+  get data(): Uint8Array {
+    return this.#reply.data;
+  }
+
+  header(name: string): string | undefined {
+    return this.#reply.headers?.get(name) || undefined;
+  }
+
+  headers(): [string, string][] {
+    const added = new Set([
+      "Nats-Subject",
+      "Nats-Sequence",
+      "Nats-Time-Stamp",
+      "Nats-Stream",
+      "Nats-Num-Pending",
+      "Nats-Last-Sequence",
+      "Nats-UpTo-Sequence",
+    ]);
+    return headerPairs(this.#reply.headers).filter(([name]) => !added.has(name));
+  }
+}
+
+/** A message of an answer of `STREAM.MSG.GET`. */
+export interface ApiMessageBody {
+  subject: string;
+  seq: number;
+  time: string;
+  data?: string;
+  hdrs?: string;
+}
+
+/** A message that came from the stream's leader by `STREAM.MSG.GET`. */
+export class LeaderMessage implements StoredMessage {
+  readonly #body: ApiMessageBody;
+  #headers: [string, string][] | undefined;
+
+  constructor(body: ApiMessageBody) {
+    this.#body = body;
+  }
+
+  get subject(): string {
+    return this.#body.subject;
+  }
+
+  get sequence(): number {
+    return this.#body.seq;
+  }
+
+  get time(): Date {
+    return new Date(this.#body.time);
+  }
+
+  get data(): Uint8Array {
+    return new Uint8Array(Buffer.from(this.#body.data ?? "", "base64"));
+  }
+
+  header(name: string): string | undefined {
+    return this.headers().find(([key]) => key === name)?.[1];
+  }
+
+  headers(): [string, string][] {
+    this.#headers ??= Buffer.from(this.#body.hdrs ?? "", "base64").toString("utf8").split("\r\n").slice(1)
+      .filter((line) => line.includes(":"))
+      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
+    return this.#headers;
+  }
+}
+
+/** The headers of a message as pairs. */
+export function headerPairs(headers: MsgHdrs | undefined): [name: string, value: string][] {
+  return headers
+    ? [...headers].flatMap(([name, values]) => values.map((value): [string, string] => [name, value]))
+    : [];
+}

@@ -1,0 +1,134 @@
+import { api, ErrorCode, isServerError } from "./api.ts";
+import type { Session } from "./session.ts";
+
+/** What the library reads and writes of a stream's configuration; the rest is kept as it is. */
+export interface StreamConfig {
+  name: string;
+  subjects?: string[];
+  description?: string;
+  retention?: "limits" | "interest" | "workqueue";
+  storage?: "file" | "memory";
+  discard?: "old" | "new";
+  num_replicas?: number;
+  max_age?: number;
+  max_bytes?: number;
+  max_msgs?: number;
+  max_msg_size?: number;
+  max_msgs_per_subject?: number;
+  max_consumers?: number;
+  duplicate_window?: number;
+  compression?: "none" | "s2";
+  allow_direct?: boolean;
+  mirror_direct?: boolean;
+  allow_rollup_hdrs?: boolean;
+  deny_delete?: boolean;
+  deny_purge?: boolean;
+  allow_msg_ttl?: boolean;
+  subject_delete_marker_ttl?: number;
+  allow_msg_schedules?: boolean;
+  allow_atomic?: boolean;
+  allow_batched?: boolean;
+  mirror?: { name: string };
+  sources?: { name: string }[];
+  metadata?: Record<string, string>;
+}
+
+/** The state of a stream. */
+export interface StreamInfo {
+  config: StreamConfig;
+  created: string;
+  state: {
+    messages: number;
+    bytes: number;
+    first_seq: number;
+    last_seq: number;
+    consumer_count: number;
+    num_subjects?: number;
+    num_deleted?: number;
+    subjects?: Record<string, number>;
+  };
+  cluster?: { leader?: string; replicas?: { name: string; current: boolean }[] };
+}
+
+/** The state of a stream, or `null` if there is none. */
+export async function streamInfo(
+  session: Session,
+  stream: string,
+  deadline: number,
+  query?: Record<string, unknown>,
+): Promise<StreamInfo | null> {
+  try {
+    return await api<StreamInfo>(session, `STREAM.INFO.${stream}`, query, deadline);
+  } catch (error) {
+    if (isServerError(error, ErrorCode.streamNotFound)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Opens a stream: looks first, creates it if it is missing, and sends an update only where `adjust` finds a difference.
+ *
+ * @param adjust Gets the present configuration; returns what is to change, checks its kind and throws if it is another.
+ */
+export async function openStream(
+  session: Session,
+  wanted: StreamConfig,
+  adjust: (present: StreamConfig) => Partial<StreamConfig> | null,
+  deadline: number,
+): Promise<StreamInfo> {
+  let info = await streamInfo(session, wanted.name, deadline);
+  if (!info) {
+    try {
+      return await api<StreamInfo>(session, `STREAM.CREATE.${wanted.name}`, wanted, deadline);
+    } catch (error) {
+      // Somebody was faster, with other settings.
+      if (!isServerError(error, ErrorCode.streamNameInUse)) throw error;
+      info = await streamInfo(session, wanted.name, deadline);
+      if (!info) throw error;
+    }
+  }
+  const change = adjust(info.config);
+  return change ? await updateStream(session, { ...info.config, ...change }, deadline) : info;
+}
+
+/** Replaces a stream's configuration. */
+export function updateStream(session: Session, config: StreamConfig, deadline: number): Promise<StreamInfo> {
+  return api<StreamInfo>(session, `STREAM.UPDATE.${config.name}`, config, deadline);
+}
+
+/** Deletes a stream; `false` if there was none. */
+export async function deleteStream(session: Session, stream: string, deadline: number): Promise<boolean> {
+  try {
+    await api(session, `STREAM.DELETE.${stream}`, undefined, deadline);
+    return true;
+  } catch (error) {
+    if (isServerError(error, ErrorCode.streamNotFound)) return false;
+    throw error;
+  }
+}
+
+/** Deletes one message by its sequence; `false` if it was not there. */
+export async function deleteMessage(
+  session: Session,
+  stream: string,
+  sequence: number,
+  deadline: number,
+): Promise<boolean> {
+  try {
+    await api(session, `STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }, deadline);
+    return true;
+  } catch (error) {
+    if (isServerError(error, ErrorCode.noMessage) || isServerError(error, ErrorCode.messageNotDeleted)) return false;
+    throw error;
+  }
+}
+
+/** Removes messages: those of a subject filter, below a sequence, or all but the newest `keep`. Returns how many. */
+export async function purgeStream(
+  session: Session,
+  stream: string,
+  what: { filter?: string; seq?: number; keep?: number },
+  deadline: number,
+): Promise<number> {
+  return (await api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline)).purged;
+}

@@ -1,0 +1,97 @@
+import { Buffer } from "node:buffer";
+
+/** Bytes a subject may have: a longer one could outgrow the server's control line, which costs the whole connection. */
+const MAX_SUBJECT = 3_000;
+
+const PLAIN_TOKEN = /^[-/_A-Za-z0-9][-/_=A-Za-z0-9]*$/;
+const PLAIN_KEY = /^[-/_A-Za-z0-9][-/_=A-Za-z0-9]*(?:\.[-/_A-Za-z0-9][-/_=A-Za-z0-9]*)*$/;
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+/**
+ * One token of a subject for any text: itself where it is made of `[-/_=A-Za-z0-9]` only, is not empty and does not begin with `=`; else `=` and
+ * the unpadded base64url of its UTF-8 bytes. Reversible, and no text can bring in a wildcard or a further token.
+ */
+export function encodeToken(text: string): string {
+  return PLAIN_TOKEN.test(text) ? text : `=${Buffer.from(text).toString("base64url")}`;
+}
+
+/** The text of a token, or `undefined` if {@linkcode encodeToken} does not make this token. */
+export function decodeToken(token: string): string | undefined {
+  if (!token.startsWith("=")) return token;
+  const text = Buffer.from(token.slice(1), "base64url").toString("utf8");
+  return encodeToken(text) === token ? text : undefined;
+}
+
+/** The subject tokens of a key: each token between dots by {@linkcode encodeToken}. */
+export function encodeKey(key: string): string {
+  return PLAIN_KEY.test(key) ? key : key.split(".").map(encodeToken).join(".");
+}
+
+/** The key of subject tokens; tokens that are not ours stay as they are. */
+export function decodeKey(tokens: string): string {
+  if (!tokens.includes("=")) return tokens;
+  return tokens.split(".").map((token) => decodeToken(token) ?? token).join(".");
+}
+
+/** Padded base64url of UTF-8, as ADR-20 spells object names. */
+export function encodeObjectName(name: string): string {
+  const text = Buffer.from(name).toString("base64url");
+  return text.padEnd(Math.ceil(text.length / 4) * 4, "=");
+}
+
+/**
+ * Checks a key, an id or an object's name.
+ *
+ * @param doing For the message, for instance "store the value".
+ * @param what The argument's name.
+ * @throws {TypeError} If it is no well-formed string, or empty.
+ */
+export function checkText(text: unknown, doing: string, what: string): asserts text is string {
+  if (typeof text !== "string") {
+    throw new TypeError(
+      `Cannot ${doing} as '${what}' must be a string: current value is ${
+        text === null ? "null" : `of type ${typeof text}`
+      }`,
+    );
+  }
+  if (text === "") throw new TypeError(`Cannot ${doing} as '${what}' must not be empty: current value is ""`);
+  if (!text.isWellFormed()) {
+    throw new TypeError(
+      `Cannot ${doing} as '${what}' must be well-formed Unicode: current value is ${JSON.stringify(text)}`,
+    );
+  }
+}
+
+/**
+ * Checks the length of a subject that was made from a user's text.
+ *
+ * @throws {RangeError} If the server would not take it.
+ */
+export function checkSubject(subject: string, doing: string, what: string): string {
+  // All subjects of this library are ASCII, so characters are bytes.
+  if (subject.length <= MAX_SUBJECT) return subject;
+  throw new RangeError(
+    `Cannot ${doing} as '${what}' must fit a subject of ${MAX_SUBJECT} bytes: current value makes one of ${subject.length}`,
+  );
+}
+
+/**
+ * Checks the name of a bucket or a queue.
+ *
+ * @throws {TypeError} If it is no string.
+ * @throws {RangeError} If it is not `[A-Za-z0-9_-]{1,64}`.
+ */
+export function checkName(name: unknown, what: "bucket" | "queue"): asserts name is string {
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot open the ${what} as its name must be a string: current value is of type ${typeof name}`,
+    );
+  }
+  if (!NAME.test(name)) {
+    throw new RangeError(
+      `Cannot open the ${what} as its name must be 1 to 64 of A-Z a-z 0-9 _ -: current value is ${
+        JSON.stringify(name)
+      }`,
+    );
+  }
+}
