@@ -2,8 +2,23 @@
 const LOWEST = 10_240;
 const HIGHEST = 32_767;
 
-/** Finds `count` different TCP ports of 127.0.0.1 on which nobody listens right now. */
-export function freePorts(count: number): number[] {
+/** How often {@linkcode withFreePorts} tries. */
+const ATTEMPTS = 3;
+
+/** Gives `use` so many free TCP ports of 127.0.0.1, and others when somebody took one of them meanwhile. */
+export async function withFreePorts<T>(count: number, use: (ports: number[]) => Promise<T>): Promise<T> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await use(freePorts(count));
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes("address already in use");
+      if (!taken || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Finds different ports on which nobody listens right now. */
+function freePorts(count: number): number[] {
   const listeners: Deno.TcpListener[] = [];
   try {
     for (let tries = 0; listeners.length < count; tries++) {

@@ -1,46 +1,82 @@
 /**
- * Waits until the pipe to its owner closes, then removes the directory and whatever runs in it.
+ * Waits until the pipe from its owner closes, then removes the directory and what runs in it.
  *
- * Signals of a terminal are ignored, as the owner decides. The directory is renamed before the process id is read from it: from
- * then on nothing can start in it any more (see `START`). `rm` may meet the last writes of the process it killed, so it may try again.
+ * It ignores a terminal's signals, as only the owner's end counts. The directory is renamed before the process id is read from it:
+ * from then on nothing can start in it any more (see `START`). `rm` may meet the last writes of what it killed, so it tries again.
  */
 const WATCH = `
 trap '' HUP INT TERM
+PATH=$PATH:/usr/bin:/bin
 while read -r _; do :; done
 mv "$0" "$0.gone" || exit
-for file in "$0.gone"/*.pid; do
-  [ -s "$file" ] && kill -s KILL "$(cat "$file")" 2>/dev/null
-done
+if [ -s "$0.gone/pid" ]; then kill -s KILL "$(cat "$0.gone/pid")"; fi
 tries=0
 until rm -rf "$0.gone"; do
-  [ "$((tries += 1))" -lt 50 ] || exit
+  if [ "$((tries += 1))" -ge 50 ]; then exit 1; fi
   sleep 0.1
 done`;
 
-/** Becomes the program, after its process id is where the watcher finds it. */
-const START = `echo "$$" >"$0/main.pid" && exec "$@" >>"$0/log" 2>&1`;
+/** Becomes the program, once its process id is where the watcher finds it. */
+const START = `echo "$$" >"$0/pid" && exec "$@" >>"$0/log" 2>&1`;
 
-/** What {@linkcode GuardedDirectory.spawn} started. */
-export interface GuardedProcess {
-  pid: number;
-  /** The exit code, once it has ended; `null` while it runs. */
-  code: number | null;
-  /** Settles when the process has ended. */
-  exited: Promise<void>;
-  kill(signal: Deno.Signal): void;
+/** Where a {@linkcode GuardedDirectory} is made. */
+export interface GuardedDirectoryOptions {
+  /** How its name begins. */
+  prefix: string;
+  /**
+   * The directory around it.
+   * @default the system's temporary directory
+   */
+  parent?: string;
+}
+
+/** A program that {@linkcode GuardedDirectory.spawn} started. */
+export class GuardedProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #exited: Promise<void>;
+  #code: number | null = null;
+
+  constructor(child: Deno.ChildProcess, onExit: () => void) {
+    this.#child = child;
+    // An owner that forgets it shall still be able to end.
+    child.unref();
+    this.#exited = child.status.then(({ code }) => {
+      this.#code = code;
+      onExit();
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The exit code; `null` while it runs. */
+  get code(): number | null {
+    return this.#code;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Settles when the program has ended. */
+  async exited(): Promise<void> {
+    if (this.#code === null) this.#child.ref();
+    await this.#exited;
+  }
 }
 
 /**
- * A temporary directory with at most one process in it. Both are gone after disposal, and also when the owner ends in any other
- * way, `kill -9` included: a tiny shell script in a session of its own notices that the pipe from the owner closes.
+ * A temporary directory with at most one program in it. Both are gone after disposal, and also when the owner ends in any other way,
+ * `kill -9` included: a small shell script in a session of its own notices that the pipe from the owner closes.
  */
 export class GuardedDirectory implements AsyncDisposable {
   readonly path: string;
   readonly #watcher: Deno.ChildProcess;
   #process: GuardedProcess | null = null;
 
-  constructor(prefix: string) {
-    this.path = Deno.makeTempDirSync({ prefix });
+  constructor({ prefix, parent }: GuardedDirectoryOptions) {
+    this.path = Deno.makeTempDirSync({ prefix, dir: parent });
     this.#watcher = new Deno.Command("sh", {
       args: ["-c", WATCH, this.path],
       stdin: "piped",
@@ -51,31 +87,38 @@ export class GuardedDirectory implements AsyncDisposable {
     this.#watcher.unref();
   }
 
-  /** Starts a program whose output goes to the file `log`. */
-  spawn(program: string, args: string[]): GuardedProcess {
+  /** Starts a program; its output goes to the end of the log. */
+  spawn(program: string, args: string[], env: Record<string, string> = {}): GuardedProcess {
     const child = new Deno.Command("sh", {
       args: ["-c", START, this.path, program, ...args],
+      env,
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const process: GuardedProcess = {
-      pid: child.pid,
-      code: null,
-      exited: child.status.then(({ code }) => {
-        process.code = code;
-        // The number may soon belong to somebody else.
-        Deno.truncateSync(`${this.path}/main.pid`);
-      }),
-      kill: (signal) => child.kill(signal),
-    };
-    return this.#process = process;
+    // The number may belong to somebody else from then on.
+    return this.#process = new GuardedProcess(child, () => Deno.writeTextFileSync(`${this.path}/pid`, ""));
   }
 
-  /** Kills what runs in the directory and removes it. */
+  /** The last `limit` bytes of what the programs wrote. */
+  log(limit: number): string {
+    try {
+      using file = Deno.openSync(`${this.path}/log`);
+      const { size } = file.statSync();
+      file.seekSync(Math.max(0, size - limit), Deno.SeekMode.Start);
+      const tail = new Uint8Array(Math.min(size, limit));
+      return new TextDecoder().decode(tail.subarray(0, file.readSync(tail) ?? 0));
+    } catch (error) {
+      // Nothing has been started yet.
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
+  }
+
+  /** Kills the program and removes the directory. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process?.code === null) this.#process.kill("SIGKILL");
-    await this.#process?.exited;
+    await this.#process?.exited();
     this.#watcher.ref();
     await this.#watcher.stdin.close();
     const { success } = await this.#watcher.status;

@@ -1,5 +1,5 @@
 /** Finds a nats-server program: `NATS_SERVER` in the environment, else the one on `PATH`. */
-export async function findNatsServer(): Promise<string> {
+export async function findNatsServer(_options: { signal?: AbortSignal } = {}): Promise<string> {
   const named = Deno.env.get("NATS_SERVER");
   if (named) return named;
   for (const directory of (Deno.env.get("PATH") ?? "").split(":").filter((part) => part !== "")) {

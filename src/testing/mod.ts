@@ -10,6 +10,9 @@
  * @module
  */
 export { startNatsServer } from "./start_nats_server.ts";
-export type { NatsServerOptions } from "./start_nats_server.ts";
+export type { CommonServerOptions, NatsServerOptions } from "./start_nats_server.ts";
+export { startNatsCluster } from "./start_nats_cluster.ts";
+export type { NatsClusterOptions } from "./start_nats_cluster.ts";
 export type { NatsServer } from "./nats_server.ts";
+export type { NatsCluster } from "./nats_cluster.ts";
 export type { NatsServerAuth, NatsServerTls } from "./_server_config.ts";

@@ -1,4 +1,4 @@
-import { askMonitor } from "./_monitor.ts";
+import { askMonitor } from "./_ask_monitor.ts";
 import { GuardedDirectory, type GuardedProcess } from "./_guarded_directory.ts";
 import { type ServerConfig, serverConfig } from "./_server_config.ts";
 
@@ -8,64 +8,68 @@ const LOG_LIMIT = 64 * 1024;
 /** How long a graceful stop may take, in milliseconds. */
 const STOP_TIMEOUT = 10_000;
 
-/** What {@linkcode NatsServer.start} is given. */
+/** How long to wait before a server that is not ready is asked again, in milliseconds. */
+const READY_INTERVAL = 10;
+
+/** What a {@linkcode NatsServer} is made of. */
 export interface NatsServerSetup extends Omit<ServerConfig, "storeDir"> {
+  program: string;
   storeDir?: string;
   timeout: number;
   signal?: AbortSignal;
 }
 
-/** A private nats-server, as `startNatsServer` returns it. */
+/** A private nats-server, made by {@linkcode startNatsServer}. */
 export class NatsServer implements AsyncDisposable {
   /** The server's name. */
   readonly name: string;
-  /** The client port. */
+  /** The client port on 127.0.0.1. */
   readonly port: number;
-  /** `nats://127.0.0.1:<port>`. */
+  /** `nats://127.0.0.1:<port>`, with TLS too: a client switches to it by its own options. */
   readonly url: string;
-  /** `ws://127.0.0.1:<port>`, `wss:` with TLS; `undefined` when WebSocket is off. */
+  /** `ws://127.0.0.1:<port>`, `wss://…` with TLS; `undefined` when WebSocket is off. */
   readonly websocketUrl: string | undefined;
-  /** The monitoring port, e.g. for `/varz` and `/jsz`: `http://127.0.0.1:<port>`. */
+  /** `http://127.0.0.1:<port>` of the monitoring, see {@linkcode NatsServer.monitor}. */
   readonly monitorUrl: string;
   /** Directory of the JetStream store. */
   readonly storeDir: string;
 
-  readonly #program: string;
   readonly #setup: NatsServerSetup;
   readonly #directory: GuardedDirectory;
+  readonly #configPath: string;
   #process: GuardedProcess;
   #version = "";
   #lastLogs: string | null = null;
   #disposal: Promise<void> | null = null;
 
-  private constructor(program: string, setup: NatsServerSetup) {
-    const { name, port, websocketPort, monitorPort, tls } = setup;
+  private constructor(setup: NatsServerSetup) {
+    const { name, port, monitorPort, websocketPort, tls } = setup;
     this.name = name;
     this.port = port;
     this.url = `nats://127.0.0.1:${port}`;
-    this.websocketUrl = websocketPort && `${tls ? "wss" : "ws"}://127.0.0.1:${websocketPort}` || undefined;
+    this.websocketUrl = websocketPort === undefined ? undefined : `${tls ? "wss" : "ws"}://127.0.0.1:${websocketPort}`;
     this.monitorUrl = `http://127.0.0.1:${monitorPort}`;
-    this.#program = program;
     this.#setup = setup;
-    this.#directory = new GuardedDirectory("nats-server-");
+    this.#directory = new GuardedDirectory({ prefix: "nats-server-" });
     this.storeDir = setup.storeDir ?? `${this.#directory.path}/store`;
+    this.#configPath = `${this.#directory.path}/nats-server.conf`;
     Deno.writeTextFileSync(this.#configPath, serverConfig({ ...setup, storeDir: this.storeDir }));
     this.#process = this.#spawn();
   }
 
   /**
-   * Starts the program and waits until it is ready.
+   * Starts the program and waits until it is ready: what {@linkcode startNatsServer} is made of.
    * @ignore
    */
-  static async start(program: string, setup: NatsServerSetup): Promise<NatsServer> {
-    const server = new NatsServer(program, setup);
+  static async start(setup: NatsServerSetup): Promise<NatsServer> {
+    const server = new NatsServer(setup);
     try {
       await server.#ready();
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;
     }
-    setup.signal?.addEventListener("abort", server.#abort, { once: true });
+    setup.signal?.addEventListener("abort", server.#onAbort, { once: true });
     return server;
   }
 
@@ -74,50 +78,80 @@ export class NatsServer implements AsyncDisposable {
     return this.#version;
   }
 
-  /** The id of the server's process. */
+  /** The id of the server's process; the last one when it does not run. */
   get pid(): number {
     return this.#process.pid;
   }
 
-  /** Kills the server with SIGKILL and waits until it is gone. */
+  /** Whether the server's process runs, or is suspended. */
+  get running(): boolean {
+    return this.#process.code === null;
+  }
+
+  /** Kills the server (SIGKILL) and waits until it is gone. */
   async kill(): Promise<void> {
-    if (this.#process.code === null) this.#process.kill("SIGKILL");
-    await this.#process.exited;
+    if (this.running) this.#process.kill("SIGKILL");
+    await this.#process.exited();
   }
 
   /**
-   * Stops the server gracefully and waits until it is gone.
+   * Stops the server gracefully (SIGTERM) and waits until it is gone.
    * @throws {Error} When it is not gone after 10 s; it is killed then.
    */
   async stop(): Promise<void> {
-    if (this.#process.code !== null) return;
+    if (!this.running) return;
     this.#process.kill("SIGTERM");
     this.#process.kill("SIGCONT");
-    const timer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_TIMEOUT);
-    await this.#process.exited;
+    let killed = false;
+    const timer = setTimeout(() => {
+      killed = true;
+      this.#process.kill("SIGKILL");
+    }, STOP_TIMEOUT);
+    await this.#process.exited();
     clearTimeout(timer);
+    if (killed) throw new Error(`nats-server did not stop within ${STOP_TIMEOUT} ms and was killed:\n${this.logs()}`);
   }
 
-  /** Stops the server gracefully if it runs, starts it on the same port with the same store, and waits until it is ready. */
+  /**
+   * Starts the server again on the same ports with the same store, and waits until it is ready. One that still runs is stopped
+   * gracefully before. A server of a cluster is ready when it takes connections: await {@linkcode NatsCluster.ready} for the rest.
+   *
+   * @throws {Error} When it does not start; the message carries what it logged.
+   */
   async restart(): Promise<void> {
+    if (this.#disposal) throw new Error(`Cannot restart the nats-server '${this.name}' as it is disposed`);
     await this.stop();
     this.#process = this.#spawn();
     await this.#ready();
   }
 
-  /** Freezes the server (SIGSTOP): connections stay, nothing answers. */
+  /**
+   * Freezes the server (SIGSTOP): its connections stay open, but nothing answers.
+   * @throws {TypeError} When it does not run.
+   */
   suspend(): void {
     this.#process.kill("SIGSTOP");
   }
 
-  /** Lets a suspended server go on (SIGCONT). */
+  /**
+   * Lets a suspended server go on (SIGCONT).
+   * @throws {TypeError} When it does not run.
+   */
   resume(): void {
     this.#process.kill("SIGCONT");
   }
 
-  /** What the server wrote last, at most 64 KiB; also after its disposal. */
+  /** What the server wrote last, over all its starts, at most 64 KiB; after its disposal, too. */
   logs(): string {
-    return this.#lastLogs ?? readTail(`${this.#directory.path}/log`, LOG_LIMIT);
+    return this.#lastLogs ?? this.#directory.log(LOG_LIMIT);
+  }
+
+  /**
+   * Asks the server's monitoring, e.g. for `/varz` or `/jsz?streams=true`.
+   * @returns The answer; `null` when the server does not give one within 2 s.
+   */
+  monitor(path: string): Promise<Record<string, unknown> | null> {
+    return askMonitor(this.#setup.monitorPort, path);
   }
 
   /** Kills the server and removes its files; a store directory that was given stays. */
@@ -126,50 +160,40 @@ export class NatsServer implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
-    this.#setup.signal?.removeEventListener("abort", this.#abort);
+    this.#setup.signal?.removeEventListener("abort", this.#onAbort);
     await this.kill();
     this.#lastLogs = this.logs();
     await this.#directory[Symbol.asyncDispose]();
   }
 
-  readonly #abort = () => void this[Symbol.asyncDispose]();
-
-  get #configPath(): string {
-    return `${this.#directory.path}/nats-server.conf`;
-  }
+  readonly #onAbort = () => void this[Symbol.asyncDispose]();
 
   #spawn(): GuardedProcess {
-    return this.#directory.spawn(this.#program, ["-c", this.#configPath]);
+    return this.#directory.spawn(this.#setup.program, ["-c", this.#configPath]);
   }
 
   async #ready(): Promise<void> {
-    const { monitorPort, name, timeout, signal } = this.#setup;
+    const { timeout, signal, cluster } = this.#setup;
+    // A server of a cluster cannot say more before the others are there.
+    const question = cluster ? "/healthz?js-enabled-only=true" : "/healthz";
     const deadline = performance.now() + timeout;
     for (;;) {
       signal?.throwIfAborted();
-      if (this.#process.code !== null) {
+      if (!this.running) {
         throw new Error(`nats-server ended with code ${this.#process.code} before it was ready:\n${this.logs()}`);
       }
-      const health = await askMonitor(monitorPort, "/healthz");
-      const about = health?.status === 200 ? await askMonitor(monitorPort, "/varz") : null;
-      // Somebody else may have taken the port meanwhile.
-      if (about?.body.server_name === name) {
-        this.#version = String(about.body.version);
-        return;
+      if ((await this.monitor(question))?.status === "ok") {
+        const about = await this.monitor("/varz");
+        // Somebody else may have taken the port meanwhile.
+        if (about?.server_name === this.name) {
+          this.#version = String(about.version);
+          return;
+        }
       }
       if (performance.now() > deadline) {
         throw new Error(`nats-server was not ready within ${timeout} ms:\n${this.logs()}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL));
     }
   }
-}
-
-function readTail(path: string, limit: number): string {
-  using file = Deno.openSync(path);
-  const { size } = file.statSync();
-  file.seekSync(Math.max(0, size - limit), Deno.SeekMode.Start);
-  const tail = new Uint8Array(Math.min(size, limit));
-  file.readSync(tail);
-  return new TextDecoder().decode(tail);
 }

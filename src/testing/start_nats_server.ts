@@ -1,22 +1,17 @@
 import { findNatsServer } from "./find_nats_server.ts";
-import { freePorts } from "./_free_ports.ts";
+import { withFreePorts } from "./_free_ports.ts";
 import { NatsServer } from "./nats_server.ts";
 import type { NatsServerAuth, NatsServerTls } from "./_server_config.ts";
 
-/** Options of {@linkcode startNatsServer}. */
-export interface NatsServerOptions {
+/** What the options of {@linkcode startNatsServer} and {@linkcode startNatsCluster} have in common. */
+export interface CommonServerOptions {
   /**
-   * The client port on 127.0.0.1.
-   * @default a free one
-   */
-  port?: number;
-  /**
-   * Directory of the JetStream store; kept at disposal when it is given.
+   * Directory of the JetStream store, of a cluster the directory with its servers' stores. One that is given stays at disposal.
    * @default a temporary one
    */
   storeDir?: string;
   /**
-   * Lines to add to the end of the generated configuration.
+   * Lines for the end of the generated configuration. A block that is generated (`jetstream`, `tls`, …) would be replaced by a second one.
    * @default none
    */
   config?: string;
@@ -26,17 +21,36 @@ export interface NatsServerOptions {
    */
   auth?: NatsServerAuth;
   /**
-   * TLS for clients.
+   * TLS for the clients.
    * @default off
    */
   tls?: NatsServerTls;
   /**
-   * Whether the server listens for WebSocket connections, too; a number is the port.
+   * Longest time until ready, in milliseconds.
+   * @default 20_000
+   */
+  timeout?: number;
+  /**
+   * Aborting ends the start, and later whatever was started, as disposal does.
+   * @default none
+   */
+  signal?: AbortSignal;
+}
+
+/** Options of {@linkcode startNatsServer}. */
+export interface NatsServerOptions extends CommonServerOptions {
+  /**
+   * The client port on 127.0.0.1.
+   * @default a free one
+   */
+  port?: number;
+  /**
+   * Whether the server takes WebSocket connections, too; a number is the port.
    * @default false
    */
   websocket?: boolean | number;
   /**
-   * Whether JetStream is on; a string is lines to add to the `jetstream` block of the configuration, e.g. `"sync_interval: always"`.
+   * Whether JetStream is on; a string is lines for the `jetstream` block of the configuration, e.g. `"sync_interval: always"`.
    * @default true
    */
   jetstream?: boolean | string;
@@ -45,46 +59,41 @@ export interface NatsServerOptions {
    * @default a unique one
    */
   serverName?: string;
-  /**
-   * Longest time until the server is ready, in milliseconds.
-   * @default 20_000
-   */
-  timeout?: number;
-  /**
-   * Aborting stops the start, and later the server as its disposal does.
-   * @default none
-   */
-  signal?: AbortSignal;
 }
 
 /**
- * Starts a private nats-server: it listens on 127.0.0.1 only, on a free port, and stores in a temporary directory. It is ready when
- * this returns, and gone, with its files, at disposal or as soon as this process ends, however it ends.
+ * Starts a private nats-server: on 127.0.0.1 only, on a free port, with a temporary JetStream store. It is ready when the promise
+ * resolves, and gone with its files at disposal, or as soon as this process ends, however it ends.
  *
- * @throws {Error} When there is no nats-server, or it does not start; the message carries what it logged.
+ * @example
+ * ```ts
+ * import { startNatsServer } from "@supercheck/jetstream/testing";
+ *
+ * await using server = await startNatsServer();
+ * console.log(server.url, server.version);
+ * ```
+ *
+ * @throws {AggregateError} When there is no nats-server and none can be installed.
+ * @throws {Deno.errors.NotCapable} When a permission is missing.
+ * @throws {Error} When the server does not start; the message carries what it logged.
  */
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  const program = await findNatsServer();
-  return await NatsServer.start(program, withPorts(options));
-}
-
-function withPorts(options: NatsServerOptions) {
-  const { jetstream = true, serverName = `test-${crypto.randomUUID()}`, timeout = 20_000, signal } = options;
-  const { port, storeDir, config = "", auth, tls, websocket = false } = options;
-  const [freePort, monitorPort, freeWebsocketPort] = freePorts(3);
-  return {
-    name: serverName,
-    port: port ?? freePort,
-    monitorPort,
-    websocketPort: websocket === true ? freeWebsocketPort : websocket === false ? undefined : websocket,
-    storeDir,
-    jetstream,
-    auth,
-    tls,
-    extra: config,
-    timeout,
-    signal,
-  };
+  const { port, serverName = `test-${crypto.randomUUID()}`, websocket = false, jetstream = true } = options;
+  const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
+  const program = await findNatsServer({ signal });
+  return await withFreePorts(3, ([clientPort, monitorPort, websocketPort]) =>
+    NatsServer.start({
+      program,
+      name: serverName,
+      port: port ?? clientPort,
+      monitorPort,
+      websocketPort: websocket === true ? websocketPort : websocket === false ? undefined : websocket,
+      storeDir,
+      jetstream,
+      auth,
+      tls,
+      extra: config,
+      timeout,
+      signal,
+    }));
 }

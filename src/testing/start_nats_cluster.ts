@@ -1,0 +1,63 @@
+import { findNatsServer } from "./find_nats_server.ts";
+import { NatsCluster } from "./nats_cluster.ts";
+import type { CommonServerOptions } from "./start_nats_server.ts";
+
+/** Options of {@linkcode startNatsCluster}. */
+export interface NatsClusterOptions extends CommonServerOptions {
+  /**
+   * How many servers, at least 2.
+   * @default 3
+   */
+  servers?: number;
+  /**
+   * Lines for the `jetstream` block of each server's configuration, e.g. `"sync_interval: always"`.
+   * @default none
+   */
+  jetstream?: string;
+  /**
+   * The cluster's name.
+   * @default a unique one
+   */
+  name?: string;
+}
+
+/**
+ * Starts a private cluster of nats-servers with JetStream, as {@linkcode startNatsServer} starts one server. When the promise resolves
+ * the cluster has a leader and takes streams with replicas on all servers.
+ *
+ * @example
+ * ```ts
+ * import { startNatsCluster } from "@supercheck/jetstream/testing";
+ *
+ * await using cluster = await startNatsCluster({ servers: 3 });
+ * await cluster.servers[0].kill();
+ * await cluster.ready();
+ * ```
+ *
+ * @throws {RangeError} When `servers` is not a whole number of at least 2.
+ * @throws {AggregateError} When there is no nats-server and none can be installed.
+ * @throws {Deno.errors.NotCapable} When a permission is missing.
+ * @throws {Error} When the servers do not start, or elect no leader in time; the message carries what they logged.
+ */
+export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
+  const { servers = 3, name = `test-${crypto.randomUUID()}`, jetstream = "" } = options;
+  const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
+  if (!Number.isInteger(servers) || servers < 2) {
+    throw new RangeError(
+      `Cannot start the cluster as 'servers' must be a whole number ≥ 2: current value is ${servers}`,
+    );
+  }
+  const program = await findNatsServer({ signal });
+  return await NatsCluster.start({
+    program,
+    servers,
+    name,
+    storeDir,
+    jetstream,
+    auth,
+    tls,
+    extra: config,
+    timeout,
+    signal,
+  });
+}
