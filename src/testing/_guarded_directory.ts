@@ -17,7 +17,10 @@ until rm -rf "$0.gone"; do
 done`;
 
 /** Becomes the program, once its process id is where the watcher finds it. */
-const START = `echo "$$" >"$0/pid" && exec "$@" >>"$0/log" 2>&1`;
+const START = `
+directory=$1
+shift
+echo "$$" >"$directory/pid" && exec "$@" >>"$directory/log" 2>&1`;
 
 /** Where a {@linkcode GuardedDirectory} is made. */
 export interface GuardedDirectoryOptions {
@@ -77,21 +80,26 @@ export class GuardedDirectory implements AsyncDisposable {
 
   constructor({ prefix, parent }: GuardedDirectoryOptions) {
     this.path = Deno.makeTempDirSync({ prefix, dir: parent });
-    this.#watcher = new Deno.Command("sh", {
-      args: ["-c", WATCH, this.path],
-      stdin: "piped",
-      stdout: "null",
-      stderr: "null",
-      detached: true,
-    }).spawn();
+    try {
+      this.#watcher = new Deno.Command("sh", {
+        args: ["-c", WATCH, this.path],
+        stdin: "piped",
+        stdout: "null",
+        stderr: "null",
+        detached: true,
+      }).spawn();
+    } catch (error) {
+      Deno.removeSync(this.path);
+      throw error;
+    }
     this.#watcher.unref();
   }
 
   /** Starts a program; its output goes to the end of the log. */
-  spawn(program: string, args: string[], env: Record<string, string> = {}): GuardedProcess {
+  spawn(program: string, args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): GuardedProcess {
     const child = new Deno.Command("sh", {
-      args: ["-c", START, this.path, program, ...args],
-      env,
+      args: ["-c", START, "sh", this.path, program, ...args],
+      ...options,
       stdin: "null",
       stdout: "null",
       stderr: "null",

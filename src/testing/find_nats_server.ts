@@ -1,10 +1,74 @@
-/** Finds a nats-server program: `NATS_SERVER` in the environment, else the one on `PATH`. */
-export async function findNatsServer(_options: { signal?: AbortSignal } = {}): Promise<string> {
+import { isProgram } from "./_is_program.ts";
+import { requirePermissions } from "./_require_permissions.ts";
+import { SERVER_VERSION } from "./_server_sources.ts";
+import { findInstalledServer, installServer } from "./_install_server.ts";
+
+/** Options of {@linkcode findNatsServer}. */
+export interface FindOptions {
+  /**
+   * Aborting ends a search that has come to installing.
+   * @default none
+   */
+  signal?: AbortSignal;
+}
+
+/**
+ * Finds the path of a nats-server program, the first of:
+ *
+ * 1. `NATS_SERVER` in the environment;
+ * 2. `nats-server` on `PATH`;
+ * 3. what was installed before, in `supercheck-jetstream` under `XDG_CACHE_HOME` or `~/.cache`;
+ * 4. what it then installs there: nats-server 2.15.1 from its release archive, by `pip`, by `go install`, or Debian's version by `apt-get download`.
+ *
+ * @throws {AggregateError} When there is none and none can be installed; the message says what was tried and what to do.
+ * @throws {Deno.errors.NotCapable} When a permission is missing.
+ * @throws {Error} When `NATS_SERVER` does not name a program, or on Windows.
+ */
+export async function findNatsServer({ signal }: FindOptions = {}): Promise<string> {
+  signal?.throwIfAborted();
+  if (Deno.build.os === "windows") throw new Error("Cannot start a nats-server on Windows: use WSL");
+  requirePermissions();
   const named = Deno.env.get("NATS_SERVER");
-  if (named) return named;
-  for (const directory of (Deno.env.get("PATH") ?? "").split(":").filter((part) => part !== "")) {
-    const file = await Deno.stat(`${directory}/nats-server`).catch(() => null);
-    if (file?.isFile) return `${directory}/nats-server`;
+  if (named) {
+    if (await isProgram(named)) return named;
+    throw new Error(`Cannot use NATS_SERVER as it must be the path of a program: current value is '${named}'`);
   }
-  throw new Error("Cannot find nats-server: set NATS_SERVER to the path of the program or put it on PATH");
+  const cache = cacheDirectory();
+  return await findOnPath() ?? (cache && await findInstalledServer(cache)) ?? await install(cache, signal);
+}
+
+async function findOnPath(): Promise<string | null> {
+  for (const directory of (Deno.env.get("PATH") ?? "").split(":").filter((part) => part !== "")) {
+    if (await isProgram(`${directory}/nats-server`)) return `${directory}/nats-server`;
+  }
+  return null;
+}
+
+function cacheDirectory(): string | null {
+  const caches = Deno.env.get("XDG_CACHE_HOME");
+  const home = Deno.env.get("HOME");
+  // A relative one is to be ignored, says the XDG specification.
+  if (caches?.startsWith("/")) return `${caches}/supercheck-jetstream`;
+  return home ? `${home}/.cache/supercheck-jetstream` : null;
+}
+
+async function install(cache: string | null, signal?: AbortSignal): Promise<string> {
+  const errors = [
+    new Error("NATS_SERVER: not set"),
+    new Error(`PATH: no nats-server in ${Deno.env.get("PATH") || "an empty PATH"}`),
+  ];
+  if (cache === null) {
+    errors.push(new Error("cache: neither XDG_CACHE_HOME nor HOME is set, so nothing can be installed"));
+  } else {
+    errors.push(new Error(`cache: no nats-server in ${cache}`));
+    try {
+      return await installServer(cache, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      errors.push(...error instanceof AggregateError ? error.errors : [error]);
+    }
+  }
+  const tried = errors.map((error) => `- ${error.message}`).join("\n");
+  const advice = `Put nats-server ${SERVER_VERSION} on PATH, or set NATS_SERVER to its path.`;
+  throw new AggregateError(errors, `Cannot find a nats-server, nor install one:\n${tried}\n${advice}`);
 }

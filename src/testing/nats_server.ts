@@ -1,6 +1,6 @@
 import { askMonitor } from "./_ask_monitor.ts";
 import { GuardedDirectory, type GuardedProcess } from "./_guarded_directory.ts";
-import { type ServerConfig, serverConfig } from "./_server_config.ts";
+import { type ServerConfig, serverConfig } from "./server_config.ts";
 
 /** How much of its output a server remembers, in bytes. */
 const LOG_LIMIT = 64 * 1024;

@@ -30,8 +30,7 @@ export interface NatsClusterOptions extends CommonServerOptions {
  * import { startNatsCluster } from "@supercheck/jetstream/testing";
  *
  * await using cluster = await startNatsCluster({ servers: 3 });
- * await cluster.servers[0].kill();
- * await cluster.ready();
+ * console.log(cluster.urls, (await cluster.leader())?.name);
  * ```
  *
  * @throws {RangeError} When `servers` is not a whole number of at least 2.

@@ -1,7 +1,7 @@
 import { findNatsServer } from "./find_nats_server.ts";
 import { withFreePorts } from "./_free_ports.ts";
 import { NatsServer } from "./nats_server.ts";
-import type { NatsServerAuth, NatsServerTls } from "./_server_config.ts";
+import type { NatsServerAuth, NatsServerTls } from "./server_config.ts";
 
 /** What the options of {@linkcode startNatsServer} and {@linkcode startNatsCluster} have in common. */
 export interface CommonServerOptions {
@@ -73,6 +73,7 @@ export interface NatsServerOptions extends CommonServerOptions {
  * console.log(server.url, server.version);
  * ```
  *
+ * @throws {RangeError} When a port is none.
  * @throws {AggregateError} When there is no nats-server and none can be installed.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When the server does not start; the message carries what it logged.
@@ -80,6 +81,8 @@ export interface NatsServerOptions extends CommonServerOptions {
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const { port, serverName = `test-${crypto.randomUUID()}`, websocket = false, jetstream = true } = options;
   const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
+  checkPort("port", port);
+  checkPort("websocket", websocket);
   const program = await findNatsServer({ signal });
   return await withFreePorts(3, ([clientPort, monitorPort, websocketPort]) =>
     NatsServer.start({
@@ -96,4 +99,11 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       timeout,
       signal,
     }));
+}
+
+function checkPort(option: string, value: number | boolean | undefined): void {
+  if (typeof value !== "number" || (Number.isInteger(value) && value >= 1 && value <= 65_535)) return;
+  throw new RangeError(
+    `Cannot start the nats-server as '${option}' must be a port from 1 to 65535: current value is ${value}`,
+  );
 }

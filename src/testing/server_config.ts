@@ -9,7 +9,9 @@ export type NatsServerAuth =
 
 /** Paths of PEM files that switch on TLS. */
 export interface NatsServerTls {
+  /** The server's certificate. */
   cert: string;
+  /** The key of the server's certificate. */
   key: string;
   /** The authority that signed the clients' certificates. */
   ca?: string;
