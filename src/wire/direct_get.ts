@@ -60,7 +60,7 @@ export async function directBatch(
   return end;
 }
 
-/** One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`. */
+/** One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream. */
 export async function leaderGet(
   session: Session,
   stream: string,
@@ -71,7 +71,7 @@ export async function leaderGet(
     const { message } = await api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline);
     return new LeaderMessage(message);
   } catch (error) {
-    if (isServerError(error, ErrorCode.noMessage)) return null;
+    if (isServerError(error, ErrorCode.noMessage) || isServerError(error, ErrorCode.streamNotFound)) return null;
     throw error;
   }
 }

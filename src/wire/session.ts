@@ -7,11 +7,19 @@ import type { HeaderBlock } from "./headers.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
 
+/** A subscription of a session. */
+export interface Listening {
+  /** Stops at once. */
+  stop(): void;
+  /** Stops once what the server has sent already has come. */
+  drain(): Promise<void>;
+}
+
 /** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
 export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
   readonly #over = new AbortController();
-  readonly #subscriptions: Map<Subscription, (error: Error) => void> = new Map();
+  readonly #subscriptions: Set<Subscription> = new Set();
   /** Requests with an answer. */
   readonly requests: Requests;
   /** What the server can do. */
@@ -51,24 +59,31 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * Listens until the returned function is called or the session ends.
+   * Listens until told to stop, or the session ends.
    *
    * @param denied Called if the server refuses the subscription.
    */
-  subscribe(subject: string, receive: (message: Msg) => void, denied: (error: Error) => void): () => void {
+  subscribe(subject: string, receive: (message: Msg) => void, denied: (error: Error) => void): Listening {
     const subscription = this.#nc.subscribe(subject, {
       callback: (error, message) => error ? denied(error) : receive(message),
     });
-    this.#subscriptions.set(subscription, denied);
-    return () => {
-      if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed()) subscription.unsubscribe();
+    this.#subscriptions.add(subscription);
+    return {
+      stop: () => {
+        if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed()) subscription.unsubscribe();
+      },
+      drain: async () => {
+        if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed() && !subscription.isClosed()) {
+          await subscription.drain();
+        }
+      },
     };
   }
 
   end(reason: Unavailable): void {
     this.#over.abort(reason);
     this.requests.end(reason);
-    if (!this.#nc.isClosed()) { for (const subscription of this.#subscriptions.keys()) subscription.unsubscribe(); }
+    if (!this.#nc.isClosed()) { for (const subscription of this.#subscriptions) subscription.unsubscribe(); }
     this.#subscriptions.clear();
   }
 

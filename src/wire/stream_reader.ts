@@ -59,11 +59,6 @@ export class StreamReader {
         if (this.#direct) throw error;
       }
     }
-    try {
-      return await leaderGet(session, this.#stream, query, deadline);
-    } catch (error) {
-      if (error instanceof Unavailable || await this.look(session, deadline)) throw error;
-      return null;
-    }
+    return await leaderGet(session, this.#stream, query, deadline);
   }
 }

@@ -1,0 +1,21 @@
+import { Unavailable } from "../connection/unavailable.ts";
+
+/** Milliseconds after which an unanswered request is sent again. */
+const TRY = 1_000;
+
+/**
+ * Sends what may be sent twice again and again, until it is answered or the deadline passes: an answer that got lost must not cost the whole
+ * deadline.
+ *
+ * @param send Gets the deadline of this try and its number, from 1.
+ * @throws {Unavailable} If no try was answered.
+ */
+export async function insist<T>(deadline: number, send: (deadline: number, tries: number) => Promise<T>): Promise<T> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await send(Math.min(deadline, performance.now() + TRY), tries);
+    } catch (error) {
+      if (!(error instanceof Unavailable && error.reason === "timeout") || performance.now() >= deadline) throw error;
+    }
+  }
+}
