@@ -70,6 +70,7 @@ const RECONNECT = { base: 100, max: 4_000 };
 export class Connection<S extends Session> {
   readonly #settings: Settings;
   readonly #logger: Logger;
+  readonly #defaults: ConnectOptions;
   readonly #openSession: (nc: NatsConnection) => S;
   readonly #followers: Set<(session: S) => void> = new Set();
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
@@ -86,9 +87,14 @@ export class Connection<S extends Session> {
   #refused: JetStreamStoreError | null = null;
   #lastComplaint = "";
 
-  constructor(settings: Settings, logger: Logger, openSession: (nc: NatsConnection) => S) {
+  /**
+   * @param defaults What connect() and the first use go by.
+   * @param openSession Builds what works over one unbroken stretch.
+   */
+  constructor(settings: Settings, logger: Logger, defaults: ConnectOptions, openSession: (nc: NatsConnection) => S) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#defaults = defaults;
     this.#openSession = openSession;
   }
 
@@ -115,7 +121,7 @@ export class Connection<S extends Session> {
 
   /** Connects if there is no connection yet, and waits for the first attempt. */
   async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
-    const target = connectTarget(options, () => this.#settings.connection());
+    const target = connectTarget({ ...this.#defaults, ...options }, () => this.#settings.connection());
     if (this.#session) return this.info;
     const underWay = this.#status === "connecting" || this.#status === "reconnecting";
     if (!underWay || Object.keys(options).length > 0) {
@@ -223,7 +229,7 @@ export class Connection<S extends Session> {
   /** The first use opens the connection that the environment names. */
   #startLazily(): void {
     if (this.#status !== "none" || this.#firstAttemptOver) return;
-    const target = connectTarget({}, () => this.#settings.connection());
+    const target = connectTarget(this.#defaults, () => this.#settings.connection());
     if (target) this.#start(target);
     else this.#firstAttemptOver = true;
   }

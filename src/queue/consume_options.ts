@@ -1,0 +1,108 @@
+import { checkDuration } from "../wire/durations.ts";
+import { PRIORITIES, type Priority } from "./queue_names.ts";
+import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "./retry_backoff.ts";
+
+/** How a consumer works. */
+export interface ConsumeOptions {
+  /**
+   * Jobs that run at the same time.
+   *
+   * @default {1}
+   */
+  concurrency?: number;
+  /**
+   * Jobs that are fetched ahead of those that run.
+   *
+   * @default {as many as the next 20 ms need}
+   */
+  prefetch?: number;
+  /**
+   * The priorities that it serves.
+   *
+   * @default {["high", "normal", "low"]}
+   */
+  priorities?: readonly Priority[];
+  /**
+   * Attempts, the first one included, before a job goes to the dead letters; the job's own setting comes first.
+   *
+   * @default {5}
+   */
+  maxAttempts?: number;
+  /**
+   * Deliveries of one attempt after which its job goes to the dead letters: nobody reports its end, so it seems to kill its workers.
+   *
+   * @default {10}
+   */
+  maxDeliveries?: number;
+  /**
+   * Milliseconds between a failed attempt and the next; the job's own setting comes first.
+   *
+   * @default {{ base: 1_000, max: 60_000 }}
+   */
+  backoff?: BackoffOption;
+  /** Milliseconds that one attempt may take; then its signal aborts and it counts as failed. The job's own setting comes first. */
+  timeout?: number;
+  /** No more than `jobs` start within any `interval` milliseconds. */
+  rateLimit?: { jobs: number; interval: number };
+  /** Stops the consumer. */
+  signal?: AbortSignal;
+}
+
+/** The options with their defaults. */
+export interface ConsumeSettings {
+  concurrency: number;
+  prefetch: number | "auto";
+  priorities: readonly Priority[];
+  maxAttempts: number;
+  maxDeliveries: number;
+  backoff: BackoffOption;
+  timeout: number | undefined;
+  rateLimit: { jobs: number; interval: number } | undefined;
+}
+
+/**
+ * Checks the options of a consumer and fills in the defaults.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function consumeSettings(options: ConsumeOptions): ConsumeSettings {
+  const {
+    concurrency = 1,
+    prefetch = "auto",
+    priorities = PRIORITIES,
+    maxAttempts = 5,
+    maxDeliveries = 10,
+    backoff = DEFAULT_BACKOFF,
+    timeout,
+    rateLimit,
+  } = options;
+  const doing = "consume jobs";
+  checkCount(concurrency, "concurrency", 1);
+  if (prefetch !== "auto") checkCount(prefetch, "prefetch", 0);
+  checkCount(maxAttempts, "maxAttempts", 1);
+  checkCount(maxDeliveries, "maxDeliveries", 1);
+  checkBackoff(backoff, doing);
+  if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1);
+  if (rateLimit !== undefined) {
+    checkCount(rateLimit.jobs, "rateLimit.jobs", 1);
+    checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1);
+  }
+  if (
+    !Array.isArray(priorities) || priorities.length === 0 ||
+    !priorities.every((priority) => PRIORITIES.includes(priority))
+  ) {
+    throw new RangeError(
+      `Cannot ${doing} as 'priorities' must be some of "high", "normal" and "low": current value is ${
+        JSON.stringify(priorities)
+      }`,
+    );
+  }
+  return { concurrency, prefetch, priorities, maxAttempts, maxDeliveries, backoff, timeout, rateLimit };
+}
+
+function checkCount(value: unknown, option: string, min: number): void {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= min) return;
+  throw new RangeError(
+    `Cannot consume jobs as '${option}' must be a whole number ≥ ${min}: current value is ${String(value)}`,
+  );
+}

@@ -1,0 +1,119 @@
+import { Buffer } from "node:buffer";
+import { Unavailable } from "../connection/unavailable.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { HeaderBlock } from "../wire/headers.ts";
+import { insist } from "../wire/insist.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { decodeToken } from "../wire/tokens.ts";
+import type { Delivery } from "./delivery.ts";
+import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
+import type { QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+/** A job that will not be tried again, with the reason. */
+export interface DeadLetter<T = unknown> {
+  /** The job's id. */
+  id: string;
+  /** What was published; `undefined` if it is no JSON. */
+  data: T | undefined;
+  /** The last error's message. */
+  reason: string;
+  /** The last error's stack, if it had one. */
+  stack?: string;
+  /** Attempts that were made. */
+  attempts: number;
+  /** When the job was first published. */
+  enqueuedAt: Date;
+  /** When it was given up. */
+  diedAt: Date;
+  /** The headers that its publisher gave. */
+  headers: Record<string, string>;
+}
+
+const MAX_REASON = 2_000;
+const MAX_STACK = 8_000;
+
+/** Stores a job among the dead letters, as the newest one of its id. */
+export async function storeDeadLetter(
+  session: Session,
+  names: QueueNames,
+  stream: QueueStream,
+  delivery: Delivery,
+  death: { error: unknown; attempts: number },
+  deadline: number,
+): Promise<void> {
+  const { error, attempts } = death;
+  const reason = error instanceof Error ? error.message || error.name : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  const headers = new HeaderBlock([
+    ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
+    ["Job-Priority", delivery.priority],
+    ["Job-Attempts", String(attempts)],
+    ["Job-Died-At", new Date().toISOString()],
+    // As JSON, since a header is one line.
+    ["Job-Reason", JSON.stringify(reason.slice(0, MAX_REASON).toWellFormed())],
+    ...(stack === undefined
+      ? []
+      : [["Job-Stack", JSON.stringify(stack.slice(0, MAX_STACK).toWellFormed())] as [string, string]]),
+  ]);
+  await stream.openDeadLetters(session, deadline);
+  await insist(deadline, async (deadline) => {
+    try {
+      await publish(session, names.dead(delivery.token), delivery.data, deadline, headers);
+    } catch (error) {
+      if (error instanceof Unavailable && error.reason === "no_responders") {
+        stream.forget();
+        await stream.openDeadLetters(session, deadline);
+      }
+      throw error;
+    }
+  });
+}
+
+/** The dead letter of a job's id, as its stream keeps it, or `null`. */
+export function findDeadLetter(
+  session: Session,
+  names: QueueNames,
+  token: string,
+  deadline: number,
+): Promise<StoredMessage | null> {
+  return leaderGet(session, names.deadStream, { last_by_subj: names.dead(token) }, deadline);
+}
+
+/** Reads a dead letter. */
+export function readDeadLetter<T>(message: StoredMessage): DeadLetter<T> {
+  const all = message.headers();
+  const header = (name: string) => all.find(([key]) => key === name)?.[1];
+  const { own, enqueuedAt } = parseJobHeaders(all);
+  const token = message.subject.slice(message.subject.lastIndexOf(".") + 1);
+  const stack = parseLine(header("Job-Stack"));
+  return {
+    id: decodeToken(token) ?? token,
+    data: parseData<T>(message.data),
+    reason: parseLine(header("Job-Reason")) ?? "",
+    ...(stack !== undefined && { stack }),
+    attempts: Number(header("Job-Attempts") ?? 0),
+    enqueuedAt: enqueuedAt ?? message.time,
+    diedAt: new Date(header("Job-Died-At") ?? message.time),
+    headers: Object.fromEntries(own),
+  };
+}
+
+function parseLine(json: string | undefined): string | undefined {
+  if (json === undefined) return undefined;
+  try {
+    return String(JSON.parse(json));
+  } catch {
+    return json;
+  }
+}
+
+function parseData<T>(bytes: Uint8Array): T | undefined {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Msg } from "@nats-io/nats-core";
+import { decodeToken } from "../wire/tokens.ts";
+import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
+import { PRIORITIES, type Priority } from "./queue_names.ts";
+
+/** A job as it was handed to this process, and the time for which it is ours. */
+export class Delivery {
+  readonly #message: Msg;
+  /** Subject of the acknowledgement. */
+  readonly ack: string;
+  readonly subject: string;
+  /** The durable consumer that handed it out. */
+  readonly consumer: string;
+  /** How often it was handed out, this time included. */
+  readonly deliveries: number;
+  readonly sequence: number;
+  /** How many more wait behind it. */
+  readonly pending: number;
+  /** Names the message also among those of a stream that was made again and counts from 1. */
+  readonly identity: string;
+  /** When it came, by `performance.now()`. */
+  readonly receivedAt: number;
+  /** Until when it is ours, by `performance.now()`. */
+  leaseUntil: number;
+  /** Whether the durable consumer that handed it out is gone. */
+  orphaned = false;
+  readonly #nanoseconds: string;
+  #headers: JobHeaders | undefined;
+
+  constructor(message: Msg, lease: number) {
+    this.#message = message;
+    this.subject = message.subject;
+    this.ack = message.reply!;
+    // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, with domain and account hash in between where
+    // the server has domains, and a random token behind (ADR-15).
+    const tokens = this.ack.split(".");
+    const first = tokens.length > 9 ? 4 : 2;
+    this.consumer = tokens[first + 1];
+    this.deliveries = Number(tokens[first + 2]);
+    this.sequence = Number(tokens[first + 3]);
+    this.#nanoseconds = tokens[first + 5];
+    this.pending = Number(tokens[first + 6]);
+    this.identity = `${tokens[first + 3]}@${this.#nanoseconds}`;
+    this.receivedAt = performance.now();
+    this.leaseUntil = this.receivedAt + lease;
+  }
+
+  get data(): Uint8Array {
+    return this.#message.data;
+  }
+
+  get headers(): JobHeaders {
+    return this.#headers ??= readJobHeaders(this.#message.headers);
+  }
+
+  /** The subject token of the job's id. */
+  get token(): string {
+    return this.subject.slice(this.subject.lastIndexOf(".") + 1);
+  }
+
+  get id(): string {
+    return decodeToken(this.token) ?? this.token;
+  }
+
+  /** Jobs with a key have none of their own; they count as normal. */
+  get priority(): Priority {
+    return PRIORITIES.find((priority) => priority === this.consumer) ?? "normal";
+  }
+
+  /** Whether its order is kept by a partition. */
+  get keyed(): boolean {
+    return this.subject.split(".")[2] === "keyed";
+  }
+
+  /** When the job was first published. */
+  get enqueuedAt(): Date {
+    return this.headers.enqueuedAt ?? new Date(Number(this.#nanoseconds.slice(0, -6)));
+  }
+
+  /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */
+  get fence(): number {
+    return this.sequence * 1024 + Math.min(this.deliveries, 1023);
+  }
+
+  /** Whether it is still ours. */
+  get ours(): boolean {
+    return performance.now() < this.leaseUntil;
+  }
+}

@@ -1,0 +1,174 @@
+import { Unavailable } from "../connection/unavailable.ts";
+import { delay } from "../connection/delay.ts";
+import { backoff } from "../connection/backoff.ts";
+import type { Context } from "../wire/context.ts";
+import type { Session } from "../wire/session.ts";
+import { streamInfo } from "../wire/streams.ts";
+import { Delivery } from "./delivery.ts";
+import { Pulls } from "./pulls.ts";
+import type { QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+const MEND = { base: 50, max: 2_000 };
+
+/** What an intake tells its consumer. */
+export interface IntakeEvents {
+  /** A job was handed out. */
+  deliver(delivery: Delivery): void;
+  /** There may be jobs to fetch. */
+  ready(): void;
+  /** Jobs are served again, or why they are not. */
+  served(problem: string | null): void;
+  /** Somebody deleted the message of this sequence. */
+  deleted(sequence: number): void;
+  /** The jobs handed out so far are not ours any more in this way: their durable consumer, or the whole stream, is gone. */
+  orphaned(streamToo: boolean): void;
+}
+
+/** Brings the jobs of the chosen durable consumers to this process, session after session, and mends what breaks. */
+export class Intake {
+  readonly #context: Context;
+  readonly #names: QueueNames;
+  readonly #stream: QueueStream;
+  readonly #consumers: readonly string[];
+  readonly #events: IntakeEvents;
+  readonly #stopped = new AbortController();
+  #pulls: Pulls[] = [];
+  #listening: { stop(): void }[] = [];
+  #round = 0;
+  #filling = false;
+  #lease = 0;
+  #created = "";
+
+  constructor(
+    context: Context,
+    names: QueueNames,
+    stream: QueueStream,
+    consumers: readonly string[],
+    events: IntakeEvents,
+  ) {
+    this.#context = context;
+    this.#names = names;
+    this.#stream = stream;
+    this.#consumers = consumers;
+    this.#events = events;
+  }
+
+  /** Milliseconds of the queue's lease; 0 before the queue was first opened. */
+  get lease(): number {
+    return this.#lease;
+  }
+
+  /** Serves a session until it ends. */
+  async serve(session: Session): Promise<void> {
+    const stop = AbortSignal.any([session.signal, this.#stopped.signal]);
+    for (let failures = 0; !stop.aborted;) {
+      try {
+        const broken = await this.#open(session);
+        failures = 0;
+        this.#events.served(null);
+        this.#events.ready();
+        const reason = await Promise.race([broken, aborted(stop)]);
+        if (stop.aborted) return;
+        this.#events.served(reason);
+      } catch (error) {
+        if (stop.aborted) return;
+        this.#events.served(error instanceof Error ? error.message : String(error));
+        if (!(error instanceof Unavailable)) {
+          this.#context.logger.warn(`Queue ${this.#names.queue} is not served: ${error}`);
+        }
+      }
+      this.#letGo();
+      this.#stream.forget();
+      await delay(backoff(++failures, MEND), { signal: stop, persistent: false });
+    }
+  }
+
+  /**
+   * Fetches jobs as long as there is room and there are any, and lets the server bring the rest as they come.
+   *
+   * @param room Tells how many more may come.
+   */
+  async fill(room: () => number): Promise<void> {
+    if (this.#filling) return;
+    this.#filling = true;
+    try {
+      for (let pulls = this.#next(); pulls && room() > 0; pulls = this.#next()) {
+        const wanted = room();
+        const came = await pulls.fetch(wanted);
+        if (came < wanted && !pulls.stopped) pulls.wait(Math.max(1, Math.floor(wanted / this.#pulls.length)));
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  /** Asks for no more, and takes what is under way. */
+  async stop(): Promise<void> {
+    const pulls = this.#pulls;
+    this.#pulls = [];
+    await Promise.all(pulls.map((pulls) => pulls.drain()));
+    this.#stopped.abort();
+  }
+
+  /**
+   * The next durable consumer to ask: the most urgent one that may have jobs. Lower priorities come first now and then, low in every 16th round,
+   * normal in every 4th: strict order would starve them.
+   */
+  #next(): Pulls | undefined {
+    const round = ++this.#round;
+    const first = this.#pulls.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0) ?? this.#pulls[0];
+    return [first, ...this.#pulls].find((pulls) => pulls && !pulls.stopped && !pulls.waiting);
+  }
+
+  /** Opens the queue and begins to listen; the promise it resolves to settles when something breaks. */
+  async #open(session: Session): Promise<Promise<string>> {
+    const deadline = performance.now() + this.#context.timeout;
+    await this.#stream.openConsumers(session, deadline);
+    this.#lease = (await this.#stream.open(session, deadline)).lease;
+    const created = (await streamInfo(session, this.#names.stream, deadline))?.created ?? "";
+    // A stream that was made again counts from 1: what the old one handed out has no meaning here.
+    if (this.#created !== "" && this.#created !== created) this.#events.orphaned(true);
+    this.#created = created;
+    const { promise: broken, resolve } = Promise.withResolvers<string>();
+    this.#listen(session, resolve);
+    this.#pulls = this.#consumers.map((consumer) =>
+      new Pulls(session, this.#names.stream, consumer, {
+        deliver: (message) => this.#events.deliver(new Delivery(message, this.#lease)),
+        ready: () => this.#events.ready(),
+        broken: (reason) => {
+          if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);
+          resolve(reason);
+        },
+      })
+    );
+    return broken;
+  }
+
+  #listen(session: Session, broken: (reason: string) => void): void {
+    const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
+    const denied = (error: Error) => broken(error.message);
+    const { stream } = this.#names;
+    this.#listening = [
+      session.subscribe(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => {
+        this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
+      }, denied),
+      session.subscribe(`${advisories}.PAUSE.${stream}.*`, () => {
+        for (const pulls of this.#pulls) pulls.renew();
+      }, denied),
+    ];
+  }
+
+  #letGo(): void {
+    for (const open of [...this.#pulls, ...this.#listening]) open.stop();
+    this.#pulls = [];
+    this.#listening = [];
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve("stopped");
+    else signal.addEventListener("abort", () => resolve("stopped"), { once: true });
+  });
+}

@@ -1,0 +1,333 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { settledWithin } from "../connection/delay.ts";
+import type { Context } from "../wire/context.ts";
+import { checkDuration } from "../wire/durations.ts";
+import type { Session } from "../wire/session.ts";
+import { type ConsumeOptions, type ConsumeSettings, consumeSettings } from "./consume_options.ts";
+import type { Delivery } from "./delivery.ts";
+import { Intake } from "./intake.ts";
+import type { Job, RunningJob } from "./job.ts";
+import { JobRunner, type RunEnd } from "./job_runner.ts";
+import type { QueueNames } from "./queue_names.ts";
+import { DEFAULT_LEASE } from "./queue_options.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { StartLimiter } from "./start_limiter.ts";
+
+/** How a consumer fares. */
+export interface JobConsumerStatus {
+  /**
+   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served; it
+   * mends itself. `stopping` and `stopped`: told to.
+   */
+  state: "connecting" | "serving" | "impaired" | "stopping" | "stopped";
+  /** Why it is impaired. */
+  reason: string | null;
+  /** Jobs that run. */
+  active: number;
+  /** Jobs that were fetched and have not started. */
+  prefetched: number;
+  /** How many deliveries ended in each way since it began. */
+  ended: Record<RunEnd["type"], number>;
+}
+
+/** Options of {@linkcode JobConsumer.stop}. */
+export interface StopOptions {
+  /**
+   * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
+   *
+   * @default {10_000}
+   */
+  deadline?: number;
+}
+
+/** What a consumer left when it stopped. */
+export interface StopSummary {
+  /** Jobs that had been fetched and were given back; it cost them no attempt. */
+  givenBack: number;
+  /** Ids of the jobs that were still running at the deadline. */
+  abandoned: string[];
+}
+
+/** Milliseconds of work that are fetched ahead. */
+const AHEAD = 20;
+const MAX_AHEAD = 512;
+/** Milliseconds after which a job that was fetched ahead, by our own guess, and has not started is given back. */
+const HOLD = 1_000;
+
+interface Run<T> {
+  readonly delivery: Delivery;
+  readonly startedAt: number;
+  job: RunningJob<T> | null;
+}
+
+/** Fetches jobs and runs them, until it is stopped. */
+export class JobConsumer<T = unknown> implements AsyncDisposable {
+  readonly #context: Context;
+  readonly #settings: ConsumeSettings;
+  readonly #runner: JobRunner<T>;
+  readonly #intake: Intake;
+  readonly #limiter: StartLimiter | null;
+  readonly #running: Map<Delivery, Run<T>> = new Map();
+  readonly #extending: Set<Delivery> = new Set();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #stopFollowing: () => void;
+  readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
+  readonly #ended: JobConsumerStatus["ended"] = {
+    completed: 0,
+    retried: 0,
+    postponed: 0,
+    dead: 0,
+    expired: 0,
+    skipped: 0,
+    let_go: 0,
+  };
+  #waiting: Delivery[] = [];
+  #state: JobConsumerStatus["state"] = "connecting";
+  #reason: string | null = null;
+  #stop: Promise<StopSummary> | null = null;
+  /** Milliseconds that a run takes, on the average of late. */
+  #pace = Infinity;
+  #lastTick = performance.now();
+  #ticker: ReturnType<typeof setTimeout> | undefined;
+  #limitTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Made by {@linkcode JobQueue.consume}. */
+  constructor(
+    context: Context,
+    names: QueueNames,
+    stream: QueueStream,
+    schema: StandardSchemaV1<unknown, T> | undefined,
+    handler: (job: Job<T>) => unknown,
+    options: ConsumeOptions,
+  ) {
+    const settings = consumeSettings(options);
+    if (typeof handler !== "function") {
+      throw new TypeError(
+        `Cannot consume jobs as 'handler' must be a function: current value is of type ${typeof handler}`,
+      );
+    }
+    this.#context = context;
+    this.#settings = settings;
+    this.#limiter = settings.rateLimit ? new StartLimiter(settings.rateLimit) : null;
+    this.#runner = new JobRunner(context, names, stream, settings, schema, handler);
+    this.#intake = new Intake(context, names, stream, settings.priorities, {
+      deliver: (delivery) => this.#take(delivery),
+      ready: () => this.#refill(),
+      served: (problem) => this.#serves(problem),
+      deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
+      orphaned: (streamToo) => this.#orphan(streamToo),
+    });
+    context.closers.add(this.#closer);
+    this.#stopFollowing = context.connection.follow((session) => this.#serve(session));
+    this.#tick();
+    if (options.signal?.aborted) this.stop();
+    else options.signal?.addEventListener("abort", () => this.stop(), { once: true });
+  }
+
+  /** Resolves when it has stopped. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** How it fares. */
+  status(): JobConsumerStatus {
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      active: this.#running.size,
+      prefetched: this.#waiting.length,
+      ended: { ...this.#ended },
+    };
+  }
+
+  /**
+   * Takes no more jobs, gives back those that have not started, and waits for those that run.
+   *
+   * @throws {RangeError} If the deadline is negative.
+   */
+  stop(options: StopOptions = {}): Promise<StopSummary> {
+    const { deadline = 10_000 } = options;
+    checkDuration(deadline, "stop the consumer", "deadline", 0);
+    return this.#stop ??= this.#stopWithin(deadline);
+  }
+
+  /** Stops it with the default deadline. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stopWithin(deadline: number): Promise<StopSummary> {
+    const until = performance.now() + deadline;
+    this.#state = "stopping";
+    this.#stopFollowing();
+    clearTimeout(this.#limitTimer);
+    await settledWithin(this.#intake.stop(), deadline);
+    const back = this.#waiting.splice(0).map((delivery) => this.#giveBack(delivery));
+    const idle = async () => {
+      while (this.#running.size > 0 && performance.now() < until) await this.#oneEnds();
+    };
+    await settledWithin(Promise.all([idle(), ...back]), until - performance.now());
+    const abandoned = [...this.#running.keys()].map((delivery) => delivery.id);
+    this.#release(() => true, "The consumer stopped");
+    clearTimeout(this.#ticker);
+    this.#context.closers.delete(this.#closer);
+    this.#state = "stopped";
+    this.#closed.resolve();
+    const givenBack = (await Promise.all(back.map((promise) => Promise.race([promise, false])))).filter(Boolean).length;
+    return { givenBack, abandoned };
+  }
+
+  #oneEnds(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEnd = resolve;
+    return promise;
+  }
+
+  #onEnd: () => void = () => {};
+
+  #serve(session: Session): void {
+    this.#runner.serve(session);
+    session.signal.addEventListener("abort", () => {
+      if (!this.#stop) this.#state = "connecting";
+    }, { once: true });
+    this.#intake.serve(session);
+  }
+
+  #serves(problem: string | null): void {
+    if (this.#stop) return;
+    this.#state = problem === null ? "serving" : "impaired";
+    this.#reason = problem;
+  }
+
+  #take(delivery: Delivery): void {
+    // After a stop of the whole process, deliveries that lay in the socket look fresh and are not: they will be handed out again.
+    if (performance.now() - this.#lastTick > this.#lease / 2) return;
+    this.#waiting.push(delivery);
+    this.#startRuns();
+  }
+
+  #startRuns(): void {
+    if (this.#stop) return;
+    while (this.#waiting.length > 0 && this.#running.size < this.#settings.concurrency) {
+      if (this.#limiter) {
+        const wait = this.#limiter.wait;
+        if (wait > 0) return this.#startLater(wait);
+        this.#limiter.take();
+      }
+      this.#start(this.#waiting.shift()!);
+    }
+  }
+
+  #startLater(wait: number): void {
+    clearTimeout(this.#limitTimer);
+    this.#limitTimer = setTimeout(() => {
+      this.#startRuns();
+      this.#refill();
+    }, Math.ceil(wait));
+  }
+
+  #start(delivery: Delivery): void {
+    const run: Run<T> = { delivery, startedAt: performance.now(), job: null };
+    this.#running.set(delivery, run);
+    this.#runner.run(delivery, (job) => run.job = job).then((end) => this.#end(run, end), (error) => {
+      this.#context.logger.error(
+        `The end of job ${delivery.id} could not be reported: ${error instanceof Error ? error.message : error}`,
+      );
+      this.#end(run, { type: "let_go" });
+    });
+  }
+
+  #end(run: Run<T>, end: RunEnd): void {
+    const took = performance.now() - run.startedAt;
+    this.#pace = this.#pace === Infinity ? took : this.#pace * 0.9 + took * 0.1;
+    this.#ended[end.type]++;
+    this.#running.delete(run.delivery);
+    this.#onEnd();
+    this.#startRuns();
+    this.#refill();
+  }
+
+  #refill(): void {
+    if (this.#stop) return;
+    // Half a load at a time: asking for each single job would cost a request per job.
+    if (this.#room() * 2 >= this.#settings.concurrency + this.#ahead()) this.#intake.fill(() => this.#room());
+  }
+
+  /** How many more jobs may come. */
+  #room(): number {
+    if (this.#stop) return 0;
+    const room = this.#settings.concurrency + this.#ahead() - this.#running.size - this.#waiting.length;
+    if (!this.#limiter) return room;
+    const allowed = this.#limiter.allowed - this.#waiting.length;
+    if (allowed <= 0 && room > 0) this.#startLater(this.#limiter.wait);
+    return Math.min(room, allowed);
+  }
+
+  /** How many jobs are fetched ahead: what the next few milliseconds need, so that a slow job holds up none behind it. */
+  #ahead(): number {
+    const { prefetch, concurrency } = this.#settings;
+    if (prefetch !== "auto") return prefetch;
+    if (this.#limiter) return 0;
+    const oldest = this.#running.values().next().value;
+    const pace = Math.max(this.#pace, oldest ? performance.now() - oldest.startedAt : 0);
+    return Math.min(MAX_AHEAD, Math.floor(concurrency * AHEAD / pace));
+  }
+
+  get #lease(): number {
+    return this.#intake.lease || DEFAULT_LEASE;
+  }
+
+  /** Looks after the leases of all that is held. */
+  #tick(): void {
+    const now = performance.now();
+    const lease = this.#lease;
+    if (now - this.#lastTick > lease / 2) this.#waiting = [];
+    this.#lastTick = now;
+    for (const delivery of [...this.#running.keys(), ...this.#waiting]) {
+      if (!delivery.ours) this.#release((other) => other === delivery, "The lease was lost");
+      else if (delivery.leaseUntil - now < lease * 0.6) this.#extend(delivery, lease);
+    }
+    const hold = this.#settings.prefetch === "auto" ? Math.min(HOLD, lease / 2) : lease / 2;
+    const late = this.#waiting.filter((delivery) => now - delivery.receivedAt > hold);
+    if (late.length > 0) {
+      this.#waiting = this.#waiting.filter((delivery) => !late.includes(delivery));
+      for (const delivery of late) this.#giveBack(delivery);
+    }
+    this.#ticker = setTimeout(() => this.#tick(), Math.min(lease / 10, 500));
+    this.#ticker.unref?.();
+  }
+
+  async #extend(delivery: Delivery, lease: number): Promise<void> {
+    if (this.#extending.has(delivery)) return;
+    this.#extending.add(delivery);
+    await this.#runner.extend(delivery, lease);
+    this.#extending.delete(delivery);
+  }
+
+  async #giveBack(delivery: Delivery): Promise<boolean> {
+    try {
+      return await this.#runner.giveBack(delivery);
+    } catch (error) {
+      this.#context.logger.warn(
+        `Job ${delivery.id} could not be given back, and waits for its lease to end: ${
+          error instanceof Error ? error.message : error
+        }`,
+      );
+      return false;
+    }
+  }
+
+  /** Lets go of jobs that are not ours any more: their runs end, and nothing is reported. */
+  #release(which: (delivery: Delivery) => boolean, why: string): void {
+    this.#waiting = this.#waiting.filter((delivery) => !which(delivery));
+    for (const run of this.#running.values()) {
+      if (which(run.delivery)) run.job?.release(new DOMException(why, "AbortError"));
+    }
+  }
+
+  #orphan(streamToo: boolean): void {
+    if (streamToo) return this.#release(() => true, "The queue was deleted");
+    this.#waiting = [];
+    for (const delivery of this.#running.keys()) delivery.orphaned = true;
+  }
+}

@@ -1,0 +1,134 @@
+import type { MsgHdrs } from "@nats-io/nats-core";
+import { headerPairs } from "../wire/stored_message.ts";
+import type { Backoff } from "./retry_backoff.ts";
+
+/** The headers of a job as they stand in its message. */
+export type HeaderList = [name: string, value: string][];
+
+/** What a job's message says of it beyond its data. All of it is optional: a bare publish is a valid job. */
+export interface JobHeaders {
+  /** Number of the coming attempt, from 1. */
+  attempt: number;
+  /** The publish's message id: tells one's own publish from another's. */
+  nonce: string | undefined;
+  maxAttempts: number | undefined;
+  timeout: number | undefined;
+  backoff: Backoff | undefined;
+  enqueuedAt: Date | undefined;
+  expiresAt: Date | undefined;
+  key: string | undefined;
+  keepResult: number | undefined;
+  /** Sequence of the message that this moved copy replaces. */
+  replaces: number | undefined;
+  /** The headers that its publisher gave. */
+  own: HeaderList;
+  /** All of them, as they stand. */
+  all: HeaderList;
+}
+
+const NONE: JobHeaders = {
+  attempt: 1,
+  nonce: undefined,
+  maxAttempts: undefined,
+  timeout: undefined,
+  backoff: undefined,
+  enqueuedAt: undefined,
+  expiresAt: undefined,
+  key: undefined,
+  keepResult: undefined,
+  replaces: undefined,
+  own: [],
+  all: [],
+};
+
+/** Reads the headers of a delivered message. */
+export function readJobHeaders(headers: MsgHdrs | undefined): JobHeaders {
+  return headers ? parseJobHeaders(headerPairs(headers)) : NONE;
+}
+
+/** Reads headers; what is malformed counts as absent, since any client may have written it. */
+export function parseJobHeaders(all: HeaderList): JobHeaders {
+  const parsed: JobHeaders = { ...NONE, own: [], all };
+  for (const pair of all) {
+    const [name, value] = pair;
+    switch (name) {
+      case "Nats-Msg-Id":
+        parsed.nonce ??= value;
+        break;
+      case "Job-Nonce":
+        parsed.nonce = value;
+        break;
+      case "Job-Attempt":
+        parsed.attempt = positive(value) ?? 1;
+        break;
+      case "Job-Max-Attempts":
+        parsed.maxAttempts = positive(value);
+        break;
+      case "Job-Timeout":
+        parsed.timeout = positive(value);
+        break;
+      case "Job-Backoff":
+        parsed.backoff = parseBackoff(value);
+        break;
+      case "Job-Enqueued-At":
+        parsed.enqueuedAt = date(value);
+        break;
+      case "Job-Expires-At":
+        parsed.expiresAt = date(value);
+        break;
+      case "Job-Key":
+        parsed.key = value;
+        break;
+      case "Job-Keep-Result":
+        parsed.keepResult = positive(value);
+        break;
+      case "Job-Replaces":
+        parsed.replaces = positive(value);
+        break;
+      default:
+        if (!isReserved(name)) parsed.own.push(pair);
+    }
+  }
+  return parsed;
+}
+
+/** Whether a header belongs to the server or to this library. */
+export function isReserved(name: string): boolean {
+  return /^(nats|job)-/i.test(name);
+}
+
+/** The headers that a moved copy, or a dead letter, takes along: all but the server's and those that belong to one message only. */
+export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderList {
+  const dropped = new Set(["Job-Attempt", "Job-Replaces", "Job-Nonce", "Job-Enqueued-At"]);
+  const lasting = headers.all.filter(([name]) => !/^nats-/i.test(name) && !dropped.has(name));
+  if (headers.nonce !== undefined) lasting.push(["Job-Nonce", headers.nonce]);
+  lasting.push(["Job-Enqueued-At", enqueuedAt.toISOString()]);
+  return lasting;
+}
+
+function positive(text: string): number | undefined {
+  const number = Number(text);
+  return Number.isFinite(number) && number > 0 ? number : undefined;
+}
+
+function date(text: string): Date | undefined {
+  const parsed = new Date(text);
+  return Number.isNaN(parsed.getTime()) ? undefined : parsed;
+}
+
+function parseBackoff(text: string): Backoff | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "number" && value >= 0) return value;
+    if (Array.isArray(value) && value.length > 0 && value.every((wait) => typeof wait === "number" && wait >= 0)) {
+      return value;
+    }
+    if (typeof value === "object" && value !== null && "base" in value && "max" in value) {
+      const { base, max } = value;
+      if (typeof base === "number" && typeof max === "number" && base >= 0 && max >= 0) return { base, max };
+    }
+  } catch {
+    // Not JSON: as good as absent.
+  }
+  return undefined;
+}

@@ -1,0 +1,277 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { Buffer } from "node:buffer";
+import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
+import type { Context } from "../wire/context.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { insist } from "../wire/insist.ts";
+import type { Session } from "../wire/session.ts";
+import { deleteMessage } from "../wire/streams.ts";
+import type { ConsumeSettings } from "./consume_options.ts";
+import { storeDeadLetter } from "./dead_letters.ts";
+import type { Delivery } from "./delivery.ts";
+import { type Job, RunningJob } from "./job.ts";
+import { moveJob } from "./move_job.ts";
+import type { QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { retryDelay } from "./retry_backoff.ts";
+
+/** How a delivery ended. */
+export type RunEnd =
+  /** The handler returned. */
+  | { type: "completed" }
+  /** It failed and runs again. */
+  | { type: "retried"; reason: string }
+  /** It asked to run again, without having failed. */
+  | { type: "postponed" }
+  /** It is a dead letter. */
+  | { type: "dead"; reason: string }
+  /** It had not started when its `ttl` was over. */
+  | { type: "expired" }
+  /** It needed no run: it is done already, or a newer copy of it exists. */
+  | { type: "skipped" }
+  /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
+  | { type: "let_go" };
+
+/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run. */
+const MEMORY = 10_000;
+
+/** A run that ended without having been reported; the reason stands in the run's signal. */
+const LET_GO: RunEnd = { type: "let_go" };
+
+/** Runs deliveries and reports how they ended: an acknowledgement, a move or a dead letter, each confirmed by the server. */
+export class JobRunner<T> {
+  readonly #context: Context;
+  readonly #names: QueueNames;
+  readonly #stream: QueueStream;
+  readonly #settings: ConsumeSettings;
+  readonly #schema: StandardSchemaV1<unknown, T> | undefined;
+  readonly #handler: (job: Job<T>) => unknown;
+  readonly #ended: Set<string> = new Set();
+  /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
+  #moves = true;
+
+  constructor(
+    context: Context,
+    names: QueueNames,
+    stream: QueueStream,
+    settings: ConsumeSettings,
+    schema: StandardSchemaV1<unknown, T> | undefined,
+    handler: (job: Job<T>) => unknown,
+  ) {
+    this.#context = context;
+    this.#names = names;
+    this.#stream = stream;
+    this.#settings = settings;
+    this.#schema = schema;
+    this.#handler = handler;
+  }
+
+  /** The consumer works over this session from now on. */
+  serve(session: Session): void {
+    this.#moves = session.server.atLeast("2.12");
+  }
+
+  /**
+   * Runs a delivery to its reported end.
+   *
+   * @param started Called with the job right before its handler.
+   */
+  async run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
+    const { headers, deliveries } = delivery;
+    if (this.#ended.has(delivery.identity)) return await this.#finish(delivery, { type: "skipped" });
+    if (headers.expiresAt && headers.expiresAt.getTime() <= Date.now()) {
+      return await this.#finish(delivery, { type: "expired" });
+    }
+    if (deliveries > 1 || headers.replaces !== undefined) {
+      const superseded = await this.#clearOtherCopy(delivery);
+      if (superseded === null) return LET_GO;
+      if (superseded) return await this.#finish(delivery, { type: "skipped" });
+    }
+    const attempt = this.#attemptOf(delivery);
+    if (this.#movable(delivery) && deliveries > this.#settings.maxDeliveries) {
+      const reason = `The job was handed out ${
+        deliveries - 1
+      } times and nobody reported an end: it seems to kill its workers`;
+      return await this.#bury(delivery, new UnrecoverableJobError(reason), attempt);
+    }
+    let data: T;
+    try {
+      data = await this.#read(delivery);
+    } catch (error) {
+      return await this.#bury(delivery, error, attempt);
+    }
+    const job = new RunningJob<T>(delivery, {
+      queue: this.#names.queue,
+      data,
+      attempt,
+      maxAttempts: headers.maxAttempts ?? this.#settings.maxAttempts,
+    });
+    started(job);
+    try {
+      await this.#call(job, headers.timeout ?? this.#settings.timeout);
+    } catch (error) {
+      return job.letGo ? LET_GO : await this.#fail(delivery, job, error);
+    }
+    if (job.letGo) return LET_GO;
+    return await this.#finish(delivery, { type: "completed" });
+  }
+
+  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
+  async giveBack(delivery: Delivery): Promise<boolean> {
+    if (this.#movable(delivery)) {
+      return (await this.#move(delivery, { type: "postponed" }, delivery.headers.attempt, 0)).type === "postponed";
+    }
+    return await this.#confirm(delivery, "-NAK");
+  }
+
+  /** Tells the server that the job is still worked on; resolves to whether it knows. */
+  async extend(delivery: Delivery, lease: number): Promise<void> {
+    const sent = performance.now();
+    if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
+  }
+
+  #attemptOf(delivery: Delivery): number {
+    return this.#movable(delivery) ? delivery.headers.attempt : delivery.deliveries;
+  }
+
+  /** Jobs with a key keep their place, since their order is the point. */
+  #movable(delivery: Delivery): boolean {
+    return this.#moves && !delivery.keyed;
+  }
+
+  async #read(delivery: Delivery): Promise<T> {
+    const { data: bytes } = delivery;
+    let data: unknown;
+    try {
+      data = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+    } catch (cause) {
+      throw new UnrecoverableJobError(`The job's body is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+      });
+    }
+    if (!this.#schema) return data as T;
+    const checked = await this.#schema["~standard"].validate(data);
+    if (checked.issues) {
+      throw new UnrecoverableJobError(
+        `The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
+      );
+    }
+    return checked.value;
+  }
+
+  async #call(job: RunningJob<T>, timeout: number | undefined): Promise<void> {
+    if (timeout === undefined) return void await this.#handler(job);
+    const { promise: tooLate, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
+      job.abort(error);
+      reject(error);
+    }, timeout);
+    try {
+      await Promise.race([this.#handler(job), tooLate]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #fail(delivery: Delivery, job: RunningJob<T>, error: unknown): Promise<RunEnd> {
+    const { attempt, maxAttempts } = job;
+    if (error instanceof RetryJobError) return await this.#move(delivery, { type: "postponed" }, attempt, error.delay);
+    if (error instanceof UnrecoverableJobError || attempt >= maxAttempts) {
+      return await this.#bury(delivery, error, attempt);
+    }
+    const delay = retryDelay(delivery.headers.backoff ?? this.#settings.backoff, attempt, error);
+    return await this.#move(delivery, { type: "retried", reason: messageOf(error) }, attempt + 1, delay);
+  }
+
+  async #move(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
+    if (!this.#movable(delivery)) {
+      const nak = delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK";
+      return await this.#confirm(delivery, nak) ? end : LET_GO;
+    }
+    const moved = await this.#insist(
+      delivery,
+      (session, deadline) => moveJob(session, this.#names, delivery, { attempt, delay }, deadline),
+    );
+    return moved ? await this.#finish(delivery, end) : LET_GO;
+  }
+
+  /** Stores the dead letter before the job leaves the queue. */
+  async #bury(delivery: Delivery, error: unknown, attempts: number): Promise<RunEnd> {
+    const stored = await this.#insist(delivery, async (session, deadline) => {
+      await storeDeadLetter(session, this.#names, this.#stream, delivery, { error, attempts }, deadline);
+      return true;
+    });
+    return stored ? await this.#finish(delivery, { type: "dead", reason: messageOf(error) }) : LET_GO;
+  }
+
+  /** Takes the job's message off the queue. */
+  async #finish(delivery: Delivery, end: RunEnd): Promise<RunEnd> {
+    this.#remember(delivery);
+    if (!delivery.orphaned) return await this.#confirm(delivery, "+ACK") ? end : LET_GO;
+    // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
+    const { stream } = this.#names;
+    const gone = await this.#insist(
+      delivery,
+      (session, deadline) => deleteMessage(session, stream, delivery.sequence, deadline).then(() => true),
+    );
+    return gone ? end : LET_GO;
+  }
+
+  async #confirm(delivery: Delivery, word: string): Promise<boolean> {
+    return await this.#insist(delivery, async (session, deadline) => {
+      await session.requests.request(delivery.ack, word, deadline);
+      return true;
+    }) ?? false;
+  }
+
+  /** Does what reports a delivery's end, over reconnects, for as long as the job is ours. */
+  async #insist<R>(delivery: Delivery, report: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
+    const timeout = delivery.leaseUntil - performance.now();
+    if (timeout <= 0) return null;
+    return await this.#context.connection.attempt(
+      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)),
+      { timeout, persist: true },
+    );
+  }
+
+  /**
+   * A job that was handed out before, or moved, may exist twice for a moment: the older copy goes.
+   *
+   * @returns Whether this delivery is the older one; `null` if nobody can tell now.
+   */
+  #clearOtherCopy(delivery: Delivery): Promise<boolean | null> {
+    const { stream } = this.#names;
+    const { token, sequence } = delivery;
+    const { replaces } = delivery.headers;
+    return this.#insist(delivery, async (session, deadline) => {
+      if (replaces !== undefined && replaces < sequence) {
+        const old = await leaderGet(session, stream, { seq: replaces }, deadline);
+        if (old?.subject.endsWith(`.${token}`)) await deleteMessage(session, stream, replaces, deadline);
+      }
+      if (delivery.deliveries === 1) return false;
+      const newest = await leaderGet(session, stream, { last_by_subj: this.#names.idFilter(token) }, deadline);
+      return newest === null || newest.sequence > sequence;
+    });
+  }
+
+  #remember(delivery: Delivery): void {
+    this.#ended.add(delivery.identity);
+    if (this.#ended.size <= MEMORY) return;
+    for (const oldest of this.#ended) {
+      this.#ended.delete(oldest);
+      break;
+    }
+  }
+}
+
+function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
+  return issues.map(({ message, path }) => {
+    const where = path?.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
+    return where ? `${where}: ${message}` : message;
+  }).join("; ");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,49 @@
+import { ErrorCode, isServerError } from "../wire/api.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { HeaderBlock } from "../wire/headers.ts";
+import { insist } from "../wire/insist.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import type { Delivery } from "./delivery.ts";
+import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.ts";
+import { guardHeaders } from "./publish_job.ts";
+import type { QueueNames } from "./queue_names.ts";
+
+/**
+ * Puts a job back as a new message of the same id, ready after `delay` milliseconds: guarded by the old message's sequence, so that a job that was
+ * cancelled, or has moved already, does not come back.
+ *
+ * @param attempt Number of the coming attempt.
+ * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
+ */
+export function moveJob(
+  session: Session,
+  names: QueueNames,
+  delivery: Delivery,
+  { attempt, delay }: { attempt: number; delay: number },
+  deadline: number,
+): Promise<boolean> {
+  const { token, priority, sequence, headers, enqueuedAt } = delivery;
+  const ready = names.ready(priority, token);
+  const moved: HeaderList = [
+    ...lastingHeaders(headers, enqueuedAt),
+    ["Job-Attempt", String(attempt)],
+    ["Job-Replaces", String(sequence)],
+    ...guardHeaders(names, token, sequence),
+  ];
+  if (delay > 0) {
+    moved.push(["Nats-Schedule", `@at ${new Date(Date.now() + delay).toISOString()}`], ["Nats-Schedule-Target", ready]);
+  }
+  const subject = delay > 0 ? names.later(priority, token) : ready;
+  return insist(deadline, async (deadline) => {
+    try {
+      await publish(session, subject, delivery.data, deadline, new HeaderBlock(moved));
+      return true;
+    } catch (error) {
+      if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+      // An earlier try of ours may have been stored and its answer lost.
+      const newest = await leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
+      return newest !== null && parseJobHeaders(newest.headers()).replaces === sequence;
+    }
+  });
+}

@@ -1,0 +1,216 @@
+import { nuid } from "@nats-io/nats-core";
+import { checkDuration } from "../wire/durations.ts";
+import { checkText, encodeToken } from "../wire/tokens.ts";
+import { type HeaderList, isReserved } from "./job_headers.ts";
+import { idToken, PARTITIONS, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import { type Backoff, checkBackoff } from "./retry_backoff.ts";
+
+/** How one job is published. */
+export interface PublishOptions {
+  /**
+   * The job's id, unique in its queue while the job waits, is delayed or runs.
+   *
+   * @default {a new one}
+   */
+  id?: string;
+  /**
+   * How urgent it is.
+   *
+   * @default {"normal"}
+   */
+  priority?: Priority;
+  /** Milliseconds until it is ready; needs nats-server 2.12. Not together with `runAt` or `key`. */
+  delay?: number;
+  /** When it is ready; needs nats-server 2.12. Not together with `delay` or `key`. */
+  runAt?: Date;
+  /**
+   * Attempts, the first one included, before it goes to the dead letters.
+   *
+   * @default {the consumer's}
+   */
+  maxAttempts?: number;
+  /**
+   * Milliseconds between a failed attempt and the next.
+   *
+   * @default {the consumer's}
+   */
+  backoff?: Backoff;
+  /**
+   * Milliseconds that one attempt may take.
+   *
+   * @default {the consumer's}
+   */
+  timeout?: number;
+  /** Milliseconds, from its publish, within which it must have started: later it is dropped, and reported as `expired`. */
+  ttl?: number;
+  /** Headers of your own; names that begin with `Nats-` or `Job-` are reserved. */
+  headers?: Record<string, string>;
+  /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
+  key?: string;
+  /** Milliseconds that the handler's result is kept; at most a day. */
+  keepResult?: number;
+  /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */
+  requestId?: string;
+}
+
+/** A job that is ready to be sent. */
+export interface PreparedJob {
+  id: string;
+  token: string;
+  subject: string;
+  payload: string;
+  /** The publish's message id. */
+  nonce: string;
+  /** Whether the caller can repeat this publish under the same message id. */
+  repeatable: boolean;
+  delayed: boolean;
+  keyed: boolean;
+  headers: HeaderList;
+}
+
+const DOING = "publish the job";
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * Checks the options and makes the message of a job.
+ *
+ * @param dedupe Whether the queue recognises ids for a while after their jobs are gone.
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions, dedupe: boolean): PreparedJob {
+  const { id = nuid.next(), priority = "normal", key, requestId, runAt, delay } = options;
+  checkText(id, DOING, "id");
+  if (requestId !== undefined) checkLine(requestId, "requestId");
+  if (!PRIORITIES.includes(priority)) {
+    throw new RangeError(
+      `Cannot ${DOING} as 'priority' must be "high", "normal" or "low": current value is ${JSON.stringify(priority)}`,
+    );
+  }
+  const token = idToken(id, DOING);
+  const nonce = dedupe ? token : requestId ?? (options.id === undefined ? id : nuid.next());
+  const headers: HeaderList = [["Nats-Msg-Id", nonce]];
+  const now = Date.now();
+  const due = dueTime(now, delay, runAt);
+  if (key !== undefined) {
+    checkLine(key, "key");
+    if (due !== undefined || options.priority !== undefined) {
+      throw new TypeError(
+        `Cannot ${DOING} as 'key' must not come with 'delay', 'runAt' or 'priority': its order is that of the publishes`,
+      );
+    }
+    headers.push(["Job-Key", key]);
+  }
+  const ready = key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token);
+  if (due !== undefined) {
+    headers.push(["Nats-Schedule", `@at ${due.toISOString()}`], ["Nats-Schedule-Target", ready]);
+    headers.push(["Job-Nonce", nonce], ["Job-Enqueued-At", new Date(now).toISOString()]);
+  }
+  headers.push(...optionHeaders(options, now), ...ownHeaders(options.headers));
+  return {
+    id,
+    token,
+    subject: due === undefined ? ready : names.later(priority, token),
+    payload: encodeData(data),
+    nonce,
+    repeatable: dedupe || requestId !== undefined,
+    delayed: due !== undefined,
+    keyed: key !== undefined,
+    headers,
+  };
+}
+
+/** The partition of a key: FNV-1a (32 bit) of its UTF-8 bytes. */
+export function partitionOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % PARTITIONS;
+}
+
+/**
+ * The text of a job's data.
+ *
+ * @throws {TypeError} If JSON cannot say it.
+ */
+export function encodeData(data: unknown): string {
+  const text: unknown = JSON.stringify(data);
+  if (typeof text === "string") return text;
+  throw new TypeError(`Cannot ${DOING} as 'data' must be a JSON value: current value is of type ${typeof data}`);
+}
+
+function dueTime(now: number, delay: number | undefined, runAt: Date | undefined): Date | undefined {
+  if (delay !== undefined && runAt !== undefined) {
+    throw new TypeError(`Cannot ${DOING} as 'delay' and 'runAt' must not come together`);
+  }
+  if (runAt !== undefined) {
+    if (!(runAt instanceof Date) || Number.isNaN(runAt.getTime())) {
+      throw new TypeError(`Cannot ${DOING} as 'runAt' must be a valid Date: current value is ${String(runAt)}`);
+    }
+    return runAt;
+  }
+  if (delay === undefined) return undefined;
+  checkDuration(delay, DOING, "delay", 0);
+  return delay === 0 ? undefined : new Date(now + delay);
+}
+
+function optionHeaders(options: PublishOptions, now: number): HeaderList {
+  const { maxAttempts, backoff, timeout, ttl, keepResult } = options;
+  const headers: HeaderList = [];
+  if (maxAttempts !== undefined) {
+    if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
+      throw new RangeError(
+        `Cannot ${DOING} as 'maxAttempts' must be a whole number ≥ 1: current value is ${maxAttempts}`,
+      );
+    }
+    headers.push(["Job-Max-Attempts", String(maxAttempts)]);
+  }
+  if (timeout !== undefined) {
+    checkDuration(timeout, DOING, "timeout", 1);
+    headers.push(["Job-Timeout", String(timeout)]);
+  }
+  if (backoff !== undefined) {
+    if (typeof backoff === "function") {
+      throw new TypeError(`Cannot ${DOING} as 'backoff' must not be a function: it travels with the job`);
+    }
+    checkBackoff(backoff, DOING);
+    headers.push(["Job-Backoff", JSON.stringify(backoff)]);
+  }
+  if (ttl !== undefined) {
+    checkDuration(ttl, DOING, "ttl", 1);
+    headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
+  }
+  if (keepResult !== undefined) {
+    checkDuration(keepResult, DOING, "keepResult", 1);
+    headers.push(["Job-Keep-Result", String(keepResult)]);
+  }
+  return headers;
+}
+
+function ownHeaders(headers: Record<string, string> = {}): HeaderList {
+  return Object.entries(headers).map(([name, value]) => {
+    if (!HEADER_NAME.test(name) || isReserved(name)) {
+      throw new TypeError(
+        `Cannot ${DOING} as a header's name must be a token and not begin with Nats- or Job-: current value is ${
+          JSON.stringify(name)
+        }`,
+      );
+    }
+    if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value)) {
+      throw new TypeError(
+        `Cannot ${DOING} as header '${name}' must be one line of text: current value is ${JSON.stringify(value)}`,
+      );
+    }
+    return [name, value];
+  });
+}
+
+/** A text that travels in a header of its own. */
+function checkLine(text: unknown, what: string): asserts text is string {
+  checkText(text, DOING, what);
+  if (/[\r\n\0]/.test(text) || text !== text.trim() || encodeToken(text).length > 1_024) {
+    throw new RangeError(
+      `Cannot ${DOING} as '${what}' must be one line of at most about 700 bytes, without spaces around it: current value is ${
+        JSON.stringify(text.slice(0, 80))
+      }`,
+    );
+  }
+}

@@ -1,0 +1,150 @@
+import type { Msg } from "@nats-io/nats-core";
+import { nanoseconds } from "../wire/durations.ts";
+import type { Listening, Session } from "../wire/session.ts";
+
+/** Milliseconds after which a waiting pull is renewed, the server tells that it still waits, and its silence counts as failure. */
+const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
+
+/** Milliseconds within which the server must answer a pull that does not wait. */
+const FETCH_TIMEOUT = 5_000;
+
+interface OpenPull {
+  /** Jobs that may still come. */
+  left: number;
+  readonly waiting: boolean;
+  readonly done: () => void;
+}
+
+/** What becomes of a durable consumer's pulls. */
+export interface PullEvents {
+  /** A job was handed out. */
+  deliver(message: Msg): void;
+  /** A pull that waited was served, or renewed by the server: there may be more. */
+  ready(): void;
+  /** The consumer does not serve: it is gone, or its leader changes, or it went silent. */
+  broken(reason: string): void;
+}
+
+/**
+ * Asks one durable consumer for jobs, over one session.
+ *
+ * At most one pull is out at a time: one that takes what is there, or, when nothing is, one that waits. Waiting costs the server no polling.
+ */
+export class Pulls {
+  readonly #session: Session;
+  readonly #subject: string;
+  readonly #inbox: string;
+  readonly #events: PullEvents;
+  readonly #listening: Listening;
+  #open: OpenPull | null = null;
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
+  #lastSign = performance.now();
+  #stopped = false;
+
+  constructor(session: Session, stream: string, consumer: string, events: PullEvents) {
+    this.#session = session;
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#events = events;
+    this.#inbox = session.inbox();
+    this.#listening = session.subscribe(
+      this.#inbox,
+      (message) => this.#receive(message),
+      (error) => this.#fail(error.message),
+    );
+  }
+
+  /** Whether a waiting pull is out: the consumer had nothing when last asked. */
+  get waiting(): boolean {
+    return this.#open?.waiting === true;
+  }
+
+  /** Whether it was told to stop, or broke. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Takes up to `batch` jobs that are there; resolves when they have come, or the server has no more. Returns how many came. */
+  async fetch(batch: number): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const pull = { left: batch, waiting: false, done: resolve };
+    this.#send(pull, { batch, no_wait: true }, FETCH_TIMEOUT);
+    await promise;
+    return batch - pull.left;
+  }
+
+  /** Lets the server hand over up to `batch` jobs as soon as they come. */
+  wait(batch: number): void {
+    const pull = { left: batch, waiting: true, done: () => this.#events.ready() };
+    const { expires, heartbeat, silence } = WAIT;
+    this.#send(pull, { batch, expires: nanoseconds(expires), idle_heartbeat: nanoseconds(heartbeat) }, silence);
+  }
+
+  /** Asks anew: after a pause the server serves a pull that waited only when it is renewed. */
+  renew(): void {
+    if (this.#open?.waiting) this.wait(this.#open.left);
+  }
+
+  /** Stops listening at once. A job that is under way to us is handed out again when its lease is over. */
+  stop(): void {
+    this.#listening.stop();
+    this.#abandon();
+  }
+
+  /** Asks for no more, and takes what is under way to us. */
+  async drain(): Promise<void> {
+    await this.#listening.drain();
+    this.#abandon();
+  }
+
+  #abandon(): void {
+    this.#stopped = true;
+    clearTimeout(this.#watchdog);
+    const open = this.#open;
+    this.#open = null;
+    if (open && !open.waiting) open.done();
+  }
+
+  #send(pull: OpenPull, request: Record<string, unknown>, silence: number): void {
+    this.#open = pull;
+    this.#lastSign = performance.now();
+    this.#watch(silence);
+    this.#session.send(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+  }
+
+  #watch(silence: number): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => {
+      const left = this.#lastSign + silence - performance.now();
+      if (left > 0) this.#watch(left);
+      else this.#fail("the server went silent");
+    }, silence);
+  }
+
+  #receive(message: Msg): void {
+    this.#lastSign = performance.now();
+    if (message.reply?.startsWith("$JS.ACK.")) {
+      this.#events.deliver(message);
+      if (this.#open && --this.#open.left === 0) this.#close();
+      return;
+    }
+    const code = message.headers?.code ?? 0;
+    if (code === 100) return;
+    // 404: nothing there. 408: a waiting pull has come to its end. 409 for a limit: as good as nothing there.
+    const description = message.headers?.description ?? "";
+    if (code === 404 || code === 408 || (code === 409 && /^Exceeded Max(AckPending|Waiting)/i.test(description))) {
+      this.#close();
+    } else this.#fail(`${code} ${description || "nobody answers"}`);
+  }
+
+  #close(): void {
+    clearTimeout(this.#watchdog);
+    const open = this.#open;
+    this.#open = null;
+    open?.done();
+  }
+
+  #fail(reason: string): void {
+    this.stop();
+    this.#events.broken(reason);
+  }
+}

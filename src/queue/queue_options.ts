@@ -1,0 +1,60 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { checkDuration } from "../wire/durations.ts";
+
+/** What all users of a queue share; kept on the server with the queue. */
+export interface QueueOptions<T = unknown> {
+  /** Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. */
+  schema?: StandardSchemaV1<unknown, T>;
+  /**
+   * Milliseconds after which the job of a worker that died is given to another one. Extended by itself while a handler runs.
+   *
+   * @default {30_000}
+   */
+  lease?: number;
+  /**
+   * Milliseconds for which a job's id is recognised after its publish, also when the job is long done. The server keeps all ids of the window
+   * in memory.
+   *
+   * @default {0}
+   */
+  dedupe?: number;
+  /**
+   * Milliseconds that dead letters are kept.
+   *
+   * @default {2_592_000_000}
+   */
+  deadLetterTtl?: number;
+  /**
+   * Servers of the cluster that keep a copy.
+   *
+   * @default {SUPERCHECK_NATS_REPLICAS}
+   */
+  replicas?: number;
+}
+
+/** Milliseconds of a lease when nobody says. */
+export const DEFAULT_LEASE = 30_000;
+
+/** Milliseconds that dead letters are kept when nobody says. */
+export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
+
+/**
+ * Checks the options of a queue.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkQueueOptions(options: QueueOptions): void {
+  const { schema, lease, dedupe, deadLetterTtl, replicas } = options;
+  const doing = "open the queue";
+  if (lease !== undefined) checkDuration(lease, doing, "lease", 100);
+  if (dedupe !== undefined) checkDuration(dedupe, doing, "dedupe", 0);
+  if (deadLetterTtl !== undefined) checkDuration(deadLetterTtl, doing, "deadLetterTtl", 1_000);
+  if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 5)) {
+    throw new RangeError(
+      `Cannot ${doing} as 'replicas' must be a whole number from 1 to 5: current value is ${replicas}`,
+    );
+  }
+  if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
+    throw new TypeError(`Cannot ${doing} as 'schema' must be a Standard Schema: it has no '~standard' part`);
+  }
+}

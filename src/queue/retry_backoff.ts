@@ -1,0 +1,56 @@
+import { backoff as exponential } from "../connection/backoff.ts";
+import { checkDuration } from "../wire/durations.ts";
+
+/** Exponential backoff with jitter. */
+export interface ExponentialBackoff {
+  /** Milliseconds after the first failure, doubled after each further one. */
+  base: number;
+  /** Milliseconds that no wait exceeds. */
+  max: number;
+}
+
+/** Milliseconds until a failed job runs again: the same each time, one per attempt (the last one repeats), or exponential. */
+export type Backoff = number | readonly number[] | ExponentialBackoff;
+
+/** {@linkcode Backoff}, or a function of the attempt that failed (from 1) and its error. */
+export type BackoffOption = Backoff | ((attempt: number, error: unknown) => number);
+
+/** How long a failed job waits when neither it nor its consumer says. */
+export const DEFAULT_BACKOFF: Backoff = { base: 1_000, max: 60_000 };
+
+/**
+ * Checks a `backoff` option.
+ *
+ * @throws {TypeError | RangeError} If it is none.
+ */
+export function checkBackoff(value: unknown, doing: string): void {
+  if (typeof value === "function") return;
+  if (typeof value === "number") return checkDuration(value, doing, "backoff", 0);
+  if (Array.isArray(value)) {
+    if (value.length === 0) {
+      throw new RangeError(`Cannot ${doing} as 'backoff' must have at least one wait: current value is []`);
+    }
+    return value.forEach((wait) => checkDuration(wait, doing, "backoff", 0));
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(
+      `Cannot ${doing} as 'backoff' must be a number, a list, { base, max } or a function: current value is ${
+        String(value)
+      }`,
+    );
+  }
+  const { base, max } = value as Partial<ExponentialBackoff>;
+  checkDuration(base, doing, "backoff.base", 0);
+  checkDuration(max, doing, "backoff.max", base);
+}
+
+/** Milliseconds to wait after the given attempt (from 1) failed. */
+export function retryDelay(backoff: BackoffOption, attempt: number, error: unknown): number {
+  if (typeof backoff === "number") return backoff;
+  if (typeof backoff === "function") {
+    const wait = backoff(attempt, error);
+    return Number.isFinite(wait) && wait >= 0 ? wait : 0;
+  }
+  if ("base" in backoff) return Math.round(exponential(attempt, backoff));
+  return backoff[Math.min(attempt, backoff.length) - 1];
+}
