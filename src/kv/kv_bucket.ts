@@ -1,23 +1,53 @@
-import { Unavailable } from "../connection/unavailable.ts";
 import type { Context } from "../wire/context.ts";
-import { headerBlock } from "../wire/headers.ts";
-import { publish } from "../wire/publish.ts";
+import { checkDuration } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
+import { deleteStream, streamInfo } from "../wire/streams.ts";
 import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
+import { encodeFilter } from "./kv_filter.ts";
+import { listEntries, listKeys } from "./kv_list.ts";
+import { readMany } from "./kv_many.ts";
+import { KvMirror } from "./kv_mirror.ts";
 import { checkKvOptions, type KvBucketOptions } from "./kv_options.ts";
+import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
+import { checkValue } from "./kv_value.ts";
+import { KvWatch, type KvWatchOptions } from "./kv_watch.ts";
+import { GuardedWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
 
-/** A key-value bucket. */
+const PURGE = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
+const DELETE = { "KV-Operation": "DEL" };
+
+/**
+ * A key-value bucket, in the format of all NATS clients (ADR-8).
+ *
+ * Any non-empty string is a key: made of `A-Z a-z 0-9 - / _ = .` it looks the same to every client, and other characters are encoded token by token.
+ * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
+ *
+ * @example
+ * ```ts
+ * import { kvBucket } from "@supercheck/jetstream";
+ *
+ * const visits = kvBucket("visits", { ttl: 3_600_000 });
+ * await visits.put("page.home", JSON.stringify({ count: 1 }));
+ * const entry = await visits.get("page.home");
+ * console.log(entry?.json<{ count: number }>().count);
+ * ```
+ */
 export class KvBucket {
   /** The bucket's name. */
   readonly name: string;
   readonly #context: Context;
   readonly #stream: KvStream;
   readonly #reader: StreamReader;
+  readonly #writer: KvWriter;
+  readonly #mirror: KvMirror | null;
 
-  /** @ignore Use `kvBucket(name, options)`. */
+  /**
+   * What `kvBucket(name, options)` is made of.
+   * @ignore
+   */
   constructor(context: Context, name: string, options: KvBucketOptions = {}) {
     checkName(name, "bucket");
     checkKvOptions(options);
@@ -25,43 +55,252 @@ export class KvBucket {
     this.#context = context;
     this.#stream = new KvStream(context, name, options);
     this.#reader = new StreamReader(this.#stream.name);
+    this.#writer = new KvWriter(this.#stream);
+    this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
   }
 
-  /** The value of a key, or `null`. */
-  get(key: string): Promise<KvEntry | null> {
+  /**
+   * The value of a key.
+   *
+   * @returns `null` if the key has no value (never had one, is deleted, has expired), or without a connection.
+   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async get(key: string): Promise<KvEntry | null> {
     const subject = this.#subject(key, "read the value");
-    return this.#attempt(async (session, deadline) => {
+    const held = this.#mirror?.get(subject);
+    if (held !== undefined) return held && new StoredEntry(key, held);
+    return await this.#attempt(async (session, deadline) => {
       const message = await this.#reader.last(session, subject, deadline);
-      return message === null || operationOf(message) !== "put" ? null : new StoredEntry(key, message);
+      if (message === null) return null;
+      this.#mirror?.knows(subject, message.sequence);
+      return operationOf(message) === "put" ? new StoredEntry(key, message) : null;
     });
   }
 
-  /** Stores a value; the revision. */
-  put(key: string, value: string | Uint8Array): Promise<number | null> {
-    const subject = this.#subject(key, "store the value");
-    return this.#attempt(async (session, deadline) => {
-      const config = await this.#stream.open(session, deadline);
-      try {
-        return (await publish(session, subject, value, deadline)).seq;
-      } catch (error) {
-        if (error instanceof Unavailable && error.reason === "no_responders") this.#stream.forget(config);
-        throw error;
+  /**
+   * The values of many keys in few requests; keys without a value are not in the map.
+   *
+   * @returns `null` without a connection, or if not all of them could be read within the deadline.
+   * @throws {TypeError | RangeError} If a key is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async getMany(keys: Iterable<string>): Promise<Map<string, KvEntry> | null> {
+    const entries = new Map<string, KvEntry>();
+    const missing = new Map<string, string>();
+    for (const key of keys) {
+      const subject = this.#subject(key, "read the values");
+      const held = this.#mirror?.get(subject);
+      if (held) entries.set(key, new StoredEntry(key, held));
+      else if (held === undefined) missing.set(subject, key);
+    }
+    if (missing.size === 0) return entries;
+    return await this.#attempt(async (session, deadline) => {
+      for (const message of await readMany(session, this.#reader, this.#stream.name, [...missing.keys()], deadline)) {
+        const { subject } = message;
+        const key = missing.get(subject)!;
+        this.#mirror?.knows(subject, message.sequence);
+        if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, message));
       }
+      return entries;
     });
   }
 
-  /** Deletes a key. */
-  delete(key: string): Promise<true | null> {
-    const subject = this.#subject(key, "delete the key");
-    return this.#attempt(async (session, deadline) => {
-      await publish(session, subject, "", deadline, headerBlock({ "KV-Operation": "DEL" }));
-      return true as const;
+  /**
+   * Stores a value, whatever is there. Objects go in as `JSON.stringify(value)` and come out by `entry.json()`.
+   *
+   * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
+   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async put(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | null> {
+    const write = this.#write(key, value, options, "store the value");
+    return this.#told(
+      write.subject,
+      await this.#attempt((session, deadline) => this.#writer.put(session, write, deadline)),
+    );
+  }
+
+  /**
+   * Stores the value of a key that has none.
+   *
+   * @returns The revision; `false` if the key has a value; `null` if it is not confirmed: then it may be stored.
+   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
+   * @throws {JetStreamStoreError} If the server refuses.
+   *
+   * @example Only one of many processes does it
+   * ```ts
+   * import { kvBucket } from "@supercheck/jetstream";
+   *
+   * const locks = kvBucket("locks", { ttl: 60_000 });
+   * if (await locks.create("nightly-report", "me")) console.log("it is mine for a minute");
+   * ```
+   */
+  async create(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | false | null> {
+    return await this.#guarded(new GuardedWrite(this.#write(key, value, options, "create the key"), 0));
+  }
+
+  /**
+   * Stores a value if the key still has the revision that was read before.
+   *
+   * @returns The new revision; `false` if somebody was faster; `null` if it is not confirmed: then it may be stored.
+   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async update(
+    key: string,
+    value: string | Uint8Array,
+    revision: number,
+    options: KvWriteOptions = {},
+  ): Promise<number | false | null> {
+    const write = this.#write(key, value, options, "update the value");
+    if (!Number.isSafeInteger(revision) || revision < 1) {
+      throw new RangeError(
+        `Cannot update the value as 'revision' must be a whole number ≥ 1 (create() is for keys without a value): current value is ${revision}`,
+      );
+    }
+    return await this.#guarded(new GuardedWrite(write, revision));
+  }
+
+  /**
+   * Deletes a key; its older revisions stay in the history.
+   *
+   * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async delete(key: string): Promise<true | null> {
+    return await this.#mark(this.#subject(key, "delete the key"), DELETE);
+  }
+
+  /**
+   * Deletes a key with all its revisions.
+   *
+   * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async purge(key: string): Promise<true | null> {
+    return await this.#mark(this.#subject(key, "purge the key"), PURGE);
+  }
+
+  /**
+   * The keys that have a value, each once.
+   *
+   * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   * @throws {TypeError | RangeError} If the filter is none.
+   */
+  keys(filter: string = ">"): AsyncIterable<string> {
+    return listKeys(this.#context, this.#stream, this.#filter(filter, "list the keys"));
+  }
+
+  /**
+   * The entries of the keys that have a value. One that is written while the list is read may come twice, the newer one later.
+   *
+   * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   * @throws {TypeError | RangeError} If the filter is none.
+   */
+  entries(filter: string = ">"): AsyncIterable<KvEntry> {
+    return listEntries(this.#context, this.#stream, this.#filter(filter, "list the entries"), "last");
+  }
+
+  /**
+   * All revisions of a key that are kept, the oldest first, deletions among them.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
+   */
+  history(key: string): AsyncIterable<KvEntry> {
+    return listEntries(this.#context, this.#stream, this.#subject(key, "read the history"), "all");
+  }
+
+  /**
+   * Follows the keys: first what is there, then each change. It goes on by itself after a reconnect, and when the bucket was made again; what was
+   * written meanwhile comes then, the newest value of each key at least. It ends with the loop, with `signal`, and when the stores are closed.
+   *
+   * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
+   * @throws {TypeError | RangeError} If the filter is none.
+   *
+   * @example
+   * ```ts
+   * import { kvBucket } from "@supercheck/jetstream";
+   *
+   * const flags = kvBucket("flags");
+   * await flags.put("dark-mode", "on");
+   * for await (const { key, operation, text } of flags.watch()) {
+   *   console.log(key, operation);
+   *   break;
+   * }
+   * ```
+   */
+  watch(filter: string = ">", options: KvWatchOptions = {}): AsyncIterable<KvEntry> {
+    return new KvWatch(this.#context, this.#stream, this.#filter(filter, "watch the keys"), options);
+  }
+
+  /**
+   * The state of the bucket, and how it was made.
+   *
+   * @returns `null` if there is no such bucket, or without a connection.
+   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
+   */
+  async status(): Promise<KvStatus | null> {
+    return await this.#attempt(async (session, deadline) => {
+      const info = await streamInfo(session, this.#stream.name, deadline);
+      if (info) this.#stream.checkKind(info.config);
+      return info && kvStatus(this.name, info);
+    });
+  }
+
+  /**
+   * Removes the bucket with all that is in it. The next write makes a new one.
+   *
+   * @returns `false` if there was none; `null` if it is not confirmed.
+   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
+   */
+  async destroy(): Promise<boolean | null> {
+    return await this.#attempt(async (session, deadline) => {
+      const info = await streamInfo(session, this.#stream.name, deadline);
+      if (!info) return false;
+      this.#stream.checkKind(info.config);
+      return await deleteStream(session, this.#stream.name, deadline);
     });
   }
 
   #subject(key: string, doing: string): string {
     checkText(key, doing, "key");
     return checkSubject(this.#stream.prefix + encodeKey(key), doing, "key");
+  }
+
+  #filter(filter: string, doing: string): string {
+    return checkSubject(this.#stream.prefix + encodeFilter(filter, doing), doing, "filter");
+  }
+
+  #write(key: string, value: string | Uint8Array, { ttl }: KvWriteOptions, doing: string) {
+    const subject = this.#subject(key, doing);
+    checkValue(value, doing);
+    if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
+    return { subject, value, ttl };
+  }
+
+  async #guarded(guarded: GuardedWrite): Promise<number | false | null> {
+    return this.#told(
+      guarded.write.subject,
+      await this.#attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline)),
+    );
+  }
+
+  async #mark(subject: string, headers: Record<string, string>): Promise<true | null> {
+    const mark = (session: Session, deadline: number) => this.#writer.mark(session, subject, headers, deadline);
+    return this.#told(subject, await this.#attempt(mark)) === null ? null : true;
+  }
+
+  /** The mirror must not answer with anything older. */
+  #told<T extends number | false | null>(subject: string, revision: T): T {
+    if (this.#mirror && typeof revision === "number") this.#mirror.knows(subject, revision);
+    return revision;
   }
 
   #attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {

@@ -63,9 +63,9 @@ export class StoredEntry implements KvEntry {
 }
 
 /** What a message means for its key (ADR-8, and ADR-48 for what the server wrote itself). */
-export function operationOf(message: StoredMessage, headersOnly: boolean = false): KvOperation {
+export function operationOf(message: StoredMessage): KvOperation {
   // A marker has no body, so the headers of a message that has one need not be parsed.
-  if (message.data.length > 0 && !headersOnly) return "put";
+  if (message.data.length > 0) return "put";
   const reason = message.header("Nats-Marker-Reason");
   if (reason !== undefined) return reason === "Remove" ? "delete" : "purge";
   switch (message.header("KV-Operation")) {

@@ -4,6 +4,7 @@ import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, streamInfo, updateStream } from "../wire/streams.ts";
+import { decodeKey } from "../wire/tokens.ts";
 import type { KvBucketOptions } from "./kv_options.ts";
 
 /** Longest time for which the server remembers message ids, in milliseconds. */
@@ -28,6 +29,11 @@ export class KvStream {
     this.#bucket = bucket;
     this.#context = context;
     this.#options = options;
+  }
+
+  /** The key of a subject. */
+  keyOf(subject: string): string {
+    return decodeKey(subject.slice(this.prefix.length));
   }
 
   /** The configuration in force; makes the stream if it is missing, and changes what an option asks for. Done once. */

@@ -12,7 +12,9 @@ export const ErrorCode = {
   streamNotFound: 10059,
   wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
+  duplicateInFlight: 10158,
   wrongLastSequenceUnknown: 10164,
+  messageTtlOff: 10166,
 } as const;
 
 /** The server is between leaders: it passes. */

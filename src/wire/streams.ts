@@ -37,6 +37,8 @@ export interface StreamConfig {
 export interface StreamInfo {
   config: StreamConfig;
   created: string;
+  /** The time of the server that answers. */
+  ts?: string;
   state: {
     messages: number;
     bytes: number;

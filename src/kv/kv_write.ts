@@ -1,0 +1,158 @@
+import { nuid } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { ErrorCode, isServerError } from "../wire/api.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { wholeSeconds } from "../wire/durations.ts";
+import { headerBlock } from "../wire/headers.ts";
+import { insist } from "../wire/insist.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import { type StreamConfig, streamInfo } from "../wire/streams.ts";
+import { operationOf } from "./kv_entry.ts";
+import type { KvStream } from "./kv_stream.ts";
+
+/** How one value is stored. */
+export interface KvWriteOptions {
+  /**
+   * Milliseconds that this value lives, rounded up to whole seconds; not longer than the bucket's `ttl`. Needs nats-server 2.11. For `put` and
+   * `update` only in a bucket that keeps one revision of each key, since else the revision before would come back.
+   *
+   * @default {the bucket's}
+   */
+  ttl?: number;
+}
+
+/** One value on its way into a bucket. */
+export interface KvWrite {
+  readonly subject: string;
+  readonly value: string | Uint8Array;
+  /** Milliseconds. */
+  readonly ttl: number | undefined;
+}
+
+/** A write that the server takes only if the key's newest message has a certain sequence. It outlives a broken connection. */
+export class GuardedWrite {
+  /** Tells this write from all others. */
+  readonly nonce: string = nuid.next();
+  readonly write: KvWrite;
+  /** Whether it is for a key without a value: then a marker that is met is written over. */
+  readonly creates: boolean;
+  /** Sequence that the key's newest message must have; 0: there must be none. */
+  expected: number;
+  /** Whether an earlier try was not answered: it may have been stored. */
+  unsure = false;
+
+  constructor(write: KvWrite, expected: number) {
+    this.write = write;
+    this.creates = expected === 0;
+    this.expected = expected;
+  }
+}
+
+/** Writes to the stream under a bucket. */
+export class KvWriter {
+  readonly #stream: KvStream;
+
+  constructor(stream: KvStream) {
+    this.#stream = stream;
+  }
+
+  /** Stores a value whatever is there; returns the revision. */
+  async put(session: Session, write: KvWrite, deadline: number): Promise<number> {
+    if (write.ttl !== undefined) await this.#checkHistory(session, deadline);
+    return await this.#store(session, write, deadline);
+  }
+
+  /** Stores a value if the guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
+  guarded(session: Session, guarded: GuardedWrite, deadline: number): Promise<number | false | null> {
+    return insist(deadline, async (deadline) => {
+      if (guarded.write.ttl !== undefined && !guarded.creates) await this.#checkHistory(session, deadline);
+      for (;;) {
+        const { unsure } = guarded;
+        guarded.unsure = true;
+        try {
+          return await this.#store(session, guarded.write, deadline, {
+            "Nats-Expected-Last-Subject-Sequence": String(guarded.expected),
+            "Nats-Msg-Id": guarded.nonce,
+          });
+        } catch (error) {
+          if (!(error instanceof JetStreamStoreError)) throw error;
+          // Refused, so of this try nothing is stored.
+          guarded.unsure = unsure;
+          if (
+            isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
+            isServerError(error, ErrorCode.duplicateInFlight)
+          ) {
+            throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
+          }
+          if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+          const outcome = await this.#lost(session, guarded, error, deadline);
+          if (outcome !== "again") return outcome;
+        }
+      }
+    });
+  }
+
+  /** Writes a marker that hides the key; returns its sequence, or 0 if there is no bucket, and so nothing to hide. */
+  async mark(session: Session, subject: string, headers: Record<string, string>, deadline: number): Promise<number> {
+    try {
+      return (await publish(session, subject, "", deadline, headerBlock(headers))).seq;
+    } catch (error) {
+      if (!isNoResponders(error) || await streamInfo(session, this.#stream.name, deadline)) throw error;
+      return 0;
+    }
+  }
+
+  async #store(session: Session, write: KvWrite, deadline: number, headers?: Record<string, string>): Promise<number> {
+    const { subject, value, ttl } = write;
+    const all = ttl === undefined ? headers : { ...headers, "Nats-TTL": `${wholeSeconds(ttl)}s` };
+    const config = await this.#open(session, write, deadline);
+    try {
+      return (await publish(session, subject, value, deadline, all && headerBlock(all))).seq;
+    } catch (error) {
+      const otherStream = isServerError(error, ErrorCode.messageTtlOff);
+      if (!otherStream && !isNoResponders(error)) throw error;
+      this.#stream.forget(config);
+      throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
+    }
+  }
+
+  #open(session: Session, { ttl }: KvWrite, deadline: number): Promise<StreamConfig> {
+    return ttl === undefined ? this.#stream.open(session, deadline) : this.#stream.openWithTtl(session, deadline);
+  }
+
+  async #checkHistory(session: Session, deadline: number): Promise<void> {
+    const { max_msgs_per_subject: history } = await this.#stream.openWithTtl(session, deadline);
+    if (history === 1) return;
+    throw new JetStreamStoreError(
+      "unsupported",
+      `A value of ${this.#stream.name} cannot have a 'ttl' of its own, as the bucket keeps ${history} revisions of each key: the one before would ` +
+        "come back. Use a bucket with 'history' 1, or create()",
+    );
+  }
+
+  /** The key's newest message is another than expected. */
+  async #lost(
+    session: Session,
+    guarded: GuardedWrite,
+    error: JetStreamStoreError,
+    deadline: number,
+  ): Promise<number | false | null | "again"> {
+    if (!guarded.unsure && !guarded.creates) return false;
+    const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+    const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
+    // A single server looks at the guard before it looks whether it knows the message id.
+    if (found?.header("Nats-Msg-Id") === guarded.nonce) return sequence;
+    if (guarded.creates && (found === null || operationOf(found) !== "put")) {
+      guarded.expected = found === null ? 0 : sequence;
+      return "again";
+    }
+    // Somebody else's value; after an unanswered try it may have taken the place of ours.
+    return guarded.unsure ? null : false;
+  }
+}
+
+function isNoResponders(error: unknown): boolean {
+  return error instanceof Unavailable && error.reason === "no_responders";
+}
