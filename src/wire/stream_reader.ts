@@ -22,18 +22,27 @@ export class StreamReader {
   }
 
   /** The newest message on a subject. */
-  last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    return this.#read(
-      session,
-      deadline,
-      () => directLast(session, this.#stream, subject, deadline),
-      { last_by_subj: subject },
-    );
+  async last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
+    if (this.#direct) {
+      try {
+        return await directLast(session, this.#stream, subject, deadline);
+      } catch (error) {
+        if (!await this.#isThere(error, session, deadline)) return null;
+      }
+    }
+    return await this.#fromLeader(session, { last_by_subj: subject }, deadline);
   }
 
   /** The first message of a query: `{ seq }`, or `{ seq, next_by_subj }`. */
-  get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
-    return this.#read(session, deadline, () => directGet(session, this.#stream, query, deadline), query);
+  async get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
+    if (this.#direct) {
+      try {
+        return await directGet(session, this.#stream, query, deadline);
+      } catch (error) {
+        if (!await this.#isThere(error, session, deadline)) return null;
+      }
+    }
+    return await this.#fromLeader(session, query, deadline);
   }
 
   /** Whether the stream is there; finds out, too, whether it allows direct gets. */
@@ -43,22 +52,20 @@ export class StreamReader {
     return info !== null;
   }
 
-  async #read(
-    session: Session,
-    deadline: number,
-    direct: () => Promise<StoredMessage | null>,
-    query: Record<string, unknown>,
-  ): Promise<StoredMessage | null> {
-    if (this.#direct) {
-      try {
-        return await direct();
-      } catch (error) {
-        if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
-        // Nobody serves direct gets: there is no such stream, it does not allow them, or it has no leader just now.
-        if (!await this.look(session, deadline)) return null;
-        if (this.#direct) throw error;
-      }
+  /** After a direct get that nobody serves: there is no such stream, it does not allow them, or (then the error stands) it has no leader now. */
+  async #isThere(error: unknown, session: Session, deadline: number): Promise<boolean> {
+    if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
+    if (!await this.look(session, deadline)) return false;
+    if (this.#direct) throw error;
+    return true;
+  }
+
+  async #fromLeader(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
+    try {
+      return await leaderGet(session, this.#stream, query, deadline);
+    } catch (error) {
+      if (error instanceof Unavailable || await this.look(session, deadline)) throw error;
+      return null;
     }
-    return await leaderGet(session, this.#stream, query, deadline);
   }
 }
