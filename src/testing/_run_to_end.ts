@@ -22,6 +22,7 @@ export async function runToEnd(
   [program, ...args]: string[],
   { timeout = 90_000, env, signal }: RunOptions,
 ): Promise<void> {
+  signal?.throwIfAborted();
   const child = directory.spawn(program, args, { cwd: directory.path, env: { TMPDIR: directory.path, ...env } });
   const kill = () => {
     if (child.code === null) child.kill("SIGKILL");

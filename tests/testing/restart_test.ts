@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
+import { exists, isAlive } from "./_is_alive.ts";
+
+async function request<T>(server: NatsServer, subject: string, data?: unknown): Promise<T> {
+  let nc: NatsConnection | undefined;
+  try {
+    nc = await connect({ servers: server.url });
+    return (await nc.request(subject, JSON.stringify(data ?? ""))).json<T>();
+  } finally {
+    await nc?.close();
+  }
+}
+
+function storedMessages(server: NatsServer): Promise<number> {
+  return request<{ state: { messages: number } }>(server, "$JS.API.STREAM.INFO.KEPT").then(({ state }) =>
+    state.messages
+  );
+}
+
+async function store(server: NatsServer): Promise<void> {
+  await request(server, "$JS.API.STREAM.CREATE.KEPT", { name: "KEPT", subjects: ["kept"], storage: "file" });
+  await request(server, "kept", "a message");
+}
+
+Deno.test("NatsServer.restart keeps port and store, after kill, after stop and while it runs", async () => {
+  await using server = await startNatsServer();
+  const { port } = server;
+  await store(server);
+
+  const killed = server.pid;
+  await server.kill();
+  assertEquals([server.running, await isAlive(killed)], [false, false]);
+  await server.restart();
+  assertNotEquals(server.pid, killed);
+  assertEquals([server.port, await storedMessages(server)], [port, 1]);
+
+  await server.stop();
+  assertEquals(server.running, false);
+  await server.restart();
+  assertEquals([server.port, await storedMessages(server)], [port, 1]);
+
+  await server.restart();
+  assertEquals([server.port, await storedMessages(server)], [port, 1]);
+});
+
+Deno.test("NatsServer.restart rejects after disposal", async () => {
+  const server = await startNatsServer();
+  await server[Symbol.asyncDispose]();
+  await assertRejects(() => server.restart(), Error, "as it is disposed");
+});
+
+Deno.test("startNatsServer keeps a store directory that it was given, for the next server", async () => {
+  const storeDir = await Deno.makeTempDir();
+  try {
+    {
+      await using server = await startNatsServer({ storeDir });
+      await store(server);
+    }
+    assert(await exists(`${storeDir}/jetstream`));
+    await using server = await startNatsServer({ storeDir });
+    assertEquals([server.storeDir, await storedMessages(server)], [storeDir, 1]);
+  } finally {
+    await Deno.remove(storeDir, { recursive: true });
+  }
+});
