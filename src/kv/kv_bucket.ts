@@ -14,7 +14,7 @@ import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
 import { checkValue } from "./kv_value.ts";
 import { KvWatch, type KvWatchOptions } from "./kv_watch.ts";
-import { GuardedWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
+import { GuardedWrite, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
 
 const PURGE = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
 const DELETE = { "KV-Operation": "DEL" };
@@ -117,7 +117,7 @@ export class KvBucket {
     const write = this.#write(key, value, options, "store the value");
     return this.#told(
       write.subject,
-      await this.#attempt((session, deadline) => this.#writer.put(session, write, deadline)),
+      await this.#attempt((session, deadline) => this.#writer.store(session, write, deadline)),
     );
   }
 
@@ -137,7 +137,7 @@ export class KvBucket {
    * ```
    */
   async create(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | false | null> {
-    return await this.#guarded(new GuardedWrite(this.#write(key, value, options, "create the key"), 0));
+    return await this.#guarded(new GuardedWrite(this.#write(key, value, options, "create the key", true), 0));
   }
 
   /**
@@ -278,11 +278,17 @@ export class KvBucket {
     return checkSubject(this.#stream.prefix + encodeFilter(filter, doing), doing, "filter");
   }
 
-  #write(key: string, value: string | Uint8Array, { ttl }: KvWriteOptions, doing: string) {
+  #write(
+    key: string,
+    value: string | Uint8Array,
+    { ttl }: KvWriteOptions,
+    doing: string,
+    creates: boolean = false,
+  ): KvWrite {
     const subject = this.#subject(key, doing);
     checkValue(value, doing);
     if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
-    return { subject, value, ttl };
+    return { subject, value, ttl, creates };
   }
 
   async #guarded(guarded: GuardedWrite): Promise<number | false | null> {

@@ -29,6 +29,8 @@ export interface KvWrite {
   readonly value: string | Uint8Array;
   /** Milliseconds. */
   readonly ttl: number | undefined;
+  /** Whether it is for a key without a value: a marker that is met is written over. */
+  readonly creates: boolean;
 }
 
 /** A write that the server takes only if the key's newest message has a certain sequence. It outlives a broken connection. */
@@ -36,8 +38,6 @@ export class GuardedWrite {
   /** Tells this write from all others. */
   readonly nonce: string = nuid.next();
   readonly write: KvWrite;
-  /** Whether it is for a key without a value: then a marker that is met is written over. */
-  readonly creates: boolean;
   /** Sequence that the key's newest message must have; 0: there must be none. */
   expected: number;
   /** Whether an earlier try was not answered: it may have been stored. */
@@ -45,7 +45,6 @@ export class GuardedWrite {
 
   constructor(write: KvWrite, expected: number) {
     this.write = write;
-    this.creates = expected === 0;
     this.expected = expected;
   }
 }
@@ -58,28 +57,36 @@ export class KvWriter {
     this.#stream = stream;
   }
 
-  /** Stores a value whatever is there; returns the revision. */
-  async put(session: Session, write: KvWrite, deadline: number): Promise<number> {
-    if (write.ttl !== undefined) await this.#checkHistory(session, deadline);
-    return await this.#store(session, write, deadline);
+  /** Stores a value; returns the revision. */
+  async store(session: Session, write: KvWrite, deadline: number, guard?: Record<string, string>): Promise<number> {
+    const { subject, value, ttl } = write;
+    const config = ttl === undefined
+      ? await this.#stream.open(session, deadline)
+      : await this.#openForTtl(session, write, deadline);
+    const headers = ttl === undefined ? guard : { ...guard, "Nats-TTL": `${wholeSeconds(ttl)}s` };
+    try {
+      return (await publish(session, subject, value, deadline, headers && headerBlock(headers))).seq;
+    } catch (error) {
+      const otherStream = isServerError(error, ErrorCode.messageTtlOff);
+      if (!otherStream && !isNoResponders(error)) throw error;
+      this.#stream.forget(config);
+      throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
+    }
   }
 
   /** Stores a value if the guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
   guarded(session: Session, guarded: GuardedWrite, deadline: number): Promise<number | false | null> {
     return insist(deadline, async (deadline) => {
-      if (guarded.write.ttl !== undefined && !guarded.creates) await this.#checkHistory(session, deadline);
       for (;;) {
-        const { unsure } = guarded;
-        guarded.unsure = true;
         try {
-          return await this.#store(session, guarded.write, deadline, {
+          return await this.store(session, guarded.write, deadline, {
             "Nats-Expected-Last-Subject-Sequence": String(guarded.expected),
             "Nats-Msg-Id": guarded.nonce,
           });
         } catch (error) {
-          if (!(error instanceof JetStreamStoreError)) throw error;
-          // Refused, so of this try nothing is stored.
-          guarded.unsure = unsure;
+          if (error instanceof Unavailable && (error.reason === "lost" || error.reason === "timeout")) {
+            guarded.unsure = true;
+          }
           if (
             isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
             isServerError(error, ErrorCode.duplicateInFlight)
@@ -104,27 +111,10 @@ export class KvWriter {
     }
   }
 
-  async #store(session: Session, write: KvWrite, deadline: number, headers?: Record<string, string>): Promise<number> {
-    const { subject, value, ttl } = write;
-    const all = ttl === undefined ? headers : { ...headers, "Nats-TTL": `${wholeSeconds(ttl)}s` };
-    const config = await this.#open(session, write, deadline);
-    try {
-      return (await publish(session, subject, value, deadline, all && headerBlock(all))).seq;
-    } catch (error) {
-      const otherStream = isServerError(error, ErrorCode.messageTtlOff);
-      if (!otherStream && !isNoResponders(error)) throw error;
-      this.#stream.forget(config);
-      throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
-    }
-  }
-
-  #open(session: Session, { ttl }: KvWrite, deadline: number): Promise<StreamConfig> {
-    return ttl === undefined ? this.#stream.open(session, deadline) : this.#stream.openWithTtl(session, deadline);
-  }
-
-  async #checkHistory(session: Session, deadline: number): Promise<void> {
-    const { max_msgs_per_subject: history } = await this.#stream.openWithTtl(session, deadline);
-    if (history === 1) return;
+  async #openForTtl(session: Session, { creates }: KvWrite, deadline: number): Promise<StreamConfig> {
+    const config = await this.#stream.openWithTtl(session, deadline);
+    const { max_msgs_per_subject: history } = config;
+    if (creates || history === 1) return config;
     throw new JetStreamStoreError(
       "unsupported",
       `A value of ${this.#stream.name} cannot have a 'ttl' of its own, as the bucket keeps ${history} revisions of each key: the one before would ` +
@@ -139,12 +129,12 @@ export class KvWriter {
     error: JetStreamStoreError,
     deadline: number,
   ): Promise<number | false | null | "again"> {
-    if (!guarded.unsure && !guarded.creates) return false;
+    if (!guarded.unsure && !guarded.write.creates) return false;
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
     // A single server looks at the guard before it looks whether it knows the message id.
     if (found?.header("Nats-Msg-Id") === guarded.nonce) return sequence;
-    if (guarded.creates && (found === null || operationOf(found) !== "put")) {
+    if (guarded.write.creates && (found === null || operationOf(found) !== "put")) {
       guarded.expected = found === null ? 0 : sequence;
       return "again";
     }
