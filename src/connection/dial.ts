@@ -1,9 +1,8 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { errors, wsconnect } from "@nats-io/nats-core";
-import { connect } from "@nats-io/transport-node";
 import { JetStreamStoreError } from "../errors.ts";
 import type { ConnectTarget, TargetServer } from "./connect_options.ts";
-import { greeting } from "./greeting.ts";
+import { connectOverSocket } from "./socket_transport.ts";
 
 /**
  * One attempt: each server in random order, until one lets us in.
@@ -17,9 +16,7 @@ export async function dial(target: ConnectTarget, announced: string[]): Promise<
   for (const server of [...shuffled(target.servers), ...announcedServers(target, announced)]) {
     try {
       const options = { ...await target.natsOptions(), servers: [server.url] };
-      if (server.websocket) return await wsconnect(options);
-      await greeting(server, target.connectTimeout);
-      return await connect(options);
+      return await (server.websocket ? wsconnect(options) : connectOverSocket(options));
     } catch (error) {
       const named = nameFailure(error, server);
       if (!(failure instanceof JetStreamStoreError)) failure = named;

@@ -64,7 +64,7 @@ export class Intake {
     const stop = AbortSignal.any([session.signal, this.#stopped.signal]);
     for (let failures = 0; !stop.aborted;) {
       try {
-        const broken = await this.#open(session);
+        const { broken } = await this.#open(session);
         failures = 0;
         this.#events.served(null);
         this.#events.ready();
@@ -121,8 +121,8 @@ export class Intake {
     return [first, ...this.#pulls].find((pulls) => pulls && !pulls.stopped && !pulls.waiting);
   }
 
-  /** Opens the queue and begins to listen; the promise it resolves to settles when something breaks. */
-  async #open(session: Session): Promise<Promise<string>> {
+  /** Opens the queue and begins to listen; `broken` tells when that ends, and why. */
+  async #open(session: Session): Promise<{ broken: Promise<string> }> {
     const deadline = performance.now() + this.#context.timeout;
     await this.#stream.openConsumers(session, deadline);
     this.#lease = (await this.#stream.open(session, deadline)).lease;
@@ -142,7 +142,7 @@ export class Intake {
         },
       })
     );
-    return broken;
+    return { broken };
   }
 
   #listen(session: Session, broken: (reason: string) => void): void {
