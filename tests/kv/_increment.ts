@@ -1,0 +1,19 @@
+// Increments a counter by compare and set, and prints how often somebody was faster.
+import { KvStores } from "./_kv_stores.ts";
+
+const [url, name, key, times] = Deno.args;
+await using stores = new KvStores({ servers: url });
+const bucket = stores.kvBucket(name);
+await bucket.get("n");
+console.log("ready");
+for await (const _go of bucket.watch("go")) break;
+let conflicts = 0;
+for (let done = 0; done < Number(times);) {
+  const entry = await bucket.get(key);
+  if (!entry) throw new Error("The counter has gone");
+  const result = await bucket.update(key, String(Number(entry.text()) + 1), entry.revision);
+  if (result === null) throw new Error("Not confirmed");
+  if (result === false) conflicts++;
+  else done++;
+}
+console.log(conflicts);

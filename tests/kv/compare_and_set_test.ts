@@ -1,0 +1,91 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { KvStores } from "./_kv_stores.ts";
+import { startProcess } from "./_start_process.ts";
+
+Deno.test("KvBucket.create stores only where there is no value", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded", { history: 5 });
+  assertEquals(await bucket.create("k", "first"), 1);
+  assertEquals(await bucket.create("k", "second"), false);
+  assertEquals((await bucket.get("k"))?.text(), "first");
+  await bucket.delete("k");
+  assertEquals(await bucket.create("k", "after delete"), 3);
+  assertEquals(await bucket.create("k", "again"), false);
+  await bucket.purge("k");
+  assertEquals(await bucket.create("k", "after purge"), 5);
+  assertEquals(await bucket.create("k", "again"), false);
+  assertEquals((await bucket.get("k"))?.text(), "after purge");
+});
+
+Deno.test("KvBucket.create stores again what has expired", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded", { ttl: 300 });
+  assertEquals(await bucket.create("k", "v"), 1);
+  assertEquals(await bucket.create("k", "v"), false);
+  const start = performance.now();
+  let revision: number | false | null = false;
+  while (revision === false && performance.now() - start < 5_000) revision = await bucket.create("k", "v");
+  assertEquals(revision, 2);
+});
+
+Deno.test("KvBucket.create takes an empty value for a value", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded");
+  assertEquals(await bucket.create("k", ""), 1);
+  assertEquals(await bucket.create("k", ""), false);
+});
+
+Deno.test("KvBucket.update stores only over the revision that was read", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded");
+  assertEquals(await bucket.update("k", "v", 1), false);
+  assertEquals(await bucket.put("k", "1"), 1);
+  assertEquals(await bucket.update("k", "2", 1), 2);
+  assertEquals(await bucket.update("k", "3", 1), false);
+  assertEquals((await bucket.get("k"))?.text(), "2");
+  await bucket.delete("k");
+  assertEquals(await bucket.update("k", "3", 2), false);
+  assertEquals(await bucket.get("k"), null);
+});
+
+Deno.test("KvBucket.update throws for a revision that cannot be", async () => {
+  await using stores = new KvStores();
+  const bucket = stores.kvBucket("guarded");
+  for (const revision of [0, -1, 1.5, NaN, "1" as unknown as number]) {
+    await assertRejects(() => bucket.update("k", "v", revision), RangeError, "'revision' must be a whole number ≥ 1");
+  }
+});
+
+Deno.test("KvBucket.create lets one of many win", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded");
+  for (let round = 0; round < 20; round++) {
+    const key = `lock ${round}`;
+    const results = await Promise.all(Array.from({ length: 16 }, (_, i) => bucket.create(key, `${i}`)));
+    const winner = results.findIndex((result) => typeof result === "number");
+    assertEquals(results.filter((result) => result === false).length, 15);
+    assertEquals((await bucket.get(key))?.text(), `${winner}`);
+    await bucket.delete(key);
+  }
+});
+
+Deno.test("KvBucket.update loses no increment of two processes", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("counters");
+  await bucket.put("n", "0");
+  await using one = startProcess("_increment.ts", server.url, "counters", "n", "300");
+  await using two = startProcess("_increment.ts", server.url, "counters", "n", "300");
+  assertEquals(await Promise.all([one.firstLine(), two.firstLine()]), ["ready", "ready"]);
+  await bucket.put("go", "");
+  const outputs = await Promise.all([one.output(), two.output()]);
+  const conflicts = outputs.map((output) => Number(output.split("\n")[1]));
+  assertEquals((await bucket.get("n"))?.text(), "600");
+  assert(conflicts.every((count) => count >= 0) && conflicts.some((count) => count > 0), `conflicts: ${conflicts}`);
+});

@@ -1,0 +1,97 @@
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { decodeKey, encodeKey } from "../../src/wire/tokens.ts";
+import { KvStores } from "./_kv_stores.ts";
+
+/** Texts as they come, and texts rich in what matters in subjects. */
+const keys = fc.oneof(
+  fc.string({ unit: "grapheme", minLength: 1 }),
+  fc.string({
+    unit: fc.constantFrom(".", "*", ">", "=", "a", "Z", "0", "_", "-", "/", " ", "\0", "\n", "ü", "😀"),
+    minLength: 1,
+  }),
+  fc.webUrl({ withQueryParameters: true, withFragments: true }),
+).filter((key) => key.isWellFormed());
+
+Deno.test("encodeKey is reversible", () => {
+  fc.assert(fc.property(keys, (key) => assertEquals(decodeKey(encodeKey(key)), key)), { numRuns: 2_000 });
+});
+
+Deno.test("encodeKey gives two keys two subjects", () => {
+  fc.assert(fc.property(keys, keys, (a, b) => assertEquals(encodeKey(a) === encodeKey(b), a === b)), {
+    numRuns: 2_000,
+  });
+});
+
+Deno.test("encodeKey makes subjects that every NATS client takes as a key, without wildcards or empty tokens", () => {
+  fc.assert(
+    fc.property(keys, (key) => {
+      const subject = encodeKey(key);
+      assert(/^[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*$/.test(subject), subject);
+      assertEquals(subject.split(".").length, key.split(".").length);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+Deno.test("encodeKey leaves plain keys as they are", () => {
+  const token = fc.stringMatching(/^[-/_A-Za-z0-9][-/_=A-Za-z0-9]*$/);
+  const plain = fc.array(token, { minLength: 1 }).map((tokens) => tokens.join("."));
+  fc.assert(fc.property(plain, (key) => assertEquals(encodeKey(key), key)));
+});
+
+Deno.test("KvBucket keeps any non-empty string as a key apart from all others", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("any");
+  const all = [
+    ...new Set([
+      ...fc.sample(keys, 300),
+      ".",
+      "..",
+      "*",
+      ">",
+      "a.*",
+      "a.>",
+      "=",
+      "==",
+      "=YQ",
+      "a b",
+      "k".repeat(2_900),
+    ]),
+  ];
+  for (const key of all) assertNotEquals(await bucket.put(key, `value of ${key}`), null);
+  for (const key of all) assertEquals((await bucket.get(key))?.text(), `value of ${key}`);
+  assertEquals((await bucket.getMany(all))?.size, all.length);
+  assertEquals((await Array.fromAsync(bucket.keys())).sort(), all.sort());
+  for (const key of all) assertEquals(await bucket.delete(key), true);
+  assertEquals(await Array.fromAsync(bucket.keys()), []);
+});
+
+Deno.test("KvBucket throws for keys that cannot be, also without a connection", async () => {
+  await using stores = new KvStores();
+  const bucket = stores.kvBucket("any");
+  await assertRejects(() => bucket.get(""), TypeError, "Cannot read the value as 'key' must not be empty");
+  await assertRejects(
+    () => bucket.put(7 as unknown as string, "v"),
+    TypeError,
+    "'key' must be a string: current value is of type number",
+  );
+  await assertRejects(() => bucket.delete("\ud800"), TypeError, "'key' must be well-formed");
+  await assertRejects(() => bucket.purge("k".repeat(3_000)), RangeError, "'key' must fit a subject of 3000 bytes");
+  await assertRejects(() => bucket.getMany(["a", ""]), TypeError, "Cannot read the values as 'key' must not be empty");
+  assertThrows(() => bucket.history(""), TypeError, "Cannot read the history as 'key' must not be empty");
+  assertThrows(() => bucket.keys("a.>.b"), RangeError, "'filter' must have '>' at its end only");
+  assertThrows(() => bucket.watch(""), TypeError, "Cannot watch the keys as 'filter' must not be empty");
+});
+
+Deno.test("KvBucket lists a key of another client with an unknown token as it is", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("any");
+  await bucket.put("plain", "v");
+  await stores.publish("$KV.any.a.=not@ours", "v");
+  assertEquals(await Array.fromAsync(bucket.keys()), ["plain", "a.=not@ours"]);
+  assertEquals(await bucket.get("a.=not@ours"), null);
+});

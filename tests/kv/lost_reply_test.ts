@@ -1,0 +1,78 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { KvStores } from "./_kv_stores.ts";
+import { Proxy } from "./_proxy.ts";
+
+/** Whether a message is the server's word that something is stored (or refused). */
+const isAck = (_subject: string, payload: string) => payload.includes('"stream":"KV_');
+
+Deno.test("KvBucket.create and update know their own write when its confirmation was lost", async () => {
+  await using server = await startNatsServer();
+  await using direct = new KvStores({ servers: server.url });
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  await bucket.put("first", "v");
+  let lost = 0;
+  proxy.tampering.drop = (subject, payload) => isAck(subject, payload) && lost++ === 0;
+  const start = performance.now();
+  assertEquals(await bucket.create("k", "created"), 2);
+  assertEquals(lost, 2);
+  lost = 0;
+  assertEquals(await bucket.update("k", "updated", 2), 3);
+  assertEquals(lost, 2);
+  assertLess(performance.now() - start, 4_000);
+  const entry = await direct.kvBucket("lossy").get("k");
+  assertEquals([entry?.text(), entry?.revision], ["updated", 3]);
+});
+
+Deno.test("KvBucket.create knows its own write when the connection broke before its confirmation", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  await bucket.put("first", "v");
+  let lost = 0;
+  proxy.tampering.drop = (subject, payload) => {
+    if (!isAck(subject, payload) || lost++ > 0) return false;
+    setTimeout(() => proxy.cut(), 0);
+    return true;
+  };
+  assertEquals(await bucket.create("k", "v"), 2);
+  assertEquals(lost, 2);
+  assertEquals((await bucket.get("k"))?.revision, 2);
+});
+
+Deno.test("KvBucket.create and update tell null, not false, when another value may have replaced theirs", async () => {
+  await using server = await startNatsServer();
+  await using direct = new KvStores({ servers: server.url });
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const [bucket, other] = [stores.kvBucket("lossy"), direct.kvBucket("lossy")];
+  await bucket.put("first", "v");
+  for (const call of [() => bucket.create("k", "mine"), () => bucket.update("first", "mine", 1)]) {
+    const overwritten = Promise.withResolvers<void>();
+    let lost = 0;
+    proxy.tampering.drop = (subject, payload) => {
+      if (!isAck(subject, payload) || lost++ > 0) return false;
+      Promise.all([other.put("k", "theirs"), other.put("first", "theirs")]).then(() => overwritten.resolve());
+      return true;
+    };
+    assertEquals(await call(), null);
+    await overwritten.promise;
+  }
+});
+
+Deno.test("KvBucket.put and delete are null when their confirmation is lost for good", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url, timeout: 300 });
+  const bucket = stores.kvBucket("lossy");
+  await bucket.put("k", "v");
+  proxy.tampering.drop = isAck;
+  assertEquals(await bucket.put("k", "w"), null);
+  assertEquals(await bucket.delete("l"), null);
+  assertEquals(await bucket.create("m", "w"), null);
+  proxy.tampering.drop = undefined;
+  assertEquals((await bucket.get("k"))?.text(), "w");
+});
