@@ -61,6 +61,20 @@ export interface ConsumeSettings {
 }
 
 /**
+ * Checks the arguments of a consumer before there is a connection.
+ *
+ * @throws {TypeError | RangeError} Naming the argument, its value and the rule.
+ */
+export function checkConsume(handler: unknown, options: ConsumeOptions = {}): void {
+  if (typeof handler !== "function") {
+    throw new TypeError(
+      `Cannot consume jobs as 'handler' must be a function: current value is of type ${typeof handler}`,
+    );
+  }
+  consumeSettings(options);
+}
+
+/**
  * Checks the options of a consumer and fills in the defaults.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.

@@ -3,7 +3,7 @@ import { settledWithin } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
-import { type ConsumeOptions, type ConsumeSettings, consumeSettings } from "./consume_options.ts";
+import { checkConsume, type ConsumeOptions, type ConsumeSettings, consumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RunningJob } from "./job.ts";
@@ -100,12 +100,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     handler: (job: Job<T>) => unknown,
     options: ConsumeOptions,
   ) {
+    checkConsume(handler, options);
     const settings = consumeSettings(options);
-    if (typeof handler !== "function") {
-      throw new TypeError(
-        `Cannot consume jobs as 'handler' must be a function: current value is of type ${typeof handler}`,
-      );
-    }
     this.#context = context;
     this.#settings = settings;
     this.#limiter = settings.rateLimit ? new StartLimiter(settings.rateLimit) : null;

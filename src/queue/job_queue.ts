@@ -55,7 +55,9 @@ export class JobQueue<T = unknown> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   async publishMany(jobs: readonly (PublishOptions & { data: T })[]): Promise<(JobReceipt | null)[] | null> {
-    if (!Array.isArray(jobs)) throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
+    if (!Array.isArray(jobs)) {
+      throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
+    }
     const prepared = await Promise.all(jobs.map(({ data, ...options }) => this.#prepare(data, options)));
     const receipts = await Promise.all(prepared.map((job) => this.#publish(job)));
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
@@ -85,7 +87,11 @@ export class JobQueue<T = unknown> {
     if (schema && data !== undefined) {
       const checked = await schema["~standard"].validate(data);
       if (checked.issues) {
-        throw new TypeError(`Cannot publish the job as its data does not fit the queue's schema: ${checked.issues.map(({ message }) => message).join("; ")}`);
+        throw new TypeError(
+          `Cannot publish the job as its data does not fit the queue's schema: ${
+            checked.issues.map(({ message }) => message).join("; ")
+          }`,
+        );
       }
     }
     return prepareJob(this.#names, data, options, dedupe > 0);

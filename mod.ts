@@ -1,0 +1,65 @@
+/**
+ * Durable state for services that already run NATS: an object store, a key-value store and a work queue on JetStream. Every call ends within its
+ * deadline, and is `null` while there is no connection, so that a service goes on serving.
+ *
+ * @example Results, values and jobs
+ * ```ts
+ * import { close, consumeJobs, loadHealthcheck, loadKV, publishJob, storeHealthcheck, storeKV } from "@supercheck/jetstream";
+ *
+ * // SUPERCHECK_NATS_URL names the server; without it, each of these is null.
+ * await storeHealthcheck("https://example.com/health", JSON.stringify({ status: 200 }));
+ * console.log(await loadHealthcheck("https://example.com/health"));
+ *
+ * await storeKV("https://example.com/health", "up");
+ * console.log(await loadKV("https://example.com/health"));
+ *
+ * await publishJob("checks", { url: "https://example.com/health" });
+ * const consumer = await consumeJobs<{ url: string }>("checks", (job) => console.log(job.data.url));
+ *
+ * await consumer?.stop();
+ * await close();
+ * ```
+ * @module
+ */
+
+// The connection: one per process.
+export { close, connect, connectionCounters, connectionStatus, useConnection } from "./src/default.ts";
+export type { ConnectOptions } from "./src/connection/connect_options.ts";
+export type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./src/connection/connection.ts";
+export type { Logger } from "./src/connection/logger.ts";
+
+// Health checks and values: what services import.
+export { deleteKV, loadHealthcheck, loadKV, storeHealthcheck, storeKV } from "./src/default.ts";
+export type { KeyAndValue } from "./src/stores.ts";
+
+// Buckets.
+export { kvBucket, objectBucket } from "./src/default.ts";
+export type { KvBucket } from "./src/kv/kv_bucket.ts";
+export type { KvBucketOptions } from "./src/kv/kv_options.ts";
+export type { KvWriteOptions } from "./src/kv/kv_write.ts";
+export type { KvEntry } from "./src/kv/kv_entry.ts";
+export type { ObjectBucket } from "./src/object/object_bucket.ts";
+export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
+export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
+
+// Jobs.
+export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
+export type { JobQueue } from "./src/queue/job_queue.ts";
+export type { QueueOptions } from "./src/queue/queue_options.ts";
+export type { PublishOptions } from "./src/queue/publish_options.ts";
+export type { JobReceipt } from "./src/queue/publish_job.ts";
+export type { ConsumeOptions } from "./src/queue/consume_options.ts";
+export type { JobConsumer, JobConsumerStatus, StopOptions, StopSummary } from "./src/queue/job_consumer.ts";
+export type { RunEnd } from "./src/queue/job_runner.ts";
+export type { Job } from "./src/queue/job.ts";
+export type { Priority } from "./src/queue/queue_names.ts";
+export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/retry_backoff.ts";
+export type { DeadLetter } from "./src/queue/dead_letters.ts";
+
+// An instance of one's own, for tests and services with several tenants.
+export { JetStreamStores } from "./src/stores.ts";
+export type { CloseOptions, StoresOptions } from "./src/stores.ts";
+
+// Errors.
+export { JetStreamStoreError, RetryJobError, UnrecoverableJobError } from "./src/errors.ts";
+export type { RetryJobOptions, StoreErrorCode, StoreErrorOptions } from "./src/errors.ts";

@@ -1,0 +1,325 @@
+/**
+ * The process-wide instance, and the functions that services import: each is the method of the same name of {@linkcode JetStreamStores}.
+ * @module
+ */
+import type { ConnectOptions } from "./connection/connect_options.ts";
+import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection.ts";
+import type { KvBucket } from "./kv/kv_bucket.ts";
+import type { KvBucketOptions } from "./kv/kv_options.ts";
+import type { KvWriteOptions } from "./kv/kv_write.ts";
+import type { ObjectBucket } from "./object/object_bucket.ts";
+import type { ObjectInfo } from "./object/object_info.ts";
+import type { ObjectBucketOptions } from "./object/object_options.ts";
+import type { ConsumeOptions } from "./queue/consume_options.ts";
+import type { Job } from "./queue/job.ts";
+import type { JobConsumer } from "./queue/job_consumer.ts";
+import type { JobQueue } from "./queue/job_queue.ts";
+import type { JobReceipt } from "./queue/publish_job.ts";
+import type { PublishOptions } from "./queue/publish_options.ts";
+import type { QueueOptions } from "./queue/queue_options.ts";
+import { type CloseOptions, JetStreamStores, type KeyAndValue } from "./stores.ts";
+
+const stores = new JetStreamStores();
+
+/**
+ * Connects, if there is no connection yet, and waits for the first attempt. Nobody has to call it: the first use of any function connects to
+ * `SUPERCHECK_NATS_URL`. Concurrent calls share one attempt.
+ *
+ * @returns The server, or `null`: none is configured, or it is away, in which case the library keeps trying.
+ * @throws {TypeError | RangeError} If an option or a variable is wrong.
+ * @throws {JetStreamStoreError} If credentials or TLS were refused, or the runtime does not allow the connection; the library keeps trying.
+ *
+ * @example Say at the start whether NATS is there
+ * ```ts
+ * import { connect } from "@supercheck/jetstream";
+ *
+ * const server = await connect();
+ * console.log(server ? `NATS ${server.version}` : "without NATS for now");
+ * ```
+ */
+export function connect(options?: ConnectOptions): Promise<ConnectionInfo | null> {
+  return stores.connect(options);
+}
+
+/**
+ * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
+ *
+ * @throws {TypeError} If it is none of these, or is closed.
+ *
+ * @example Share one connection
+ * ```ts no-run
+ * import { connect } from "@nats-io/transport-node";
+ * import { useConnection } from "@supercheck/jetstream";
+ *
+ * useConnection(await connect({ servers: "nats://127.0.0.1:4222" }));
+ * ```
+ */
+export function useConnection(nc: unknown): void {
+  stores.useConnection(nc);
+}
+
+/**
+ * Where the connection stands.
+ *
+ * @example In a readiness probe
+ * ```ts
+ * import { connectionStatus } from "@supercheck/jetstream";
+ *
+ * console.log(connectionStatus()); // "none", before the first use
+ * ```
+ */
+export function connectionStatus(): ConnectionStatus {
+  return stores.connectionStatus();
+}
+
+/**
+ * How many calls were `null` for want of NATS, and how often the connection came and went.
+ *
+ * @example Export as metrics
+ * ```ts
+ * import { connectionCounters } from "@supercheck/jetstream";
+ *
+ * const { degraded, disconnects } = connectionCounters();
+ * console.log({ degraded, disconnects });
+ * ```
+ */
+export function connectionCounters(): ConnectionCounters {
+  return stores.connectionCounters();
+}
+
+/**
+ * Stops consumers, flushes and closes, within the deadline. Afterwards everything is `null` until `connect()` is called again.
+ *
+ * @throws {RangeError} If the deadline is negative.
+ *
+ * @example On shutdown
+ * ```ts
+ * import { close } from "@supercheck/jetstream";
+ *
+ * await close({ deadline: 5_000 });
+ * ```
+ */
+export function close(options?: CloseOptions): Promise<void> {
+  return stores.close(options);
+}
+
+/**
+ * Keeps a health check's result for 30 seconds, in the object bucket `supercheck`.
+ *
+ * @param url The checked URL: any non-empty text.
+ * @param json The result.
+ * @returns What was stored; `null` if it is not confirmed: no connection, or no answer within the deadline.
+ * @throws {TypeError | RangeError} If an argument is no text, is empty or too long.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Store and load
+ * ```ts
+ * import { loadHealthcheck, storeHealthcheck } from "@supercheck/jetstream";
+ *
+ * await storeHealthcheck("https://example.com/health", JSON.stringify({ status: 200 }));
+ * console.log(await loadHealthcheck("https://example.com/health"));
+ * ```
+ */
+export function storeHealthcheck(url: string, json: string): Promise<ObjectInfo | null> {
+  return stores.storeHealthcheck(url, json);
+}
+
+/**
+ * The result of a health check, or `null`: there is none of the last 30 seconds, or no connection.
+ *
+ * @throws {TypeError | RangeError} If the URL is no text, is empty or too long.
+ * @throws {JetStreamStoreError} If the server refuses for good, or the stored result is damaged.
+ *
+ * @example Serve the last result
+ * ```ts
+ * import { loadHealthcheck } from "@supercheck/jetstream";
+ *
+ * const json = await loadHealthcheck("https://example.com/health");
+ * console.log(json ?? "not checked of late");
+ * ```
+ */
+export function loadHealthcheck(url: string): Promise<string | null> {
+  return stores.loadHealthcheck(url);
+}
+
+/**
+ * Keeps a value under a key in the bucket `supercheck_kv`, for `SUPERCHECK_NATS_KV_TTL_SECS` seconds (a day if unset).
+ *
+ * @param key Any non-empty text; URLs are fine.
+ * @param options `ttl`: milliseconds that this value lives, if less than the bucket's.
+ * @returns The revision; `null` if it is not confirmed: no connection, or no answer within the deadline.
+ * @throws {TypeError | RangeError} If an argument is wrong, or the variable is malformed.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Store and load
+ * ```ts
+ * import { loadKV, storeKV } from "@supercheck/jetstream";
+ *
+ * await storeKV("https://example.com/", "up");
+ * const entry = await loadKV("https://example.com/");
+ * console.log(entry?.val);
+ * ```
+ */
+export function storeKV(key: string, value: string, options?: KvWriteOptions): Promise<number | null> {
+  return stores.storeKV(key, value, options);
+}
+
+/**
+ * The value of a key, or `null`: it was never stored, is deleted or expired, or there is no connection.
+ *
+ * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Load with a default
+ * ```ts
+ * import { loadKV } from "@supercheck/jetstream";
+ *
+ * const { val } = await loadKV("theme") ?? { val: "light" };
+ * console.log(val);
+ * ```
+ */
+export function loadKV(key: string): Promise<KeyAndValue | null> {
+  return stores.loadKV(key);
+}
+
+/**
+ * Deletes a key.
+ *
+ * @returns `true`, also if there was none; `null` if it is not confirmed.
+ * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Delete
+ * ```ts
+ * import { deleteKV } from "@supercheck/jetstream";
+ *
+ * if (await deleteKV("theme") === null) console.error("not confirmed");
+ * ```
+ */
+export function deleteKV(key: string): Promise<true | null> {
+  return stores.deleteKV(key);
+}
+
+/**
+ * Adds one job to a queue.
+ *
+ * @returns The server's receipt, with `duplicate: true` if a job of this id was there already; `null` if it is not confirmed. Repeating it
+ * is safe with an `id` while the job is pending, or with a `requestId`.
+ * @throws {TypeError | RangeError} If the data is no JSON value, or an argument is wrong.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example One check per URL, in a minute
+ * ```ts
+ * import { publishJob } from "@supercheck/jetstream";
+ *
+ * const url = "https://example.com/health";
+ * const receipt = await publishJob("checks", { url }, { id: url, delay: 60_000 });
+ * console.log(receipt?.duplicate ? "waits already" : receipt?.id);
+ * ```
+ */
+export function publishJob<T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> {
+  return stores.publishJob(queue, data, options);
+}
+
+/**
+ * Adds many jobs to a queue.
+ *
+ * @returns A receipt for each, in their order; `null` in the list: this one is not confirmed. `null` without a connection.
+ * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Two at once
+ * ```ts
+ * import { publishJobs } from "@supercheck/jetstream";
+ *
+ * const receipts = await publishJobs("mails", [{ data: { to: "ann" } }, { data: { to: "bob" }, priority: "high" }]);
+ * console.log(receipts?.filter((receipt) => receipt !== null).length);
+ * ```
+ */
+export function publishJobs<T>(
+  queue: string,
+  jobs: readonly (PublishOptions & { data: T })[],
+): Promise<(JobReceipt | null)[] | null> {
+  return stores.publishJobs(queue, jobs);
+}
+
+/**
+ * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped. A handler that returns has done its job; one
+ * that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
+ *
+ * @returns The consumer; `null` if there is no connection now: {@linkcode jobQueue}`(queue).consume()` starts by itself when there is one.
+ * @throws {TypeError | RangeError} If an argument is wrong.
+ * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Ten at a time
+ * ```ts
+ * import { consumeJobs } from "@supercheck/jetstream";
+ *
+ * await using consumer = await consumeJobs<{ url: string }>("checks", async (job) => {
+ *   const response = await fetch(job.data.url, { signal: job.signal });
+ *   await response.body?.cancel();
+ * }, { concurrency: 10 });
+ * console.log(consumer?.status().state);
+ * ```
+ */
+export function consumeJobs<T>(
+  queue: string,
+  handler: (job: Job<T>) => unknown,
+  options?: ConsumeOptions,
+): Promise<JobConsumer<T> | null> {
+  return stores.consumeJobs(queue, handler, options);
+}
+
+/**
+ * An object bucket: made at once, and cheap to keep.
+ *
+ * @throws {TypeError | RangeError} If the name or an option is wrong.
+ *
+ * @example Files of any size
+ * ```ts
+ * import { objectBucket } from "@supercheck/jetstream";
+ *
+ * const reports = objectBucket("reports", { ttl: 86_400_000 });
+ * await reports.put("2026/11.txt", "all up");
+ * console.log(await reports.getText("2026/11.txt"));
+ * ```
+ */
+export function objectBucket(name: string, options?: ObjectBucketOptions): ObjectBucket {
+  return stores.objectBucket(name, options);
+}
+
+/**
+ * A key-value bucket: made at once, and cheap to keep.
+ *
+ * @throws {TypeError | RangeError} If the name or an option is wrong.
+ *
+ * @example Compare and set
+ * ```ts
+ * import { kvBucket } from "@supercheck/jetstream";
+ *
+ * const leases = kvBucket("leases", { ttl: 60_000 });
+ * const revision = await leases.create("leader", "me");
+ * console.log(revision === false ? "somebody was faster" : revision);
+ * ```
+ */
+export function kvBucket(name: string, options?: KvBucketOptions): KvBucket {
+  return stores.kvBucket(name, options);
+}
+
+/**
+ * A queue of jobs: made at once, and cheap to keep. Its consumers start by themselves as soon as there is a connection.
+ *
+ * @throws {TypeError | RangeError} If the name or an option is wrong.
+ *
+ * @example Typed jobs
+ * ```ts
+ * import { jobQueue } from "@supercheck/jetstream";
+ *
+ * const mails = jobQueue<{ to: string }>("mails");
+ * await using consumer = mails.consume((job) => console.log(job.data.to));
+ * await mails.publish({ to: "ann" });
+ * ```
+ */
+export function jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
+  return stores.jobQueue(name, options);
+}
