@@ -12,6 +12,7 @@ export const ErrorCode = {
   streamNotFound: 10059,
   wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
+  streamSealed: 10109,
   duplicateInFlight: 10158,
   wrongLastSequenceUnknown: 10164,
   messageTtlOff: 10166,

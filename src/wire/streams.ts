@@ -23,6 +23,7 @@ export interface StreamConfig {
   allow_rollup_hdrs?: boolean;
   deny_delete?: boolean;
   deny_purge?: boolean;
+  sealed?: boolean;
   allow_msg_ttl?: boolean;
   subject_delete_marker_ttl?: number;
   allow_msg_schedules?: boolean;
