@@ -1,0 +1,99 @@
+import { JetStreamStoreError } from "../errors.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+
+/** Where a link leads. */
+export interface ObjectLink {
+  /** The bucket. */
+  bucket: string;
+  /** The object; without it the link is one to the whole bucket. */
+  name?: string;
+}
+
+/** What a bucket knows of an object. */
+export interface ObjectInfo {
+  /** The object's name. */
+  name: string;
+  /** The bucket's name. */
+  bucket: string;
+  /** Tells this version of the object from all others. */
+  nuid: string;
+  /** Bytes. */
+  size: number;
+  /** Pieces that it is stored in. */
+  chunks: number;
+  /** `SHA-256=` and the padded base64url of the hash. */
+  digest: string;
+  /** When it was stored. */
+  mtime: Date;
+  /** Whether this is the mark of a deleted object; met in `watch` only. */
+  deleted?: boolean;
+  /** What it is. */
+  description?: string;
+  /** Headers for its readers. */
+  headers?: Record<string, string[]>;
+  /** Labels of its writer. */
+  metadata?: Record<string, string>;
+  /** Where it leads, if it is a link that another client made. */
+  link?: ObjectLink;
+}
+
+/** An object's record as ADR-20 has it in JSON. */
+export interface ObjectMeta {
+  name: string;
+  description?: string;
+  headers?: Record<string, string[]> | null;
+  metadata?: Record<string, string> | null;
+  options?: { link?: ObjectLink | null; max_chunk_size?: number } | null;
+  bucket: string;
+  nuid: string;
+  size: number;
+  mtime: string;
+  chunks: number;
+  digest?: string;
+  deleted?: boolean;
+}
+
+/** What is known of an object, and where: its record with the place of the message that keeps it. */
+export interface StoredMeta extends ObjectMeta {
+  /** Subject of the message. */
+  subject: string;
+  /** The message itself. */
+  message: StoredMessage;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * Reads an object's record.
+ *
+ * @throws {JetStreamStoreError} `damaged`, if it is none.
+ */
+export function parseMeta(subject: string, message: StoredMessage): StoredMeta {
+  try {
+    const meta = JSON.parse(decoder.decode(message.data));
+    if (typeof meta.name === "string") return Object.assign(meta, { subject, message });
+  } catch (cause) {
+    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" is no JSON`, { cause });
+  }
+  throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
+}
+
+/** What the public sees of a record. */
+export function objectInfo(meta: ObjectMeta, mtime: Date): ObjectInfo {
+  const { name, bucket, nuid = "", size = 0, chunks = 0, digest = "", deleted, description, headers, metadata } = meta;
+  const link = meta.options?.link;
+  return {
+    name,
+    bucket,
+    nuid,
+    size,
+    chunks,
+    digest,
+    mtime,
+    ...(deleted && { deleted }),
+    ...(description && { description }),
+    ...(headers && { headers }),
+    ...(metadata && { metadata }),
+    ...(link && { link: { bucket: link.bucket, ...(link.name && { name: link.name }) } }),
+  };
+}

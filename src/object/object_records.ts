@@ -1,0 +1,127 @@
+import { Unavailable } from "../connection/unavailable.ts";
+import { ErrorCode, isServerError } from "../wire/api.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { headerBlock } from "../wire/headers.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import type { Leftovers } from "./leftovers.ts";
+import { parseMeta } from "./object_info.ts";
+import type { ObjectStream } from "./object_stream.ts";
+
+/** Records whose place is remembered. */
+const REMEMBERED = 10_000;
+
+/** A record to be stored. */
+export interface NewRecord {
+  subject: string;
+  nuid: string;
+  body: string;
+}
+
+/** The newest record of a name. */
+export interface Newest {
+  /** Sequence; 0: there is none. */
+  sequence: number;
+  /** Whose pieces nobody needs when it is replaced. */
+  nuid?: string;
+  /** The moment of `performance.now()` by which it has expired. */
+  until: number;
+}
+
+/**
+ * Stores the records that make pieces an object, each guarded by the sequence of the one it replaces: so every writer knows whose pieces are left
+ * over by it, and nobody's are forgotten.
+ */
+export class ObjectRecords {
+  readonly #stream: ObjectStream;
+  readonly #leftovers: Leftovers;
+  readonly #newest: Map<string, Newest> = new Map();
+  readonly #turns: Map<string, Promise<unknown>> = new Map();
+
+  constructor(stream: ObjectStream, leftovers: Leftovers) {
+    this.#stream = stream;
+    this.#leftovers = leftovers;
+  }
+
+  /** Lets this process write a record only once what it writes there already is done: else it would outrun itself again and again. */
+  async inTurn<T>(subject: string, deadline: number, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(subject);
+    const mine = before ? before.then(() => inTime(deadline, work)) : work();
+    const over = mine.then(() => {}, () => {});
+    this.#turns.set(subject, over);
+    try {
+      return await mine;
+    } finally {
+      if (this.#turns.get(subject) === over) this.#turns.delete(subject);
+    }
+  }
+
+  /** The newest record as far as this process knows. */
+  known(subject: string): Newest | undefined {
+    const known = this.#newest.get(subject);
+    if (!known || known.until > performance.now()) return known;
+    this.#newest.delete(subject);
+    return { sequence: 0, until: Infinity };
+  }
+
+  /** The newest record as the stream's leader knows it. */
+  async look(session: Session, subject: string, deadline: number): Promise<Newest> {
+    const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
+    if (!message) return { sequence: 0, until: Infinity };
+    return { sequence: message.sequence, nuid: parseMeta(subject, message).nuid, until: Infinity };
+  }
+
+  /** Stores a record in place of whatever is the newest one. */
+  async replace(session: Session, record: NewRecord, deadline: number, known?: Newest): Promise<void> {
+    for (let newest = known;; newest = undefined) {
+      newest ??= await this.look(session, record.subject, deadline);
+      try {
+        return await this.store(session, record, newest, deadline);
+      } catch (error) {
+        if (!isOutrun(error)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Stores a record in place of the one that is the newest; its pieces are left over then.
+   *
+   * @param behind Id of the message that must be the last one in the stream.
+   * @throws {JetStreamStoreError} If it is not the newest one, see {@linkcode isOutrun}.
+   */
+  async store(session: Session, record: NewRecord, newest: Newest, deadline: number, behind?: string): Promise<void> {
+    const { subject, nuid, body } = record;
+    const headers = headerBlock({
+      "Nats-Rollup": "sub",
+      "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
+      ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
+    });
+    const { seq } = await publish(session, subject, body, deadline, headers);
+    const known = this.#newest.get(subject);
+    this.#newest.delete(subject);
+    this.#newest.set(subject, { sequence: seq, nuid, until: performance.now() + this.#stream.ttl });
+    if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
+    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
+    for (const old of new Set([newest.nuid, known?.nuid])) {
+      if (old && old !== nuid) this.#leftovers.remove({ nuid: old });
+    }
+    this.#leftovers.confirmed();
+  }
+
+  /** Forgets all: the stream has gone. */
+  forget(): void {
+    this.#newest.clear();
+  }
+}
+
+/** Whether somebody else has stored something in between. */
+export function isOutrun(error: unknown): boolean {
+  return isServerError(error, ErrorCode.wrongLastSequence) ||
+    isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
+    isServerError(error, ErrorCode.wrongLastMessageId);
+}
+
+function inTime<T>(deadline: number, work: () => Promise<T>): Promise<T> {
+  if (performance.now() < deadline) return work();
+  throw new Unavailable("timeout", "Other writes of the same object took too long");
+}

@@ -1,0 +1,87 @@
+import { Unavailable } from "../connection/unavailable.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import { ByteBudget } from "./byte_budget.ts";
+import { Digest } from "./object_digest.ts";
+
+/** Bytes that may be on their way to the server at the same time, over one connection. */
+const IN_FLIGHT = 8 * 1024 * 1024;
+
+const budgets: WeakMap<Session, ByteBudget> = new WeakMap();
+
+/** Stores the pieces of one object, several at a time. */
+export class Upload {
+  readonly #session: Session;
+  readonly #subject: string;
+  readonly #timeout: number;
+  readonly #budget: ByteBudget;
+  readonly #digest = new Digest();
+  readonly #underWay: Set<Promise<void>> = new Set();
+  #failure: unknown = null;
+  #unanswered = false;
+  #size = 0;
+  #chunks = 0;
+
+  /** @param timeout Milliseconds that the server may take to confirm a piece. */
+  constructor(session: Session, subject: string, timeout: number) {
+    this.#session = session;
+    this.#subject = subject;
+    this.#timeout = timeout;
+    let budget = budgets.get(session);
+    if (!budget) budgets.set(session, budget = new ByteBudget(IN_FLIGHT));
+    this.#budget = budget;
+  }
+
+  /** Bytes that came. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Pieces that came. */
+  get chunks(): number {
+    return this.#chunks;
+  }
+
+  /** Whether some pieces were neither stored nor refused, and so may still reach the server. */
+  get unanswered(): boolean {
+    return this.#unanswered;
+  }
+
+  /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
+  async add(piece: Uint8Array): Promise<void> {
+    await this.#budget.take(piece.length);
+    if (this.#failure !== null) {
+      this.#budget.give(piece.length);
+      throw this.#failure;
+    }
+    this.#digest.update(piece);
+    this.#size += piece.length;
+    this.#chunks++;
+    const sent = this.#send(piece).finally(() => {
+      this.#budget.give(piece.length);
+      this.#underWay.delete(sent);
+    });
+    this.#underWay.add(sent);
+  }
+
+  /** Waits until all pieces are confirmed, and gives their digest; throws what one has met. */
+  async end(): Promise<string> {
+    await this.settled();
+    if (this.#failure !== null) throw this.#failure;
+    return this.#digest.end();
+  }
+
+  /** Waits until nothing is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  async #send(piece: Uint8Array): Promise<void> {
+    try {
+      await publish(this.#session, this.#subject, piece, performance.now() + this.#timeout);
+    } catch (error) {
+      this.#failure ??= error;
+      this.#unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
+    }
+  }
+}
