@@ -54,6 +54,8 @@ export type { RunEnd } from "./src/queue/job_runner.ts";
 export type { Job } from "./src/queue/job.ts";
 export type { Priority } from "./src/queue/queue_names.ts";
 export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/retry_backoff.ts";
+export type { JobInfo } from "./src/queue/find_job.ts";
+export type { JobCounts } from "./src/queue/job_counts.ts";
 export type { DeadLetter } from "./src/queue/dead_letters.ts";
 
 // An instance of one's own, for tests and services with several tenants.

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { Unavailable } from "../connection/unavailable.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { HeaderBlock } from "../wire/headers.ts";
@@ -8,6 +7,7 @@ import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { decodeToken } from "../wire/tokens.ts";
 import type { Delivery } from "./delivery.ts";
+import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
@@ -91,7 +91,7 @@ export function readDeadLetter<T>(message: StoredMessage): DeadLetter<T> {
   const stack = parseLine(header("Job-Stack"));
   return {
     id: decodeToken(token) ?? token,
-    data: parseData<T>(message.data),
+    data: parseJobData<T>(message.data),
     reason: parseLine(header("Job-Reason")) ?? "",
     ...(stack !== undefined && { stack }),
     attempts: Number(header("Job-Attempts") ?? 0),
@@ -107,13 +107,5 @@ function parseLine(json: string | undefined): string | undefined {
     return String(JSON.parse(json));
   } catch {
     return json;
-  }
-}
-
-function parseData<T>(bytes: Uint8Array): T | undefined {
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
-  } catch {
-    return undefined;
   }
 }

@@ -1,14 +1,23 @@
 import type { Context } from "../wire/context.ts";
+import { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
-import { checkName } from "../wire/tokens.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { deleteMessage, deleteStream, purgeStream } from "../wire/streams.ts";
+import { checkName, checkText } from "../wire/tokens.ts";
+import { cancelJob } from "./cancel_job.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
+import { deadLetterMessages } from "./dead_letter_list.ts";
+import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
+import { findJob, type JobInfo } from "./find_job.ts";
 import type { Job } from "./job.ts";
 import { JobConsumer } from "./job_consumer.ts";
+import { countJobs, type JobCounts } from "./job_counts.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
-import { QueueNames } from "./queue_names.ts";
+import { idToken, QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
+import { redriveJob } from "./redrive_job.ts";
 
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> {
@@ -82,6 +91,121 @@ export class JobQueue<T = unknown> {
     });
   }
 
+  /**
+   * Looks a job up by its id.
+   *
+   * @returns `null` if it is not in the queue, or without a connection.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async get(id: string): Promise<JobInfo<T> | null> {
+    const token = checkId(id, "look the job up");
+    return await this.#attempt((session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline));
+  }
+
+  /**
+   * Takes a job out of the queue, whether it waits, is delayed or runs, in any process: a running one's `signal` aborts.
+   *
+   * @returns `false`: there was none; `null`: nobody can tell.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async cancel(id: string): Promise<boolean | null> {
+    const token = checkId(id, "cancel the job");
+    const call = { deleted: false, unsure: false };
+    return await this.#attempt((session, deadline) => cancelJob(session, this.#names, token, call, deadline));
+  }
+
+  /** How many jobs there are; `null` if there is no such queue, or no connection. */
+  async counts(): Promise<JobCounts | null> {
+    return await this.#attempt((session, deadline) => countJobs(session, this.#names, this.#stream, deadline));
+  }
+
+  /**
+   * The dead letters, newest first, fetched by page as they are asked for.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   */
+  async *deadLetters(): AsyncGenerator<DeadLetter<T>, void> {
+    for await (const message of deadLetterMessages(this.#context, this.#names)) yield readDeadLetter<T>(message);
+  }
+
+  /**
+   * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter.
+   *
+   * @returns How many became jobs; `null` without a connection, or if it broke off.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async redrive(id: string | "all"): Promise<number | null> {
+    const token = checkId(id, "redrive the job");
+    if (id !== "all") {
+      return await this.#redrive((session, deadline) => findDeadLetter(session, this.#names, token, deadline));
+    }
+    let redriven = 0;
+    try {
+      for await (const letter of deadLetterMessages(this.#context, this.#names)) {
+        const done = await this.#redrive(() => Promise.resolve(letter));
+        if (done === null) return null;
+        redriven += done;
+      }
+    } catch (error) {
+      if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
+      throw error;
+    }
+    return redriven;
+  }
+
+  /**
+   * Removes a dead letter for good.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async discard(id: string): Promise<boolean | null> {
+    const token = checkId(id, "discard the dead letter");
+    return await this.#attempt(async (session, deadline) => {
+      const letter = await findDeadLetter(session, this.#names, token, deadline);
+      return letter !== null && await deleteMessage(session, this.#names.deadStream, letter.sequence, deadline);
+    });
+  }
+
+  /**
+   * Removes all jobs, those that run included (they end, but report nothing); schedules and dead letters stay.
+   *
+   * @returns How many; `null`: not confirmed.
+   */
+  async purge(): Promise<number | null> {
+    return await this.#attempt(async (session, deadline) => {
+      let purged = 0;
+      for (const filter of this.#names.purgeFilters()) {
+        purged += await purgeStream(session, this.#names.stream, { filter }, deadline);
+      }
+      return purged;
+    });
+  }
+
+  /**
+   * Removes the queue with all its jobs, schedules, dead letters and results.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   */
+  async destroy(): Promise<boolean | null> {
+    return await this.#attempt(async (session, deadline) => {
+      this.#stream.forget();
+      const gone = await deleteStream(session, this.#names.stream, deadline);
+      await deleteStream(session, this.#names.deadStream, deadline);
+      await deleteStream(session, `KV_${this.#names.resultsBucket}`, deadline);
+      return gone;
+    });
+  }
+
+  #redrive(find: (session: Session, deadline: number) => Promise<StoredMessage | null>): Promise<number | null> {
+    return this.#attempt(async (session, deadline) => {
+      const letter = await find(session, deadline);
+      if (!letter) return 0;
+      await this.#stream.open(session, deadline);
+      return await redriveJob(session, this.#names, this.#publisher, letter, deadline) ? 1 : 0;
+    });
+  }
+
   async #prepare(data: T, options: PublishOptions): Promise<PreparedJob> {
     const { schema, dedupe = 0 } = this.#options;
     if (schema && data !== undefined) {
@@ -109,4 +233,9 @@ export class JobQueue<T = unknown> {
   #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
     return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
   }
+}
+
+function checkId(id: string, doing: string): string {
+  checkText(id, doing, "id");
+  return idToken(id, doing);
 }

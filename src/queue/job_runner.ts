@@ -1,5 +1,4 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { Buffer } from "node:buffer";
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
@@ -10,6 +9,7 @@ import type { ConsumeSettings } from "./consume_options.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Job, RunningJob } from "./job.ts";
+import { readJobData } from "./job_data.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
@@ -140,10 +140,9 @@ export class JobRunner<T> {
   }
 
   async #read(delivery: Delivery): Promise<T> {
-    const { data: bytes } = delivery;
     let data: unknown;
     try {
-      data = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+      data = readJobData(delivery.data);
     } catch (cause) {
       throw new UnrecoverableJobError(`The job's body is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
         cause,

@@ -58,7 +58,7 @@ export interface PreparedJob {
   id: string;
   token: string;
   subject: string;
-  payload: string;
+  payload: string | Uint8Array;
   /** The publish's message id. */
   nonce: string;
   /** Whether the caller can repeat this publish under the same message id. */

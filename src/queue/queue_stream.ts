@@ -30,10 +30,11 @@ export interface ConsumerConfig {
 export interface ConsumerInfo {
   name: string;
   config: ConsumerConfig;
+  /** The server's time. */
+  ts: string;
+  delivered: { stream_seq: number };
   num_ack_pending: number;
   num_pending: number;
-  num_waiting: number;
-  ack_floor: { stream_seq: number };
   paused?: boolean;
 }
 

@@ -133,5 +133,10 @@ export async function purgeStream(
   what: { filter?: string; seq?: number; keep?: number },
   deadline: number,
 ): Promise<number> {
-  return (await api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline)).purged;
+  try {
+    return (await api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline)).purged;
+  } catch (error) {
+    if (isServerError(error, ErrorCode.streamNotFound)) return 0;
+    throw error;
+  }
 }

@@ -1,0 +1,19 @@
+import { Buffer } from "node:buffer";
+
+/**
+ * The data of a job's body.
+ *
+ * @throws {SyntaxError} If it is no JSON.
+ */
+export function readJobData(body: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+}
+
+/** The data of a job's body, or `undefined` if it is no JSON. */
+export function parseJobData<T>(body: Uint8Array): T | undefined {
+  try {
+    return readJobData(body) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { deleteMessage } from "../wire/streams.ts";
+import { decodeToken } from "../wire/tokens.ts";
+import { parseJobHeaders } from "./job_headers.ts";
+import type { JobPublisher } from "./publish_job.ts";
+import { partitionOf, type PreparedJob } from "./publish_options.ts";
+import { PRIORITIES, type QueueNames } from "./queue_names.ts";
+
+/** Headers that tell of the death, and those that begin anew with the job's second life. */
+const LEFT_BEHIND = new Set([
+  "Job-Nonce",
+  "Job-Priority",
+  "Job-Attempts",
+  "Job-Died-At",
+  "Job-Reason",
+  "Job-Stack",
+  "Job-Expires-At",
+]);
+
+/**
+ * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter.
+ *
+ * @returns Whether it is a job again; `false`: a job of its id is in the queue, so it stays a dead letter.
+ */
+export async function redriveJob(
+  session: Session,
+  names: QueueNames,
+  publisher: JobPublisher,
+  letter: StoredMessage,
+  deadline: number,
+): Promise<boolean> {
+  const token = letter.subject.slice(letter.subject.lastIndexOf(".") + 1);
+  const all = letter.headers();
+  const { key } = parseJobHeaders(all);
+  const priority = PRIORITIES.find((priority) => priority === letter.header("Job-Priority")) ?? "normal";
+  // Of one life of one dead letter: a repeat after a lost confirmation is recognised.
+  const nonce = `redrive-${letter.sequence}-${letter.time.getTime()}`;
+  const job: PreparedJob = {
+    id: decodeToken(token) ?? token,
+    token,
+    subject: key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token),
+    payload: letter.data,
+    nonce,
+    repeatable: false,
+    delayed: false,
+    keyed: key !== undefined,
+    headers: [["Nats-Msg-Id", nonce], ...all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name))],
+  };
+  const { duplicate } = await publisher.publish(session, job, deadline, { tried: true });
+  if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
+  return !duplicate;
+}

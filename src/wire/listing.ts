@@ -1,0 +1,22 @@
+import { JetStreamStoreError } from "../errors.ts";
+import type { Context } from "./context.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * One step of a listing: where a single call would be `null`, an empty list would be a lie.
+ *
+ * @param what What is listed, for the message.
+ * @throws {JetStreamStoreError} `disconnected`, if there is no connection, or no answer within the deadline.
+ */
+export async function listingStep<T>(
+  context: Context,
+  what: string,
+  operation: (session: Session, deadline: number) => Promise<T>,
+): Promise<T> {
+  const done = await context.connection.attempt(
+    async (session, deadline) => ({ value: await operation(session, deadline) }),
+    { timeout: context.timeout },
+  );
+  if (done) return done.value;
+  throw new JetStreamStoreError("disconnected", `${what} cannot be listed without a connection to NATS that answers`);
+}
