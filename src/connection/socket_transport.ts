@@ -9,6 +9,7 @@ import {
   type Transport,
 } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
 import { connect as connectSocket, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 
@@ -34,6 +35,7 @@ export class SocketTransport implements Transport {
   #encrypted = false;
   #connected = false;
   #done = false;
+  #outgoing: Uint8Array[] = [];
   closeError?: Error;
 
   get isClosed(): boolean {
@@ -78,8 +80,8 @@ export class SocketTransport implements Transport {
   }
 
   send(frame: Uint8Array): void {
-    // A failed write shows as an error of the socket, which ends the transport.
-    if (!this.#done) this.#socket?.write(frame);
+    // What is sent within one turn of the event loop goes out in one write: acknowledgements come one by one, and a write costs as much as ten of them.
+    if (this.#outgoing.push(frame) === 1) nextTick(() => this.#write());
   }
 
   close(error?: Error): Promise<void> {
@@ -136,6 +138,13 @@ export class SocketTransport implements Transport {
         else resolve(JSON.parse(info));
       });
     });
+  }
+
+  #write(): void {
+    const frames = this.#outgoing;
+    this.#outgoing = [];
+    // A failed write shows as an error of the socket, which ends the transport.
+    if (!this.#done) this.#socket?.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
   }
 
   #push(frame: Uint8Array): void {

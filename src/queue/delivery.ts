@@ -16,15 +16,14 @@ export class Delivery {
   readonly sequence: number;
   /** How many more wait behind it. */
   readonly pending: number;
-  /** Names the message also among those of a stream that was made again and counts from 1. */
-  readonly identity: string;
+  /** When its message was stored, in nanoseconds: with the sequence it names the message also when the stream is made again and counts from 1. */
+  readonly storedAt: string;
   /** When it came, by `performance.now()`. */
   readonly receivedAt: number;
   /** Until when it is ours, by `performance.now()`. */
   leaseUntil: number;
   /** Whether the durable consumer that handed it out is gone. */
   orphaned = false;
-  readonly #nanoseconds: string;
   #headers: JobHeaders | undefined;
 
   constructor(message: Msg, lease: number) {
@@ -38,9 +37,8 @@ export class Delivery {
     this.consumer = tokens[first + 1];
     this.deliveries = Number(tokens[first + 2]);
     this.sequence = Number(tokens[first + 3]);
-    this.#nanoseconds = tokens[first + 5];
+    this.storedAt = tokens[first + 5];
     this.pending = Number(tokens[first + 6]);
-    this.identity = `${tokens[first + 3]}@${this.#nanoseconds}`;
     this.receivedAt = performance.now();
     this.leaseUntil = this.receivedAt + lease;
   }
@@ -50,7 +48,7 @@ export class Delivery {
   }
 
   get headers(): JobHeaders {
-    return this.#headers ??= readJobHeaders(this.#message.headers);
+    return this.#headers ??= readJobHeaders(this.#message);
   }
 
   /** The subject token of the job's id. */
@@ -69,12 +67,12 @@ export class Delivery {
 
   /** Whether its order is kept by a partition. */
   get keyed(): boolean {
-    return this.subject.split(".")[2] === "keyed";
+    return this.consumer.startsWith("k");
   }
 
   /** When the job was first published. */
   get enqueuedAt(): Date {
-    return this.headers.enqueuedAt ?? new Date(Number(this.#nanoseconds.slice(0, -6)));
+    return this.headers.enqueuedAt ?? new Date(Number(this.storedAt.slice(0, -6)));
   }
 
   /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */

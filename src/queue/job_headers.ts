@@ -1,4 +1,5 @@
-import type { MsgHdrs } from "@nats-io/nats-core";
+import type { Msg } from "@nats-io/nats-core";
+import { rawHeaders } from "../wire/raw_headers.ts";
 import { headerPairs } from "../wire/stored_message.ts";
 import type { Backoff } from "./retry_backoff.ts";
 
@@ -41,9 +42,15 @@ const NONE: JobHeaders = {
   all: [],
 };
 
-/** Reads the headers of a delivered message. */
-export function readJobHeaders(headers: MsgHdrs | undefined): JobHeaders {
-  return headers ? parseJobHeaders(headerPairs(headers)) : NONE;
+/** A line that is neither the first nor the last one, nor a header of the server's. */
+const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
+
+/** Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing. */
+export function readJobHeaders(message: Msg): JobHeaders {
+  const block = rawHeaders(message);
+  return block === "" || (block !== undefined && !OTHER_THAN_NATS.test(block))
+    ? NONE
+    : parseJobHeaders(headerPairs(message));
 }
 
 /** Reads headers; what is malformed counts as absent, since any client may have written it. */

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { Unavailable } from "../connection/unavailable.ts";
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
@@ -32,8 +33,11 @@ export type RunEnd =
   /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
   | { type: "let_go" };
 
-/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run. */
-const MEMORY = 10_000;
+/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
+const MEMORY = 5_000;
+
+/** Milliseconds after which an unanswered acknowledgement is sent again. */
+const FIRST_TRY = 1_000;
 
 /** A run that ended without having been reported; the reason stands in the run's signal. */
 const LET_GO: RunEnd = { type: "let_go" };
@@ -46,7 +50,10 @@ export class JobRunner<T> {
   readonly #settings: ConsumeSettings;
   readonly #schema: StandardSchemaV1<unknown, T> | undefined;
   readonly #handler: (job: Job<T>) => unknown;
-  readonly #ended: Set<string> = new Set();
+  /** When the messages of these sequences were stored. */
+  #ended: Map<number, string> = new Map();
+  #endedBefore: Map<number, string> = new Map();
+  #session: Session | null = null;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
   #moves = true;
 
@@ -68,6 +75,7 @@ export class JobRunner<T> {
 
   /** The consumer works over this session from now on. */
   serve(session: Session): void {
+    this.#session = session;
     this.#moves = session.server.atLeast("2.12");
   }
 
@@ -78,7 +86,7 @@ export class JobRunner<T> {
    */
   async run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
     const { headers, deliveries } = delivery;
-    if (this.#ended.has(delivery.identity)) return await this.#finish(delivery, { type: "skipped" });
+    if (this.#hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
     if (headers.expiresAt && headers.expiresAt.getTime() <= Date.now()) {
       return await this.#finish(delivery, { type: "expired" });
     }
@@ -96,7 +104,7 @@ export class JobRunner<T> {
     }
     let data: T;
     try {
-      data = await this.#read(delivery);
+      data = this.#schema ? await this.#check(readBody(delivery), this.#schema) : readBody(delivery) as T;
     } catch (error) {
       return await this.#bury(delivery, error, attempt);
     }
@@ -139,23 +147,12 @@ export class JobRunner<T> {
     return this.#moves && !delivery.keyed;
   }
 
-  async #read(delivery: Delivery): Promise<T> {
-    let data: unknown;
-    try {
-      data = readJobData(delivery.data);
-    } catch (cause) {
-      throw new UnrecoverableJobError(`The job's body is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
-        cause,
-      });
-    }
-    if (!this.#schema) return data as T;
-    const checked = await this.#schema["~standard"].validate(data);
-    if (checked.issues) {
-      throw new UnrecoverableJobError(
-        `The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
-      );
-    }
-    return checked.value;
+  async #check(data: unknown, schema: StandardSchemaV1<unknown, T>): Promise<T> {
+    const checked = await schema["~standard"].validate(data);
+    if (!checked.issues) return checked.value;
+    throw new UnrecoverableJobError(
+      `The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
+    );
   }
 
   async #call(job: RunningJob<T>, timeout: number | undefined): Promise<void> {
@@ -218,6 +215,19 @@ export class JobRunner<T> {
   }
 
   async #confirm(delivery: Delivery, word: string): Promise<boolean> {
+    const session = this.#session;
+    if (session && !session.signal.aborted) {
+      try {
+        await session.requests.request(
+          delivery.ack,
+          word,
+          Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY),
+        );
+        return true;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+      }
+    }
     return await this.#insist(delivery, async (session, deadline) => {
       await session.requests.request(delivery.ack, word, deadline);
       return true;
@@ -255,12 +265,22 @@ export class JobRunner<T> {
   }
 
   #remember(delivery: Delivery): void {
-    this.#ended.add(delivery.identity);
-    if (this.#ended.size <= MEMORY) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      break;
-    }
+    this.#ended.set(delivery.sequence, delivery.storedAt);
+    if (this.#ended.size < MEMORY) return;
+    this.#endedBefore = this.#ended;
+    this.#ended = new Map();
+  }
+
+  #hasEnded({ sequence, storedAt }: Delivery): boolean {
+    return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
+  }
+}
+
+function readBody(delivery: Delivery): unknown {
+  try {
+    return readJobData(delivery.data);
+  } catch (cause) {
+    throw new UnrecoverableJobError(`The job's body is not JSON: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -39,6 +39,6 @@ export class DeliveredMessage implements StoredMessage {
   }
 
   headers(): [string, string][] {
-    return headerPairs(this.#message.headers);
+    return headerPairs(this.#message);
   }
 }

@@ -1,6 +1,5 @@
 import type { MsgHdrs } from "@nats-io/nats-core";
-
-const encoder = new TextEncoder();
+import { Buffer } from "node:buffer";
 
 /**
  * A block of message headers, ready for the wire.
@@ -14,7 +13,7 @@ export class HeaderBlock {
   constructor(headers: Iterable<readonly [name: string, value: string]>) {
     let text = "NATS/1.0\r\n";
     for (const [name, value] of headers) text += `${name}: ${value}\r\n`;
-    this.#bytes = encoder.encode(text + "\r\n");
+    this.#bytes = Buffer.from(text + "\r\n");
   }
 
   /** Bytes on the wire. */

@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
 import { clearTimeout, setTimeout } from "node:timers";
 import { inboxPrefixOf } from "../connection/adopt.ts";
 import { Unavailable } from "../connection/unavailable.ts";
@@ -106,8 +107,9 @@ export class Requests {
     else if (subject.startsWith(this.#prefix)) this.end(reason);
   }
 
-  #send(pending: Pending, payload: Uint8Array | string, headers?: HeaderBlock): void {
+  #send(pending: Pending, data: Uint8Array | string, headers?: HeaderBlock): void {
     if (this.#ended) throw this.#ended;
+    const payload = typeof data === "string" ? Buffer.from(data) : data;
     const id = ++this.#lastId;
     this.#pending.set(id, pending);
     try {
@@ -122,12 +124,11 @@ export class Requests {
     this.#timer ??= this.#startTimer();
   }
 
-  #whyNotSent(error: unknown, payload: Uint8Array | string, headers?: HeaderBlock): unknown {
+  #whyNotSent(error: unknown, payload: Uint8Array, headers?: HeaderBlock): unknown {
     if (this.#nc.isClosed() || this.#nc.isDraining()) {
       return new Unavailable("lost", "The connection is closing", { cause: error });
     }
-    const size = (headers?.length ?? 0) +
-      (typeof payload === "string" ? new TextEncoder().encode(payload).length : payload.length);
+    const size = (headers?.length ?? 0) + payload.length;
     const max = this.#nc.info?.max_payload ?? Infinity;
     if (size <= max) return error;
     return new RangeError(

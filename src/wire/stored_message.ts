@@ -1,5 +1,6 @@
-import type { Msg, MsgHdrs } from "@nats-io/nats-core";
+import type { Msg } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
+import { parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
 
 /** A message as a stream keeps it, however it was fetched. */
 export interface StoredMessage {
@@ -51,7 +52,7 @@ export class DirectMessage implements StoredMessage {
       "Nats-Last-Sequence",
       "Nats-UpTo-Sequence",
     ]);
-    return headerPairs(this.#reply.headers).filter(([name]) => !added.has(name));
+    return headerPairs(this.#reply).filter(([name]) => !added.has(name));
   }
 }
 
@@ -94,16 +95,14 @@ export class LeaderMessage implements StoredMessage {
   }
 
   headers(): [string, string][] {
-    this.#headers ??= Buffer.from(this.#body.hdrs ?? "", "base64").toString("utf8").split("\r\n").slice(1)
-      .filter((line) => line.includes(":"))
-      .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
+    this.#headers ??= parseHeaderBlock(Buffer.from(this.#body.hdrs ?? "", "base64").toString());
     return this.#headers;
   }
 }
 
 /** The headers of a message as pairs. */
-export function headerPairs(headers: MsgHdrs | undefined): [name: string, value: string][] {
-  return headers
-    ? [...headers].flatMap(([name, values]) => values.map((value): [string, string] => [name, value]))
-    : [];
+export function headerPairs(message: Msg): [name: string, value: string][] {
+  const block = rawHeaders(message);
+  if (block !== undefined) return parseHeaderBlock(block);
+  return [...message.headers ?? []].flatMap(([name, values]) => values.map((value): [string, string] => [name, value]));
 }
