@@ -36,8 +36,10 @@ export type { KeyAndValue } from "./src/stores.ts";
 export { kvBucket, objectBucket } from "./src/default.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
 export type { KvBucketOptions } from "./src/kv/kv_options.ts";
+export type { KvStatus } from "./src/kv/kv_status.ts";
+export type { KvWatchOptions } from "./src/kv/kv_watch.ts";
 export type { KvWriteOptions } from "./src/kv/kv_write.ts";
-export type { KvEntry } from "./src/kv/kv_entry.ts";
+export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
@@ -46,6 +48,7 @@ export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
 export type { JobQueue } from "./src/queue/job_queue.ts";
 export type { QueueOptions } from "./src/queue/queue_options.ts";
+export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";
 export type { PublishOptions } from "./src/queue/publish_options.ts";
 export type { JobReceipt } from "./src/queue/publish_job.ts";
 export type { ConsumeOptions } from "./src/queue/consume_options.ts";
@@ -61,6 +64,7 @@ export type { DeadLetter } from "./src/queue/dead_letters.ts";
 // An instance of one's own, for tests and services with several tenants.
 export { JetStreamStores } from "./src/stores.ts";
 export type { CloseOptions, StoresOptions } from "./src/stores.ts";
+export type { ReadVariable } from "./src/settings.ts";
 
 // Errors.
 export { JetStreamStoreError, RetryJobError, UnrecoverableJobError } from "./src/errors.ts";

@@ -47,7 +47,7 @@ export function connect(options?: ConnectOptions): Promise<ConnectionInfo | null
  * @throws {TypeError} If it is none of these, or is closed.
  *
  * @example Share one connection
- * ```ts no-run
+ * ```ts ignore
  * import { connect } from "@nats-io/transport-node";
  * import { useConnection } from "@supercheck/jetstream";
  *

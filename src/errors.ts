@@ -18,6 +18,7 @@
  * | `wrong_kind` | the stream under this name is of another kind |
  * | `unsupported` | the server is too old for the feature |
  * | `damaged` | stored data does not match its digest |
+ * | `replaced` | an object was replaced, deleted or has expired while its stream was read |
  * | `server` | any other refusal by the server |
  */
 export type StoreErrorCode =
@@ -31,6 +32,7 @@ export type StoreErrorCode =
   | "wrong_kind"
   | "unsupported"
   | "damaged"
+  | "replaced"
   | "server";
 
 /** Options of {@linkcode JetStreamStoreError}. */
@@ -61,6 +63,8 @@ export class JetStreamStoreError extends Error {
   readonly serverCode: number | undefined;
 
   /**
+   * Makes one.
+   *
    * @param code Why it is thrown.
    * @param message What happened and what to do.
    * @param options `cause` and the server's own code.
@@ -76,6 +80,8 @@ export class JetStreamStoreError extends Error {
 /** Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once. */
 export class UnrecoverableJobError extends Error {
   /**
+   * Makes one.
+   *
    * @param message The reason that the dead letter keeps.
    * @param options `cause`, if there is one.
    */
@@ -101,6 +107,8 @@ export class RetryJobError extends Error {
   readonly delay: number;
 
   /**
+   * Makes one.
+   *
    * @param options When to try again.
    * @throws {RangeError} If `delay` is negative or no finite number.
    */

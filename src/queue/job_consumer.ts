@@ -1,4 +1,3 @@
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { settledWithin } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
@@ -8,6 +7,7 @@ import type { Delivery } from "./delivery.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RunningJob } from "./job.ts";
 import { JobRunner, type RunEnd } from "./job_runner.ts";
+import type { JobSchema } from "./job_schema.ts";
 import type { QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
 import type { QueueStream } from "./queue_stream.ts";
@@ -96,7 +96,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     context: Context,
     names: QueueNames,
     stream: QueueStream,
-    schema: StandardSchemaV1<unknown, T> | undefined,
+    schema: JobSchema<T> | undefined,
     handler: (job: Job<T>) => unknown,
     options: ConsumeOptions,
   ) {

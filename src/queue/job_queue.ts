@@ -12,6 +12,7 @@ import { findJob, type JobInfo } from "./find_job.ts";
 import type { Job } from "./job.ts";
 import { JobConsumer } from "./job_consumer.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
+import { describeIssues } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
 import { idToken, QueueNames } from "./queue_names.ts";
@@ -212,9 +213,7 @@ export class JobQueue<T = unknown> {
       const checked = await schema["~standard"].validate(data);
       if (checked.issues) {
         throw new TypeError(
-          `Cannot publish the job as its data does not fit the queue's schema: ${
-            checked.issues.map(({ message }) => message).join("; ")
-          }`,
+          `Cannot publish the job as its data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
         );
       }
     }

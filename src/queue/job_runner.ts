@@ -1,4 +1,3 @@
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Unavailable } from "../connection/unavailable.ts";
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
@@ -11,6 +10,7 @@ import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Job, RunningJob } from "./job.ts";
 import { readJobData } from "./job_data.ts";
+import { describeIssues, type JobSchema } from "./job_schema.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
@@ -48,7 +48,7 @@ export class JobRunner<T> {
   readonly #names: QueueNames;
   readonly #stream: QueueStream;
   readonly #settings: ConsumeSettings;
-  readonly #schema: StandardSchemaV1<unknown, T> | undefined;
+  readonly #schema: JobSchema<T> | undefined;
   readonly #handler: (job: Job<T>) => unknown;
   /** When the messages of these sequences were stored. */
   #ended: Map<number, string> = new Map();
@@ -62,7 +62,7 @@ export class JobRunner<T> {
     names: QueueNames,
     stream: QueueStream,
     settings: ConsumeSettings,
-    schema: StandardSchemaV1<unknown, T> | undefined,
+    schema: JobSchema<T> | undefined,
     handler: (job: Job<T>) => unknown,
   ) {
     this.#context = context;
@@ -147,9 +147,9 @@ export class JobRunner<T> {
     return this.#moves && !delivery.keyed;
   }
 
-  async #check(data: unknown, schema: StandardSchemaV1<unknown, T>): Promise<T> {
+  async #check(data: unknown, schema: JobSchema<T>): Promise<T> {
     const checked = await schema["~standard"].validate(data);
-    if (!checked.issues) return checked.value;
+    if (!checked.issues) return checked.value as T;
     throw new UnrecoverableJobError(
       `The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
     );
@@ -282,13 +282,6 @@ function readBody(delivery: Delivery): unknown {
   } catch (cause) {
     throw new UnrecoverableJobError(`The job's body is not JSON: ${messageOf(cause)}`, { cause });
   }
-}
-
-function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
-  return issues.map(({ message, path }) => {
-    const where = path?.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
-    return where ? `${where}: ${message}` : message;
-  }).join("; ");
 }
 
 function messageOf(error: unknown): string {

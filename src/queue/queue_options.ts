@@ -1,10 +1,10 @@
-import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { checkDuration } from "../wire/durations.ts";
+import type { JobSchema } from "./job_schema.ts";
 
 /** What all users of a queue share; kept on the server with the queue. */
 export interface QueueOptions<T = unknown> {
   /** Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. */
-  schema?: StandardSchemaV1<unknown, T>;
+  schema?: JobSchema<T>;
   /**
    * Milliseconds after which the job of a worker that died is given to another one. Extended by itself while a handler runs.
    *

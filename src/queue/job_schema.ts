@@ -1,0 +1,37 @@
+/** What a {@linkcode JobSchema} finds wrong. */
+export interface SchemaIssue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Where: the keys that lead there. */
+  readonly path?: ReadonlyArray<
+    PropertyKey | {
+      /** One key. */
+      readonly key: PropertyKey;
+    }
+  >;
+}
+
+/** The verdict of a {@linkcode JobSchema}: the value as it is to be used, or the issues. */
+export interface SchemaResult<T> {
+  /** The value, if there are no issues. */
+  readonly value?: T;
+  /** What is wrong with it, if anything is. */
+  readonly issues?: readonly SchemaIssue[];
+}
+
+/** Any Standard Schema (https://standardschema.dev), such as those of zod, valibot and arktype: the part that a queue calls. */
+export interface JobSchema<T> {
+  /** The standard part of the schema. */
+  readonly "~standard": {
+    /** Checks a value. */
+    readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>;
+  };
+}
+
+/** The issues in one line. */
+export function describeIssues(issues: readonly SchemaIssue[]): string {
+  return issues.map(({ message, path }) => {
+    const where = path?.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
+    return where ? `${where}: ${message}` : message;
+  }).join("; ");
+}
