@@ -3,8 +3,12 @@ import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import type { Session } from "../wire/session.ts";
 import { purgeStream } from "../wire/streams.ts";
-import { parseMeta } from "./object_info.ts";
+import { Budget } from "./budget.ts";
+import { nuidOf } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
+
+/** Removals that are under way at the same time: a server drops all requests of its API, everybody's, when too many wait. */
+const AT_ONCE = 1_000;
 
 /** Pieces that may have to be removed. */
 interface Pieces {
@@ -23,6 +27,7 @@ export class Leftovers {
   readonly #context: Context;
   readonly #stream: ObjectStream;
   readonly #removals: Set<Promise<void>> = new Set();
+  readonly #slots = new Budget(AT_ONCE);
   #later: Pieces[] = [];
 
   constructor(context: Context, stream: ObjectStream) {
@@ -34,10 +39,11 @@ export class Leftovers {
   remove(pieces: Pieces): void {
     const { connection, timeout, logger, closers } = this.#context;
     const remove = (session: Session, deadline: number) => this.#remove(session, pieces, deadline);
-    const removal = connection.attempt(remove, { timeout, persist: true }).then(
+    const removal = this.#slots.take(1).then(() => connection.attempt(remove, { timeout, persist: true })).then(
       (removed) => removed === null && this.removeLater(pieces),
       (error) => logger.warn(`Pieces of an object stay in the bucket "${this.#stream.bucket}": ${error.message}`),
     ).then(() => {
+      this.#slots.give(1);
       this.#removals.delete(removal);
       if (this.#removals.size === 0 && this.#later.length === 0) closers.delete(this.#close);
     });
@@ -61,7 +67,7 @@ export class Leftovers {
 
   async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<number> {
     const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
-    if (record && message && parseMeta(record, message).nuid === nuid) return 0;
+    if (message && nuidOf(message) === nuid) return 0;
     return await purgeStream(session, this.#stream.name, { filter: this.#stream.chunks(nuid) }, deadline);
   }
 

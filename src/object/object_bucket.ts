@@ -2,16 +2,45 @@ import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import { deleteStream, streamInfo } from "../wire/streams.ts";
 import { checkName, checkSubject, checkText } from "../wire/tokens.ts";
+import { checkSource, dataBytes } from "./object_data.ts";
+import { Download } from "./download.ts";
 import { type ObjectInfo, objectInfo } from "./object_info.ts";
-import { checkBucketOptions, checkPutOptions, type ObjectBucketOptions, type PutOptions } from "./object_options.ts";
+import {
+  checkBucketOptions,
+  checkPutOptions,
+  type ObjectBucketOptions,
+  type PutOptions,
+  type PutStreamOptions,
+} from "./object_options.ts";
 import { ObjectReader } from "./object_reader.ts";
+import { type ObjectStatus, objectStatus } from "./object_status.ts";
 import { ObjectStream } from "./object_stream.ts";
+import { listObjects, ObjectWatch, type ObjectWatchOptions } from "./object_watch.ts";
 import { type Deletion, ObjectWriter } from "./object_writer.ts";
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const encoder = new TextEncoder();
+/** Bytes of a piece, where nobody says otherwise: what all clients take. */
+const CHUNK_SIZE = 131_072;
 
-/** An object bucket. */
+const STORING = "store the object";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * An object bucket, in the format of all NATS clients (ADR-20).
+ *
+ * Any non-empty string is a name. An object is replaced as a whole: who reads meanwhile gets the old version or the new one, and a write that fails
+ * leaves the old one as it was. The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no
+ * connection.
+ *
+ * @example
+ * ```ts
+ * import { objectBucket } from "@supercheck/jetstream";
+ *
+ * const reports = objectBucket("reports", { ttl: 86_400_000 });
+ * await reports.put("2026/weekly.json", JSON.stringify({ checks: 12 }), { headers: { "Content-Type": "application/json" } });
+ * console.log(await reports.getText("2026/weekly.json"));
+ * ```
+ */
 export class ObjectBucket {
   /** The bucket's name. */
   readonly name: string;
@@ -30,38 +59,123 @@ export class ObjectBucket {
     checkBucketOptions(options);
     this.name = name;
     this.#context = context;
-    this.#chunkSize = options.maxChunkSize ?? 131_072;
+    this.#chunkSize = options.maxChunkSize ?? CHUNK_SIZE;
     this.#stream = new ObjectStream(context, name, options);
     this.#reader = new ObjectReader(context, this.#stream);
     this.#writer = new ObjectWriter(context, this.#stream, this.#reader);
   }
 
-  /** Stores an object. */
+  /**
+   * Stores an object, in place of the one of this name.
+   *
+   * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
+   * @throws {TypeError | RangeError} If an argument is not what it must be.
+   * @throws {JetStreamStoreError} If the server refuses, for instance as the bucket is full. The version before is still there then.
+   */
   async put(name: string, data: string | Uint8Array, options: PutOptions = {}): Promise<ObjectInfo | null> {
-    const doing = "store the object";
-    this.#check(name, doing);
-    const bytes = bytesOf(data, doing);
-    checkPutOptions(options, doing);
+    this.#check(name, STORING);
+    const bytes = dataBytes(data, STORING);
+    checkPutOptions(options, STORING);
     const { chunkSize = this.#chunkSize } = options;
     return await this.#attempt((session, deadline) =>
       this.#writer.put(session, name, bytes, options, chunkSize, deadline)
     );
   }
 
-  /** The bytes of an object, or `null`. */
+  /**
+   * Stores an object whose bytes come from a stream, as fast as the server takes them; it is there once the stream has ended. The stream may take its
+   * time, the server's answers not. In any case it is read to its end or cancelled.
+   *
+   * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
+   * @throws {TypeError | RangeError} If an argument is not what it must be.
+   * @throws {JetStreamStoreError} If the server refuses. The version before is still there then, as it is if the stream fails (what it throws is
+   * thrown) or `signal` aborts (its reason is thrown).
+   *
+   * @example
+   * ```ts
+   * import { objectBucket } from "@supercheck/jetstream";
+   *
+   * const source = new Blob(["a large file"]).stream();
+   * await objectBucket("files").putStream("large.bin", source, { signal: AbortSignal.timeout(60_000) });
+   * ```
+   */
+  async putStream(
+    name: string,
+    source: ReadableStream<Uint8Array>,
+    options: PutStreamOptions = {},
+  ): Promise<ObjectInfo | null> {
+    this.#check(name, STORING);
+    checkSource(source, STORING);
+    checkPutOptions(options, STORING);
+    const { signal, chunkSize = this.#chunkSize } = options;
+    let begun = false;
+    try {
+      signal?.throwIfAborted();
+      return await this.#attempt(async (session, deadline) => {
+        // What the source gave has gone, so there is no second try.
+        if (begun) return null;
+        await this.#stream.open(session, deadline);
+        begun = true;
+        return await this.#writer.putFrom(session, name, source, options, chunkSize);
+      });
+    } finally {
+      // A source that fails as it is cancelled has nothing to tell any more.
+      if (!begun) source.cancel(signal?.reason).catch(() => {});
+    }
+  }
+
+  /**
+   * The bytes of an object. Links that other clients made are followed.
+   *
+   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
+   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest.
+   */
   async get(name: string): Promise<Uint8Array | null> {
     const data = await this.#read(name);
     // A view of the socket's buffer would keep all of that alive.
     return data && (data.byteLength < data.buffer.byteLength ? new Uint8Array(data) : data);
   }
 
-  /** The text of an object (UTF-8), or `null`. */
+  /**
+   * The text of an object (UTF-8). Links that other clients made are followed.
+   *
+   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
+   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest.
+   */
   async getText(name: string): Promise<string | null> {
     const data = await this.#read(name);
     return data && decoder.decode(data);
   }
 
-  /** What is known of an object, or `null`. */
+  /**
+   * The bytes of an object as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
+   * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
+   *
+   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
+   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
+    this.#check(name, "read the object");
+    return await this.#attempt((session, deadline) =>
+      this.#reader.read(session, name, deadline, async (found, sure) => {
+        const { reader, meta } = found;
+        const pieces = meta.chunks > 0 ? await reader.pieces(session, meta, 0, meta.chunks, deadline, sure) : [];
+        if (pieces.length === 0 && meta.chunks > 0) return null;
+        return new ReadableStream(new Download(this.#context, found, pieces), { highWaterMark: 0 });
+      })
+    );
+  }
+
+  /**
+   * What the bucket knows of an object, or of a link that another client made.
+   *
+   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
+   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
   async info(name: string): Promise<ObjectInfo | null> {
     this.#check(name, "look at the object");
     return await this.#attempt(async (session, deadline) => {
@@ -70,14 +184,70 @@ export class ObjectBucket {
     });
   }
 
-  /** Deletes an object. */
+  /**
+   * Deletes an object, or a link that another client made.
+   *
+   * @returns `false` if there was none; `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
     const deletion: Deletion = {};
     return await this.#attempt((session, deadline) => this.#writer.delete(session, name, deletion, deadline));
   }
 
-  /** Removes the bucket with all that is in it. */
+  /**
+   * The objects of the bucket. One that is written while the list is read may come twice, the newer version later.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   */
+  list(): AsyncIterable<ObjectInfo> {
+    return { [Symbol.asyncIterator]: () => listObjects(this.#context, this.#stream) };
+  }
+
+  /**
+   * Follows the objects: first what is there, then each change. It goes on by itself after a reconnect, and when the bucket was made again; what was
+   * written meanwhile comes then, the newest version of each object at least. It ends with the loop, with `signal`, and when the stores are closed.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
+   *
+   * @example
+   * ```ts
+   * import { objectBucket } from "@supercheck/jetstream";
+   *
+   * const reports = objectBucket("reports");
+   * await reports.put("weekly", "12 checks");
+   * for await (const { name, size, deleted } of reports.watch()) {
+   *   console.log(name, deleted ? "was deleted" : `has ${size} bytes`);
+   *   break;
+   * }
+   * ```
+   */
+  watch(options: ObjectWatchOptions = {}): AsyncIterable<ObjectInfo> {
+    return new ObjectWatch(this.#context, this.#stream, options);
+  }
+
+  /**
+   * The state of the bucket, and how it was made.
+   *
+   * @returns `null` if there is no such bucket, or without a connection.
+   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
+   */
+  async status(): Promise<ObjectStatus | null> {
+    return await this.#attempt(async (session, deadline) => {
+      const info = await streamInfo(session, this.#stream.name, deadline);
+      if (info) this.#stream.checkKind(info.config);
+      return info && objectStatus(this.name, info);
+    });
+  }
+
+  /**
+   * Removes the bucket with all that is in it. The next write makes a new one.
+   *
+   * @returns `false` if there was none; `null` if it is not confirmed.
+   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
+   */
   async destroy(): Promise<boolean | null> {
     return await this.#attempt(async (session, deadline) => {
       const info = await streamInfo(session, this.#stream.name, deadline);
@@ -101,17 +271,4 @@ export class ObjectBucket {
   #attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {
     return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
   }
-}
-
-function bytesOf(data: unknown, doing: string): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (typeof data === "string") {
-    if (data.isWellFormed()) return encoder.encode(data);
-    throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode`);
-  }
-  throw new TypeError(
-    `Cannot ${doing} as 'data' must be a string or a Uint8Array: current value is ${
-      data === null ? "null" : `of type ${typeof data}`
-    }`,
-  );
 }

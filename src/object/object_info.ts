@@ -78,6 +78,15 @@ export function parseMeta(subject: string, message: StoredMessage): StoredMeta {
   throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
 }
 
+/** Whose pieces a record makes an object; `undefined` if it cannot be read, which does not keep it from being replaced. */
+export function nuidOf(message: StoredMessage): string | undefined {
+  try {
+    return parseMeta("", message).nuid;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What the public sees of a record. */
 export function objectInfo(meta: ObjectMeta, mtime: Date): ObjectInfo {
   const { name, bucket, nuid = "", size = 0, chunks = 0, digest = "", deleted, description, headers, metadata } = meta;

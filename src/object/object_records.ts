@@ -5,7 +5,7 @@ import { headerBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";
-import { parseMeta } from "./object_info.ts";
+import { nuidOf } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
 /** Records whose place is remembered. */
@@ -68,7 +68,7 @@ export class ObjectRecords {
   async look(session: Session, subject: string, deadline: number): Promise<Newest> {
     const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
     if (!message) return { sequence: 0, until: Infinity };
-    return { sequence: message.sequence, nuid: parseMeta(subject, message).nuid, until: Infinity };
+    return { sequence: message.sequence, nuid: nuidOf(message), until: Infinity };
   }
 
   /** Stores a record in place of whatever is the newest one. */
@@ -102,9 +102,8 @@ export class ObjectRecords {
     this.#newest.set(subject, { sequence: seq, nuid, until: performance.now() + this.#stream.ttl });
     if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
     // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
-    for (const old of new Set([newest.nuid, known?.nuid])) {
-      if (old && old !== nuid) this.#leftovers.remove({ nuid: old });
-    }
+    if (newest.nuid && newest.nuid !== nuid) this.#leftovers.remove({ nuid: newest.nuid });
+    if (known?.nuid && known.nuid !== newest.nuid) this.#leftovers.remove({ nuid: known.nuid });
     this.#leftovers.confirmed();
   }
 

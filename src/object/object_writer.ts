@@ -8,9 +8,10 @@ import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { Leftovers } from "./leftovers.ts";
+import { dataPieces, sourcePieces } from "./object_data.ts";
 import { digestOf } from "./object_digest.ts";
 import { type ObjectInfo, objectInfo, type ObjectMeta } from "./object_info.ts";
-import type { PutOptions } from "./object_options.ts";
+import type { PutOptions, PutStreamOptions } from "./object_options.ts";
 import type { ObjectReader } from "./object_reader.ts";
 import { isOutrun, type NewRecord, ObjectRecords } from "./object_records.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -52,18 +53,16 @@ export class ObjectWriter {
     );
   }
 
-  /** Stores the object that a source gives piece by piece. */
-  async putFrom(
+  /** Stores the object that a source gives. */
+  putFrom(
     session: Session,
     name: string,
-    source: AsyncIterable<Uint8Array>,
-    options: PutOptions,
+    source: ReadableStream<Uint8Array>,
+    { signal, ...options }: PutStreamOptions,
     chunkSize: number,
   ): Promise<ObjectInfo> {
-    const { timeout } = this.#context;
-    await this.#open(session, performance.now() + timeout);
     const size = Math.min(chunkSize, session.maxPayload - HEADERS);
-    return await this.#explained(this.#upload(session, name, pieces(source, size), options, size));
+    return this.#explained(this.#upload(session, name, sourcePieces(source, size, signal), options, size));
   }
 
   /** Marks an object as deleted; `false` if there is none. */
@@ -158,7 +157,7 @@ export class ObjectWriter {
     deadline: number,
   ): Promise<ObjectInfo> {
     await this.#open(session, deadline);
-    return await this.#upload(session, name, slices(data, chunkSize), options, chunkSize, deadline);
+    return await this.#upload(session, name, dataPieces(data, chunkSize), options, chunkSize, deadline);
   }
 
   async #upload(
@@ -240,27 +239,4 @@ export interface Deletion {
 
 function now(): string {
   return new Date().toISOString();
-}
-
-function* slices(data: Uint8Array, size: number): Generator<Uint8Array> {
-  for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
-}
-
-/** The bytes of a source in pieces of equal size. */
-async function* pieces(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
-  let piece = new Uint8Array(size);
-  let length = 0;
-  for await (const part of source) {
-    for (let start = 0; start < part.length;) {
-      const taken = part.subarray(start, start + size - length);
-      piece.set(taken, length);
-      start += taken.length;
-      length += taken.length;
-      if (length < size) continue;
-      yield piece;
-      piece = new Uint8Array(size);
-      length = 0;
-    }
-  }
-  if (length > 0) yield piece.subarray(0, length);
 }

@@ -1,20 +1,20 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
-import { ByteBudget } from "./byte_budget.ts";
+import { Budget } from "./budget.ts";
 import { Digest } from "./object_digest.ts";
 
 /** Bytes that may be on their way to the server at the same time, over one connection. */
 const IN_FLIGHT = 8 * 1024 * 1024;
 
-const budgets: WeakMap<Session, ByteBudget> = new WeakMap();
+const budgets: WeakMap<Session, Budget> = new WeakMap();
 
 /** Stores the pieces of one object, several at a time. */
 export class Upload {
   readonly #session: Session;
   readonly #subject: string;
   readonly #timeout: number;
-  readonly #budget: ByteBudget;
+  readonly #budget: Budget;
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
   #failure: unknown = null;
@@ -28,7 +28,7 @@ export class Upload {
     this.#subject = subject;
     this.#timeout = timeout;
     let budget = budgets.get(session);
-    if (!budget) budgets.set(session, budget = new ByteBudget(IN_FLIGHT));
+    if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
     this.#budget = budget;
   }
 

@@ -1,0 +1,90 @@
+const encoder = new TextEncoder();
+
+/**
+ * The bytes to store.
+ *
+ * @throws {TypeError} If they are none.
+ */
+export function dataBytes(data: unknown, doing: string): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (typeof data !== "string") {
+    throw new TypeError(
+      `Cannot ${doing} as 'data' must be a string or a Uint8Array: current value is ${
+        data === null ? "null" : `of type ${typeof data}`
+      }`,
+    );
+  }
+  if (data.isWellFormed()) return encoder.encode(data);
+  throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode: current value has a lone surrogate`);
+}
+
+/**
+ * Checks the source of an upload.
+ *
+ * @throws {TypeError} If it is none, or somebody else reads it.
+ */
+export function checkSource(source: unknown, doing: string): void {
+  if (source instanceof ReadableStream && !source.locked) return;
+  throw new TypeError(
+    `Cannot ${doing} as 'source' must be a ReadableStream that nobody else reads: current value is ${
+      source instanceof ReadableStream ? "locked" : `of type ${typeof source}`
+    }`,
+  );
+}
+
+/** Bytes in pieces of equal size, the last one smaller. */
+export function* dataPieces(data: Uint8Array, size: number): Generator<Uint8Array, void> {
+  for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
+}
+
+/**
+ * The bytes of a source in pieces of equal size, the last one smaller. However it ends, the source is done with: read to its end, or cancelled.
+ *
+ * @throws What the source throws, or the signal's reason.
+ */
+export async function* sourcePieces(
+  source: ReadableStream<Uint8Array>,
+  size: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  let piece = new Uint8Array(size);
+  let length = 0;
+  for await (const part of parts(source, signal)) {
+    for (let start = 0; start < part.length;) {
+      const taken = part.subarray(start, start + size - length);
+      piece.set(taken, length);
+      start += taken.length;
+      length += taken.length;
+      if (length < size) continue;
+      yield piece;
+      piece = new Uint8Array(size);
+      length = 0;
+    }
+  }
+  if (length > 0) yield piece.subarray(0, length);
+}
+
+async function* parts(source: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  const reader = source.getReader();
+  // A source that has failed says so to who reads it.
+  const cancel = () => void reader.cancel(signal?.reason).catch(() => {});
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal?.throwIfAborted();
+      if (done) return;
+      if (!((value as unknown) instanceof Uint8Array)) {
+        throw new TypeError(
+          `Cannot store the object as its source must give Uint8Arrays: current value is of type ${typeof value}`,
+        );
+      }
+      yield value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    cancel();
+    reader.releaseLock();
+  }
+}
