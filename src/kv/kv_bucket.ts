@@ -6,7 +6,7 @@ import { deleteStream, streamInfo } from "../wire/streams.ts";
 import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { encodeFilter } from "./kv_filter.ts";
-import { listEntries, listKeys } from "./kv_list.ts";
+import { KvLister } from "./kv_list.ts";
 import { readMany } from "./kv_many.ts";
 import { KvMirror } from "./kv_mirror.ts";
 import { checkKvOptions, type KvBucketOptions } from "./kv_options.ts";
@@ -42,6 +42,7 @@ export class KvBucket {
   readonly #stream: KvStream;
   readonly #reader: StreamReader;
   readonly #writer: KvWriter;
+  readonly #lister: KvLister;
   readonly #mirror: KvMirror | null;
 
   /**
@@ -56,6 +57,7 @@ export class KvBucket {
     this.#stream = new KvStream(context, name, options);
     this.#reader = new StreamReader(this.#stream.name);
     this.#writer = new KvWriter(this.#stream);
+    this.#lister = new KvLister(context, this.#stream);
     this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
   }
 
@@ -192,18 +194,18 @@ export class KvBucket {
    * @throws {TypeError | RangeError} If the filter is none.
    */
   keys(filter: string = ">"): AsyncIterable<string> {
-    return listKeys(this.#context, this.#stream, this.#filter(filter, "list the keys"));
+    return this.#lister.keys(this.#filter(filter, "list the keys"));
   }
 
   /**
-   * The entries of the keys that have a value. One that is written while the list is read may come twice, the newer one later.
+   * The entries of the keys that have a value, each key once.
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    * @throws {TypeError | RangeError} If the filter is none.
    */
   entries(filter: string = ">"): AsyncIterable<KvEntry> {
-    return listEntries(this.#context, this.#stream, this.#filter(filter, "list the entries"), "last");
+    return this.#lister.entries(this.#filter(filter, "list the entries"));
   }
 
   /**
@@ -213,7 +215,7 @@ export class KvBucket {
    * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
    */
   history(key: string): AsyncIterable<KvEntry> {
-    return listEntries(this.#context, this.#stream, this.#subject(key, "read the history"), "all");
+    return this.#lister.history(this.#subject(key, "read the history"));
   }
 
   /**

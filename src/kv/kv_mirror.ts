@@ -49,11 +49,12 @@ export class KvMirror {
   /** The value of a subject, `null` if it has none, and `undefined` if the server must be asked. */
   get(subject: string): StoredMessage | null | undefined {
     if (!this.#follower) this.#start();
-    if (!this.#follower?.current || !this.#exact) return undefined;
+    const state = this.#follower?.state ?? "behind";
+    if (state === "behind" || !this.#exact) return undefined;
     const awaited = this.#awaited.get(subject);
     if (awaited !== undefined && awaited > this.#passed) return undefined;
     const held = this.#held.get(subject);
-    if (held === undefined) return null;
+    if (held === undefined) return state === "complete" ? null : undefined;
     // The server may keep it a little longer, and says so.
     return held.expires > this.#now() ? held : undefined;
   }
@@ -120,7 +121,7 @@ export class KvMirror {
 
   /** Up to which sequence nothing is missing. */
   get #passed(): number {
-    return this.#follower?.current ? Math.max(this.#seen, this.#present) : this.#seen;
+    return this.#follower?.state === "complete" ? Math.max(this.#seen, this.#present) : this.#seen;
   }
 
   #now(): number {

@@ -43,7 +43,7 @@ export interface OrderedOptions {
 
 /**
  * One ephemeral consumer that delivers in order and without acknowledgements, for as long as nothing goes wrong: iterating it gives the messages,
- * and `null` once, when all that was stored has been given; it throws {@linkcode Unavailable} when a message is missing, the consumer has gone
+ * and `null` once, when there was nothing more to give; it throws {@linkcode Unavailable} when a message is missing, the consumer has gone
  * or the session is over.
  *
  * The server holds messages back while the iteration lags behind (flow control), and removes the consumer by itself when nobody listens.
@@ -65,6 +65,7 @@ export class OrderedConsumer {
   #failure: Error | null = null;
   #caughtUp = false;
   #floor = 0;
+  #total = 0;
   #closed: Promise<void> | null = null;
 
   private constructor(session: Session, options: OrderedOptions) {
@@ -95,9 +96,14 @@ export class OrderedConsumer {
     return this.#floor;
   }
 
-  /** Whether the iteration has given all that the stream keeps, and the server would have told of anything newer. */
-  get current(): boolean {
-    return this.#caughtUp && this.#failure === null && performance.now() - this.#heard < SILENCE;
+  /** Messages that it had to deliver when it was made. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Whether the server would have told of anything newer. */
+  get alive(): boolean {
+    return this.#failure === null && performance.now() - this.#heard < SILENCE;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<DeliveredMessage | null, void> {
@@ -178,7 +184,8 @@ export class OrderedConsumer {
     );
     if (this.#failure) throw this.#failure;
     this.#floor = info.delivered.stream_seq;
-    if (info.num_pending === 0) this.#give(null);
+    this.#total = info.num_pending;
+    if (this.#total === 0) this.#give(null);
     this.#timer = setInterval(() => this.#look(stream), HEARTBEAT).unref();
   }
 

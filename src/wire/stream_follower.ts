@@ -46,9 +46,14 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
     this.#options = options;
   }
 
-  /** Whether it has given all that the stream keeps, and the server would have told of anything newer. */
-  get current(): boolean {
-    return this.#consumer?.current === true;
+  /**
+   * Whether it has given what the stream kept when it began, and the server would have told of anything newer: `"current"` says so of what it has
+   * given, `"complete"` also of what it has not. (A subject that is written again before its turn comes moves to the end; at the end of a stream
+   * that is written all the time one arrives late.)
+   */
+  get state(): "behind" | "current" | "complete" {
+    if (!this.#place || !isLoaded(this.#place) || !this.#consumer?.alive) return "behind";
+    return this.#place.complete ? "complete" : "current";
   }
 
   /** Ends the iteration; resolves when its consumer is removed. */
@@ -78,10 +83,11 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
         const place = this.#place!;
         pause = PAUSE.first;
         for await (const message of consumer) {
-          if (message === null) place.loaded = true;
+          if (message === null) place.complete = true;
           else if (message.sequence > place.seen) {
             place.seen = message.sequence;
             yield message;
+            place.given = message.sequence;
           }
         }
       } catch (error) {
@@ -104,19 +110,18 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
     const { stream, from, resume = true, begun } = this.#options;
     const deadline = performance.now() + this.#context.timeout;
     const place = this.#place;
-    const going = place !== null && resume && (place.loaded || from !== "last");
+    const going = place !== null && resume && (isLoaded(place) || from !== "last");
     const start = going ? place.seen + 1 : place !== null && from === "new" ? "last" : from;
     const consumer = this.#consumer = await OrderedConsumer.open(session, { ...this.#options, from: start }, deadline);
     const asked = performance.now();
     const info = await streamInfo(session, stream, deadline);
     if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
     const same = resume && place?.created === info.created && place.seen <= info.state.last_seq;
-    if (!same) {
-      this.#place = { created: info.created, seen: start === "new" ? consumer.floor : 0, loaded: false };
-      if (going) {
-        await consumer.close();
-        return await this.#begin(session);
-      }
+    const seen = same ? place.seen : start === "new" ? consumer.floor : 0;
+    this.#place = { created: info.created, seen, given: seen, present: info.state.last_seq, complete: false };
+    if (going && !same) {
+      await consumer.close();
+      return await this.#begin(session);
     }
     begun?.(info, asked);
     this.#started = true;
@@ -141,8 +146,16 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
 interface Place {
   /** When its stream was made: another time, another stream. */
   created: string;
-  /** Sequence of the newest message that it has given. */
+  /** Sequence of the newest message that it has met. */
   seen: number;
-  /** Whether it has given all that the stream kept when it began. */
-  loaded: boolean;
+  /** Sequence of the newest message that it has given, and that was taken. */
+  given: number;
+  /** Sequence of the newest message when it began. */
+  present: number;
+  /** Whether there was nothing more to give at some time since. */
+  complete: boolean;
+}
+
+function isLoaded({ given, present, complete }: Place): boolean {
+  return complete || given >= present;
 }

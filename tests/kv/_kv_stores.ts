@@ -39,12 +39,12 @@ export class KvStores implements AsyncDisposable {
 
   /** Makes a stream as another client would. */
   async createStream(config: StreamConfig & Record<string, unknown>): Promise<StreamConfig> {
-    return (await this.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config)).config;
+    return ownConfig(await this.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config));
   }
 
   /** The configuration of the stream under a bucket. */
   async config(bucket: string): Promise<StreamConfig> {
-    return (await this.api<StreamInfo>(`STREAM.INFO.KV_${bucket}`)).config;
+    return ownConfig(await this.api<StreamInfo>(`STREAM.INFO.KV_${bucket}`));
   }
 
   /** Names of the consumers of the stream under a bucket. */
@@ -62,8 +62,24 @@ export class KvStores implements AsyncDisposable {
     return ack;
   }
 
+  /** Listens to a subject over the present connection; returns what ends it. */
+  async listen(subject: string, heard: (subject: string) => void): Promise<() => void> {
+    const session = await this.context.connection.attempt((session) => Promise.resolve(session), { timeout: 5_000 });
+    if (session === null) throw new Error("No connection");
+    const { stop } = session.subscribe(subject, (message) => heard(message.subject), (error) => {
+      throw error;
+    });
+    return stop;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.context.closers].map((close) => close(1_000)));
     await this.context.connection.close(5_000);
   }
+}
+
+/** A configuration without the labels of the server's own. */
+function ownConfig({ config }: StreamInfo): StreamConfig {
+  const labels = Object.entries(config.metadata ?? {}).filter(([name]) => !name.startsWith("_nats."));
+  return { ...config, metadata: Object.fromEntries(labels) };
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { startProcess } from "./_start_process.ts";
+import { startProcess } from "../_start_process.ts";
 
 Deno.test("KvBucket.create stores only where there is no value", async () => {
   await using server = await startNatsServer();
@@ -80,9 +80,9 @@ Deno.test("KvBucket.update loses no increment of two processes", async () => {
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("counters");
   await bucket.put("n", "0");
-  await using one = startProcess("_increment.ts", server.url, "counters", "n", "300");
-  await using two = startProcess("_increment.ts", server.url, "counters", "n", "300");
-  assertEquals(await Promise.all([one.firstLine(), two.firstLine()]), ["ready", "ready"]);
+  await using one = startProcess(new URL("./_increment.ts", import.meta.url), server.url, "counters", "n", "300");
+  await using two = startProcess(new URL("./_increment.ts", import.meta.url), server.url, "counters", "n", "300");
+  assertEquals(await Promise.all([one.nextLine(), two.nextLine()]), ["ready", "ready"]);
   await bucket.put("go", "");
   const outputs = await Promise.all([one.output(), two.output()]);
   const conflicts = outputs.map((output) => Number(output.split("\n")[1]));

@@ -1,0 +1,62 @@
+import { assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { KvStores } from "./_kv_stores.ts";
+import { Proxy } from "./_proxy.ts";
+
+Deno.test("KvBucket.getMany gives the values of the keys that have one", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("many", { history: 3 });
+  await bucket.put("a", "old");
+  const revision = await bucket.put("a", "new");
+  await bucket.put("b c", "v");
+  await bucket.put("deleted", "v");
+  await bucket.delete("deleted");
+  const entries = (await bucket.getMany(["a", "b c", "a", "deleted", "none"]))!;
+  assertEquals([...entries.keys()].sort(), ["a", "b c"]);
+  const a = entries.get("a")!;
+  assertEquals([a.key, a.text(), a.revision, a.operation], ["a", "new", revision, "put"]);
+  assertEquals(entries.get("b c")?.key, "b c");
+  assertEquals(await bucket.getMany([]), new Map());
+});
+
+Deno.test("KvBucket.getMany reads more keys than one request takes", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("many");
+  const keys = Array.from({ length: 2_500 }, (_, i) => `${"long-".repeat(200)}${i}`);
+  await Promise.all(keys.map((key, i) => bucket.put(key, `${i}`)));
+  // 2500 keys of 1 KB exceed the 1000 subjects and the 1 MiB of a request.
+  const entries = (await bucket.getMany(keys))!;
+  assertEquals(keys.map((key) => entries.get(key)?.text()), keys.map((_, i) => `${i}`));
+  assertEquals(await stores.consumers("many"), []);
+});
+
+Deno.test("KvBucket.getMany goes on where the server cuts an answer short", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("large");
+  const value = new Uint8Array(200_000).fill(7);
+  const keys = Array.from({ length: 400 }, (_, i) => `k${i}`);
+  await Promise.all(keys.map((key) => bucket.put(key, value)));
+  // 80 MB: the server sends about 64 MiB at a time.
+  const entries = (await bucket.getMany(keys))!;
+  assertEquals(entries.size, 400);
+  assertEquals([...entries.values()].every((entry) => entry.value.length === 200_000), true);
+});
+
+Deno.test("KvBucket.getMany asks servers before 2.11 key by key", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url, { version: "2.10.29" });
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("many");
+  const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
+  await Promise.all(keys.map((key, i) => bucket.put(key, `${i}`)));
+  const asked: string[] = [];
+  const stop = await stores.listen("$JS.API.DIRECT.GET.>", (subject) => asked.push(subject));
+  const entries = (await bucket.getMany([...keys, "none"]))!;
+  stop();
+  assertEquals(entries.size, 600);
+  assertEquals(entries.get("k599")?.text(), "599");
+  assertEquals(new Set(asked).size, 601);
+});

@@ -1,0 +1,132 @@
+import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { JetStreamStoreError } from "../../src/errors.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { KvStores } from "./_kv_stores.ts";
+import { Proxy } from "./_proxy.ts";
+import { waitUntil } from "./_wait_until.ts";
+
+Deno.test("KvBucket lets single values expire, and switches that on in the bucket when it is first used", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const before = await stores.createStream({
+    name: "KV_mixed",
+    subjects: ["$KV.mixed.>"],
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+    max_bytes: 1_000_000,
+    description: "theirs",
+  });
+  const bucket = stores.kvBucket("mixed");
+  await bucket.put("stays", "v");
+  assertEquals((await stores.config("mixed")).allow_msg_ttl, false);
+  await Promise.all([
+    bucket.put("put", "v", { ttl: 600 }),
+    bucket.create("created", "v", { ttl: 1_000 }),
+    bucket.put("later", "v", { ttl: 60_000 }),
+  ]);
+  assertEquals(await stores.config("mixed"), { ...before, allow_msg_ttl: true });
+  assertEquals((await bucket.get("put"))?.text(), "v");
+  const start = performance.now();
+  await waitUntil(async () => await bucket.get("put") === null && await bucket.get("created") === null);
+  assertGreater(performance.now() - start, 500);
+  assertEquals((await Array.fromAsync(bucket.keys())).sort(), ["later", "stays"]);
+  assertEquals(await bucket.create("created", "again"), 5);
+  assertEquals((await bucket.status())?.valueTtl, true);
+});
+
+Deno.test("KvBucket rounds the TTL of a value up to whole seconds", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("rounded");
+  for (const [ttl, header] of [[1, "1s"], [1_000, "1s"], [1_001, "2s"], [90_000, "90s"]] as const) {
+    const revision = await bucket.put("k", "v", { ttl });
+    const { message } = await stores.api<{ message: { hdrs: string } }>("STREAM.MSG.GET.KV_rounded", { seq: revision });
+    assertEquals(atob(message.hdrs).includes(`Nats-TTL: ${header}\r\n`), true);
+  }
+});
+
+Deno.test("KvBucket.update renews the TTL of a value", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("leases");
+  const revision = await bucket.create("lease", "me", { ttl: 1_000 });
+  assertEquals(await bucket.update("lease", "me", revision as number, { ttl: 60_000 }), 2);
+  await bucket.put("reference", "v", { ttl: 1_000 });
+  await waitUntil(async () => await bucket.get("reference") === null);
+  assertEquals((await bucket.get("lease"))?.text(), "me");
+});
+
+Deno.test("KvBucket.put and update refuse a TTL where an older revision would come back", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("revisions", { history: 3 });
+  await bucket.put("k", "v");
+  for (const call of [() => bucket.put("k", "w", { ttl: 1_000 }), () => bucket.update("k", "w", 1, { ttl: 1_000 })]) {
+    const error = await assertRejects(call, JetStreamStoreError, "the bucket keeps 3 revisions of each key");
+    assertEquals(error.code, "unsupported");
+  }
+  assertEquals((await bucket.get("k"))?.text(), "v");
+  await bucket.delete("k");
+  assertEquals(await bucket.create("k", "x", { ttl: 1_000 }), 3);
+  assertEquals((await bucket.get("k"))?.text(), "x");
+  await waitUntil(async () => await bucket.get("k") === null);
+});
+
+Deno.test("KvBucket switches TTLs of values on again when the bucket was made again", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("again");
+  await bucket.put("k", "v", { ttl: 1_000 });
+  await stores.api("STREAM.DELETE.KV_again");
+  assertEquals(await bucket.put("k", "v", { ttl: 60_000 }), 1);
+  await stores.api("STREAM.DELETE.KV_again");
+  await stores.createStream({
+    name: "KV_again",
+    subjects: ["$KV.again.>"],
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+  });
+  assertEquals(await bucket.put("k", "v", { ttl: 60_000 }), 1);
+  assertEquals((await stores.config("again")).allow_msg_ttl, true);
+});
+
+Deno.test("KvBucket names the version that the TTL of a value needs", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url, { version: "2.10.29" });
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("old");
+  assertEquals(await bucket.put("k", "v"), 1);
+  const error = await assertRejects(
+    () => bucket.put("k", "v", { ttl: 1_000 }),
+    JetStreamStoreError,
+    "needs nats-server 2.11 or newer",
+  );
+  assertEquals(error.code, "unsupported");
+});
+
+Deno.test("KvBucket.put throws for a TTL that cannot be, also without a connection", async () => {
+  await using stores = new KvStores();
+  const bucket = stores.kvBucket("none");
+  for (const ttl of [0, -1, NaN, Infinity, "5" as unknown as number]) {
+    await assertRejects(
+      () => bucket.put("k", "v", { ttl }),
+      RangeError,
+      "Cannot store the value as 'ttl' must be ≥ 1 ms",
+    );
+    await assertRejects(
+      () => bucket.create("k", "v", { ttl }),
+      RangeError,
+      "Cannot create the key as 'ttl' must be ≥ 1 ms",
+    );
+  }
+});
+
+Deno.test("KvBucket keeps no value longer than its own TTL", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("brief", { ttl: 500 });
+  await bucket.put("k", "v", { ttl: 60_000 });
+  const start = performance.now();
+  await waitUntil(async () => await bucket.get("k") === null);
+  assertLess(performance.now() - start, 3_000);
+});
