@@ -7,6 +7,7 @@ import type { Session } from "./session.ts";
 export const ErrorCode = {
   consumerNotFound: 10014,
   noMessage: 10037,
+  sequenceNotFound: 10043,
   messageNotDeleted: 10057,
   streamNameInUse: 10058,
   streamNotFound: 10059,

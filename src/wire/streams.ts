@@ -121,7 +121,8 @@ export async function deleteMessage(
     await api(session, `STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }, deadline);
     return true;
   } catch (error) {
-    if (isServerError(error, ErrorCode.noMessage) || isServerError(error, ErrorCode.messageNotDeleted)) return false;
+    const gone = [ErrorCode.noMessage, ErrorCode.sequenceNotFound, ErrorCode.messageNotDeleted];
+    if (gone.some((code) => isServerError(error, code))) return false;
     throw error;
   }
 }
