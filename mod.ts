@@ -46,7 +46,7 @@ export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
 
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
-export type { JobQueue } from "./src/queue/job_queue.ts";
+export type { JobQueue, WaitOptions } from "./src/queue/job_queue.ts";
 export type { QueueOptions } from "./src/queue/queue_options.ts";
 export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";
 export type { PublishOptions } from "./src/queue/publish_options.ts";
@@ -57,6 +57,10 @@ export type { RunEnd } from "./src/queue/job_runner.ts";
 export type { Job } from "./src/queue/job.ts";
 export type { Priority } from "./src/queue/queue_names.ts";
 export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/retry_backoff.ts";
+export type { JobEvent } from "./src/queue/job_events.ts";
+export type { ScheduleInfo, ScheduleOptions } from "./src/queue/schedules.ts";
+export type { PauseOptions } from "./src/queue/pause_queue.ts";
+export type { ActiveLimits } from "./src/queue/limit_active.ts";
 export type { JobInfo } from "./src/queue/find_job.ts";
 export type { JobCounts } from "./src/queue/job_counts.ts";
 export type { DeadLetter } from "./src/queue/dead_letters.ts";
@@ -67,5 +71,5 @@ export type { CloseOptions, StoresOptions } from "./src/stores.ts";
 export type { ReadVariable } from "./src/settings.ts";
 
 // Errors.
-export { JetStreamStoreError, RetryJobError, UnrecoverableJobError } from "./src/errors.ts";
-export type { RetryJobOptions, StoreErrorCode, StoreErrorOptions } from "./src/errors.ts";
+export { JetStreamStoreError, JobFailedError, RetryJobError, UnrecoverableJobError } from "./src/errors.ts";
+export type { JobFailedOptions, RetryJobOptions, StoreErrorCode, StoreErrorOptions } from "./src/errors.ts";

@@ -122,3 +122,33 @@ export class RetryJobError extends Error {
     this.delay = delay;
   }
 }
+
+/** What a {@linkcode JobFailedError} tells of the dead letter. */
+export interface JobFailedOptions extends ErrorOptions {
+  /** The job's id. */
+  id: string;
+  /** Attempts that were made. */
+  attempts?: number;
+}
+
+/** The job that was waited for will not be done: it is a dead letter, was cancelled, or had not started in time. */
+export class JobFailedError extends Error {
+  /** The job's id. */
+  readonly id: string;
+  /** Attempts that were made. */
+  readonly attempts: number;
+
+  /**
+   * Makes one.
+   *
+   * @param reason The dead letter's reason.
+   * @param options Whose it is.
+   */
+  constructor(reason: string, options: JobFailedOptions) {
+    const { id, attempts = 0, cause } = options;
+    super(reason, cause === undefined ? undefined : { cause });
+    this.name = "JobFailedError";
+    this.id = id;
+    this.attempts = attempts;
+  }
+}

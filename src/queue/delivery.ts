@@ -7,7 +7,7 @@ import { PRIORITIES, type Priority } from "./queue_names.ts";
 export class Delivery {
   readonly #message: Msg;
   /** Subject of the acknowledgement. */
-  readonly ack: string;
+  ack: string;
   readonly subject: string;
   /** The durable consumer that handed it out. */
   readonly consumer: string;
@@ -78,6 +78,22 @@ export class Delivery {
   /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */
   get fence(): number {
     return this.sequence * 1024 + Math.min(this.deliveries, 1023);
+  }
+
+  /** Whether a schedule made it. */
+  get tick(): boolean {
+    return this.token.startsWith("@");
+  }
+
+  /** Whether both are of the same message. */
+  isOf(other: Delivery): boolean {
+    return this.sequence === other.sequence && this.storedAt === other.storedAt;
+  }
+
+  /** The server handed the same message out again, to this process: from now on it is ours by that. */
+  renewBy(again: Delivery): void {
+    this.ack = again.ack;
+    this.leaseUntil = again.leaseUntil;
   }
 
   /** Whether it is still ours. */

@@ -39,6 +39,7 @@ export class Intake {
   #filling = false;
   #lease = 0;
   #created = "";
+  #lastComplaint = "";
 
   constructor(
     context: Context,
@@ -69,19 +70,23 @@ export class Intake {
         this.#events.served(null);
         this.#events.ready();
         const reason = await Promise.race([broken, aborted(stop)]);
-        if (stop.aborted) return;
-        this.#events.served(reason);
+        if (!stop.aborted) this.#events.served(reason);
       } catch (error) {
-        if (stop.aborted) return;
-        this.#events.served(error instanceof Error ? error.message : String(error));
-        if (!(error instanceof Unavailable)) {
-          this.#context.logger.warn(`Queue ${this.#names.queue} is not served: ${error}`);
-        }
+        if (!stop.aborted) this.#complain(error);
       }
       this.#letGo();
+      if (stop.aborted) return;
       this.#stream.forget();
       await delay(backoff(++failures, MEND), { signal: stop, persistent: false });
     }
+  }
+
+  #complain(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#events.served(reason);
+    if (error instanceof Unavailable || reason === this.#lastComplaint) return;
+    this.#lastComplaint = reason;
+    this.#context.logger.warn(`Queue ${this.#names.queue} is not served, and tries on: ${reason}`);
   }
 
   /**
@@ -104,10 +109,12 @@ export class Intake {
   }
 
   /** Asks for no more, and takes what is under way. */
-  async stop(): Promise<void> {
-    const pulls = this.#pulls;
-    this.#pulls = [];
-    await Promise.all(pulls.map((pulls) => pulls.drain()));
+  async drain(): Promise<void> {
+    await Promise.all(this.#pulls.map((pulls) => pulls.drain()));
+  }
+
+  /** Stops listening, also to what becomes of the jobs that run. */
+  stop(): void {
     this.#stopped.abort();
   }
 
@@ -147,8 +154,12 @@ export class Intake {
 
   #listen(session: Session, broken: (reason: string) => void): void {
     const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
-    const denied = (error: Error) => broken(error.message);
-    const { stream } = this.#names;
+    const { stream, changed } = this.#names;
+    const denied = (error: Error) => {
+      this.#context.logger.warn(
+        `Workers of queue ${this.#names.queue} do not hear of cancels and resumes: ${error.message}`,
+      );
+    };
     this.#listening = [
       session.subscribe(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => {
         this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
@@ -156,6 +167,7 @@ export class Intake {
       session.subscribe(`${advisories}.PAUSE.${stream}.*`, () => {
         for (const pulls of this.#pulls) pulls.renew();
       }, denied),
+      session.subscribe(changed, () => broken("the settings of the queue have changed"), denied),
     ];
   }
 

@@ -28,6 +28,14 @@ export interface Job<T = unknown> {
   readonly fence: number;
   /** Aborts when the run is to end: its timeout, a cancel from any process, a lost lease, the shutdown's deadline. */
   readonly signal: AbortSignal;
+  /**
+   * Tells whoever listens to the queue's events how far it is, and keeps the last value for a day.
+   *
+   * @param value Any JSON value.
+   * @returns `null` if it is not confirmed; a handler need not wait for it.
+   * @throws {TypeError} If the value is no JSON value.
+   */
+  progress(value: unknown): Promise<true | null>;
 }
 
 /** What a run needs of its surroundings. */
@@ -36,6 +44,7 @@ export interface RunSettings<T> {
   data: T;
   attempt: number;
   maxAttempts: number;
+  progress: (value: unknown) => Promise<true | null>;
 }
 
 /** A job that runs in this process. */
@@ -96,6 +105,15 @@ export class RunningJob<T> implements Job<T> {
     this.#controller ??= new AbortController();
     if (this.#aborted) this.#controller.abort(this.#aborted.reason);
     return this.#controller.signal;
+  }
+
+  async progress(value: unknown): Promise<true | null> {
+    if (JSON.stringify(value) === undefined) {
+      throw new TypeError(
+        `Cannot report the progress as 'value' must be a JSON value: current value is of type ${typeof value}`,
+      );
+    }
+    return await this.#settings.progress(value);
   }
 
   /** Ends the run from outside. */

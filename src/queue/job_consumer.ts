@@ -7,10 +7,8 @@ import type { Delivery } from "./delivery.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RunningJob } from "./job.ts";
 import { JobRunner, type RunEnd } from "./job_runner.ts";
-import type { JobSchema } from "./job_schema.ts";
-import type { QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { StartLimiter } from "./start_limiter.ts";
 
 /** How a consumer fares. */
@@ -67,7 +65,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
   readonly #limiter: StartLimiter | null;
-  readonly #running: Map<Delivery, Run<T>> = new Map();
+  /** What runs, by the sequence of its message. */
+  readonly #running: Map<number, Run<T>> = new Map();
   readonly #extending: Set<Delivery> = new Set();
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
@@ -92,20 +91,14 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Made by {@linkcode JobQueue.consume}. */
-  constructor(
-    context: Context,
-    names: QueueNames,
-    stream: QueueStream,
-    schema: JobSchema<T> | undefined,
-    handler: (job: Job<T>) => unknown,
-    options: ConsumeOptions,
-  ) {
+  constructor(parts: QueueParts<T>, handler: (job: Job<T>) => unknown, options: ConsumeOptions) {
     checkConsume(handler, options);
     const settings = consumeSettings(options);
+    const { context, names, stream } = parts;
     this.#context = context;
     this.#settings = settings;
     this.#limiter = settings.rateLimit ? new StartLimiter(settings.rateLimit) : null;
-    this.#runner = new JobRunner(context, names, stream, settings, schema, handler);
+    this.#runner = new JobRunner(parts, settings, handler);
     this.#intake = new Intake(context, names, stream, settings.priorities, {
       deliver: (delivery) => this.#take(delivery),
       ready: () => this.#refill(),
@@ -157,13 +150,14 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#state = "stopping";
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
-    await settledWithin(this.#intake.stop(), deadline);
+    await settledWithin(this.#intake.drain(), deadline);
     const back = this.#waiting.splice(0).map((delivery) => this.#giveBack(delivery));
     const idle = async () => {
       while (this.#running.size > 0 && performance.now() < until) await this.#oneEnds();
     };
     await settledWithin(Promise.all([idle(), ...back]), until - performance.now());
-    const abandoned = [...this.#running.keys()].map((delivery) => delivery.id);
+    this.#intake.stop();
+    const abandoned = [...this.#running.values()].map(({ delivery }) => delivery.id);
     this.#release(() => true, "The consumer stopped");
     clearTimeout(this.#ticker);
     this.#context.closers.delete(this.#closer);
@@ -198,20 +192,31 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #take(delivery: Delivery): void {
     // After a stop of the whole process, deliveries that lay in the socket look fresh and are not: they will be handed out again.
     if (performance.now() - this.#lastTick > this.#lease / 2) return;
+    // The server forgot that it had handed this out (it was killed): it is here already.
+    const held = this.#running.get(delivery.sequence)?.delivery ??
+      this.#waiting.find((other) => other.sequence === delivery.sequence);
+    if (held?.isOf(delivery)) return held.renewBy(delivery);
     this.#waiting.push(delivery);
     this.#startRuns();
   }
 
   #startRuns(): void {
-    if (this.#stop) return;
-    while (this.#waiting.length > 0 && this.#running.size < this.#settings.concurrency) {
+    while (!this.#stop && this.#running.size < this.#settings.concurrency) {
+      const next = this.#waiting.findIndex((delivery) => !this.#isBusy(delivery));
+      if (next === -1) return;
       if (this.#limiter) {
         const wait = this.#limiter.wait;
         if (wait > 0) return this.#startLater(wait);
         this.#limiter.take();
       }
-      this.#start(this.#waiting.shift()!);
+      this.#start(this.#waiting.splice(next, 1)[0]);
     }
+  }
+
+  /** Whether it has to wait for a run to end: of the same schedule, or of a queue that was made again and uses its sequence once more. */
+  #isBusy(delivery: Delivery): boolean {
+    if (this.#running.has(delivery.sequence)) return true;
+    return delivery.tick && [...this.#running.values()].some((run) => run.delivery.token === delivery.token);
   }
 
   #startLater(wait: number): void {
@@ -224,7 +229,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   #start(delivery: Delivery): void {
     const run: Run<T> = { delivery, startedAt: performance.now(), job: null };
-    this.#running.set(delivery, run);
+    this.#running.set(delivery.sequence, run);
     this.#runner.run(delivery, (job) => run.job = job).then((end) => this.#end(run, end), (error) => {
       this.#context.logger.error(
         `The end of job ${delivery.id} could not be reported: ${error instanceof Error ? error.message : error}`,
@@ -237,7 +242,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const took = performance.now() - run.startedAt;
     this.#pace = this.#pace === Infinity ? took : this.#pace * 0.9 + took * 0.1;
     this.#ended[end.type]++;
-    this.#running.delete(run.delivery);
+    this.#running.delete(run.delivery.sequence);
     this.#onEnd();
     this.#startRuns();
     this.#refill();
@@ -246,7 +251,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #refill(): void {
     if (this.#stop) return;
     // Half a load at a time: asking for each single job would cost a request per job.
-    if (this.#room() * 2 >= this.#settings.concurrency + this.#ahead()) this.#intake.fill(() => this.#room());
+    if (this.#waiting.length * 2 <= this.#ahead()) this.#intake.fill(() => this.#room());
   }
 
   /** How many more jobs may come. */
@@ -279,7 +284,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const lease = this.#lease;
     if (now - this.#lastTick > lease / 2) this.#waiting = [];
     this.#lastTick = now;
-    for (const delivery of [...this.#running.keys(), ...this.#waiting]) {
+    for (const delivery of [...[...this.#running.values()].map((run) => run.delivery), ...this.#waiting]) {
       if (!delivery.ours) this.#release((other) => other === delivery, "The lease was lost");
       else if (delivery.leaseUntil - now < lease * 0.6) this.#extend(delivery, lease);
     }
@@ -324,6 +329,6 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #orphan(streamToo: boolean): void {
     if (streamToo) return this.#release(() => true, "The queue was deleted");
     this.#waiting = [];
-    for (const delivery of this.#running.keys()) delivery.orphaned = true;
+    for (const { delivery } of this.#running.values()) delivery.orphaned = true;
   }
 }

@@ -10,6 +10,22 @@ import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
 import type { Job } from "./job.ts";
+import { EventSender, followEvents, type JobEvent } from "./job_events.ts";
+import { JobResults } from "./job_results.ts";
+import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
+import { pausedConsumers, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
+import type { QueueParts } from "./queue_parts.ts";
+import {
+  listSchedules,
+  prepareSchedule,
+  removeSchedule,
+  type ScheduleInfo,
+  type ScheduleOptions,
+  storeSchedule,
+} from "./schedules.ts";
+import { waitForJob } from "./wait_for_job.ts";
+import { listingStep } from "../wire/listing.ts";
+import { checkDuration } from "../wire/durations.ts";
 import { JobConsumer } from "./job_consumer.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
 import { describeIssues } from "./job_schema.ts";
@@ -20,12 +36,19 @@ import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
 import { redriveJob } from "./redrive_job.ts";
 
+/** Options of {@linkcode JobQueue.waitFor}. */
+export interface WaitOptions {
+  /** Milliseconds that it waits at most. */
+  timeout: number;
+}
+
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #options: QueueOptions<T>;
   readonly #stream: QueueStream;
+  readonly #parts: QueueParts<T>;
   readonly #publisher: JobPublisher;
 
   /** Made by {@linkcode JetStreamStores.jobQueue}. */
@@ -36,6 +59,13 @@ export class JobQueue<T = unknown> {
     this.#names = new QueueNames(name);
     this.#options = options;
     this.#stream = new QueueStream(context, this.#names, options);
+    this.#parts = {
+      context,
+      names: this.#names,
+      stream: this.#stream,
+      results: new JobResults(context, this.#names),
+      schema: options.schema,
+    };
     this.#publisher = new JobPublisher(this.#names, this.#stream);
   }
 
@@ -81,7 +111,7 @@ export class JobQueue<T = unknown> {
    * @throws {TypeError | RangeError} If an option is wrong.
    */
   consume(handler: (job: Job<T>) => unknown, options: ConsumeOptions = {}): JobConsumer<T> {
-    return new JobConsumer<T>(this.#context, this.#names, this.#stream, this.#options.schema, handler, options);
+    return new JobConsumer<T>(this.#parts, handler, options);
   }
 
   /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */
@@ -112,7 +142,11 @@ export class JobQueue<T = unknown> {
   async cancel(id: string): Promise<boolean | null> {
     const token = checkId(id, "cancel the job");
     const call = { deleted: false, unsure: false };
-    return await this.#attempt((session, deadline) => cancelJob(session, this.#names, token, call, deadline));
+    return await this.#attempt(async (session, deadline) => {
+      const cancelled = await cancelJob(session, this.#names, token, call, deadline);
+      if (cancelled) new EventSender(this.#names).send(session, token, "cancelled");
+      return cancelled;
+    });
   }
 
   /** How many jobs there are; `null` if there is no such queue, or no connection. */
@@ -195,6 +229,135 @@ export class JobQueue<T = unknown> {
       await deleteStream(session, this.#names.deadStream, deadline);
       await deleteStream(session, `KV_${this.#names.resultsBucket}`, deadline);
       return gone;
+    });
+  }
+
+  /**
+   * What the handler of a job returned, if the job was published with `keepResult`.
+   *
+   * @returns `null` if nothing is kept, or without a connection.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async result(id: string): Promise<{ value: unknown } | null> {
+    const token = checkId(id, "load the result");
+    const kept = await this.#attempt((session, deadline) => this.#parts.results.result(session, token, deadline));
+    return kept && { value: kept.value };
+  }
+
+  /**
+   * Waits until a job is done, in whatever process. It outlives reconnects.
+   *
+   * @param options `timeout`: milliseconds.
+   * @returns What the handler returned, if the job was published with `keepResult`. Of any other job: `undefined`, when it is seen to leave
+   * the queue; one that had left it before, and kept nothing, looks like one that never was.
+   * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
+   * @throws {DOMException} `TimeoutError`, if it is not done within the timeout.
+   * @throws {TypeError | RangeError} If an argument is wrong.
+   */
+  async waitFor(id: string, options: WaitOptions): Promise<unknown> {
+    const token = checkId(id, "wait for the job");
+    const { timeout } = options;
+    checkDuration(timeout, "wait for the job", "timeout", 0);
+    return await waitForJob(this.#parts, token, timeout);
+  }
+
+  /**
+   * What happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of the
+   * beginning, since workers send them only while somebody listens.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
+   * a reconnect, and ends when the connection is closed.
+   */
+  events(): AsyncGenerator<JobEvent, void> {
+    return followEvents(this.#context, this.#names);
+  }
+
+  /**
+   * Keeps a schedule on the server, in place of the one of its id if there is one: it makes a job each time, without any process of ours.
+   * Runs that are due while no worker is there collapse into one. Needs nats-server 2.14.
+   *
+   * @returns `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  async schedule(id: string, options: ScheduleOptions<T>): Promise<true | null> {
+    const schedule = prepareSchedule(this.#names, checkId(id, "keep the schedule"), options);
+    return await this.#attempt(async (session, deadline) => {
+      await this.#stream.open(session, deadline);
+      await storeSchedule(session, this.#names, schedule, deadline);
+      return true as const;
+    });
+  }
+
+  /**
+   * Removes a schedule; the jobs it has made stay.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async unschedule(id: string): Promise<boolean | null> {
+    const token = checkId(id, "remove the schedule");
+    return await this.#attempt((session, deadline) => removeSchedule(session, this.#names, token, deadline));
+  }
+
+  /**
+   * The schedules, with their next runs.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
+   */
+  async *schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
+    yield* await listingStep(
+      this.#context,
+      `The schedules of queue ${this.name}`,
+      (session, deadline) => listSchedules<T>(session, this.#names, deadline),
+    );
+  }
+
+  /**
+   * Stops the server from handing out jobs; those that run go on. Needs nats-server 2.11.
+   *
+   * @param until When it goes on by itself; absent: when `resume()` is called.
+   * @param options `priority`: only this one.
+   * @returns `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If an argument is wrong.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  async pause(until?: Date, options: PauseOptions = {}): Promise<true | null> {
+    return await this.#pause(pauseEnd(until), options);
+  }
+
+  /**
+   * Lets the server hand out jobs again; workers fetch them at once.
+   *
+   * @param options `priority`: only this one.
+   * @returns `null` if it is not confirmed.
+   * @throws {RangeError} If the priority is none.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  async resume(options: PauseOptions = {}): Promise<true | null> {
+    return await this.#pause(null, options);
+  }
+
+  /**
+   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count.
+   *
+   * @param limits By priority; `null` lifts a limit, and what is absent stays.
+   * @returns `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If a limit is wrong.
+   */
+  async limitActive(limits: ActiveLimits): Promise<true | null> {
+    checkLimits(limits);
+    return await this.#attempt(async (session, deadline) => {
+      await limitActive(session, this.#names, this.#stream, limits, deadline);
+      return true as const;
+    });
+  }
+
+  #pause(until: Date | null, options: PauseOptions): Promise<true | null> {
+    const consumers = pausedConsumers(options);
+    return this.#attempt(async (session, deadline) => {
+      await pauseQueue(session, this.#names, this.#stream, { until, consumers }, deadline);
+      return true as const;
     });
   }
 

@@ -9,11 +9,12 @@ import type { ConsumeSettings } from "./consume_options.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Job, RunningJob } from "./job.ts";
+import { EventSender, type JobEvent } from "./job_events.ts";
 import { readJobData } from "./job_data.ts";
 import { describeIssues, type JobSchema } from "./job_schema.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { retryDelay } from "./retry_backoff.ts";
 
 /** How a delivery ended. */
@@ -46,10 +47,10 @@ const LET_GO: RunEnd = { type: "let_go" };
 export class JobRunner<T> {
   readonly #context: Context;
   readonly #names: QueueNames;
-  readonly #stream: QueueStream;
+  readonly #parts: QueueParts<T>;
   readonly #settings: ConsumeSettings;
-  readonly #schema: JobSchema<T> | undefined;
   readonly #handler: (job: Job<T>) => unknown;
+  readonly #events: EventSender;
   /** When the messages of these sequences were stored. */
   #ended: Map<number, string> = new Map();
   #endedBefore: Map<number, string> = new Map();
@@ -57,20 +58,13 @@ export class JobRunner<T> {
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
   #moves = true;
 
-  constructor(
-    context: Context,
-    names: QueueNames,
-    stream: QueueStream,
-    settings: ConsumeSettings,
-    schema: JobSchema<T> | undefined,
-    handler: (job: Job<T>) => unknown,
-  ) {
-    this.#context = context;
-    this.#names = names;
-    this.#stream = stream;
+  constructor(parts: QueueParts<T>, settings: ConsumeSettings, handler: (job: Job<T>) => unknown) {
+    this.#context = parts.context;
+    this.#names = parts.names;
+    this.#parts = parts;
     this.#settings = settings;
-    this.#schema = schema;
     this.#handler = handler;
+    this.#events = new EventSender(parts.names);
   }
 
   /** The consumer works over this session from now on. */
@@ -85,6 +79,12 @@ export class JobRunner<T> {
    * @param started Called with the job right before its handler.
    */
   async run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
+    const end = await this.#run(delivery, started);
+    if (isEvent(end.type)) this.#tell(delivery, end.type, { ...("reason" in end && { reason: end.reason }) });
+    return end;
+  }
+
+  async #run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
     const { headers, deliveries } = delivery;
     if (this.#hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
     if (headers.expiresAt && headers.expiresAt.getTime() <= Date.now()) {
@@ -104,7 +104,7 @@ export class JobRunner<T> {
     }
     let data: T;
     try {
-      data = this.#schema ? await this.#check(readBody(delivery), this.#schema) : readBody(delivery) as T;
+      data = this.#parts.schema ? await this.#check(readBody(delivery), this.#parts.schema) : readBody(delivery) as T;
     } catch (error) {
       return await this.#bury(delivery, error, attempt);
     }
@@ -113,14 +113,18 @@ export class JobRunner<T> {
       data,
       attempt,
       maxAttempts: headers.maxAttempts ?? this.#settings.maxAttempts,
+      progress: (value) => this.#progress(delivery, attempt, value),
     });
     started(job);
+    this.#tell(delivery, "started", { attempt });
+    let value: unknown;
     try {
-      await this.#call(job, headers.timeout ?? this.#settings.timeout);
+      value = await this.#call(job, headers.timeout ?? this.#settings.timeout);
     } catch (error) {
       return job.letGo ? LET_GO : await this.#fail(delivery, job, error);
     }
     if (job.letGo) return LET_GO;
+    if (headers.keepResult !== undefined && !await this.#keep(delivery, value, headers.keepResult)) return LET_GO;
     return await this.#finish(delivery, { type: "completed" });
   }
 
@@ -155,8 +159,8 @@ export class JobRunner<T> {
     );
   }
 
-  async #call(job: RunningJob<T>, timeout: number | undefined): Promise<void> {
-    if (timeout === undefined) return void await this.#handler(job);
+  async #call(job: RunningJob<T>, timeout: number | undefined): Promise<unknown> {
+    if (timeout === undefined) return await this.#handler(job);
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
@@ -164,7 +168,7 @@ export class JobRunner<T> {
       reject(error);
     }, timeout);
     try {
-      await Promise.race([this.#handler(job), tooLate]);
+      return await Promise.race([this.#handler(job), tooLate]);
     } finally {
       clearTimeout(timer);
     }
@@ -195,7 +199,7 @@ export class JobRunner<T> {
   /** Stores the dead letter before the job leaves the queue. */
   async #bury(delivery: Delivery, error: unknown, attempts: number): Promise<RunEnd> {
     const stored = await this.#insist(delivery, async (session, deadline) => {
-      await storeDeadLetter(session, this.#names, this.#stream, delivery, { error, attempts }, deadline);
+      await storeDeadLetter(session, this.#names, this.#parts.stream, delivery, { error, attempts }, deadline);
       return true;
     });
     return stored ? await this.#finish(delivery, { type: "dead", reason: messageOf(error) }) : LET_GO;
@@ -212,6 +216,27 @@ export class JobRunner<T> {
       (session, deadline) => deleteMessage(session, stream, delivery.sequence, deadline).then(() => true),
     );
     return gone ? end : LET_GO;
+  }
+
+  /** A result is stored before its job leaves the queue. */
+  async #keep(delivery: Delivery, value: unknown, ttl: number): Promise<boolean> {
+    return await this.#insist(delivery, async (session, deadline) => {
+      await this.#parts.results.storeResult(session, delivery.token, value, ttl, deadline);
+      return true;
+    }) ?? false;
+  }
+
+  async #progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null> {
+    this.#tell(delivery, "progress", { attempt, value });
+    return await this.#context.connection.attempt(async (session, deadline) => {
+      await this.#parts.results.storeProgress(session, delivery.token, value, deadline);
+      return true as const;
+    }, { timeout: this.#context.timeout });
+  }
+
+  #tell(delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent>): void {
+    const session = this.#session;
+    if (session && !session.signal.aborted) this.#events.send(session, delivery.token, type, details);
   }
 
   async #confirm(delivery: Delivery, word: string): Promise<boolean> {
@@ -274,6 +299,10 @@ export class JobRunner<T> {
   #hasEnded({ sequence, storedAt }: Delivery): boolean {
     return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
   }
+}
+
+function isEvent(type: RunEnd["type"]): type is RunEnd["type"] & JobEvent["type"] {
+  return type === "completed" || type === "retried" || type === "dead" || type === "expired";
 }
 
 function readBody(delivery: Delivery): unknown {

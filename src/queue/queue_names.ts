@@ -9,6 +9,11 @@ export const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
 /** Partitions of the jobs that have a key. */
 export const PARTITIONS = 16;
 
+/** The durable consumers of the partitions. */
+export function partitionNames(): string[] {
+  return Array.from({ length: PARTITIONS }, (_, partition) => `k${partition}`);
+}
+
 /** The streams and subjects of one queue. */
 export class QueueNames {
   readonly queue: string;
@@ -71,6 +76,16 @@ export class QueueNames {
 
   dead(token: string): string {
     return `wqdead.${this.queue}.${token}`;
+  }
+
+  /** Listened to by whoever listens to events. */
+  get listening(): string {
+    return `wqevt.${this.queue}.listening`;
+  }
+
+  /** Tells the workers that the settings of the queue have changed. */
+  get changed(): string {
+    return `wqevt.${this.queue}.changed`;
   }
 
   event(type: string, token: string): string {

@@ -1,0 +1,92 @@
+import { Unavailable } from "../connection/unavailable.ts";
+import type { Context } from "../wire/context.ts";
+import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
+import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
+import { insist } from "../wire/insist.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import { StreamReader } from "../wire/stream_reader.ts";
+import { openStream, type StreamConfig } from "../wire/streams.ts";
+import { parseJobData } from "./job_data.ts";
+import type { QueueNames } from "./queue_names.ts";
+
+/** A result that is kept. */
+export interface KeptResult {
+  value: unknown;
+  /** When it was stored. */
+  time: Date;
+}
+
+/** Milliseconds that results and progress are kept at most. */
+const DAY = 86_400_000;
+
+/** What the handlers of a queue's jobs left: results and progress, in a KV bucket that any KV client reads. */
+export class JobResults {
+  readonly #context: Context;
+  readonly #bucket: string;
+  readonly #reader: StreamReader;
+  #open: Promise<unknown> | null = null;
+
+  constructor(context: Context, names: QueueNames) {
+    this.#context = context;
+    this.#bucket = names.resultsBucket;
+    this.#reader = new StreamReader(`KV_${this.#bucket}`);
+  }
+
+  /** Keeps what a handler returned, for `ttl` milliseconds. */
+  async storeResult(session: Session, token: string, value: unknown, ttl: number, deadline: number): Promise<void> {
+    // Older servers keep it as long as the bucket keeps anything.
+    const headers = session.server.atLeast("2.11")
+      ? headerBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, DAY))}s` })
+      : undefined;
+    await this.#store(session, `${token}.result`, value, deadline, headers);
+  }
+
+  /** Keeps the last progress of a job. */
+  async storeProgress(session: Session, token: string, value: unknown, deadline: number): Promise<void> {
+    await this.#store(session, `${token}.progress`, value, deadline);
+  }
+
+  /** What a handler returned, or `null` if nothing is kept. */
+  async result(session: Session, token: string, deadline: number): Promise<KeptResult | null> {
+    const message = await this.#reader.last(session, `$KV.${this.#bucket}.${token}.result`, deadline);
+    return message === null || message.data.length === 0
+      ? null
+      : { value: parseJobData<unknown>(message.data), time: message.time };
+  }
+
+  async #store(session: Session, key: string, value: unknown, deadline: number, headers?: HeaderBlock): Promise<void> {
+    // What JSON cannot say is kept as null: that the handler is done is worth telling.
+    const text = JSON.stringify(value) ?? "null";
+    this.#open ??= this.#openBucket(session, deadline);
+    try {
+      await this.#open;
+      await insist(deadline, (deadline) => publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers));
+    } catch (error) {
+      this.#open = null;
+      // The bucket was removed: the next try makes it again.
+      if (error instanceof Unavailable && error.reason === "no_responders") {
+        throw new Unavailable("no_leader", error.message, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  #openBucket(session: Session, deadline: number): Promise<unknown> {
+    const wanted: StreamConfig = {
+      name: `KV_${this.#bucket}`,
+      subjects: [`$KV.${this.#bucket}.>`],
+      storage: "file",
+      discard: "new",
+      num_replicas: this.#context.settings.replicas(),
+      max_msgs_per_subject: 1,
+      max_age: nanoseconds(DAY),
+      duplicate_window: nanoseconds(120_000),
+      allow_direct: true,
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+      ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
+    };
+    return openStream(session, wanted, () => null, deadline);
+  }
+}

@@ -1,0 +1,57 @@
+import type { Session } from "../wire/session.ts";
+import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+/** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
+export type ActiveLimits = {
+  /** Of the high ones. */
+  high?: number | null;
+  /** Of the normal ones. */
+  normal?: number | null;
+  /** Of the low ones. */
+  low?: number | null;
+};
+
+/** Lets the server enforce the limits, and tells the workers to look at them. */
+export async function limitActive(
+  session: Session,
+  names: QueueNames,
+  stream: QueueStream,
+  limits: ActiveLimits,
+  deadline: number,
+): Promise<void> {
+  await stream.openConsumers(session, deadline);
+  for (const priority of PRIORITIES) {
+    const limit = limits[priority];
+    const info = limit === undefined ? null : await stream.consumerInfo(session, priority, deadline);
+    const max_ack_pending = limit ?? -1;
+    if (!info || info.config.max_ack_pending === max_ack_pending) continue;
+    await stream.updateConsumer(session, { ...info.config, max_ack_pending }, deadline);
+  }
+  session.send(names.changed, "");
+}
+
+/**
+ * Checks limits.
+ *
+ * @throws {TypeError | RangeError} Naming the priority, its value and the rule.
+ */
+export function checkLimits(limits: ActiveLimits): void {
+  if (typeof limits !== "object" || limits === null) {
+    throw new TypeError("Cannot limit the active jobs as 'limits' must be an object");
+  }
+  for (const [priority, limit] of Object.entries(limits)) {
+    if (!PRIORITIES.includes(priority as Priority)) {
+      throw new RangeError(
+        `Cannot limit the active jobs as a priority must be "high", "normal" or "low": current value is ${
+          JSON.stringify(priority)
+        }`,
+      );
+    }
+    if (limit !== null && limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1)) {
+      throw new RangeError(
+        `Cannot limit the active jobs as '${priority}' must be a whole number ≥ 1, or null: current value is ${limit}`,
+      );
+    }
+  }
+}

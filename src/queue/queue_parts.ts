@@ -1,0 +1,14 @@
+import type { Context } from "../wire/context.ts";
+import type { JobResults } from "./job_results.ts";
+import type { JobSchema } from "./job_schema.ts";
+import type { QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+/** What all that works on one queue shares. */
+export interface QueueParts<T = unknown> {
+  readonly context: Context;
+  readonly names: QueueNames;
+  readonly stream: QueueStream;
+  readonly results: JobResults;
+  readonly schema: JobSchema<T> | undefined;
+}

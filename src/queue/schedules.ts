@@ -1,0 +1,201 @@
+import { Cron } from "croner";
+import { HeaderBlock } from "../wire/headers.ts";
+import { insist } from "../wire/insist.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { decodeToken } from "../wire/tokens.ts";
+import { deleteMessage, streamInfo } from "../wire/streams.ts";
+import { parseJobData } from "./job_data.ts";
+import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import { encodeData } from "./publish_options.ts";
+
+/** When a job repeats, and what it is. */
+export interface ScheduleOptions<T = unknown> {
+  /** Milliseconds between two runs, at least 1000; whole seconds, rounded up. Either this or `cron`. */
+  every?: number;
+  /** A cron expression of six fields, seconds first: `0 30 7 * * MON-FRI` is half past seven on weekdays. Either this or `every`. */
+  cron?: string;
+  /**
+   * The time zone of `cron`, for instance `Europe/Berlin`.
+   *
+   * @default {"UTC"}
+   */
+  timeZone?: string;
+  /**
+   * How urgent its jobs are.
+   *
+   * @default {"normal"}
+   */
+  priority?: Priority;
+  /** The data of its jobs. */
+  data: T;
+}
+
+/** A schedule as the server keeps it. */
+export interface ScheduleInfo<T = unknown> {
+  /** The schedule's id. */
+  id: string;
+  /** Milliseconds between two runs. */
+  every?: number;
+  /** Its cron expression. */
+  cron?: string;
+  /** The time zone of `cron`. */
+  timeZone?: string;
+  /** How urgent its jobs are. */
+  priority: Priority;
+  /** The data of its jobs. */
+  data: T | undefined;
+  /** When it runs next, as computed here; `null` if it never does. */
+  next: Date | null;
+}
+
+/** A checked schedule. */
+export interface PreparedSchedule {
+  token: string;
+  headers: [string, string][];
+  payload: string;
+}
+
+const DOING = "keep the schedule";
+const VERSION = "2.14";
+
+/**
+ * Checks the options and makes the message of a schedule.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule; of a cron expression, the field that is wrong.
+ */
+export function prepareSchedule(names: QueueNames, token: string, options: ScheduleOptions): PreparedSchedule {
+  const { every, cron, timeZone, priority = "normal", data } = options;
+  if ((every === undefined) === (cron === undefined)) {
+    throw new TypeError(`Cannot ${DOING} as it must have either 'every' or 'cron'`);
+  }
+  if (!PRIORITIES.includes(priority)) {
+    throw new RangeError(
+      `Cannot ${DOING} as 'priority' must be "high", "normal" or "low": current value is ${JSON.stringify(priority)}`,
+    );
+  }
+  if (timeZone !== undefined && cron === undefined) {
+    throw new TypeError(`Cannot ${DOING} as 'timeZone' goes with 'cron' only`);
+  }
+  const pattern = every === undefined ? checkCron(cron!, timeZone) : `@every ${checkEvery(every)}s`;
+  return {
+    token,
+    headers: [
+      ["Nats-Schedule", pattern],
+      ...(timeZone === undefined ? [] : [["Nats-Schedule-Time-Zone", timeZone] as [string, string]]),
+      ["Nats-Schedule-Target", names.ready(priority, tickToken(token))],
+    ],
+    payload: encodeData(data),
+  };
+}
+
+/** The token of the jobs that a schedule makes; no encoded id begins like it. */
+export function tickToken(scheduleToken: string): string {
+  return `@${scheduleToken}`;
+}
+
+/** Stores a schedule, in place of the one of its id if there is one. */
+export async function storeSchedule(
+  session: Session,
+  names: QueueNames,
+  schedule: PreparedSchedule,
+  deadline: number,
+): Promise<void> {
+  session.server.require(VERSION, "A schedule that repeats");
+  const subject = names.schedule(schedule.token);
+  await insist(
+    deadline,
+    (deadline) => publish(session, subject, schedule.payload, deadline, new HeaderBlock(schedule.headers)),
+  );
+}
+
+/** Removes a schedule; `false` if there was none. Jobs that it has made stay. */
+export async function removeSchedule(
+  session: Session,
+  names: QueueNames,
+  token: string,
+  deadline: number,
+): Promise<boolean> {
+  let removed = false;
+  for (;;) {
+    const message = await leaderGet(session, names.stream, { last_by_subj: names.schedule(token) }, deadline);
+    if (!message) return removed;
+    removed = await deleteMessage(session, names.stream, message.sequence, deadline) || removed;
+  }
+}
+
+/** The schedules of a queue. */
+export async function listSchedules<T>(
+  session: Session,
+  names: QueueNames,
+  deadline: number,
+): Promise<ScheduleInfo<T>[]> {
+  const info = await streamInfo(session, names.stream, deadline, { subjects_filter: names.schedule("*") });
+  const subjects = Object.keys(info?.state.subjects ?? {}).sort();
+  const messages = await Promise.all(
+    subjects.map((subject) => leaderGet(session, names.stream, { last_by_subj: subject }, deadline)),
+  );
+  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message));
+}
+
+function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
+  const token = message.subject.slice(message.subject.lastIndexOf(".") + 1);
+  const pattern = message.header("Nats-Schedule") ?? "";
+  const timeZone = message.header("Nats-Schedule-Time-Zone");
+  const target = message.header("Nats-Schedule-Target")?.split(".")[3];
+  const seconds = /^@every (\d+)s$/.exec(pattern)?.[1];
+  const every = seconds === undefined ? undefined : Number(seconds) * 1000;
+  return {
+    id: decodeToken(token) ?? token,
+    ...(every === undefined ? { cron: pattern } : { every }),
+    ...(timeZone !== undefined && { timeZone }),
+    priority: PRIORITIES.find((priority) => priority === target) ?? "normal",
+    data: parseJobData<T>(message.data),
+    next: every === undefined ? nextOfCron(pattern, timeZone) : nextOfEvery(message.time, every),
+  };
+}
+
+function nextOfEvery(since: Date, every: number): Date {
+  return new Date(since.getTime() + (Math.floor((Date.now() - since.getTime()) / every) + 1) * every);
+}
+
+function nextOfCron(pattern: string, timeZone: string | undefined): Date | null {
+  try {
+    return new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
+  } catch {
+    // Another client's pattern that only the server understands.
+    return null;
+  }
+}
+
+function checkEvery(every: number): number {
+  if (typeof every === "number" && Number.isFinite(every) && every >= 1_000) return Math.ceil(every / 1000);
+  throw new RangeError(`Cannot ${DOING} as 'every' must be ≥ 1000 ms: current value is ${every}`);
+}
+
+function checkCron(cron: string, timeZone: string | undefined): string {
+  if (typeof cron !== "string" || cron.trim().split(/\s+/).length !== 6) {
+    throw new RangeError(
+      `Cannot ${DOING} as 'cron' must have six fields (second minute hour day month weekday): current value is ${
+        JSON.stringify(cron)
+      }`,
+    );
+  }
+  const pattern = cron.trim().split(/\s+/).join(" ");
+  try {
+    new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RangeError(
+      `Cannot ${DOING} as 'cron' or 'timeZone' is wrong (${why}): current values are ${JSON.stringify(cron)} and ${
+        JSON.stringify(timeZone)
+      }`,
+      {
+        cause,
+      },
+    );
+  }
+  return pattern;
+}
