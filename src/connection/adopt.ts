@@ -1,6 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 
-const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "flush"] as const;
+const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "isDraining", "flush", "getServer"] as const;
 
 /**
  * Checks a connection made elsewhere: any transport of `@nats-io/*`, nats.deno, or `npm:nats` 2.
@@ -31,4 +31,10 @@ export function inboxPrefixOf(nc: NatsConnection): string {
   // Not in the public types, but where both versions keep what connect() was given.
   const { options } = nc as { options?: { inboxPrefix?: unknown } };
   return typeof options?.inboxPrefix === "string" ? options.inboxPrefix : "_INBOX";
+}
+
+/** Whether a connection made elsewhere is up: it may be on its way back from a loss. */
+export function isUp(nc: NatsConnection): boolean {
+  // Not in the public types either.
+  return (nc as { protocol?: { connected?: boolean } }).protocol?.connected !== false;
 }

@@ -1,51 +1,24 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
-import { adoptable } from "./adopt.ts";
-import { backoff } from "./backoff.ts";
-import { type ConnectOptions, type ConnectTarget, connectTarget } from "./connect_options.ts";
+import { adoptable, isUp } from "./adopt.ts";
+import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
+import { type ConnectTarget, connectTarget } from "./connect_target.ts";
+import {
+  type ConnectionCounters,
+  type ConnectionInfo,
+  connectionInfo,
+  type ConnectionStatus,
+} from "./connection_info.ts";
 import { delay, settledWithin } from "./delay.ts";
-import { dial } from "./dial.ts";
+import { keepConnected } from "./keep_connected.ts";
 import type { Logger } from "./logger.ts";
+import { type Session, Sessions } from "./sessions.ts";
+import { StateLog } from "./state_log.ts";
 import { followStatus } from "./status_events.ts";
 import { Unavailable } from "./unavailable.ts";
 
-/** Where the connection stands. */
-export type ConnectionStatus = "none" | "connecting" | "connected" | "reconnecting" | "closed";
-
-/** The server that a connection leads to. */
-export interface ConnectionInfo {
-  /** `host:port` of the server. */
-  server: string;
-  /** Name that the server gives itself. */
-  serverName: string;
-  /** Version of the server. */
-  version: string;
-  /** Name of the cluster, if it is in one. */
-  cluster?: string;
-  /** Whether JetStream is on. */
-  jetstream: boolean;
-}
-
-/** How often calls went without NATS. */
-export interface ConnectionCounters {
-  /** Calls that were `null` for want of a connection or of an answer. */
-  degraded: number;
-  /** How many of these had waited for their whole deadline. */
-  timedOut: number;
-  /** Connections made, the first included. */
-  connects: number;
-  /** Connections lost. */
-  disconnects: number;
-}
-
-/** What is built anew over each unbroken stretch of a connection, and torn down at its end. */
-export interface Session {
-  /** The stretch is over: settles everything that waits. */
-  end(reason: Unavailable): void;
-  /** The server refused a subject. */
-  denied(operation: "publish" | "subscription", subject: string): void;
-}
+export type { ConnectionCounters, ConnectionInfo, ConnectionStatus, Session };
 
 /** How an attempt of {@linkcode Connection.attempt} waits. */
 export interface AttemptOptions {
@@ -59,7 +32,8 @@ export interface AttemptOptions {
   persist?: boolean;
 }
 
-const RECONNECT = { base: 100, max: 4_000 };
+/** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
+const GRACE = 50;
 
 /**
  * Opens, keeps, adopts and closes one connection, and is the one place where being without it turns into `null`.
@@ -69,33 +43,33 @@ const RECONNECT = { base: 100, max: 4_000 };
  */
 export class Connection<S extends Session> {
   readonly #settings: Settings;
-  readonly #logger: Logger;
+  readonly #log: StateLog;
   readonly #defaults: ConnectOptions;
-  readonly #openSession: (nc: NatsConnection) => S;
-  readonly #followers: Set<(session: S) => void> = new Set();
+  readonly #sessions: Sessions<S>;
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
   #status: ConnectionStatus = "none";
-  #session: S | null = null;
   #nc: NatsConnection | null = null;
+  #target: ConnectTarget | null = null;
   /** Ends whatever keeps the present connection; a new one for each connect(), useConnection() and close(). */
   #keeping = new AbortController();
-  /** Settles when the keeper has let go of its socket and timers. */
-  #kept: Promise<void> = Promise.resolve();
+  /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
+  #kept: Promise<unknown> = Promise.resolve();
   /** The attempt that callers may wait for: the first one, or the first one after a loss. */
   #attempt: PromiseWithResolvers<void> | null = null;
   #firstAttemptOver = false;
   #refused: JetStreamStoreError | null = null;
-  #lastComplaint = "";
 
   /**
    * @param defaults What connect() and the first use go by.
    * @param openSession Builds what works over one unbroken stretch.
+   * @throws {TypeError | RangeError} If one of the defaults is wrong.
    */
   constructor(settings: Settings, logger: Logger, defaults: ConnectOptions, openSession: (nc: NatsConnection) => S) {
+    checkConnectOptions(defaults);
     this.#settings = settings;
-    this.#logger = logger;
+    this.#log = new StateLog(logger);
     this.#defaults = defaults;
-    this.#openSession = openSession;
+    this.#sessions = new Sessions(openSession);
   }
 
   get status(): ConnectionStatus {
@@ -108,74 +82,54 @@ export class Connection<S extends Session> {
 
   /** The server we are connected to, or `null`. */
   get info(): ConnectionInfo | null {
-    const info = this.#session && this.#nc?.info;
-    if (!info) return null;
-    return {
-      server: this.#nc!.getServer(),
-      serverName: info.server_name,
-      version: info.version,
-      ...(info.cluster !== undefined && { cluster: info.cluster }),
-      jetstream: info.jetstream === true,
-    };
+    return this.#nc && connectionInfo(this.#nc);
   }
 
   /** Connects if there is no connection yet, and waits for the first attempt. */
   async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
+    checkConnectOptions(options);
     const target = connectTarget({ ...this.#defaults, ...options }, () => this.#settings.connection());
-    if (this.#session) return this.info;
+    if (this.#sessions.current) return this.info;
     const underWay = this.#status === "connecting" || this.#status === "reconnecting";
-    if (!underWay || Object.keys(options).length > 0) {
-      if (!target) return null;
-      this.#start(target);
-    }
+    const isNew = Object.keys(options).length > 0 && target?.identity !== this.#target?.identity;
+    if (!underWay || isNew) this.#start(target);
     await this.#attempt?.promise;
-    if (!this.#session && this.#refused !== null) throw this.#refused;
+    if (!this.#sessions.current && this.#refused !== null) throw this.#refused;
     return this.info;
   }
 
   /** Works over a connection made elsewhere, which stays its maker's to close. */
   use(nc: unknown): void {
     const adopted = adoptable(nc);
-    const keeping = this.#stopKeeping();
-    this.#firstAttemptOver = true;
-    const lost = () => {
-      if (keeping.aborted) return;
-      this.#lose(adopted);
-      if (adopted.isClosed()) this.#status = "closed";
-    };
-    const events = {
-      lost,
-      back: () => keeping.aborted || this.#gain(adopted),
-      denied: this.#denied(keeping),
-    };
-    this.#gain(adopted);
-    followStatus(adopted, events).catch((error) =>
-      this.#complain(`The status of the connection cannot be followed: ${error}`)
-    );
-    adopted.closed().then(lost);
+    const stop = this.#stopKeeping();
+    this.#status = "reconnecting";
+    followStatus(adopted, {
+      lost: () => this.#lose(adopted),
+      back: () => this.#gain(adopted),
+      closed: () => {
+        this.#shut();
+        this.#log.closedByOwner();
+      },
+      denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
+    }, stop);
+    if (isUp(adopted)) this.#gain(adopted);
+    else this.#log.lost(adopted);
   }
 
   /** Flushes and closes within `deadline` milliseconds. Afterwards everything is `null` until connect() is called again. */
   async close(deadline: number): Promise<void> {
     const until = performance.now() + deadline;
-    const nc = this.#nc;
-    if (nc && this.#session) await settledWithin(nc.flush(), deadline);
+    if (this.#nc) await settledWithin(Promise.race([this.#nc.flush(), this.#nc.closed()]), deadline);
     const wasOpen = this.#status !== "none" && this.#status !== "closed";
-    this.#stopKeeping();
-    this.#status = "closed";
-    this.#firstAttemptOver = true;
-    if (!await settledWithin(this.#kept, until - performance.now())) {
-      this.#logger.warn(`The connection to NATS did not close within ${deadline} ms`);
-    }
-    if (wasOpen) this.#logger.info("Connection to NATS closed");
+    this.#shut();
+    await settledWithin(this.#kept, Math.max(until - performance.now(), GRACE));
+    if (wasOpen) this.#log.closed();
   }
 
   /** Calls back with the present session, if any, and with each later one. Returns what ends this. */
   follow(follower: (session: S) => void): () => void {
-    this.#followers.add(follower);
     this.#startLazily();
-    if (this.#session) follower(this.#session);
-    return () => this.#followers.delete(follower);
+    return this.#sessions.follow(follower);
   }
 
   /**
@@ -188,7 +142,7 @@ export class Connection<S extends Session> {
     options: AttemptOptions,
   ): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
-    let session = this.#session ?? await this.#firstSession(deadline);
+    let session = this.#sessions.current ?? await this.#firstSession(deadline);
     for (let pause = 20; session !== null; pause = Math.min(pause * 2, 500)) {
       try {
         return await operation(session, deadline);
@@ -199,13 +153,10 @@ export class Connection<S extends Session> {
           this.#counters.timedOut++;
           break;
         }
-        if (error.reason === "lost") {
-          if (this.#attempt) await settledWithin(this.#attempt.promise, left);
-          if (options.persist && !this.#session) await this.#nextSession(deadline);
-        } else {
-          await delay(pause);
-        }
-        session = this.#session;
+        if (this.#sessions.current === session) await delay(pause, { signal: this.#keeping.signal });
+        else if (options.persist) await this.#sessions.next(left);
+        else if (this.#attempt) await settledWithin(this.#attempt.promise, left);
+        session = this.#sessions.current;
       }
     }
     this.#counters.degraded++;
@@ -216,80 +167,55 @@ export class Connection<S extends Session> {
     this.#startLazily();
     if (this.#firstAttemptOver || !this.#attempt) return null;
     await settledWithin(this.#attempt.promise, deadline - performance.now());
-    return this.#session;
-  }
-
-  async #nextSession(deadline: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const unfollow = this.follow(() => resolve());
-    await settledWithin(promise, deadline - performance.now());
-    unfollow();
+    return this.#sessions.current;
   }
 
   /** The first use opens the connection that the environment names. */
   #startLazily(): void {
     if (this.#status !== "none" || this.#firstAttemptOver) return;
-    const target = connectTarget(this.#defaults, () => this.#settings.connection());
-    if (target) this.#start(target);
-    else this.#firstAttemptOver = true;
+    this.#start(connectTarget(this.#defaults, () => this.#settings.connection()));
   }
 
-  #start(target: ConnectTarget): void {
+  #start(target: ConnectTarget | null): void {
+    if (!target) {
+      this.#firstAttemptOver = true;
+      return this.#log.unconfigured();
+    }
     const stop = this.#stopKeeping();
     this.#status = "connecting";
+    this.#target = target;
     this.#firstAttemptOver = false;
     this.#attempt = Promise.withResolvers();
-    this.#kept = this.#keep(target, stop);
+    const keeping = keepConnected(target, {
+      connected: (nc) => this.#gain(nc),
+      lost: (nc) => {
+        this.#attempt = Promise.withResolvers();
+        this.#lose(nc);
+      },
+      failed: (error) => this.#fail(error),
+      late: () => this.#attemptOver(),
+      denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
+    }, stop);
+    this.#kept = Promise.all([this.#kept, keeping]);
   }
 
-  /** Lets go of the present connection; returns the signal of what comes next. */
+  /** Lets go of the present connection; returns the signal that ends what comes next. */
   #stopKeeping(): AbortSignal {
     this.#keeping.abort();
     this.#keeping = new AbortController();
-    this.#end("The connection was closed");
-    this.#attemptOver();
+    this.#target = null;
     this.#refused = null;
-    this.#lastComplaint = "";
+    this.#log.begin();
+    this.#nc = null;
+    this.#sessions.end("The connection was closed");
+    this.#attemptOver();
     return this.#keeping.signal;
   }
 
-  /** Connects, and connects again after each loss, for ever. */
-  async #keep(target: ConnectTarget, stop: AbortSignal): Promise<void> {
-    let announced: string[] = [];
-    for (let failures = 0; !stop.aborted;) {
-      try {
-        const dialling = dial(target, announced);
-        settledWithin(dialling, target.connectTimeout).then((settled) =>
-          settled || stop.aborted || this.#attemptOver()
-        );
-        const nc = await dialling;
-        announced = nc.info?.connect_urls ?? [];
-        if (!stop.aborted) await this.#hold(nc, stop);
-        await nc.close();
-        // Right after a loss the way back is tried at once; only after a failure is there a reason to wait.
-        failures = 0;
-      } catch (error) {
-        if (stop.aborted) return;
-        this.#refuse(error);
-        await delay(backoff(++failures, RECONNECT), { signal: stop, persistent: false });
-      }
-    }
-  }
-
-  /** Keeps a session open over `nc` until the connection breaks or is to stop. */
-  async #hold(nc: NatsConnection, stop: AbortSignal): Promise<void> {
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const following = followStatus(nc, { lost: resolve, back: () => {}, denied: this.#denied(stop) });
-    nc.closed().then(() => resolve());
-    stop.addEventListener("abort", () => resolve(), { once: true });
-    this.#gain(nc);
-    await over;
-    if (!stop.aborted) {
-      this.#attempt = Promise.withResolvers();
-      this.#lose(nc);
-    }
-    await nc.close();
-    await following;
+  #shut(): void {
+    this.#stopKeeping();
+    this.#status = "closed";
+    this.#sessions.giveUp();
   }
 
   #attemptOver(): void {
@@ -298,53 +224,30 @@ export class Connection<S extends Session> {
     this.#attempt = null;
   }
 
-  #denied(stop: AbortSignal) {
-    return (operation: "publish" | "subscription", subject: string) => {
-      if (!stop.aborted) this.#session?.denied(operation, subject);
-    };
-  }
-
   #gain(nc: NatsConnection): void {
-    if (this.#session) return;
-    const again = this.#counters.connects++ > 0;
+    if (this.#sessions.current) return;
+    this.#sessions.begin(nc);
     this.#nc = nc;
-    this.#refused = null;
-    this.#lastComplaint = "";
-    this.#session = this.#openSession(nc);
     this.#status = "connected";
+    this.#refused = null;
+    this.#counters.connects++;
+    this.#log.connected(nc);
     this.#attemptOver();
-    this.#logger.info(
-      `${again ? "Connected again" : "Connected"} to NATS ${nc.info?.version ?? ""} at ${nc.getServer()}`,
-    );
-    for (const follower of this.#followers) follower(this.#session);
+    this.#sessions.announce();
   }
 
   #lose(nc: NatsConnection): void {
-    if (!this.#session) return;
-    this.#counters.disconnects++;
+    if (!this.#sessions.current) return;
     this.#status = "reconnecting";
-    this.#logger.warn(`Lost the connection to NATS at ${nc.getServer()}: calls return null until it is back`);
-    this.#end("The connection was lost");
-  }
-
-  #end(why: string): void {
-    const session = this.#session;
-    this.#session = null;
+    this.#counters.disconnects++;
+    this.#log.lost(nc);
     this.#nc = null;
-    session?.end(new Unavailable("lost", why));
+    this.#sessions.end("The connection was lost");
   }
 
-  #refuse(error: unknown): void {
-    this.#attemptOver();
+  #fail(error: unknown): void {
     this.#refused = error instanceof JetStreamStoreError ? error : null;
-    this.#complain(`${error instanceof Error ? error.message : error}. Calls return null; trying on`);
-  }
-
-  /** One line for each new reason, not for each attempt. */
-  #complain(message: string): void {
-    if (message === this.#lastComplaint) return;
-    this.#lastComplaint = message;
-    if (this.#refused) this.#logger.error(message);
-    else this.#logger.warn(message);
+    this.#log.failed(error);
+    this.#attemptOver();
   }
 }

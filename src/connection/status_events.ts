@@ -4,8 +4,12 @@ import type { NatsConnection } from "@nats-io/nats-core";
 export interface StatusEvents {
   /** The connection broke. */
   lost(): void;
+  /** It is over, for good. */
+  closed(): void;
   /** An adopted connection is back by itself. */
-  back(): void;
+  back?(): void;
+  /** The cluster told of other servers. */
+  announced?(): void;
   /** The server refused a subject. */
   denied(operation: "publish" | "subscription", subject: string): void;
 }
@@ -17,12 +21,18 @@ interface StatusEvent {
   permissionContext?: { operation?: string; subject?: string };
 }
 
-/** Follows the status of a connection of either version until it closes. */
-export async function followStatus(nc: NatsConnection, events: StatusEvents): Promise<void> {
-  for await (const event of nc.status() as AsyncIterable<StatusEvent>) {
+/** Follows the status of a connection of either version until the signal aborts. */
+export async function followStatus(nc: NatsConnection, events: StatusEvents, stop: AbortSignal): Promise<void> {
+  // Both versions give an iterator that can be stopped from outside, and keep it until then.
+  const status = nc.status() as AsyncIterable<StatusEvent> & { stop?(): void };
+  stop.addEventListener("abort", () => status.stop?.(), { once: true });
+  nc.closed().then(() => stop.aborted || events.closed());
+  for await (const event of status) {
+    if (stop.aborted) return;
     const { type, permissionContext: context = event.error } = event;
-    if (type === "disconnect" || type === "staleConnection" || type === "close") events.lost();
-    else if (type === "reconnect") events.back();
+    if (type === "disconnect" || type === "staleConnection") events.lost();
+    else if (type === "reconnect") events.back?.();
+    else if (type === "update") events.announced?.();
     else if (type === "error" && context?.subject !== undefined) {
       events.denied(context.operation === "subscription" ? "subscription" : "publish", context.subject);
     }

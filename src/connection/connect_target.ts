@@ -1,0 +1,142 @@
+import type { Authenticator, ConnectionOptions } from "@nats-io/nats-core";
+import { credsAuthenticator, nkeyAuthenticator, nkeys } from "@nats-io/nats-core";
+import { JetStreamStoreError } from "../errors.ts";
+import type { ConnectionVariables } from "../settings.ts";
+import type { ConnectOptions } from "./connect_options.ts";
+import { readFileFor } from "./read_file_for.ts";
+import { serverUrl, type TargetServer, type WrittenServer } from "./server_url.ts";
+
+/** A checked target: where to connect, and how to get in each time. */
+export interface ConnectTarget {
+  servers: TargetServer[];
+  connectTimeout: number;
+  /** Whether servers that the cluster announces may be used, too: with TLS their names are not known to be in the certificate. */
+  followsCluster: boolean;
+  /** Equal for equal targets. It holds secrets. */
+  identity: string;
+  /** Files are read anew for each attempt, since credentials and certificates are renewed in place. */
+  natsOptions(): Promise<ConnectionOptions>;
+}
+
+/** The variables by which messages call what came from the environment. */
+const VARIABLES: Record<string, string> = {
+  servers: "SUPERCHECK_NATS_URL",
+  nkeySeed: "SUPERCHECK_NATS_NKEY_SEED",
+  tls: "SUPERCHECK_NATS_TLS_CA, _CERT and _KEY",
+};
+
+/**
+ * Completes checked options from the environment.
+ *
+ * @returns The target, or `null` when no server is configured.
+ * @throws {RangeError} If a server, a seed or a combination is wrong.
+ */
+export function connectTarget(options: ConnectOptions, variables: () => ConnectionVariables): ConnectTarget | null {
+  const { name = "supercheck", inboxPrefix = "_INBOX", connectTimeout = 2_000, pingInterval = 10_000 } = options;
+  const way = options.servers === undefined ? { ...fromEnvironment(variables()), ...defined(options) } : options;
+  if (way.servers === undefined) return null;
+  const called = (option: keyof ConnectOptions) => options[option] === undefined ? VARIABLES[option] : `'${option}'`;
+  const servers = listServers(way.servers, called("servers"));
+  const websockets = servers.filter((server) => server.websocket).length;
+  if (websockets !== 0 && websockets !== servers.length) {
+    throw new RangeError(
+      `Cannot connect as ${
+        called("servers")
+      } must not mix websocket (ws://, wss://) and plain (nats://, tls://) servers`,
+    );
+  }
+  const { tls, creds, nkeySeed } = way;
+  if (tls !== undefined && websockets > 0) {
+    throw new RangeError(
+      `Cannot connect as ${called("tls")} must not be given for websockets: set DENO_CERT for the authority to trust`,
+    );
+  }
+  if ((tls?.cert === undefined) !== (tls?.key === undefined)) {
+    throw new RangeError(`Cannot connect as of ${called("tls")} the certificate and the key must be given together`);
+  }
+  if (nkeySeed !== undefined) checkSeed(nkeySeed, called("nkeySeed"));
+  const login = servers.find((server) => server.user !== undefined);
+  const user = way.user ?? (login?.password === undefined ? undefined : login.user);
+  const password = way.password ?? login?.password;
+  const token = way.token ?? (login?.password === undefined ? login?.user : undefined);
+  const secure = servers.some((server) => server.secure) || tls !== undefined;
+  return {
+    servers,
+    connectTimeout,
+    followsCluster: !secure && websockets === 0,
+    identity: JSON.stringify([servers, tls, creds, nkeySeed, user, password, token, name, inboxPrefix]),
+    natsOptions: async () => {
+      const authenticator: Authenticator[] = [];
+      if (creds !== undefined) authenticator.push(await readCreds(creds));
+      if (nkeySeed !== undefined) authenticator.push(nkeyAuthenticator(new TextEncoder().encode(nkeySeed)));
+      return {
+        name,
+        inboxPrefix,
+        timeout: connectTimeout,
+        // Reconnecting is the keeper's: one loop for the first and for every later attempt.
+        reconnect: false,
+        resolve: false,
+        pingInterval,
+        maxPingOut: 2,
+        noAsyncTraces: true,
+        ...(authenticator.length > 0 && { authenticator }),
+        ...(token !== undefined && { token }),
+        ...(user !== undefined && { user, pass: password }),
+        ...(secure && { tls: await readTls(tls) }),
+      };
+    },
+  };
+}
+
+function listServers(written: string | string[], called: string): WrittenServer[] {
+  const texts = (Array.isArray(written) ? written : written.split(",")).map((text) => text.trim()).filter(Boolean);
+  if (texts.length === 0) {
+    throw new RangeError(`Cannot connect as ${called} must name at least one server: it is empty`);
+  }
+  return texts.map((text) => {
+    const server = serverUrl(text);
+    if (server) return server;
+    throw new RangeError(
+      `Cannot connect as each of ${called} must look like nats://host:port (or tls://, ws://, wss://): current value is "${
+        // Whatever stands before the host may be a secret.
+        text.replace(/^(\w+:\/\/)?.*@/s, "$1…@")}"`,
+    );
+  });
+}
+
+function checkSeed(seed: string, called: string): void {
+  try {
+    if (nkeys.fromSeed(new TextEncoder().encode(seed)).getPublicKey().startsWith("U")) return;
+  } catch {
+    // The error might show a part of the seed.
+  }
+  throw new RangeError(`Cannot connect as ${called} must be the seed of a user (SU…): current value is none`);
+}
+
+async function readCreds(path: string): Promise<Authenticator> {
+  const authenticator = credsAuthenticator(await readFileFor("auth", path));
+  try {
+    authenticator("a nonce");
+  } catch {
+    // Without its cause, which might show what is in the file.
+    throw new JetStreamStoreError(
+      "auth",
+      `The file ${path} holds no NATS credentials (a JWT and the seed of its user)`,
+    );
+  }
+  return authenticator;
+}
+
+async function readTls(paths: ConnectOptions["tls"] = {}): Promise<NonNullable<ConnectionOptions["tls"]>> {
+  const files = Object.entries(defined(paths)).map(async ([option, path]) => [option, await readFileFor("tls", path)]);
+  return Object.fromEntries(await Promise.all(files));
+}
+
+function fromEnvironment(variables: ConnectionVariables): ConnectOptions {
+  const { tlsCa: ca, tlsCert: cert, tlsKey: key, ...rest } = variables;
+  return { ...defined(rest), ...((ca ?? cert ?? key) !== undefined && { tls: defined({ ca, cert, key }) }) };
+}
+
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}

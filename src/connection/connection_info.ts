@@ -1,0 +1,43 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+
+/** The server that a connection leads to. */
+export interface ConnectionInfo {
+  /** `host:port` of the server. */
+  server: string;
+  /** Name that the server gives itself. */
+  serverName: string;
+  /** Version of the server. */
+  version: string;
+  /** Name of the cluster, if it is in one. */
+  cluster?: string;
+  /** Whether JetStream is on. */
+  jetstream: boolean;
+}
+
+/** Where the connection stands. */
+export type ConnectionStatus = "none" | "connecting" | "connected" | "reconnecting" | "closed";
+
+/** How often calls went without NATS. */
+export interface ConnectionCounters {
+  /** Calls that were `null` for want of a connection or of an answer. */
+  degraded: number;
+  /** How many of these had waited for their whole deadline. */
+  timedOut: number;
+  /** Connections made, the first included. */
+  connects: number;
+  /** Connections lost. */
+  disconnects: number;
+}
+
+/** What a connection tells about its server; `null` while it has none. */
+export function connectionInfo(nc: NatsConnection): ConnectionInfo | null {
+  const { info } = nc;
+  if (!info) return null;
+  return {
+    server: nc.getServer(),
+    serverName: info.server_name,
+    version: info.version,
+    ...(info.cluster !== undefined && { cluster: info.cluster }),
+    jetstream: info.jetstream === true,
+  };
+}

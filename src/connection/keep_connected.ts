@@ -1,0 +1,70 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import { backoff } from "./backoff.ts";
+import type { ConnectTarget } from "./connect_target.ts";
+import { delay, settledWithin } from "./delay.ts";
+import { dial } from "./dial.ts";
+import { followStatus, type StatusEvents } from "./status_events.ts";
+
+/** What happens to a connection that is kept. */
+export interface KeeperEvents extends Pick<StatusEvents, "denied"> {
+  connected(nc: NatsConnection): void;
+  lost(nc: NatsConnection): void;
+  /** An attempt failed; the next one follows. */
+  failed(error: unknown): void;
+  /** An attempt takes longer than callers should wait for it. */
+  late(): void;
+}
+
+const RECONNECT = { base: 100, max: 4_000 };
+
+/** Milliseconds after which a connection counts as sound: one that broke earlier is not tried again at once. */
+const SOUND = 1_000;
+
+/** Connects, and connects again after each loss, until the signal aborts; then lets go of all it holds, and resolves. */
+export async function keepConnected(target: ConnectTarget, events: KeeperEvents, stop: AbortSignal): Promise<void> {
+  let announced: string[] = [];
+  for (let failures = 0; !stop.aborted;) {
+    try {
+      const dialling = dial(target, announced, stop);
+      settledWithin(dialling, target.connectTimeout).then((settled) => settled || stop.aborted || events.late());
+      const nc = await dialling;
+      const since = performance.now();
+      announced = await hold(nc, events, stop);
+      failures = performance.now() - since < SOUND ? failures + 1 : 0;
+    } catch (error) {
+      if (stop.aborted) return;
+      events.failed(error);
+      failures++;
+    }
+    // Right after the loss of a sound connection the way back is tried at once.
+    if (failures > 0) await delay(backoff(failures, RECONNECT), { signal: stop, persistent: false });
+  }
+}
+
+/**
+ * Holds a connection until it breaks or the signal aborts, and closes it.
+ *
+ * @returns The servers that the cluster told of.
+ */
+async function hold(nc: NatsConnection, events: KeeperEvents, stop: AbortSignal): Promise<string[]> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const closing = new AbortController();
+  let announced = nc.info?.connect_urls ?? [];
+  const following = followStatus(nc, {
+    lost: resolve,
+    closed: resolve,
+    announced: () => announced = nc.info?.connect_urls ?? announced,
+    denied: events.denied,
+  }, closing.signal);
+  stop.addEventListener("abort", () => resolve(), { once: true, signal: closing.signal });
+  try {
+    if (stop.aborted) return announced;
+    events.connected(nc);
+    await over;
+    if (!stop.aborted) events.lost(nc);
+    return announced;
+  } finally {
+    closing.abort();
+    await Promise.all([nc.close(), following]);
+  }
+}

@@ -1,0 +1,46 @@
+import type { ConnectionOptions, NatsConnection } from "@nats-io/nats-core";
+import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+
+/**
+ * Opens a connection to one server over a transport of its own.
+ *
+ * `NatsConnectionImpl.connect()` would take the transport from a setting that all users of `@nats-io/nats-core` in the process share: the
+ * connections of the program itself would come back over ours after their next loss.
+ *
+ * @param stop Gives it up at once.
+ */
+export async function openConnection(
+  options: ConnectionOptions,
+  transport: Transport,
+  stop: AbortSignal,
+): Promise<NatsConnection> {
+  const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
+  const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
+  protocol.transport = transport;
+  Object.assign(protocol, { prepare: () => begin(protocol) });
+  const giveUp = () => void protocol.close(new Error("the connection was given up"));
+  if (stop.aborted) giveUp();
+  stop.addEventListener("abort", giveUp, { once: true });
+  try {
+    await protocol.dialLoop();
+    return nc;
+  } catch (error) {
+    // What the server said before it closed the connection tells more than that it did.
+    throw protocol.lastError ?? error;
+  } finally {
+    stop.removeEventListener("abort", giveUp);
+  }
+}
+
+/** Ties the protocol to its transport; the promise settles when the server has let us in or not. */
+function begin(protocol: ProtocolHandler): Promise<void> {
+  const admitted = deferred<void>();
+  admitted.catch(() => {});
+  protocol.pongs.unshift(admitted);
+  protocol.connectError = (error) => admitted.reject(error);
+  protocol.transport.closed().then((error) => {
+    protocol.connected = false;
+    if (!protocol.isClosed()) protocol.disconnected(error || protocol.lastError);
+  });
+  return admitted;
+}

@@ -1,0 +1,114 @@
+import type { ConnectionOptions, Server, ServerInfo } from "@nats-io/nats-core";
+import { extractProtocolMessage, INFO, type Transport } from "@nats-io/nats-core/internal";
+import { Buffer } from "node:buffer";
+
+/** Bytes that the first line of a server may have. */
+const MAX_GREETING = 1_048_576;
+
+/**
+ * What our transports of the NATS protocol have in common: the frames that came, the server's first line, and one end.
+ *
+ * Whatever goes wrong ends the transport, and the end releases all that it holds: nothing else has to be looked after.
+ */
+export abstract class OwnTransport implements Transport {
+  readonly lang = "supercheck-jetstream";
+  readonly version = "1";
+  closeError?: Error;
+  readonly #closed = Promise.withResolvers<void | Error>();
+  readonly #over = Promise.withResolvers<never>();
+  #frames: Uint8Array[] = [];
+  #wake: () => void = () => {};
+  #connected = false;
+  #done = false;
+
+  constructor() {
+    // Without a connect() under way nobody waits for it.
+    this.#over.promise.catch(() => {});
+  }
+
+  get isClosed(): boolean {
+    return this.#done;
+  }
+
+  async connect(server: Server, options: ConnectionOptions): Promise<void> {
+    if (this.#done) throw this.closeError ?? new Error("the connection was given up");
+    try {
+      await Promise.race([this.open(server, options), this.#over.promise]);
+      this.#connected = true;
+    } catch (error) {
+      this.end(error as Error);
+      throw error;
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    try {
+      while (!this.#done) {
+        const frames = this.#frames;
+        this.#frames = [];
+        yield* frames;
+        if (this.#frames.length === 0 && !this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    } finally {
+      // The reader gives up on bytes that are no NATS protocol, and would never read again.
+      this.end(new Error("the server does not speak NATS"));
+    }
+  }
+
+  close(error?: Error): Promise<void> {
+    this.end(error);
+    return Promise.resolve();
+  }
+
+  disconnect(): void {
+    this.end();
+  }
+
+  discard(): void {
+    this.end();
+  }
+
+  closed(): Promise<void | Error> {
+    return this.#closed.promise;
+  }
+
+  abstract isEncrypted(): boolean;
+
+  abstract send(frame: Uint8Array): void;
+
+  /** Connects, up to the server's first line; may hang when {@linkcode OwnTransport.end} is called meanwhile. */
+  protected abstract open(server: Server, options: ConnectionOptions): Promise<void>;
+
+  /** Lets go of the socket. */
+  protected abstract release(): void;
+
+  /** Takes what came. */
+  protected take(frame: Uint8Array): void {
+    this.#frames.push(frame);
+    this.#wake();
+  }
+
+  /** Waits for the server's first line, which stays in place for the protocol. */
+  protected async greeting(): Promise<ServerInfo> {
+    for (;;) {
+      const bytes = Buffer.concat(this.#frames);
+      const line = extractProtocolMessage(bytes);
+      const info = INFO.exec(line)?.[1];
+      if (info !== undefined) return JSON.parse(info);
+      if (line !== "" || bytes.length > MAX_GREETING) throw new Error("the server does not speak NATS");
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** The end; only the first call counts. */
+  protected end(error?: Error): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.closeError = error;
+    this.release();
+    this.#over.reject(error ?? new Error("the connection was given up"));
+    this.#wake();
+    // Of a connection that was never made, the caller of connect() hears.
+    if (this.#connected) this.#closed.resolve(error);
+  }
+}

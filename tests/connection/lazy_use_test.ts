@@ -1,0 +1,69 @@
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { CollectedLog } from "./collected_log.ts";
+
+Deno.test("JetStreamStores connects to SUPERCHECK_NATS_URL with its first call, which waits for that", async () => {
+  await using server = await startNatsServer();
+  const asked: string[] = [];
+  const env = (name: string) => {
+    asked.push(name);
+    return name === "SUPERCHECK_NATS_URL" ? server.url : undefined;
+  };
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ env, logger });
+  const bucket = stores.kvBucket("b");
+  assertEquals(asked, []);
+  assertEquals(stores.connectionStatus(), "none");
+  assertEquals(await bucket.put("k", "v"), 1);
+  assertEquals(stores.connectionStatus(), "connected");
+  assertEquals(stores.connectionInfo()?.serverName, server.name);
+  await bucket.get("k");
+  assertEquals(asked.filter((name) => name === "SUPERCHECK_NATS_URL").length, 1);
+  assertEquals(logger.lines, [`info: Connected to NATS ${server.version} at 127.0.0.1:${server.port}`]);
+});
+
+Deno.test("JetStreamStores gives null without a socket or a timer, and says so once, when no URL is set", async () => {
+  const logger = new CollectedLog();
+  const stores = new JetStreamStores({ env: () => undefined, logger });
+  const start = performance.now();
+  assertEquals(await stores.loadKV("k"), null);
+  assertEquals(await stores.storeHealthcheck("u", "{}"), null);
+  assertEquals(await stores.connect(), null);
+  assertLess(performance.now() - start, 100);
+  assertEquals(stores.connectionStatus(), "none");
+  assertEquals(stores.connectionInfo(), null);
+  assertEquals(stores.connectionCounters(), { degraded: 2, timedOut: 0, connects: 0, disconnects: 0 });
+  assertEquals(logger.lines, [
+    "warn: No NATS server is configured (SUPERCHECK_NATS_URL is not set, or may not be read): calls return null",
+  ]);
+  // Never closed: the sanitizers would find what it left.
+});
+
+Deno.test("JetStreamStores can be connected explicitly when no URL is set", async () => {
+  await using server = await startNatsServer();
+  await using stores = new JetStreamStores({ env: () => undefined, logger: new CollectedLog() });
+  assertEquals(await stores.loadKV("k"), null);
+  assertEquals((await stores.connect({ servers: server.url }))?.version, server.version);
+  assertEquals(await stores.storeKV("k", "v"), 1);
+});
+
+Deno.test("JetStreamStores waits for the first attempt only, for at most connectTimeout", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({
+    servers: [`nats://127.0.0.1:${silent.addr.port}`, `nats://localhost:${silent.addr.port}`],
+    connectTimeout: 150,
+    logger,
+  });
+  const timed = async () => {
+    const start = performance.now();
+    assertEquals(await stores.loadKV("k"), null);
+    return performance.now() - start;
+  };
+  const waits = await Promise.all([timed(), timed()]);
+  for (const wait of waits) assertLess(Math.abs(wait - 150), 70);
+  assertEquals(stores.connectionStatus(), "connecting");
+  assertLess(await timed(), 20);
+  assertMatch(await logger.until(/away/), /^warn: NATS at \S+ is away \(timeout\)\. Calls return null; trying on$/);
+});

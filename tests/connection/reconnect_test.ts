@@ -1,0 +1,79 @@
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { CollectedLog } from "./collected_log.ts";
+
+Deno.test("JetStreamStores connects by itself when the server appears after the first attempt", async () => {
+  await using server = await startNatsServer();
+  await server.stop();
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: server.url, logger });
+  assertEquals(await stores.connect(), null);
+  assertEquals(stores.connectionStatus(), "connecting");
+  const start = performance.now();
+  assertEquals(await stores.loadKV("k"), null);
+  assertLess(performance.now() - start, 20);
+  await server.restart();
+  await logger.until(/^info: Connected to NATS/);
+  assertEquals(stores.connectionStatus(), "connected");
+  assertEquals(await stores.storeKV("k", "v"), 1);
+  assertEquals(logger.lines, [
+    `warn: NATS at 127.0.0.1:${server.port} is away (connect ECONNREFUSED 127.0.0.1:${server.port}). Calls return null; trying on`,
+    `info: Connected to NATS ${server.version} at 127.0.0.1:${server.port}`,
+  ]);
+});
+
+Deno.test("JetStreamStores tells each loss and each return once, and gives null at once in between", async () => {
+  await using server = await startNatsServer();
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: server.url, logger });
+  await stores.storeKV("k", "v");
+  for (let i = 1; i <= 2; i++) {
+    await (i === 1 ? server.kill() : server.stop());
+    await logger.until(/Lost/, i);
+    assertEquals(stores.connectionStatus(), "reconnecting");
+    assertEquals(stores.connectionInfo(), null);
+    const start = performance.now();
+    for (let call = 0; call < 50; call++) assertEquals(await stores.loadKV("k"), null);
+    assertLess(performance.now() - start, 50);
+    await server.restart();
+    await logger.until(/Connected again/, i);
+    assertEquals(stores.connectionStatus(), "connected");
+    assertEquals(await stores.loadKV("k"), { key: "k", val: "v" });
+  }
+  const at = `127.0.0.1:${server.port}`;
+  const lost = `warn: Lost the connection to NATS at ${at}: calls return null until it is back`;
+  const again = `info: Connected again to NATS ${server.version} at ${at}`;
+  assertEquals(logger.lines, [again.replace(" again", ""), lost, again, lost, again]);
+  const { connects, disconnects, degraded, timedOut } = stores.connectionCounters();
+  assertEquals([connects, disconnects, degraded, timedOut], [3, 2, 100, 0]);
+});
+
+Deno.test("JetStreamStores takes another of its servers when one is dead, also in the middle of the work", async () => {
+  await using one = await startNatsServer();
+  await using two = await startNatsServer();
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({
+    servers: `nats://127.0.0.1:1,${one.url},${two.url}`,
+    logger,
+  });
+  const first = await stores.connect();
+  const [present, other] = first?.serverName === one.name ? [one, two] : [two, one];
+  assertEquals(first?.serverName, present.name);
+  await present.kill();
+  assertMatch(await logger.until(/Connected again/), new RegExp(`:${other.port}$`));
+  assertEquals(logger.lines.length, 3);
+});
+
+Deno.test("JetStreamStores tells a name that does not resolve, and goes on trying", async () => {
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: "nats://nowhere.invalid:4222", logger });
+  assertEquals(await stores.connect(), null);
+  assertEquals(await stores.loadKV("k"), null);
+  assertEquals(stores.connectionStatus(), "connecting");
+  assertMatch(
+    logger.lines.join("\n"),
+    /^warn: NATS at nowhere\.invalid:4222 is away \(getaddrinfo E\w+ nowhere\.invalid\)/,
+  );
+  assertEquals(logger.lines.length, 1);
+});
