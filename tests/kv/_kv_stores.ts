@@ -1,40 +1,39 @@
-import { Connection } from "../../src/connection/connection.ts";
-import { KvBucket } from "../../src/kv/kv_bucket.ts";
-import type { KvBucketOptions } from "../../src/kv/kv_options.ts";
-import { Settings } from "../../src/settings.ts";
-import { api } from "../../src/wire/api.ts";
-import type { Context } from "../../src/wire/context.ts";
-import { headerBlock } from "../../src/wire/headers.ts";
-import { type PubAck, publish } from "../../src/wire/publish.ts";
-import { Session } from "../../src/wire/session.ts";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { headers as emptyHeaders } from "@nats-io/nats-core";
+import { JetStreamStores } from "../../src/stores.ts";
 import type { StreamConfig, StreamInfo } from "../../src/wire/streams.ts";
 
-/** Stores whose log can be read, and whose server's API can be called directly. */
-export class KvStores implements AsyncDisposable {
-  readonly log: string[] = [];
-  readonly context: Context;
+/** Options of {@linkcode KvStores}. */
+export interface KvStoresOptions {
+  servers?: string | string[];
+  timeout?: number;
+  env?: Record<string, string>;
+}
 
-  constructor(options: { servers?: string | string[]; timeout?: number; env?: Record<string, string> } = {}) {
-    const { timeout = 5_000, servers, env = {} } = options;
-    const settings = new Settings((name) => env[name]);
-    const take = (message: string) => void this.log.push(message);
-    const logger = { info: take, warn: take, error: take };
-    const connection = new Connection(settings, logger, servers ? { servers } : {}, (nc) => new Session(nc));
-    this.context = { connection, settings, logger, timeout, closers: new Set() };
+/** Stores whose log can be read, with a connection beside them that does what other clients and administrators do. */
+export class KvStores extends JetStreamStores {
+  /** What the stores logged. */
+  readonly log: string[];
+  readonly #servers: string | string[] | undefined;
+  #admin: Promise<NatsConnection> | null = null;
+
+  constructor(options: KvStoresOptions = {}) {
+    const { servers, timeout, env = {} } = options;
+    const log: string[] = [];
+    const take = (message: string) => void log.push(message);
+    super({
+      ...(servers && { servers }),
+      ...(timeout && { timeout }),
+      env: (name) => env[name],
+      logger: { info: take, warn: take, error: take },
+    });
+    this.log = log;
+    this.#servers = servers;
   }
 
-  kvBucket(name: string, options?: KvBucketOptions): KvBucket {
-    return new KvBucket(this.context, name, options);
-  }
-
-  /** Calls `$JS.API.<call>`. */
+  /** Calls `$JS.API.<call>`; throws what the server refuses. */
   async api<T = Record<string, unknown>>(call: string, body?: unknown): Promise<T> {
-    const answer = await this.context.connection.attempt(
-      (session, deadline) => api<T>(session, call, body, deadline),
-      { timeout: 5_000, persist: true },
-    );
-    if (answer === null) throw new Error(`No answer to ${call}`);
-    return answer;
+    return await this.#request<T>(`$JS.API.${call}`, body === undefined ? "" : JSON.stringify(body));
   }
 
   /** Makes a stream as another client would. */
@@ -52,29 +51,35 @@ export class KvStores implements AsyncDisposable {
     return (await this.api<{ consumers: string[] | null }>(`CONSUMER.NAMES.KV_${bucket}`)).consumers ?? [];
   }
 
-  /** Stores a message as another client would. */
-  async publish(subject: string, payload: string, headers: Record<string, string> = {}): Promise<PubAck> {
-    const ack = await this.context.connection.attempt(
-      (session, deadline) => publish(session, subject, payload, deadline, headerBlock(headers)),
-      { timeout: 5_000, persist: true },
-    );
-    if (ack === null) throw new Error(`${subject} is not stored`);
-    return ack;
+  /** Stores a message as another client would; its sequence. */
+  async publish(subject: string, payload: string, headers: Record<string, string> = {}): Promise<number> {
+    return (await this.#request<{ seq: number }>(subject, payload, headers)).seq;
   }
 
-  /** Listens to a subject over the present connection; returns what ends it. */
+  /** Listens to a subject; returns what ends it. */
   async listen(subject: string, heard: (subject: string) => void): Promise<() => void> {
-    const session = await this.context.connection.attempt((session) => Promise.resolve(session), { timeout: 5_000 });
-    if (session === null) throw new Error("No connection");
-    const { stop } = session.subscribe(subject, (message) => heard(message.subject), (error) => {
-      throw error;
-    });
-    return stop;
+    const nc = await this.#connection();
+    const subscription = nc.subscribe(subject, { callback: (_error, message) => heard(message.subject) });
+    await nc.flush();
+    return () => subscription.unsubscribe();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.context.closers].map((close) => close(1_000)));
-    await this.context.connection.close(5_000);
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    await (await this.#admin)?.close();
+  }
+
+  #connection(): Promise<NatsConnection> {
+    return this.#admin ??= connect({ servers: this.#servers, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+  }
+
+  async #request<T>(subject: string, payload: string, pairs: Record<string, string> = {}): Promise<T> {
+    const headers = emptyHeaders();
+    for (const [name, value] of Object.entries(pairs)) headers.set(name, value);
+    const reply = await (await this.#connection()).request(subject, payload, { timeout: 5_000, headers });
+    const answer = reply.json<T & { error?: { description: string } }>();
+    if (answer.error) throw new Error(`${subject}: ${answer.error.description}`);
+    return answer;
   }
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { waitUntil } from "./_wait_until.ts";
+import { waitUntil } from "../_wait_until.ts";
 
 Deno.test("KvBucket.keys lists the keys that have a value, once each", async () => {
   await using server = await startNatsServer();
@@ -114,10 +114,10 @@ Deno.test("KvBucket lists break off with an error, never silently", async () => 
   for (const end of [() => other.api("STREAM.DELETE.KV_broken"), () => server.kill()]) {
     const error = await assertRejects(
       async () => {
-        let first = true;
+        let ended = false;
         for await (const _entry of bucket.entries()) {
-          if (first) await end();
-          else first = false;
+          if (!ended) await end();
+          ended = true;
         }
       },
       JetStreamStoreError,

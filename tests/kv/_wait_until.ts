@@ -1,1 +1,0 @@
-export * from "../_wait_until.ts";

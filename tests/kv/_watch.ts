@@ -1,0 +1,6 @@
+// Watches a bucket for ever, and prints the keys.
+import { KvStores } from "./_kv_stores.ts";
+
+const [url, name] = Deno.args;
+await using stores = new KvStores({ servers: url });
+for await (const { key } of stores.kvBucket(name).watch()) console.log(key);
