@@ -6,7 +6,7 @@ import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Delivery } from "./delivery.ts";
 import { Pulls } from "./pulls.ts";
-import type { QueueNames } from "./queue_names.ts";
+import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 const MEND = { base: 50, max: 2_000 };
@@ -34,6 +34,7 @@ export class Intake {
   readonly #events: IntakeEvents;
   readonly #stopped = new AbortController();
   #pulls: Pulls[] = [];
+  #partitions: Pulls[] = [];
   #listening: { stop(): void }[] = [];
   #round = 0;
   #filling = false;
@@ -90,7 +91,7 @@ export class Intake {
   }
 
   /**
-   * Fetches jobs as long as there is room and there are any, and lets the server bring the rest as they come.
+   * Fetches jobs as long as there is room and there are any; only if room is left then, the server is to bring them as they come.
    *
    * @param room Tells how many more may come.
    */
@@ -98,10 +99,15 @@ export class Intake {
     if (this.#filling) return;
     this.#filling = true;
     try {
-      for (let pulls = this.#next(); pulls && room() > 0; pulls = this.#next()) {
-        const wanted = room();
-        const came = await pulls.fetch(wanted);
-        if (came < wanted && !pulls.stopped) pulls.wait(Math.max(1, Math.floor(wanted / this.#pulls.length)));
+      const empty = new Set<Pulls>();
+      for (let pulls = this.#next(empty); pulls && room() > 0; pulls = this.#next(empty)) {
+        // A partition hands out one job at a time.
+        const wanted = pulls.partition ? 1 : room();
+        if (await pulls.fetch(wanted) < wanted) empty.add(pulls);
+      }
+      const share = Math.floor(room() / PRIORITIES.length);
+      for (const pulls of empty) {
+        if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(pulls.partition ? 1 : Math.max(1, share));
       }
     } finally {
       this.#filling = false;
@@ -110,7 +116,7 @@ export class Intake {
 
   /** Asks for no more, and takes what is under way. */
   async drain(): Promise<void> {
-    await Promise.all(this.#pulls.map((pulls) => pulls.drain()));
+    await Promise.all([...this.#pulls, ...this.#partitions].map((pulls) => pulls.drain()));
   }
 
   /** Stops listening, also to what becomes of the jobs that run. */
@@ -120,12 +126,15 @@ export class Intake {
 
   /**
    * The next durable consumer to ask: the most urgent one that may have jobs. Lower priorities come first now and then, low in every 16th round,
-   * normal in every 4th: strict order would starve them.
+   * normal in every 4th: strict order would starve them. The partitions, in random order, take turns with them.
    */
-  #next(): Pulls | undefined {
+  #next(empty: Set<Pulls>): Pulls | undefined {
     const round = ++this.#round;
     const first = this.#pulls.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0) ?? this.#pulls[0];
-    return [first, ...this.#pulls].find((pulls) => pulls && !pulls.stopped && !pulls.waiting);
+    const start = Math.floor(Math.random() * this.#partitions.length);
+    const partitions = [...this.#partitions.slice(start), ...this.#partitions.slice(0, start)];
+    const order = round % 2 === 0 ? [first, ...this.#pulls, ...partitions] : [...partitions, first, ...this.#pulls];
+    return order.find((pulls) => pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls));
   }
 
   /** Opens the queue and begins to listen; `broken` tells when that ends, and why. */
@@ -133,22 +142,26 @@ export class Intake {
     const deadline = performance.now() + this.#context.timeout;
     await this.#stream.openConsumers(session, deadline);
     this.#lease = (await this.#stream.open(session, deadline)).lease;
-    const created = (await streamInfo(session, this.#names.stream, deadline))?.created ?? "";
+    const info = await streamInfo(session, this.#names.stream, deadline);
+    const created = info?.created ?? "";
     // A stream that was made again counts from 1: what the old one handed out has no meaning here.
     if (this.#created !== "" && this.#created !== created) this.#events.orphaned(true);
     this.#created = created;
     const { promise: broken, resolve } = Promise.withResolvers<string>();
     this.#listen(session, resolve);
-    this.#pulls = this.#consumers.map((consumer) =>
-      new Pulls(session, this.#names.stream, consumer, {
+    const pulls = (consumer: string, partition: boolean) =>
+      new Pulls(session, this.#names.stream, consumer, partition, {
         deliver: (message) => this.#events.deliver(new Delivery(message, this.#lease)),
         ready: () => this.#events.ready(),
         broken: (reason) => {
           if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);
           resolve(reason);
         },
-      })
-    );
+      });
+    this.#pulls = this.#consumers.map((consumer) => pulls(consumer, false));
+    // The partitions are made when a job first has a key.
+    const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
+    this.#partitions = keyed ? partitionNames().map((consumer) => pulls(consumer, true)) : [];
     return { broken };
   }
 
@@ -165,15 +178,16 @@ export class Intake {
         this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
       }, denied),
       session.subscribe(`${advisories}.PAUSE.${stream}.*`, () => {
-        for (const pulls of this.#pulls) pulls.renew();
+        for (const pulls of [...this.#pulls, ...this.#partitions]) pulls.renew();
       }, denied),
       session.subscribe(changed, () => broken("the settings of the queue have changed"), denied),
     ];
   }
 
   #letGo(): void {
-    for (const open of [...this.#pulls, ...this.#listening]) open.stop();
+    for (const open of [...this.#pulls, ...this.#partitions, ...this.#listening]) open.stop();
     this.#pulls = [];
+    this.#partitions = [];
     this.#listening = [];
   }
 }

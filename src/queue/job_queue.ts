@@ -387,7 +387,7 @@ export class JobQueue<T = unknown> {
     const call = { tried: false };
     return this.#context.connection.attempt(async (session, deadline) => {
       if (job.delayed) session.server.require("2.12", "A job with a delay");
-      await this.#stream.open(session, deadline);
+      await (job.keyed ? this.#stream.openPartitions(session, deadline) : this.#stream.open(session, deadline));
       return await this.#publisher.publish(session, job, deadline, call);
     }, { timeout: this.#context.timeout, persist: true });
   }

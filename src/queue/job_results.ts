@@ -7,6 +7,7 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { openStream, type StreamConfig } from "../wire/streams.ts";
+import type { Delivery } from "./delivery.ts";
 import { parseJobData } from "./job_data.ts";
 import type { QueueNames } from "./queue_names.ts";
 
@@ -15,6 +16,14 @@ export interface KeptResult {
   value: unknown;
   /** When it was stored. */
   time: Date;
+}
+
+/** Runs of a job that stays in its place. */
+export interface PastRuns {
+  /** Attempts that failed. */
+  attempts: number;
+  /** Runs that were started since deliveries became suspiciously many. */
+  starts: number;
 }
 
 /** Milliseconds that results and progress are kept at most. */
@@ -53,6 +62,23 @@ export class JobResults {
     return message === null || message.data.length === 0
       ? null
       : { value: parseJobData<unknown>(message.data), time: message.time };
+  }
+
+  /** What is known of earlier runs of a job that stays in its place. */
+  async pastRuns(session: Session, { token, sequence }: Delivery, deadline: number): Promise<PastRuns> {
+    const message = await this.#reader.last(session, `$KV.${this.#bucket}.${token}.runs`, deadline);
+    const kept = message && parseJobData<PastRuns & { sequence: number }>(message.data);
+    return kept?.sequence === sequence ? kept : { attempts: 0, starts: 0 };
+  }
+
+  /** Keeps what is known of the runs of a job that stays in its place. */
+  async storePastRuns(
+    session: Session,
+    { token, sequence }: Delivery,
+    runs: PastRuns,
+    deadline: number,
+  ): Promise<void> {
+    await this.#store(session, `${token}.runs`, { sequence, ...runs }, deadline);
   }
 
   async #store(session: Session, key: string, value: unknown, deadline: number, headers?: HeaderBlock): Promise<void> {

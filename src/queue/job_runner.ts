@@ -11,6 +11,7 @@ import type { Delivery } from "./delivery.ts";
 import { type Job, RunningJob } from "./job.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
 import { readJobData } from "./job_data.ts";
+import type { PastRuns } from "./job_results.ts";
 import { describeIssues, type JobSchema } from "./job_schema.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueNames } from "./queue_names.ts";
@@ -95,12 +96,12 @@ export class JobRunner<T> {
       if (superseded === null) return LET_GO;
       if (superseded) return await this.#finish(delivery, { type: "skipped" });
     }
-    const attempt = this.#attemptOf(delivery);
+    const attempt = this.#movable(delivery) || deliveries === 1
+      ? headers.attempt
+      : await this.#attemptInPlace(delivery);
+    if (attempt === null) return LET_GO;
     if (this.#movable(delivery) && deliveries > this.#settings.maxDeliveries) {
-      const reason = `The job was handed out ${
-        deliveries - 1
-      } times and nobody reported an end: it seems to kill its workers`;
-      return await this.#bury(delivery, new UnrecoverableJobError(reason), attempt);
+      return await this.#bury(delivery, poison(deliveries), attempt);
     }
     let data: T;
     try {
@@ -142,8 +143,31 @@ export class JobRunner<T> {
     if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
   }
 
-  #attemptOf(delivery: Delivery): number {
-    return this.#movable(delivery) ? delivery.headers.attempt : delivery.deliveries;
+  /**
+   * The attempt of a job that stays in its place: nothing in its message can tell, so it is kept aside.
+   *
+   * @returns `null` if nobody can tell now, or the job has become a dead letter.
+   */
+  async #attemptInPlace(delivery: Delivery): Promise<number | null> {
+    if (!delivery.keyed) return delivery.deliveries;
+    const { results } = this.#parts;
+    const { maxDeliveries } = this.#settings;
+    const past = await this.#insist(delivery, (session, deadline) => results.pastRuns(session, delivery, deadline));
+    if (!past || delivery.deliveries <= maxDeliveries) return past && past.attempts + 1;
+    // Deliveries include those that were only given back, so from here on starts are counted.
+    const starts = past.starts + 1;
+    if (starts > maxDeliveries) {
+      await this.#bury(delivery, poison(delivery.deliveries), past.attempts + 1);
+      return null;
+    }
+    return await this.#keepRuns(delivery, { attempts: past.attempts, starts }) ? past.attempts + 1 : null;
+  }
+
+  async #keepRuns(delivery: Delivery, runs: PastRuns): Promise<boolean> {
+    return await this.#insist(delivery, async (session, deadline) => {
+      await this.#parts.results.storePastRuns(session, delivery, runs, deadline);
+      return true;
+    }) ?? false;
   }
 
   /** Jobs with a key keep their place, since their order is the point. */
@@ -177,6 +201,7 @@ export class JobRunner<T> {
   async #fail(delivery: Delivery, job: RunningJob<T>, error: unknown): Promise<RunEnd> {
     const { attempt, maxAttempts } = job;
     if (error instanceof RetryJobError) return await this.#move(delivery, { type: "postponed" }, attempt, error.delay);
+    this.#tell(delivery, "failed", { attempt, reason: messageOf(error) });
     if (error instanceof UnrecoverableJobError || attempt >= maxAttempts) {
       return await this.#bury(delivery, error, attempt);
     }
@@ -186,6 +211,10 @@ export class JobRunner<T> {
 
   async #move(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
     if (!this.#movable(delivery)) {
+      if (
+        delivery.keyed && end.type === "retried" &&
+        !await this.#keepRuns(delivery, { attempts: attempt - 1, starts: 0 })
+      ) return LET_GO;
       const nak = delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK";
       return await this.#confirm(delivery, nak) ? end : LET_GO;
     }
@@ -299,6 +328,12 @@ export class JobRunner<T> {
   #hasEnded({ sequence, storedAt }: Delivery): boolean {
     return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
   }
+}
+
+function poison(deliveries: number): UnrecoverableJobError {
+  return new UnrecoverableJobError(
+    `The job was handed out ${deliveries - 1} times and nobody reported an end: it seems to kill its workers`,
+  );
 }
 
 function isEvent(type: RunEnd["type"]): type is RunEnd["type"] & JobEvent["type"] {

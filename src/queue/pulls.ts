@@ -31,6 +31,8 @@ export interface PullEvents {
  * At most one pull is out at a time: one that takes what is there, or, when nothing is, one that waits. Waiting costs the server no polling.
  */
 export class Pulls {
+  /** Whether it is a partition of the jobs with keys, which hands out one job at a time. */
+  readonly partition: boolean;
   readonly #session: Session;
   readonly #subject: string;
   readonly #inbox: string;
@@ -41,7 +43,8 @@ export class Pulls {
   #lastSign = performance.now();
   #stopped = false;
 
-  constructor(session: Session, stream: string, consumer: string, events: PullEvents) {
+  constructor(session: Session, stream: string, consumer: string, partition: boolean, events: PullEvents) {
+    this.partition = partition;
     this.#session = session;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.#events = events;

@@ -4,7 +4,7 @@ import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
-import { PARTITIONS, PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
@@ -53,6 +53,7 @@ export class QueueStream {
   readonly #options: QueueOptions;
   #open: Promise<OpenQueue> | null = null;
   #deadLetters: Promise<unknown> | null = null;
+  #partitions: Promise<unknown> | null = null;
 
   constructor(context: Context, names: QueueNames, options: QueueOptions) {
     this.#context = context;
@@ -82,6 +83,7 @@ export class QueueStream {
   forget(): void {
     this.#open = null;
     this.#deadLetters = null;
+    this.#partitions = null;
   }
 
   /** The durable consumers of the priorities. */
@@ -94,12 +96,13 @@ export class QueueStream {
     );
   }
 
-  /** The durable consumers of the partitions: one unacknowledged job each keeps the order. */
-  async openPartitions(session: Session, deadline: number): Promise<void> {
-    const { lease } = await this.open(session, deadline);
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      await this.#openConsumer(session, `k${partition}`, this.#names.keyed(partition, "*"), lease, 1, deadline);
-    }
+  /** The durable consumers of the partitions, with one unacknowledged job each, which keeps the order; opened once. */
+  openPartitions(session: Session, deadline: number): Promise<unknown> {
+    this.#partitions ??= this.#openAllPartitions(session, deadline).catch((error) => {
+      this.#partitions = null;
+      throw error;
+    });
+    return this.#partitions;
   }
 
   /** The state of a durable consumer, or `null` if there is none. */
@@ -117,6 +120,17 @@ export class QueueStream {
   /** Replaces the configuration of a durable consumer that exists. */
   updateConsumer(session: Session, config: ConsumerConfig, deadline: number): Promise<ConsumerInfo> {
     return this.#writeConsumer(session, config, "update", deadline);
+  }
+
+  async #openAllPartitions(session: Session, deadline: number): Promise<void> {
+    const { lease } = await this.open(session, deadline);
+    const last = partitionNames().at(-1)!;
+    if (await this.consumerInfo(session, last, deadline)) return;
+    for (const [partition, name] of partitionNames().entries()) {
+      await this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline);
+    }
+    // Workers that are there already are to serve them.
+    session.send(this.#names.changed, "");
   }
 
   async #openJobs(session: Session, deadline: number): Promise<OpenQueue> {
