@@ -294,7 +294,7 @@ export class JobRunner<T> {
     if (timeout <= 0) return null;
     return await this.#context.connection.attempt(
       (session, deadline) => insist(deadline, (deadline) => report(session, deadline)),
-      { timeout, persist: true },
+      { timeout, persist: true, patient: true },
     );
   }
 
