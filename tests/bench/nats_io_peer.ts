@@ -1,0 +1,122 @@
+import {
+  AckPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  RetentionPolicy,
+} from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { nanos, type NatsConnection, nuid } from "@nats-io/nats-core";
+import { Objm } from "@nats-io/obj";
+import { connect } from "@nats-io/transport-node";
+import type { QueuePeer, Work } from "./_queue_peer.ts";
+import type { StorePeer } from "./_store_peer.ts";
+
+const STREAM = "nats_io";
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Connects the official client, by the option that makes it fastest. */
+export function connectNatsIo(url: string): Promise<NatsConnection> {
+  return connect({ servers: url, noAsyncTraces: true });
+}
+
+/** `@nats-io/kv` with a bucket that is opened once. */
+export async function natsIoKv(nc: NatsConnection): Promise<StorePeer<string>> {
+  const bucket = await new Kvm(nc).create("nats_io", { ttl: 86_400_000 });
+  return {
+    peer: "@nats-io/kv",
+    write: (key, value) => bucket.put(key, value),
+    read: async (key) => (await bucket.get(key))?.string() ?? null,
+  };
+}
+
+/** `@nats-io/obj` with a bucket that is opened once. */
+export async function natsIoObjects(nc: NatsConnection, jsm: JetStreamManager): Promise<StorePeer<Uint8Array>> {
+  const bucket = await new Objm(nc).create("nats_io", { ttl: nanos(600_000) });
+  return {
+    peer: "@nats-io/obj",
+    write: (name, bytes) => bucket.putBlob({ name }, bytes),
+    read: (name) => bucket.getBlob(name),
+    // Each of its reads leaves a consumer behind, and the server allows a thousand.
+    spare: { inFlight: 64, calls: 900 },
+    tidy: () => removeConsumers(jsm, "OBJ_nats_io"),
+  };
+}
+
+/** Removes all consumers of a stream. */
+export async function removeConsumers(jsm: JetStreamManager, stream: string): Promise<void> {
+  const consumers = await Array.fromAsync(jsm.consumers.list(stream));
+  await Promise.all(consumers.map(({ name }) => jsm.consumers.delete(stream, name)));
+}
+
+/** Texts in a store of bytes. */
+export function asTexts(store: StorePeer<Uint8Array>): StorePeer<string> {
+  return {
+    ...store,
+    write: (name, text) => store.write(name, encoder.encode(text)),
+    read: async (name) => {
+      const bytes = await store.read(name);
+      return bytes && decoder.decode(bytes);
+    },
+  };
+}
+
+/** `@nats-io/jetstream`: `publish` with a message id, `consume` and `ackAck`. */
+export async function natsIoQueue(js: JetStreamClient, jsm: JetStreamManager): Promise<QueuePeer> {
+  await jsm.streams.add({ name: STREAM, subjects: ["nats_io.jobs"], retention: RetentionPolicy.Workqueue });
+  return {
+    peer: "@nats-io/jetstream",
+    add: (data) => js.publish("nats_io.jobs", JSON.stringify(data), { msgID: nuid.next() }),
+    addMany: (jobs) =>
+      Promise.all(jobs.map((data) => js.publish("nats_io.jobs", JSON.stringify(data), { msgID: nuid.next() }))),
+    work: (concurrency, started) => work(js, jsm, concurrency, started),
+    count: async () => (await jsm.streams.info(STREAM)).state.messages,
+    clear: () => jsm.streams.purge(STREAM),
+  };
+}
+
+async function work(
+  js: JetStreamClient,
+  jsm: JetStreamManager,
+  concurrency: number,
+  started: () => void,
+): Promise<Work> {
+  const { name } = await jsm.consumers.add(STREAM, {
+    durable_name: nuid.next(),
+    ack_policy: AckPolicy.Explicit,
+    max_ack_pending: -1,
+  });
+  const consumer = await js.consumers.get(STREAM, name);
+  const messages = await consumer.consume({ max_messages: 500 });
+  const running = new Set<Promise<void>>();
+  let done = 0;
+  let slot = Promise.withResolvers<void>();
+  const run = async (message: JsMsg) => {
+    message.json();
+    started();
+    if (!await message.ackAck()) throw new Error("not acknowledged");
+    done++;
+  };
+  const loop = (async () => {
+    for await (const message of messages) {
+      const one = run(message).finally(() => {
+        running.delete(one);
+        slot.resolve();
+      });
+      running.add(one);
+      if (running.size < concurrency) continue;
+      slot = Promise.withResolvers();
+      await slot.promise;
+    }
+  })();
+  return {
+    done: () => done,
+    stop: async () => {
+      messages.stop();
+      await loop;
+      await Promise.all(running);
+      await jsm.consumers.delete(STREAM, name);
+    },
+  };
+}
