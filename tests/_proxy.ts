@@ -1,0 +1,114 @@
+/** What a {@linkcode Proxy} does to what passes. */
+export interface Tampering {
+  /** Whether a message on its way from the server to the client is lost. */
+  drop?: (subject: string, payload: string) => boolean;
+  /** The version that the server seems to have. */
+  version?: string;
+}
+
+/** Stands between clients and a nats-server: loses messages of the server, cuts connections, ages the server. */
+export class Proxy implements AsyncDisposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #target: Deno.ConnectOptions;
+  readonly #open: Set<Deno.Conn> = new Set();
+  readonly #serving: Promise<void>;
+  readonly tampering: Tampering;
+
+  constructor(url: string, tampering: Tampering = {}) {
+    this.#target = { hostname: "127.0.0.1", port: Number(new URL(url).port) };
+    this.tampering = tampering;
+    this.#serving = this.#serve();
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+  }
+
+  /** Breaks all connections; new ones may come. */
+  cut(): void {
+    for (const conn of this.#open) conn.close();
+    this.#open.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    this.cut();
+    await this.#serving;
+  }
+
+  async #serve(): Promise<void> {
+    const pumps: Promise<void>[] = [];
+    for await (const client of this.#listener) {
+      const server = await Deno.connect(this.#target);
+      this.#open.add(client).add(server);
+      pumps.push(this.#pump(client, server), this.#pump(server, client, new Frames(this.tampering)));
+    }
+    await Promise.all(pumps);
+  }
+
+  async #pump(from: Deno.Conn, to: Deno.Conn, frames?: Frames): Promise<void> {
+    try {
+      for await (const chunk of from.readable) {
+        const rest = new Uint8Array(frames ? frames.pass(chunk) : chunk);
+        for (let sent = 0; sent < rest.length;) sent += await to.write(rest.subarray(sent));
+      }
+    } catch {
+      // One of the two ends was cut.
+    }
+    for (const conn of [from, to]) {
+      if (!this.#open.delete(conn)) continue;
+      try {
+        conn.close();
+      } catch {
+        // The reader has closed it.
+      }
+    }
+  }
+}
+
+/** Cuts the bytes of a server into protocol messages. */
+class Frames {
+  readonly #tampering: Tampering;
+  #rest = new Uint8Array();
+
+  constructor(tampering: Tampering) {
+    this.#tampering = tampering;
+  }
+
+  /** What of the bytes, and of those left from before, may go on. */
+  pass(chunk: Uint8Array): Uint8Array {
+    let rest = concat([this.#rest, chunk]);
+    const passed: Uint8Array[] = [];
+    for (;;) {
+      const end = rest.indexOf(10) + 1;
+      if (end === 0) break;
+      const line = new TextDecoder().decode(rest.subarray(0, end));
+      const words = line.trim().split(" ");
+      const body = words[0] === "MSG" || words[0] === "HMSG" ? Number(words.at(-1)) + 2 : 0;
+      if (rest.length < end + body) break;
+      const payload = () => new TextDecoder().decode(rest.subarray(end, end + body));
+      if (body > 0 && this.#tampering.drop?.(words[1], payload())) {
+        rest = rest.subarray(end + body);
+        continue;
+      }
+      if (words[0] === "INFO" && this.#tampering.version !== undefined) {
+        passed.push(
+          new TextEncoder().encode(line.replace(/"version":"[^"]+"/, `"version":"${this.#tampering.version}"`)),
+        );
+      } else passed.push(rest.subarray(0, end + body));
+      rest = rest.subarray(end + body);
+    }
+    this.#rest = rest.slice();
+    return concat(passed);
+  }
+}
+
+function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
