@@ -49,6 +49,7 @@ export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts
 export type { JobQueue, WaitOptions } from "./src/queue/job_queue.ts";
 export type { QueueOptions } from "./src/queue/queue_options.ts";
 export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";
+export type { PublishManyOptions } from "./src/queue/publish_many.ts";
 export type { PublishOptions } from "./src/queue/publish_options.ts";
 export type { JobReceipt } from "./src/queue/publish_job.ts";
 export type { ConsumeOptions } from "./src/queue/consume_options.ts";

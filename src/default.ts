@@ -15,6 +15,7 @@ import type { Job } from "./queue/job.ts";
 import type { JobConsumer } from "./queue/job_consumer.ts";
 import type { JobQueue } from "./queue/job_queue.ts";
 import type { JobReceipt } from "./queue/publish_job.ts";
+import type { PublishManyOptions } from "./queue/publish_many.ts";
 import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type CloseOptions, JetStreamStores, type KeyAndValue } from "./stores.ts";
@@ -224,6 +225,7 @@ export function publishJob<T>(queue: string, data: T, options?: PublishOptions):
 /**
  * Adds many jobs to a queue.
  *
+ * @param options `atomic`: in batches of up to 1000, each stored as a whole or not at all.
  * @returns A receipt for each, in their order; `null` in the list: this one is not confirmed. `null` without a connection.
  * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
  * @throws {JetStreamStoreError} If the server refuses for good.
@@ -238,9 +240,10 @@ export function publishJob<T>(queue: string, data: T, options?: PublishOptions):
  */
 export function publishJobs<T>(
   queue: string,
-  jobs: readonly (PublishOptions & { data: T })[],
+  jobs: readonly (PublishOptions & { /** What the job is about. */ data: T })[],
+  options?: PublishManyOptions,
 ): Promise<(JobReceipt | null)[] | null> {
-  return stores.publishJobs(queue, jobs);
+  return stores.publishJobs(queue, jobs, options);
 }
 
 /**

@@ -18,6 +18,7 @@ import type { Job } from "./queue/job.ts";
 import type { JobConsumer } from "./queue/job_consumer.ts";
 import { JobQueue } from "./queue/job_queue.ts";
 import type { JobReceipt } from "./queue/publish_job.ts";
+import type { PublishManyOptions } from "./queue/publish_many.ts";
 import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
@@ -257,9 +258,10 @@ export class JetStreamStores implements AsyncDisposable {
   /** Adds many jobs: {@linkcode JobQueue.publishMany}. */
   async publishJobs<T>(
     queue: string,
-    jobs: readonly (PublishOptions & { data: T })[],
+    jobs: readonly (PublishOptions & { /** What the job is about. */ data: T })[],
+    options?: PublishManyOptions,
   ): Promise<(JobReceipt | null)[] | null> {
-    return await this.#queue<T>(queue).publishMany(jobs);
+    return await this.#queue<T>(queue).publishMany(jobs, options);
   }
 
   /** Runs `handler` for each job: {@linkcode JobQueue.consume}; but `null` if there is no connection now. */

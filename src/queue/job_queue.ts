@@ -30,6 +30,7 @@ import { JobConsumer } from "./job_consumer.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
 import { describeIssues } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
+import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
 import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
 import { idToken, QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
@@ -92,14 +93,23 @@ export class JobQueue<T = unknown> {
    *
    * @returns A receipt for each, in their order; `null` in the list: this one is not confirmed. `null` without a connection.
    * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
-   * @throws {JetStreamStoreError} If the server refuses for good.
+   * @throws {JetStreamStoreError} If the server refuses for good, or is too old for `atomic`.
    */
-  async publishMany(jobs: readonly (PublishOptions & { data: T })[]): Promise<(JobReceipt | null)[] | null> {
+  async publishMany(
+    jobs: readonly (PublishOptions & { /** What the job is about: any JSON value. */ data: T })[],
+    options: PublishManyOptions = {},
+  ): Promise<(JobReceipt | null)[] | null> {
+    const { atomic = false } = options;
     if (!Array.isArray(jobs)) {
       throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
     }
     const prepared = await Promise.all(jobs.map(({ data, ...options }) => this.#prepare(data, options)));
-    const receipts = await Promise.all(prepared.map((job) => this.#publish(job)));
+    const receipts = atomic
+      ? await publishBatches(this.#context, this.#names, this.#publisher, prepared, async (session, deadline) => {
+        await this.#stream.open(session, deadline);
+        if (prepared.some((job) => job.keyed)) await this.#stream.openPartitions(session, deadline);
+      })
+      : await Promise.all(prepared.map((job) => this.#publish(job)));
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
 

@@ -10,7 +10,7 @@ export interface PublishOptions {
   /**
    * The job's id, unique in its queue while the job waits, is delayed or runs.
    *
-   * @default {a new one}
+   * @default {the `requestId`; without it, a new one}
    */
   id?: string;
   /**
@@ -78,7 +78,7 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
 export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions, dedupe: boolean): PreparedJob {
-  const { id = nuid.next(), priority = "normal", key, requestId, runAt, delay } = options;
+  const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
   checkText(id, DOING, "id");
   if (requestId !== undefined) checkLine(requestId, "requestId");
   if (!PRIORITIES.includes(priority)) {

@@ -1,0 +1,52 @@
+import type { Context } from "../wire/context.ts";
+import type { Session } from "../wire/session.ts";
+import { BATCH, publishAtomic } from "./publish_atomic.ts";
+import type { JobPublisher, JobReceipt } from "./publish_job.ts";
+import type { PreparedJob } from "./publish_options.ts";
+import type { QueueNames } from "./queue_names.ts";
+
+/** Options of {@linkcode JobQueue.publishMany}. */
+export interface PublishManyOptions {
+  /**
+   * Whether the jobs are stored in batches of up to 1000, each as a whole or not at all; needs nats-server 2.12. Otherwise each job is stored by
+   * itself, all of them at once, which is as fast.
+   *
+   * @default {false}
+   */
+  atomic?: boolean;
+}
+
+/** Batches that are under way at the same time; the server has a limit, too. */
+const BATCHES = 4;
+
+/** Publishes prepared jobs as batches; a batch that is not confirmed is `null` for all of its jobs. */
+export async function publishBatches(
+  context: Context,
+  names: QueueNames,
+  publisher: JobPublisher,
+  jobs: readonly PreparedJob[],
+  open: (session: Session, deadline: number) => Promise<unknown>,
+): Promise<(JobReceipt | null)[]> {
+  const receipts = new Map<string, JobReceipt | null>();
+  // Two equal ids in one batch would both be stored.
+  const first = new Map(jobs.toReversed().map((job) => [job.token, job]));
+  const unique = [...first.values()].reverse();
+  const batches = Array.from(
+    { length: Math.ceil(unique.length / BATCH) },
+    (_, i) => unique.slice(i * BATCH, (i + 1) * BATCH),
+  );
+  const work = batches.values();
+  await Promise.all(Array.from({ length: BATCHES }, async () => {
+    for (const batch of work) {
+      const done = await context.connection.attempt(async (session, deadline) => {
+        await open(session, deadline);
+        return await publishAtomic(session, names, publisher, batch, deadline);
+      }, { timeout: context.timeout, persist: true });
+      batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
+    }
+  }));
+  return jobs.map((job) => {
+    const receipt = receipts.get(job.token) ?? null;
+    return receipt && first.get(job.token) !== job ? { ...receipt, duplicate: true } : receipt;
+  });
+}
