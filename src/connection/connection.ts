@@ -30,6 +30,12 @@ export interface AttemptOptions {
    * @default {false}
    */
   persist?: boolean;
+  /**
+   * Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported.
+   *
+   * @default {false}
+   */
+  patient?: boolean;
 }
 
 /** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
@@ -143,6 +149,10 @@ export class Connection<S extends Session> {
   ): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
     let session = this.#sessions.current ?? await this.#firstSession(deadline);
+    if (session === null && options.patient && this.#status === "reconnecting") {
+      await this.#sessions.next(deadline - performance.now());
+      session = this.#sessions.current;
+    }
     for (let pause = 20; session !== null; pause = Math.min(pause * 2, 500)) {
       try {
         return await operation(session, deadline);
@@ -188,9 +198,9 @@ export class Connection<S extends Session> {
     this.#attempt = Promise.withResolvers();
     const keeping = keepConnected(target, {
       connected: (nc) => this.#gain(nc),
-      lost: (nc) => {
+      lost: (nc, why) => {
         this.#attempt = Promise.withResolvers();
-        this.#lose(nc);
+        this.#lose(nc, why);
       },
       failed: (error) => this.#fail(error),
       late: () => this.#attemptOver(),
@@ -236,11 +246,11 @@ export class Connection<S extends Session> {
     this.#sessions.announce();
   }
 
-  #lose(nc: NatsConnection): void {
+  #lose(nc: NatsConnection, why?: Error): void {
     if (!this.#sessions.current) return;
     this.#status = "reconnecting";
     this.#counters.disconnects++;
-    this.#log.lost(nc);
+    this.#log.lost(nc, why);
     this.#nc = null;
     this.#sessions.end("The connection was lost");
   }

@@ -8,7 +8,7 @@ import { followStatus, type StatusEvents } from "./status_events.ts";
 /** What happens to a connection that is kept. */
 export interface KeeperEvents extends Pick<StatusEvents, "denied"> {
   connected(nc: NatsConnection): void;
-  lost(nc: NatsConnection): void;
+  lost(nc: NatsConnection, why: Error | undefined): void;
   /** An attempt failed; the next one follows. */
   failed(error: unknown): void;
   /** An attempt takes longer than callers should wait for it. */
@@ -61,7 +61,7 @@ async function hold(nc: NatsConnection, events: KeeperEvents, stop: AbortSignal)
     if (stop.aborted) return announced;
     events.connected(nc);
     await over;
-    if (!stop.aborted) events.lost(nc);
+    if (!stop.aborted) events.lost(nc, await nc.closed() || undefined);
     return announced;
   } finally {
     closing.abort();

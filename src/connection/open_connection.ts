@@ -18,15 +18,13 @@ export async function openConnection(
   const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
   protocol.transport = transport;
   Object.assign(protocol, { prepare: () => begin(protocol) });
+  endOnNonsense(protocol);
   const giveUp = () => void protocol.close(new Error("the connection was given up"));
   if (stop.aborted) giveUp();
   stop.addEventListener("abort", giveUp, { once: true });
   try {
     await protocol.dialLoop();
     return nc;
-  } catch (error) {
-    // What the server said before it closed the connection tells more than that it did.
-    throw protocol.lastError ?? error;
   } finally {
     stop.removeEventListener("abort", giveUp);
   }
@@ -40,7 +38,20 @@ function begin(protocol: ProtocolHandler): Promise<void> {
   protocol.connectError = (error) => admitted.reject(error);
   protocol.transport.closed().then((error) => {
     protocol.connected = false;
-    if (!protocol.isClosed()) protocol.disconnected(error || protocol.lastError);
+    // What the server said before it closed the connection tells more than that it did.
+    if (!protocol.isClosed()) protocol.disconnected(protocol.lastError ?? (error || undefined));
   });
   return admitted;
+}
+
+/** Bytes that are no NATS protocol end the transport: the reader would print them and never read again. */
+function endOnNonsense({ parser, transport }: ProtocolHandler): void {
+  const parse = parser.parse.bind(parser);
+  parser.parse = (bytes) => {
+    try {
+      parse(bytes);
+    } catch (cause) {
+      transport.close(new Error("the server does not speak NATS", { cause }));
+    }
+  };
 }

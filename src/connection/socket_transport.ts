@@ -1,7 +1,7 @@
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { checkOptions } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
-import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { nextTick } from "node:process";
 import { connect as connectTls } from "node:tls";
 import { OwnTransport } from "./transport.ts";
@@ -33,10 +33,9 @@ export class SocketTransport extends OwnTransport {
     checkOptions(info, options);
     if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
     plain.removeAllListeners("data");
-    await this.#own(
-      connectTls({ socket: plain, servername: server.tlsName || server.hostname, ...options.tls }),
-      "secureConnect",
-    );
+    // An address is no name to ask for, but the certificate must be for it, too.
+    const name = isIP(server.hostname) ? {} : { servername: server.hostname };
+    await this.#own(connectTls({ socket: plain, host: server.hostname, ...name, ...options.tls }), "secureConnect");
     this.#encrypted = true;
   }
 

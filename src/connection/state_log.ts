@@ -33,10 +33,14 @@ export class StateLog {
     this.#logger.info(`${what} to NATS ${nc.info?.version ?? ""} at ${nc.getServer()}`);
   }
 
-  lost(nc: NatsConnection): void {
+  lost(nc: NatsConnection, why?: Error): void {
     // That it cannot be reached now is nothing new any more.
     this.#told.add("away");
-    this.#logger.warn(`Lost the connection to NATS at ${nc.getServer()}: calls return null until it is back`);
+    this.#logger.warn(
+      `Lost the connection to NATS at ${nc.getServer()}${
+        why ? ` (${why.message})` : ""
+      }: calls return null until it is back`,
+    );
   }
 
   failed(error: unknown): void {

@@ -42,16 +42,11 @@ export abstract class OwnTransport implements Transport {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    try {
-      while (!this.#done) {
-        const frames = this.#frames;
-        this.#frames = [];
-        yield* frames;
-        if (this.#frames.length === 0 && !this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
-      }
-    } finally {
-      // The reader gives up on bytes that are no NATS protocol, and would never read again.
-      this.end(new Error("the server does not speak NATS"));
+    while (!this.#done) {
+      const frames = this.#frames;
+      this.#frames = [];
+      yield* frames;
+      if (this.#frames.length === 0 && !this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
 
@@ -60,8 +55,9 @@ export abstract class OwnTransport implements Transport {
     return Promise.resolve();
   }
 
+  /** The server owes too many signs of life. */
   disconnect(): void {
-    this.end();
+    this.end(new Error("the server does not answer"));
   }
 
   discard(): void {

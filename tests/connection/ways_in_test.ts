@@ -1,0 +1,130 @@
+import { assertEquals } from "@std/assert";
+import { nkeys } from "@nats-io/nats-core";
+import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
+import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
+import { makeCertificates } from "../testing/make_certificates.ts";
+import { makeCredentials } from "../testing/make_credentials.ts";
+import { CollectedLog } from "./collected_log.ts";
+
+/** What one way in is called, how the server is set up for it, and how the client takes it. */
+interface Way {
+  server: NatsServerOptions;
+  env(server: NatsServer): Record<string, string>;
+  options?(server: NatsServer): ConnectOptions;
+}
+
+const nkey = nkeys.createUser();
+const nkeySeed = new TextDecoder().decode(nkey.getSeed());
+const user = { user: "ann", password: "p@ss:w/rd" };
+
+/** Asserts that a JetStream call works, by the variables and by the options. */
+async function assertLetsIn({ server: serverOptions, env, options }: Way): Promise<void> {
+  await using server = await startNatsServer(serverOptions);
+  const variables: Record<string, string> = { SUPERCHECK_NATS_URL: server.url, ...env(server) };
+  await assertWorks(new JetStreamStores({ env: (name) => variables[name], logger: new CollectedLog() }));
+  if (!options) return;
+  const all = { servers: server.url, ...options(server), logger: new CollectedLog(), env: () => undefined };
+  await assertWorks(new JetStreamStores(all));
+}
+
+async function assertWorks(stores: JetStreamStores): Promise<void> {
+  await using _ = stores;
+  assertEquals(typeof (await stores.connect())?.version, "string");
+  assertEquals(typeof await stores.storeKV("k", "v"), "number");
+  assertEquals(await stores.loadKV("k"), { key: "k", val: "v" });
+}
+
+Deno.test("SUPERCHECK_NATS_TOKEN and 'token' let in", () =>
+  assertLetsIn({
+    server: { auth: { token: "s3cr3t" } },
+    env: () => ({ SUPERCHECK_NATS_TOKEN: "s3cr3t" }),
+    options: () => ({ token: "s3cr3t" }),
+  }));
+
+Deno.test("SUPERCHECK_NATS_USER with _PASSWORD and 'user' with 'password' let in", () =>
+  assertLetsIn({
+    server: { auth: user },
+    env: () => ({ SUPERCHECK_NATS_USER: user.user, SUPERCHECK_NATS_PASSWORD: user.password }),
+    options: () => user,
+  }));
+
+Deno.test("SUPERCHECK_NATS_NKEY_SEED and 'nkeySeed' let in", () =>
+  assertLetsIn({
+    server: { auth: { nkey: nkey.getPublicKey() } },
+    env: () => ({ SUPERCHECK_NATS_NKEY_SEED: nkeySeed }),
+    options: () => ({ nkeySeed }),
+  }));
+
+Deno.test("SUPERCHECK_NATS_CREDS and 'creds' let in", async () => {
+  const { auth, creds } = await makeCredentials();
+  const path = await Deno.makeTempFile({ suffix: ".creds" });
+  await Deno.writeFile(path, creds);
+  await assertLetsIn({
+    server: { auth },
+    env: () => ({ SUPERCHECK_NATS_CREDS: path }),
+    options: () => ({ creds: path }),
+  });
+  await Deno.remove(path);
+});
+
+Deno.test("SUPERCHECK_NATS_TLS_CA, _CERT and _KEY and 'tls' let in", async () => {
+  await using certificates = await makeCertificates();
+  const { ca, cert, key, clientCert, clientKey } = certificates;
+  await assertLetsIn({
+    server: { tls: { cert, key, ca, verify: true } },
+    env: () => ({
+      SUPERCHECK_NATS_TLS_CA: ca,
+      SUPERCHECK_NATS_TLS_CERT: clientCert,
+      SUPERCHECK_NATS_TLS_KEY: clientKey,
+    }),
+    options: () => ({ tls: { ca, cert: clientCert, key: clientKey } }),
+  });
+});
+
+Deno.test("user and password in the URL let in, percent-encoded where they must be", () => {
+  const url = ({ port }: NatsServer) => `nats://ann:${encodeURIComponent(user.password)}@127.0.0.1:${port}`;
+  return assertLetsIn({
+    server: { auth: user },
+    env: (server) => ({ SUPERCHECK_NATS_URL: url(server) }),
+    options: (server) => ({ servers: [url(server)] }),
+  });
+});
+
+Deno.test("a token in the URL lets in", () => {
+  const url = ({ port }: NatsServer) => `nats://s3cr3t@127.0.0.1:${port}`;
+  return assertLetsIn({
+    server: { auth: { token: "s3cr3t" } },
+    env: (server) => ({ SUPERCHECK_NATS_URL: url(server) }),
+    options: (server) => ({ servers: url(server) }),
+  });
+});
+
+Deno.test("a websocket lets in, with user and password in the URL, too", () => {
+  const url = ({ websocketUrl }: NatsServer) => websocketUrl!.replace("://", "://ann:p%40ss%3Aw%2Frd@");
+  return assertLetsIn({
+    server: { auth: user, websocket: true },
+    env: (server) => ({ SUPERCHECK_NATS_URL: url(server) }),
+    options: (server) => ({ servers: server.websocketUrl, ...user }),
+  });
+});
+
+Deno.test("options given to JetStreamStores.connect come before those of the instance and the variables", async () => {
+  await using server = await startNatsServer({ auth: { token: "right" } });
+  const variables: Record<string, string> = { SUPERCHECK_NATS_URL: server.url, SUPERCHECK_NATS_TOKEN: "wrong" };
+  await using stores = new JetStreamStores({ env: (name) => variables[name], logger: new CollectedLog() });
+  assertEquals((await stores.connect({ token: "right", name: "mine" }))?.serverName, server.name);
+  const { connections } = await server.monitor("/connz") as { connections: { name: string }[] };
+  assertEquals(connections.map(({ name }) => name), ["mine"]);
+});
+
+Deno.test("JetStreamStores asks the environment for no way in when it is given servers", async () => {
+  await using server = await startNatsServer();
+  const asked: string[] = [];
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    env: (name) => void asked.push(name),
+    logger: new CollectedLog(),
+  });
+  await stores.storeKV("k", "v");
+  assertEquals(asked.sort(), ["SUPERCHECK_NATS_KV_TTL_SECS", "SUPERCHECK_NATS_REPLICAS"]);
+});
