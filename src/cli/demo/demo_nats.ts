@@ -1,0 +1,76 @@
+import { JetStreamStores, type Logger } from "../../../mod.ts";
+import { type NatsServer, startNatsServer } from "../../testing/mod.ts";
+import { sleep } from "../sleep.ts";
+
+/** Milliseconds that a call of the demo may take before it goes on without NATS. */
+const CALL_TIMEOUT = 2_000;
+
+/** Milliseconds that a private server which was killed stays away, so that there is something to see. */
+const RESTART_AFTER = 4_000;
+
+/** The NATS that the demo works with: the one that the environment names, or a private nats-server. */
+export class DemoNats implements AsyncDisposable {
+  readonly stores: JetStreamStores;
+  /** The private server; `null` where the environment names one. */
+  readonly server: NatsServer | null;
+  readonly #logger: Logger;
+  readonly #ending = new AbortController();
+  #keeper: Promise<void> = Promise.resolve();
+
+  private constructor(server: NatsServer | null, logger: Logger) {
+    this.server = server;
+    this.#logger = logger;
+    this.stores = new JetStreamStores({
+      logger,
+      timeout: CALL_TIMEOUT,
+      name: "supercheck-demo",
+      ...(server && { servers: server.url }),
+    });
+  }
+
+  /**
+   * Connects, to a private server once that is ready. A server that is away is no error.
+   *
+   * @throws {JetStreamStoreError} If the server refuses us.
+   * @throws {RangeError} If a variable of the environment is malformed.
+   * @throws {Error} If no nats-server can be found, installed or started.
+   */
+  static async open(isPrivate: boolean, logger: Logger, signal: AbortSignal): Promise<DemoNats> {
+    const nats = new DemoNats(isPrivate ? await startNatsServer({ signal }) : null, logger);
+    try {
+      await nats.stores.connect();
+      return nats;
+    } catch (error) {
+      await nats[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** From now on a private server that was killed is brought back after a while. */
+  keepAlive(): void {
+    this.#keeper = this.#keep(this.#ending.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#keeper;
+    await this.stores.close({ deadline: 1_000 });
+    await this.server?.[Symbol.asyncDispose]();
+  }
+
+  async #keep(signal: AbortSignal): Promise<void> {
+    const { server } = this;
+    while (server && !signal.aborted) {
+      await sleep(200, signal);
+      if (server.running || signal.aborted) continue;
+      this.#logger.warn(`The private nats-server is gone; it comes back in ${RESTART_AFTER / 1_000} s`);
+      await sleep(RESTART_AFTER, signal);
+      if (signal.aborted) return;
+      try {
+        await server.restart();
+      } catch (error) {
+        this.#logger.error(error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** Characters that move the cursor, change colours or reverse the direction, and those that cannot be seen. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
+const WIDE =
+  /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uFF01-\uFF60]/u;
+const MARK = /\p{M}/u;
+
+/** A foreign text on one line, with nothing in it that a terminal obeys. */
+export function oneLine(text: string): string {
+  return text.replace(/\s+/gu, " ").replace(UNSAFE, "\uFFFD").trim();
+}
+
+/** How many columns of a terminal a text without colours takes. */
+export function width(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += MARK.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return columns;
+}
+
+/** A text of at most so many columns; what is too long ends with `…`. */
+export function fit(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  let kept = "";
+  let left = columns - 1;
+  for (const character of text) {
+    left -= width(character);
+    if (left < 0) break;
+    kept += character;
+  }
+  return columns < 1 ? "" : `${kept}…`;
+}
+
+/** A text filled up with spaces to so many columns. */
+export function pad(text: string, columns: number, align: "left" | "right" = "left"): string {
+  const spaces = " ".repeat(Math.max(0, columns - width(text)));
+  return align === "left" ? text + spaces : spaces + text;
+}
+
+/** `1 job`, `2 jobs`. */
+export function count(amount: number, one: string, many: string = `${one}s`): string {
+  return `${amount} ${amount === 1 ? one : many}`;
+}
