@@ -46,7 +46,9 @@ export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
 
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
-export type { JobQueue, WaitOptions } from "./src/queue/job_queue.ts";
+export type { JobQueue } from "./src/queue/job_queue.ts";
+export type { QueueAdministration, WaitOptions } from "./src/queue/queue_administration.ts";
+export type { BatchHandler, BatchOptions } from "./src/queue/job_batches.ts";
 export type { QueueOptions } from "./src/queue/queue_options.ts";
 export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";
 export type { PublishManyOptions } from "./src/queue/publish_many.ts";

@@ -1,78 +1,48 @@
 import type { Context } from "../wire/context.ts";
-import { JetStreamStoreError } from "../errors.ts";
+import type { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
-import { deleteMessage, deleteStream, purgeStream } from "../wire/streams.ts";
-import { checkName, checkText } from "../wire/tokens.ts";
-import { cancelJob } from "./cancel_job.ts";
+import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
-import { deadLetterMessages } from "./dead_letter_list.ts";
-import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
-import { findJob, type JobInfo } from "./find_job.ts";
+import { type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
+import { QueueAdministration } from "./queue_administration.ts";
 import type { Job } from "./job.ts";
-import { EventSender, followEvents, type JobEvent } from "./job_events.ts";
 import { JobResults } from "./job_results.ts";
-import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
-import { pausedConsumers, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import {
-  listSchedules,
-  prepareSchedule,
-  removeSchedule,
-  type ScheduleInfo,
-  type ScheduleOptions,
-  storeSchedule,
-} from "./schedules.ts";
-import { waitForJob } from "./wait_for_job.ts";
-import { listingStep } from "../wire/listing.ts";
-import { checkDuration } from "../wire/durations.ts";
 import { JobConsumer } from "./job_consumer.ts";
-import { countJobs, type JobCounts } from "./job_counts.ts";
 import { describeIssues } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
 import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
-import { idToken, QueueNames } from "./queue_names.ts";
+import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
-import { redriveJob } from "./redrive_job.ts";
-
-/** Options of {@linkcode JobQueue.waitFor}. */
-export interface WaitOptions {
-  /** Milliseconds that it waits at most. */
-  timeout: number;
-}
 
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
-export class JobQueue<T = unknown> {
+export class JobQueue<T = unknown> extends QueueAdministration<T> {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #options: QueueOptions<T>;
-  readonly #stream: QueueStream;
   readonly #parts: QueueParts<T>;
-  readonly #publisher: JobPublisher;
 
-  /** Made by {@linkcode JetStreamStores.jobQueue}. */
+  /** @ignore Made by {@linkcode JetStreamStores.jobQueue}. */
   constructor(context: Context, name: string, options: QueueOptions<T> = {}) {
     checkName(name, "queue");
     checkQueueOptions(options);
-    this.#context = context;
-    this.#names = new QueueNames(name);
-    this.#options = options;
-    this.#stream = new QueueStream(context, this.#names, options);
-    this.#parts = {
+    const names = new QueueNames(name);
+    const stream = new QueueStream(context, names, options);
+    const parts: QueueParts<T> = {
       context,
-      names: this.#names,
-      stream: this.#stream,
-      results: new JobResults(context, this.#names),
+      names,
+      stream,
+      publisher: new JobPublisher(names, stream),
+      results: new JobResults(context, names),
       schema: options.schema,
     };
-    this.#publisher = new JobPublisher(this.#names, this.#stream);
-  }
-
-  /** The queue's name. */
-  get name(): string {
-    return this.#names.queue;
+    super(parts);
+    this.#context = context;
+    this.#names = names;
+    this.#options = options;
+    this.#parts = parts;
   }
 
   /**
@@ -105,9 +75,9 @@ export class JobQueue<T = unknown> {
     }
     const prepared = await Promise.all(jobs.map(({ data, ...options }) => this.#prepare(data, options)));
     const receipts = atomic
-      ? await publishBatches(this.#context, this.#names, this.#publisher, prepared, async (session, deadline) => {
-        await this.#stream.open(session, deadline);
-        if (prepared.some((job) => job.keyed)) await this.#stream.openPartitions(session, deadline);
+      ? await publishBatches(this.#context, this.#names, this.#parts.publisher, prepared, async (session, deadline) => {
+        await this.#parts.stream.open(session, deadline);
+        if (prepared.some((job) => job.keyed)) await this.#parts.stream.openPartitions(session, deadline);
       })
       : await Promise.all(prepared.map((job) => this.#publish(job)));
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
@@ -124,259 +94,22 @@ export class JobQueue<T = unknown> {
     return new JobConsumer<T>(this.#parts, handler, options);
   }
 
+  /**
+   * Runs `handler` for batches of jobs: it gets those that are there, up to `size`, and can tell the outcome of each. All else is as with
+   * {@linkcode JobQueue.consume}.
+   *
+   * @throws {TypeError | RangeError} If an option is wrong.
+   */
+  consumeBatches(handler: BatchHandler<T>, options: BatchOptions = {}): JobConsumer<T> {
+    const batches = new JobBatches<T>(handler, options);
+    return this.consume((job) => batches.handle(job), { ...options, concurrency: batches.jobs });
+  }
+
   /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */
   async open(): Promise<true | null> {
     return await this.#attempt(async (session, deadline) => {
-      await this.#stream.openConsumers(session, deadline);
+      await this.#parts.stream.openConsumers(session, deadline);
       return true as const;
-    });
-  }
-
-  /**
-   * Looks a job up by its id.
-   *
-   * @returns `null` if it is not in the queue, or without a connection.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async get(id: string): Promise<JobInfo<T> | null> {
-    const token = checkId(id, "look the job up");
-    return await this.#attempt((session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline));
-  }
-
-  /**
-   * Takes a job out of the queue, whether it waits, is delayed or runs, in any process: a running one's `signal` aborts.
-   *
-   * @returns `false`: there was none; `null`: nobody can tell.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async cancel(id: string): Promise<boolean | null> {
-    const token = checkId(id, "cancel the job");
-    const call = { deleted: false, unsure: false };
-    return await this.#attempt(async (session, deadline) => {
-      const cancelled = await cancelJob(session, this.#names, token, call, deadline);
-      if (cancelled) new EventSender(this.#names).send(session, token, "cancelled");
-      return cancelled;
-    });
-  }
-
-  /** How many jobs there are; `null` if there is no such queue, or no connection. */
-  async counts(): Promise<JobCounts | null> {
-    return await this.#attempt((session, deadline) => countJobs(session, this.#names, this.#stream, deadline));
-  }
-
-  /**
-   * The dead letters, newest first, fetched by page as they are asked for.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
-   */
-  async *deadLetters(): AsyncGenerator<DeadLetter<T>, void> {
-    for await (const message of deadLetterMessages(this.#context, this.#names)) yield readDeadLetter<T>(message);
-  }
-
-  /**
-   * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter.
-   *
-   * @returns How many became jobs; `null` without a connection, or if it broke off.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async redrive(id: string | "all"): Promise<number | null> {
-    const token = checkId(id, "redrive the job");
-    if (id !== "all") {
-      return await this.#redrive((session, deadline) => findDeadLetter(session, this.#names, token, deadline));
-    }
-    let redriven = 0;
-    try {
-      for await (const letter of deadLetterMessages(this.#context, this.#names)) {
-        const done = await this.#redrive(() => Promise.resolve(letter));
-        if (done === null) return null;
-        redriven += done;
-      }
-    } catch (error) {
-      if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
-      throw error;
-    }
-    return redriven;
-  }
-
-  /**
-   * Removes a dead letter for good.
-   *
-   * @returns `false`: there was none; `null`: not confirmed.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async discard(id: string): Promise<boolean | null> {
-    const token = checkId(id, "discard the dead letter");
-    return await this.#attempt(async (session, deadline) => {
-      const letter = await findDeadLetter(session, this.#names, token, deadline);
-      return letter !== null && await deleteMessage(session, this.#names.deadStream, letter.sequence, deadline);
-    });
-  }
-
-  /**
-   * Removes all jobs, those that run included (they end, but report nothing); schedules and dead letters stay.
-   *
-   * @returns How many; `null`: not confirmed.
-   */
-  async purge(): Promise<number | null> {
-    return await this.#attempt(async (session, deadline) => {
-      let purged = 0;
-      for (const filter of this.#names.purgeFilters()) {
-        purged += await purgeStream(session, this.#names.stream, { filter }, deadline);
-      }
-      return purged;
-    });
-  }
-
-  /**
-   * Removes the queue with all its jobs, schedules, dead letters and results.
-   *
-   * @returns `false`: there was none; `null`: not confirmed.
-   */
-  async destroy(): Promise<boolean | null> {
-    return await this.#attempt(async (session, deadline) => {
-      this.#stream.forget();
-      const gone = await deleteStream(session, this.#names.stream, deadline);
-      await deleteStream(session, this.#names.deadStream, deadline);
-      await deleteStream(session, `KV_${this.#names.resultsBucket}`, deadline);
-      return gone;
-    });
-  }
-
-  /**
-   * What the handler of a job returned, if the job was published with `keepResult`.
-   *
-   * @returns `null` if nothing is kept, or without a connection.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async result(id: string): Promise<{ value: unknown } | null> {
-    const token = checkId(id, "load the result");
-    const kept = await this.#attempt((session, deadline) => this.#parts.results.result(session, token, deadline));
-    return kept && { value: kept.value };
-  }
-
-  /**
-   * Waits until a job is done, in whatever process. It outlives reconnects.
-   *
-   * @param options `timeout`: milliseconds.
-   * @returns What the handler returned, if the job was published with `keepResult`. Of any other job: `undefined`, when it is seen to leave
-   * the queue; one that had left it before, and kept nothing, looks like one that never was.
-   * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
-   * @throws {DOMException} `TimeoutError`, if it is not done within the timeout.
-   * @throws {TypeError | RangeError} If an argument is wrong.
-   */
-  async waitFor(id: string, options: WaitOptions): Promise<unknown> {
-    const token = checkId(id, "wait for the job");
-    const { timeout } = options;
-    checkDuration(timeout, "wait for the job", "timeout", 0);
-    return await waitForJob(this.#parts, token, timeout);
-  }
-
-  /**
-   * What happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of the
-   * beginning, since workers send them only while somebody listens.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
-   * a reconnect, and ends when the connection is closed.
-   */
-  events(): AsyncGenerator<JobEvent, void> {
-    return followEvents(this.#context, this.#names);
-  }
-
-  /**
-   * Keeps a schedule on the server, in place of the one of its id if there is one: it makes a job each time, without any process of ours.
-   * Runs that are due while no worker is there collapse into one. Needs nats-server 2.14.
-   *
-   * @returns `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
-   */
-  async schedule(id: string, options: ScheduleOptions<T>): Promise<true | null> {
-    const schedule = prepareSchedule(this.#names, checkId(id, "keep the schedule"), options);
-    return await this.#attempt(async (session, deadline) => {
-      await this.#stream.open(session, deadline);
-      await storeSchedule(session, this.#names, schedule, deadline);
-      return true as const;
-    });
-  }
-
-  /**
-   * Removes a schedule; the jobs it has made stay.
-   *
-   * @returns `false`: there was none; `null`: not confirmed.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
-   */
-  async unschedule(id: string): Promise<boolean | null> {
-    const token = checkId(id, "remove the schedule");
-    return await this.#attempt((session, deadline) => removeSchedule(session, this.#names, token, deadline));
-  }
-
-  /**
-   * The schedules, with their next runs.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
-   */
-  async *schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
-    yield* await listingStep(
-      this.#context,
-      `The schedules of queue ${this.name}`,
-      (session, deadline) => listSchedules<T>(session, this.#names, deadline),
-    );
-  }
-
-  /**
-   * Stops the server from handing out jobs; those that run go on. Needs nats-server 2.11.
-   *
-   * @param until When it goes on by itself; absent: when `resume()` is called.
-   * @param options `priority`: only this one.
-   * @returns `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If an argument is wrong.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
-   */
-  async pause(until?: Date, options: PauseOptions = {}): Promise<true | null> {
-    return await this.#pause(pauseEnd(until), options);
-  }
-
-  /**
-   * Lets the server hand out jobs again; workers fetch them at once.
-   *
-   * @param options `priority`: only this one.
-   * @returns `null` if it is not confirmed.
-   * @throws {RangeError} If the priority is none.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
-   */
-  async resume(options: PauseOptions = {}): Promise<true | null> {
-    return await this.#pause(null, options);
-  }
-
-  /**
-   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count.
-   *
-   * @param limits By priority; `null` lifts a limit, and what is absent stays.
-   * @returns `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If a limit is wrong.
-   */
-  async limitActive(limits: ActiveLimits): Promise<true | null> {
-    checkLimits(limits);
-    return await this.#attempt(async (session, deadline) => {
-      await limitActive(session, this.#names, this.#stream, limits, deadline);
-      return true as const;
-    });
-  }
-
-  #pause(until: Date | null, options: PauseOptions): Promise<true | null> {
-    const consumers = pausedConsumers(options);
-    return this.#attempt(async (session, deadline) => {
-      await pauseQueue(session, this.#names, this.#stream, { until, consumers }, deadline);
-      return true as const;
-    });
-  }
-
-  #redrive(find: (session: Session, deadline: number) => Promise<StoredMessage | null>): Promise<number | null> {
-    return this.#attempt(async (session, deadline) => {
-      const letter = await find(session, deadline);
-      if (!letter) return 0;
-      await this.#stream.open(session, deadline);
-      return await redriveJob(session, this.#names, this.#publisher, letter, deadline) ? 1 : 0;
     });
   }
 
@@ -397,17 +130,14 @@ export class JobQueue<T = unknown> {
     const call = { tried: false };
     return this.#context.connection.attempt(async (session, deadline) => {
       if (job.delayed) session.server.require("2.12", "A job with a delay");
-      await (job.keyed ? this.#stream.openPartitions(session, deadline) : this.#stream.open(session, deadline));
-      return await this.#publisher.publish(session, job, deadline, call);
+      await (job.keyed
+        ? this.#parts.stream.openPartitions(session, deadline)
+        : this.#parts.stream.open(session, deadline));
+      return await this.#parts.publisher.publish(session, job, deadline, call);
     }, { timeout: this.#context.timeout, persist: true });
   }
 
   #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
     return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
   }
-}
-
-function checkId(id: string, doing: string): string {
-  checkText(id, doing, "id");
-  return idToken(id, doing);
 }

@@ -1,6 +1,7 @@
 import type { Context } from "../wire/context.ts";
 import type { JobResults } from "./job_results.ts";
 import type { JobSchema } from "./job_schema.ts";
+import type { JobPublisher } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
@@ -9,6 +10,7 @@ export interface QueueParts<T = unknown> {
   readonly context: Context;
   readonly names: QueueNames;
   readonly stream: QueueStream;
+  readonly publisher: JobPublisher;
   readonly results: JobResults;
   readonly schema: JobSchema<T> | undefined;
 }

@@ -1,0 +1,95 @@
+import { checkDuration } from "../wire/durations.ts";
+import type { ConsumeOptions } from "./consume_options.ts";
+import type { Job } from "./job.ts";
+
+/** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
+export interface BatchOptions extends ConsumeOptions {
+  /**
+   * Jobs that one batch has at most.
+   *
+   * @default {100}
+   */
+  size?: number;
+  /**
+   * Milliseconds that the first job of a batch waits for others.
+   *
+   * @default {10}
+   */
+  wait?: number;
+}
+
+/** Handles a batch: what it returns has the outcome of each job at its place, an `Error` for one that failed. To throw fails all of them. */
+export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
+
+interface Waiting<T> {
+  job: Job<T>;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Gathers jobs that run at the same time into batches. */
+export class JobBatches<T> {
+  readonly #handler: BatchHandler<T>;
+  readonly #size: number;
+  readonly #wait: number;
+  readonly #concurrency: number;
+  #waiting: Waiting<T>[] = [];
+  #running = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @throws {TypeError | RangeError} If an option is wrong. */
+  constructor(handler: BatchHandler<T>, options: BatchOptions) {
+    const { size = 100, wait = 10, concurrency = 1 } = options;
+    if (typeof handler !== "function") {
+      throw new TypeError(
+        `Cannot consume batches as 'handler' must be a function: current value is of type ${typeof handler}`,
+      );
+    }
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new RangeError(`Cannot consume batches as 'size' must be a whole number ≥ 1: current value is ${size}`);
+    }
+    checkDuration(wait, "consume batches", "wait", 0);
+    this.#handler = handler;
+    this.#size = size;
+    this.#wait = wait;
+    this.#concurrency = concurrency;
+  }
+
+  /** Jobs that may run at the same time, over all batches. */
+  get jobs(): number {
+    return this.#size * this.#concurrency;
+  }
+
+  /** Handles one job, as part of a batch. */
+  handle(job: Job<T>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
+      if (this.#waiting.length >= this.#size) this.#begin();
+      else this.#timer ??= setTimeout(() => this.#begin(), this.#wait);
+    });
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#waiting.length > 0 && this.#running < this.#concurrency) {
+      this.#run(this.#waiting.splice(0, this.#size));
+    }
+  }
+
+  async #run(batch: Waiting<T>[]): Promise<void> {
+    this.#running++;
+    try {
+      const outcomes = await this.#handler(batch.map(({ job }) => job));
+      batch.forEach(({ resolve, reject }, i) => {
+        const outcome: unknown = Array.isArray(outcomes) ? outcomes[i] : undefined;
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    this.#running--;
+    this.#begin();
+  }
+}
