@@ -1,5 +1,4 @@
 import type { Context } from "../wire/context.ts";
-import type { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
