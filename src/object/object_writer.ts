@@ -72,7 +72,6 @@ export class ObjectWriter {
     return await this.#explained(this.#records.inTurn(found.subject, deadline, async () => {
       for (let meta = found;;) {
         if (meta.deleted) return deletion.nuid === meta.nuid;
-        deletion.nuid = meta.nuid;
         const { subject, message, ...record } = meta;
         const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime: now() });
         try {
@@ -81,6 +80,7 @@ export class ObjectWriter {
           this.#leftovers.remove({ nuid: meta.nuid });
           return true;
         } catch (error) {
+          if (error instanceof Unavailable) deletion.nuid = meta.nuid;
           if (!isOutrun(error)) throw error;
         }
         const again = await this.#reader.find(session, name, deadline, true);
@@ -233,7 +233,7 @@ export class ObjectWriter {
 
 /** A deletion that may take several tries. */
 export interface Deletion {
-  /** The version that it has marked, perhaps. */
+  /** The version that an unanswered try has marked, perhaps. */
   nuid?: string;
 }
 

@@ -1,0 +1,196 @@
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { JetStreamStoreError } from "../../src/errors.ts";
+import { Proxy } from "../_proxy.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
+
+const MiB = 1_048_576;
+
+/** A source that gives a part again and again, and tells how it is used. */
+class Source {
+  given = 0;
+  cancelled: unknown = null;
+  readonly stream: ReadableStream<Uint8Array>;
+
+  constructor(part: Uint8Array, parts: number, failure?: Error) {
+    this.stream = new ReadableStream({
+      pull: (controller) => {
+        if (this.given < parts) controller.enqueue(part), this.given++;
+        else if (failure) controller.error(failure);
+        else controller.close();
+      },
+      cancel: (reason) => {
+        this.cancelled = reason ?? "cancelled";
+      },
+    }, { highWaterMark: 0 });
+  }
+}
+
+Deno.test("ObjectBucket.putStream stores what the stream gives, in whatever parts", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("parts");
+  const data = randomBytes(2 * MiB + 17);
+  for (const size of [1_000, 131_072, 200_000, 3 * MiB]) {
+    const parts = Array.from(
+      { length: Math.ceil(data.length / size) },
+      (_, i) => data.subarray(i * size, (i + 1) * size),
+    );
+    const info = await bucket.putStream("object", ReadableStream.from(parts), { description: `by ${size}` });
+    assertEquals([info?.size, info?.chunks, info?.description], [data.length, 17, `by ${size}`]);
+    assertBytes(await bucket.get("object"), data);
+  }
+  assertEquals((await bucket.putStream("empty", new Blob([]).stream()))?.chunks, 0);
+  assertEquals(await bucket.getText("empty"), "");
+  await server.assertClean("parts");
+});
+
+Deno.test("ObjectBucket.getStream gives the bytes of an object piece by piece", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("pieces");
+  for (const size of [0, 1, 131_072, 131_073, 9 * MiB]) {
+    const data = randomBytes(size);
+    await bucket.put("object", data);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of (await bucket.getStream("object"))!) {
+      assertEquals(Object.getPrototypeOf(piece), Uint8Array.prototype);
+      pieces.push(piece);
+    }
+    assertEquals(pieces.length, Math.ceil(size / 131_072));
+    assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+  }
+});
+
+Deno.test("ObjectBucket.putStream takes no more from its source than the server has room for", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("backpressure");
+  await bucket.put("warm", "up");
+  const source = new Source(randomBytes(131_072), 1_000);
+  server.server.suspend();
+  const put = bucket.putStream("object", source.stream);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assertLess(source.given, 80);
+  server.server.resume();
+  assertEquals((await put)?.size, 1_000 * 131_072);
+});
+
+Deno.test("ObjectBucket.getStream fetches no more than a few pieces ahead, and ends when it is cancelled early", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("early");
+  await bucket.put("object", randomBytes(30 * MiB));
+  const { nc } = server;
+  const sent = async () =>
+    (await server.server.monitor(`/connz?cid=${clientId}`))!.connections as { out_bytes: number }[];
+  const clientId = await otherClient(server, nc.info!.client_id);
+  const before = (await sent())[0].out_bytes;
+  const reader = (await bucket.getStream("object"))!.getReader();
+  assertEquals((await reader.read()).value?.length, 131_072);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assertLess((await sent())[0].out_bytes - before, 10 * MiB);
+  await reader.cancel();
+  await server.assertClean("early");
+  assertEquals(await bucket.getText("none"), null);
+});
+
+async function otherClient(server: ObjectServer, known: number): Promise<number> {
+  const { connections } = (await server.server.monitor("/connz"))! as { connections: { cid: number }[] };
+  return connections.find(({ cid }) => cid !== known)!.cid;
+}
+
+Deno.test("ObjectBucket.putStream throws what its source throws, and leaves the version before", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("source");
+  await bucket.put("object", "before");
+  const failure = new Error("the disk is gone");
+  await assertRejects(
+    () => bucket.putStream("object", new Source(randomBytes(MiB), 3, failure).stream),
+    Error,
+    "the disk is gone",
+  );
+  const texts = ReadableStream.from(["not bytes"]) as unknown as ReadableStream<Uint8Array>;
+  await assertRejects(() => bucket.putStream("object", texts), TypeError, "must give Uint8Arrays");
+  assertEquals(await bucket.getText("object"), "before");
+  await server.assertClean("source");
+});
+
+Deno.test("ObjectBucket.putStream throws the reason of an aborted signal, cancels its source and leaves the version before", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("aborted");
+  await bucket.put("object", "before");
+  const part = randomBytes(MiB);
+  for (const waits of [true, false]) {
+    const abort = new AbortController();
+    const source = new Source(part, 1_000_000);
+    // One source has nothing more to give, the other one always has.
+    let given = 0;
+    const stuck = new ReadableStream<Uint8Array>({
+      pull: (controller) => given++ < 2 ? controller.enqueue(part) : new Promise(() => {}),
+      cancel: (reason) => void (source.cancelled = reason),
+    });
+    const put = bucket.putStream("object", waits ? stuck : source.stream, { signal: abort.signal });
+    setTimeout(() => abort.abort(new Error("enough")), 50);
+    await assertRejects(() => put, Error, "enough");
+    assertEquals((source.cancelled as Error).message, "enough");
+  }
+  const late = new Source(part, 1);
+  await assertRejects(() => bucket.putStream("object", late.stream, { signal: AbortSignal.abort() }), DOMException);
+  assert(late.cancelled);
+  assertEquals(await bucket.getText("object"), "before");
+  await server.assertClean("aborted");
+});
+
+Deno.test("ObjectBucket.putStream returns null when the connection breaks, cancels its source and leaves the version before", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url);
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("broken");
+  await bucket.put("object", "before");
+  const source = new Source(randomBytes(MiB), 1_000_000);
+  const put = bucket.putStream("object", source.stream);
+  await waitUntil(() => source.given > 5);
+  proxy.cut();
+  assertEquals(await put, null);
+  assert(source.cancelled);
+  await waitUntil(async () => await bucket.getText("object") === "before");
+  // The next write clears away what the broken one has left.
+  await bucket.put("other", "x");
+  await server.assertClean("broken");
+});
+
+Deno.test("ObjectBucket.putStream returns null and cancels its source without a connection", async () => {
+  await using server = await ObjectServer.start({}, { servers: undefined });
+  const source = new Source(randomBytes(10), 3);
+  assertEquals(await server.bucket("none").putStream("object", source.stream), null);
+  assertEquals([source.given, source.cancelled], [0, "cancelled"]);
+});
+
+Deno.test("ObjectBucket.getStream goes on after a reconnect", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url);
+  await using other = new ObjectServer.Stores(proxy.url);
+  const data = randomBytes(20 * MiB);
+  await server.bucket("goes-on").put("object", data);
+  const stream = (await other.objectBucket("goes-on").getStream("object"))!;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) {
+    pieces.push(piece);
+    if (pieces.length % 40 === 0) proxy.cut();
+  }
+  assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+});
+
+Deno.test("ObjectBucket.getStream ends with an error when the object is replaced, or the connection stays lost", async () => {
+  await using server = await ObjectServer.start({}, { timeout: 300 });
+  const bucket = server.bucket("ends");
+  const codes = [];
+  for (const end of [() => bucket.put("object", "new"), () => bucket.delete("object"), () => server.server.kill()]) {
+    await bucket.put("object", randomBytes(20 * MiB));
+    const reader = (await bucket.getStream("object"))!.getReader();
+    await reader.read();
+    await end();
+    const error = await assertRejects(async () => {
+      while (!(await reader.read()).done);
+    }, JetStreamStoreError);
+    codes.push(error.code);
+  }
+  assertEquals(codes, ["replaced", "replaced", "disconnected"]);
+});
