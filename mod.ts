@@ -43,6 +43,8 @@ export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
+export type { ObjectStatus } from "./src/object/object_status.ts";
+export type { ObjectWatchOptions } from "./src/object/object_watch.ts";
 
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
