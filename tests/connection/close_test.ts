@@ -1,0 +1,135 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { RawServer } from "./_raw_server.ts";
+import { CollectedLog } from "./collected_log.ts";
+import { runService } from "./run_service.ts";
+import { suspend } from "./suspend.ts";
+
+// The sanitizers look for what is left in each of these.
+
+Deno.test("JetStreamStores.close closes the socket, makes everything null, and connect() works again", async () => {
+  await using server = await startNatsServer();
+  const logger = new CollectedLog();
+  const stores = new JetStreamStores({ servers: server.url, logger });
+  await stores.storeKV("k", "v");
+  await Promise.all([stores.close(), stores.close()]);
+  assertEquals(stores.connectionStatus(), "closed");
+  assertEquals(stores.connectionInfo(), null);
+  assertEquals(await stores.loadKV("k"), null);
+  assertEquals(await stores.storeKV("k", "w"), null);
+  assertEquals((await server.monitor("/connz"))?.num_connections, 0);
+  assertEquals((await stores.connect())?.serverName, server.name);
+  assertEquals(await stores.loadKV("k"), { key: "k", val: "v" });
+  await stores.close();
+  assertEquals(logger.lines.map((line) => line.replace(/ to NATS.*/, "")), [
+    "info: Connected",
+    "info: Connection",
+    "info: Connected again",
+    "info: Connection",
+  ]);
+});
+
+Deno.test("JetStreamStores.close before the first use leaves everything null", async () => {
+  await using server = await startNatsServer();
+  const logger = new CollectedLog();
+  const stores = new JetStreamStores({ servers: server.url, logger });
+  await stores.close();
+  assertEquals(stores.connectionStatus(), "closed");
+  assertEquals(await stores.loadKV("k"), null);
+  assertEquals(logger.lines, []);
+});
+
+Deno.test("JetStreamStores.close sends what was sent before", async () => {
+  await using server = await startNatsServer();
+  const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await stores.storeKV("k", "v");
+  const writes = Array.from({ length: 100 }, (_, i) => stores.storeKV(`k${i}`, "v"));
+  await stores.close();
+  await Promise.all(writes);
+  await stores.connect();
+  const loaded = await Promise.all(writes.map((_, i) => stores.loadKV(`k${i}`)));
+  assertEquals(loaded.filter((entry) => entry === null), []);
+  await stores.close();
+});
+
+for (
+  const [state, options] of [
+    ["a server that does not greet", {}],
+    ["several of them", { servers: 3 }],
+    ["a websocket that is not answered", { scheme: "ws://" }],
+  ] as const
+) {
+  Deno.test(`JetStreamStores.close gives up an attempt to connect at once: ${state}`, async () => {
+    await using silent = new RawServer(() => {});
+    const { scheme = "nats://", servers = 1 } = { scheme: undefined, servers: undefined, ...options };
+    const stores = new JetStreamStores({
+      servers: Array(servers).fill(scheme + silent.host),
+      logger: new CollectedLog(),
+    });
+    const calls = [stores.connect(), stores.loadKV("k"), stores.publishJob("q", 1)];
+    while (silent.accepted === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const start = performance.now();
+    await stores.close();
+    assertEquals(await Promise.all(calls), [null, null, null]);
+    assertLess(performance.now() - start, 200);
+  });
+}
+
+Deno.test("JetStreamStores.close may come at any moment of connecting", async () => {
+  await using server = await startNatsServer();
+  for (let turns = 0; turns < 60; turns++) {
+    const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    const call = stores.connect();
+    for (let turn = 0; turn < turns; turn++) {
+      await (turn % 4 === 3 ? new Promise((resolve) => setTimeout(resolve)) : null);
+    }
+    await stores.close();
+    await call;
+    assertEquals(stores.connectionStatus(), "closed");
+  }
+});
+
+Deno.test("JetStreamStores.close while the server is away ends the attempts", async () => {
+  const logger = new CollectedLog();
+  const stores = new JetStreamStores({ servers: "nats://127.0.0.1:1", logger });
+  await stores.connect();
+  await logger.until(/away/);
+  const start = performance.now();
+  await stores.close();
+  assertLess(performance.now() - start, 100);
+  assertEquals(stores.connectionStatus(), "closed");
+});
+
+for (const websocket of [false, true]) {
+  Deno.test(`JetStreamStores.close ends within its deadline when the ${websocket ? "websocket of a " : ""}server does not answer`, async () => {
+    await using server = await startNatsServer({ websocket });
+    const stores = new JetStreamStores({
+      servers: websocket ? server.websocketUrl : server.url,
+      logger: new CollectedLog(),
+    });
+    await stores.storeKV("k", "v");
+    await suspend(server);
+    const calls = [stores.loadKV("k"), stores.publishJob("q", 1), stores.connect().then(() => null)];
+    const start = performance.now();
+    await stores.close({ deadline: 300 });
+    const took = performance.now() - start;
+    assertEquals(await Promise.all(calls), [null, null, null]);
+    assertLess(performance.now() - start - took, 100);
+    assertLess(took, 400);
+    server.resume();
+  });
+}
+
+Deno.test("JetStreamStores.close lets the process end, also when the server does not answer", async () => {
+  await using server = await startNatsServer();
+  const run = await runService(
+    `const stores = new jetstream.JetStreamStores({ servers: "${server.url}" });
+    await stores.storeKV("k", "v");
+    Deno.kill(${server.pid}, "SIGSTOP");
+    await stores.close({ deadline: 100 });
+    console.log(await stores.loadKV("k"));`,
+  );
+  server.resume();
+  assertEquals([run.code, run.stdout], [0, "null\n"], run.stderr);
+});

@@ -1,0 +1,22 @@
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsCluster } from "../../src/testing/mod.ts";
+import { CollectedLog } from "./collected_log.ts";
+
+Deno.test("JetStreamStores goes on with another server of the cluster, also with one that it was not told of", async () => {
+  await using cluster = await startNatsCluster({ servers: 3 });
+  const logger = new CollectedLog();
+  const first = cluster.servers[0];
+  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 1_000 });
+  const bucket = stores.kvBucket("b", { replicas: 3 });
+  assertEquals(await bucket.put("k", "v"), 1);
+  assertEquals(stores.connectionInfo()?.cluster, cluster.name);
+  await first.kill();
+  await logger.until(/Connected again/);
+  assertNotEquals(stores.connectionInfo()?.serverName, first.name);
+  let value: string | undefined;
+  // The bucket may be between leaders for a while.
+  while (value === undefined) value = (await bucket.get("k"))?.text();
+  assertEquals(value, "v");
+  assertEquals(logger.lines.length, 3);
+});
