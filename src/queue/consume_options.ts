@@ -111,7 +111,17 @@ export function consumeSettings(options: ConsumeOptions): ConsumeSettings {
       }`,
     );
   }
-  return { concurrency, prefetch, priorities, maxAttempts, maxDeliveries, backoff, timeout, rateLimit };
+  return {
+    concurrency,
+    prefetch,
+    // The most urgent first, in whatever order they were given.
+    priorities: PRIORITIES.filter((priority) => priorities.includes(priority)),
+    maxAttempts,
+    maxDeliveries,
+    backoff,
+    timeout,
+    rateLimit,
+  };
 }
 
 function checkCount(value: unknown, option: string, min: number): void {

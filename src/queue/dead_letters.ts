@@ -11,6 +11,7 @@ import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { messageOf, stackOf } from "./thrown.ts";
 
 /** A job that will not be tried again, with the reason. */
 export interface DeadLetter<T = unknown> {
@@ -45,8 +46,8 @@ export async function storeDeadLetter(
   deadline: number,
 ): Promise<void> {
   const { error, attempts } = death;
-  const reason = error instanceof Error ? error.message || error.name : String(error);
-  const stack = error instanceof Error ? error.stack : undefined;
+  const reason = messageOf(error);
+  const stack = stackOf(error);
   const headers = new HeaderBlock([
     ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
     ["Job-Priority", delivery.priority],

@@ -10,6 +10,7 @@ import { JobRunner, type RunEnd } from "./job_runner.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { StartLimiter } from "./start_limiter.ts";
+import { messageOf } from "./thrown.ts";
 
 /** How a consumer fares. */
 export interface JobConsumerStatus {
@@ -56,6 +57,8 @@ interface Run<T> {
   readonly delivery: Delivery;
   readonly startedAt: number;
   job: RunningJob<T> | null;
+  /** Why it is to end without a report; it may not have come to its handler by then. */
+  released: DOMException | null;
 }
 
 /** Fetches jobs and runs them, until it is stopped. */
@@ -67,7 +70,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #limiter: StartLimiter | null;
   /** What runs, by the sequence of its message. */
   readonly #running: Map<number, Run<T>> = new Map();
-  readonly #extending: Set<Delivery> = new Set();
+  readonly #extending: WeakSet<Delivery> = new WeakSet();
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
   readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
@@ -230,11 +233,15 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #start(delivery: Delivery): void {
-    const run: Run<T> = { delivery, startedAt: performance.now(), job: null };
+    const run: Run<T> = { delivery, startedAt: performance.now(), job: null, released: null };
     this.#running.set(delivery.sequence, run);
-    this.#runner.run(delivery, (job) => run.job = job).then((end) => this.#end(run, end), (error) => {
+    const started = (job: RunningJob<T>) => {
+      run.job = job;
+      if (run.released) job.release(run.released);
+    };
+    this.#runner.run(delivery, started).then((end) => this.#end(run, end), (error) => {
       this.#context.logger.error(
-        `The end of job ${delivery.id} could not be reported: ${error instanceof Error ? error.message : error}`,
+        `The end of job ${delivery.id} could not be reported: ${messageOf(error)}`,
       );
       this.#end(run, { type: "let_go" });
     });
@@ -303,8 +310,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   async #extend(delivery: Delivery, lease: number): Promise<void> {
     if (this.#extending.has(delivery)) return;
     this.#extending.add(delivery);
-    await this.#runner.extend(delivery, lease);
-    this.#extending.delete(delivery);
+    try {
+      await this.#runner.extend(delivery, lease);
+      this.#extending.delete(delivery);
+    } catch (error) {
+      // Refused for good, so it is not tried again.
+      this.#context.logger.warn(`The lease of job ${delivery.id} cannot be extended: ${messageOf(error)}`);
+    }
   }
 
   async #giveBack(delivery: Delivery): Promise<boolean> {
@@ -312,9 +324,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       return await this.#runner.giveBack(delivery);
     } catch (error) {
       this.#context.logger.warn(
-        `Job ${delivery.id} could not be given back, and waits for its lease to end: ${
-          error instanceof Error ? error.message : error
-        }`,
+        `Job ${delivery.id} could not be given back, and waits for its lease to end: ${messageOf(error)}`,
       );
       return false;
     }
@@ -324,7 +334,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #release(which: (delivery: Delivery) => boolean, why: string): void {
     this.#waiting = this.#waiting.filter((delivery) => !which(delivery));
     for (const run of this.#running.values()) {
-      if (which(run.delivery)) run.job?.release(new DOMException(why, "AbortError"));
+      if (!which(run.delivery)) continue;
+      run.released ??= new DOMException(why, "AbortError");
+      run.job?.release(run.released);
     }
   }
 

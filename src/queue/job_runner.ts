@@ -16,7 +16,8 @@ import { describeIssues, type JobSchema } from "./job_schema.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import { retryDelay } from "./retry_backoff.ts";
+import { DEFAULT_BACKOFF, retryDelay } from "./retry_backoff.ts";
+import { messageOf } from "./thrown.ts";
 
 /** How a delivery ended. */
 export type RunEnd =
@@ -40,6 +41,9 @@ const MEMORY = 5_000;
 
 /** Milliseconds after which an unanswered acknowledgement is sent again. */
 const FIRST_TRY = 1_000;
+
+/** Milliseconds that a job waits between two runs at most, whatever its handler or a backoff function asks for. */
+const MAX_WAIT = 365 * 86_400_000;
 
 /** A run that ended without having been reported; the reason stands in the run's signal. */
 const LET_GO: RunEnd = { type: "let_go" };
@@ -117,6 +121,7 @@ export class JobRunner<T> {
       progress: (value) => this.#progress(delivery, attempt, value),
     });
     started(job);
+    if (job.letGo) return LET_GO;
     this.#tell(delivery, "started", { attempt });
     let value: unknown;
     try {
@@ -205,11 +210,25 @@ export class JobRunner<T> {
     if (error instanceof UnrecoverableJobError || attempt >= maxAttempts) {
       return await this.#bury(delivery, error, attempt);
     }
-    const delay = retryDelay(delivery.headers.backoff ?? this.#settings.backoff, attempt, error);
+    const delay = this.#retryDelay(delivery, attempt, error);
     return await this.#move(delivery, { type: "retried", reason: messageOf(error) }, attempt + 1, delay);
   }
 
-  async #move(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
+  #retryDelay({ headers }: Delivery, attempt: number, error: unknown): number {
+    try {
+      return retryDelay(headers.backoff ?? this.#settings.backoff, attempt, error);
+    } catch (failure) {
+      this.#context.logger.warn(
+        `The 'backoff' function of queue ${this.#names.queue} failed, so its job waits as by default: ${
+          messageOf(failure)
+        }`,
+      );
+      return retryDelay(DEFAULT_BACKOFF, attempt, error);
+    }
+  }
+
+  async #move(delivery: Delivery, end: RunEnd, attempt: number, wait: number): Promise<RunEnd> {
+    const delay = Math.min(wait, MAX_WAIT);
     if (!this.#movable(delivery)) {
       if (
         delivery.keyed && end.type === "retried" &&
@@ -346,8 +365,4 @@ function readBody(delivery: Delivery): unknown {
   } catch (cause) {
     throw new UnrecoverableJobError(`The job's body is not JSON: ${messageOf(cause)}`, { cause });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -49,7 +49,7 @@ export function retryDelay(backoff: BackoffOption, attempt: number, error: unkno
   if (typeof backoff === "number") return backoff;
   if (typeof backoff === "function") {
     const wait = backoff(attempt, error);
-    return Number.isFinite(wait) && wait >= 0 ? wait : 0;
+    return wait >= 0 ? wait : 0;
   }
   if ("base" in backoff) return Math.round(exponential(attempt, backoff));
   return backoff[Math.min(attempt, backoff.length) - 1];
