@@ -232,7 +232,7 @@ export class KvBucket {
    *
    * const flags = kvBucket("flags");
    * await flags.put("dark-mode", "on");
-   * for await (const { key, operation, text } of flags.watch()) {
+   * for await (const { key, operation } of flags.watch()) {
    *   console.log(key, operation);
    *   break;
    * }
@@ -263,12 +263,14 @@ export class KvBucket {
    * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
-    return await this.#attempt(async (session, deadline) => {
+    const destroyed = await this.#attempt(async (session, deadline) => {
       const info = await streamInfo(session, this.#stream.name, deadline);
       if (!info) return false;
       this.#stream.checkKind(info.config);
       return await deleteStream(session, this.#stream.name, deadline);
     });
+    if (destroyed) this.#mirror?.distrust();
+    return destroyed;
   }
 
   #subject(key: string, doing: string): string {

@@ -38,7 +38,9 @@ export class StoredEntry implements KvEntry {
   }
 
   get value(): Uint8Array {
-    return this.#message.data;
+    const { buffer, byteOffset, length } = this.#message.data;
+    // What a socket reads is a Buffer, whose methods and equality differ.
+    return new Uint8Array(buffer, byteOffset, length);
   }
 
   get revision(): number {

@@ -64,6 +64,11 @@ export class KvMirror {
     if (revision > this.#passed && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
   }
 
+  /** The bucket is gone, so all that the mirror holds is old until it begins anew. */
+  distrust(): void {
+    this.#exact = false;
+  }
+
   #start(): void {
     if (performance.now() - this.#refusedAt < REFUSED) return;
     const follower = this.#follower = new StreamFollower(this.#context, {
@@ -144,7 +149,7 @@ class HeldMessage implements StoredMessage {
     this.sequence = message.sequence;
     this.#time = message.time.getTime();
     // Of its own: what was received lies in the middle of a larger buffer.
-    this.#data = message.data.slice();
+    this.#data = new Uint8Array(message.data);
     this.#headers = message.headers();
     this.expires = this.#time + Math.min(ttl, messageTtl(message));
   }

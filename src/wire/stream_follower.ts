@@ -52,7 +52,9 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
    * that is written all the time one arrives late.)
    */
   get state(): "behind" | "current" | "complete" {
-    if (!this.#place || !isLoaded(this.#place) || !this.#consumer?.alive) return "behind";
+    // While it begins again the place is still that of the consumer before.
+    if (!this.#place || this.#place.consumer !== this.#consumer) return "behind";
+    if (!isLoaded(this.#place) || !this.#consumer.alive) return "behind";
     return this.#place.complete ? "complete" : "current";
   }
 
@@ -118,7 +120,7 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
     if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
     const same = resume && place?.created === info.created && place.seen <= info.state.last_seq;
     const seen = same ? place.seen : start === "new" ? consumer.floor : 0;
-    this.#place = { created: info.created, seen, given: seen, present: info.state.last_seq, complete: false };
+    this.#place = { consumer, created: info.created, seen, given: seen, present: info.state.last_seq, complete: false };
     if (going && !same) {
       await consumer.close();
       return await this.#begin(session);
@@ -144,6 +146,7 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
 
 /** How far a follower is. */
 interface Place {
+  consumer: OrderedConsumer;
   /** When its stream was made: another time, another stream. */
   created: string;
   /** Sequence of the newest message that it has met. */
