@@ -3,7 +3,9 @@ import { type KV as KvOfVersion3, Kvm } from "@nats-io/kv";
 import { connect as connectVersion3 } from "@nats-io/transport-node";
 import { connect as connectVersion2, type KV as KvOfVersion2 } from "nats";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { hasProgram } from "./_has_program.ts";
 import { KvStores } from "./_kv_stores.ts";
+import { runNatsGo } from "./_run_nats_go.ts";
 
 /** What the two official clients have in common. */
 interface OtherClient extends AsyncDisposable {
@@ -122,10 +124,8 @@ for (const [name, open] of Object.entries(CLIENTS)) {
   });
 }
 
-const hasNatsCli = await new Deno.Command("nats", { args: ["--version"] }).output().then(
-  ({ success }) => success,
-  () => false,
-);
+const hasNatsCli = await hasProgram("nats", "--version");
+const hasGo = await hasProgram("go", "version");
 
 Deno.test({
   name: `KvBucket and the nats command read each other${
@@ -169,5 +169,25 @@ Deno.test({
     assertEquals(await nats("get", "ours", "k", "--raw"), "v");
     await nats("put", "ours", "l", "v");
     assertEquals((await stores.kvBucket("ours").get("l"))?.text(), "v");
+  },
+});
+
+Deno.test({
+  name: `KvBucket and nats.go read each other${hasGo ? "" : " (not tested here: no go command on the PATH)"}`,
+  ignore: !hasGo,
+  fn: async () => {
+    await using server = await startNatsServer();
+    await using stores = new KvStores({ servers: server.url });
+    const ours = stores.kvBucket("shared", { history: 5 });
+    for (const key of PLAIN) await ours.put(key, `ours ü ${key}`);
+    await ours.delete("a");
+    const { read, listed, history } = await runNatsGo(server.url, "shared", PLAIN);
+    assertEquals(PLAIN.map((key) => read[key]), [null, ...PLAIN.slice(1).map((key) => `ours ü ${key}`)]);
+    assertEquals(listed, PLAIN.slice(1));
+    assertEquals(history, ["KeyValuePutOp", "KeyValueDeleteOp"]);
+    const values = await Promise.all(PLAIN.map((key) => ours.get(key)));
+    assertEquals(values.map((entry) => entry?.text()), ["updated", undefined, "theirs", "theirs"]);
+    const operations = (await Array.fromAsync(ours.history("a"))).map(({ operation }) => operation);
+    assertEquals(operations, ["delete", "put", "delete", "put", "put"]);
   },
 });
