@@ -1,0 +1,65 @@
+import { assert, assertEquals } from "@std/assert";
+import { startNatsCluster } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { KvStores } from "./_kv_stores.ts";
+
+Deno.test("KvBucket with replicas lets one of many create, and knows its own write when the confirmation was lost", async () => {
+  await using cluster = await startNatsCluster();
+  await using stores = new KvStores({ servers: cluster.urls });
+  await using proxy = new Proxy(cluster.urls[0]);
+  await using lossy = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("guarded", { replicas: 3 });
+  await waitUntil(async () => await bucket.put("first", "v") !== null);
+  assertEquals((await bucket.status())?.replicas, 3);
+
+  for (let round = 0; round < 5; round++) {
+    const key = `lock ${round % 2}`;
+    const results = await Promise.all(Array.from({ length: 16 }, (_, i) => bucket.create(key, `${i}`)));
+    const winner = results.findIndex((result) => typeof result === "number");
+    assertEquals(results.filter((result) => result === false).length, 15);
+    assertEquals((await bucket.get(key))?.text(), `${winner}`);
+    await bucket.delete(key);
+  }
+
+  let lost = 0;
+  const drop = (_subject: string, payload: string) => payload.includes('"stream":"KV_guarded"') && lost++ === 0;
+  proxy.tampering.drop = drop;
+  const created = await lossy.kvBucket("guarded").create("k", "mine");
+  assertEquals([lost, created], [2, (await bucket.get("k"))?.revision]);
+  lost = 0;
+  const updated = await lossy.kvBucket("guarded").update("k", "mine too", created as number);
+  assertEquals([lost, updated], [2, (created as number) + 1]);
+});
+
+Deno.test("KvBucket.update with replicas loses no increment while the leader moves and dies", async () => {
+  await using cluster = await startNatsCluster();
+  await using stores = new KvStores({ servers: cluster.urls });
+  const bucket = stores.kvBucket("counted", { replicas: 3 });
+  await waitUntil(async () => await bucket.put("n", "0") !== null);
+  let confirmed = 0;
+  let unconfirmed = 0;
+  const end = performance.now() + 6_000;
+  const increment = async () => {
+    while (performance.now() < end) {
+      const entry = await bucket.get("n");
+      if (entry === null) continue;
+      const result = await bucket.update("n", String(Number(entry.text()) + 1), entry.revision);
+      if (typeof result === "number") confirmed++;
+      if (result === null) unconfirmed++;
+    }
+  };
+  const disturb = async () => {
+    await stores.api("STREAM.LEADER.STEPDOWN.KV_counted");
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const { cluster: place } = await stores.api<{ cluster: { leader: string } }>("STREAM.INFO.KV_counted");
+    const leader = cluster.servers.find(({ name }) => name === place.leader);
+    await leader?.kill();
+  };
+  await Promise.all([increment(), increment(), increment(), disturb()]);
+  let entry = await bucket.get("n");
+  await waitUntil(async () => (entry = await bucket.get("n")) !== null);
+  const stored = Number(entry!.text());
+  assert(confirmed > 100, `${confirmed} confirmed`);
+  assert(stored >= confirmed && stored <= confirmed + unconfirmed, `${stored} of ${confirmed} + ${unconfirmed}`);
+});
