@@ -75,6 +75,11 @@ export class Delivery {
     return this.headers.enqueuedAt ?? new Date(Number(this.storedAt.slice(0, -6)));
   }
 
+  /** How often this attempt was handed out, earlier copies and this time included. */
+  get handedOut(): number {
+    return this.headers.deliveries + this.deliveries;
+  }
+
   /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */
   get fence(): number {
     return this.sequence * 1024 + Math.min(this.deliveries, 1023);

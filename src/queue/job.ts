@@ -81,7 +81,7 @@ export class RunningJob<T> implements Job<T> {
   }
 
   get deliveries(): number {
-    return this.#delivery.deliveries;
+    return this.#delivery.handedOut;
   }
 
   get enqueuedAt(): Date {

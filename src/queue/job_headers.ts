@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { MAX_TIMER } from "../wire/durations.ts";
 import { rawHeaders } from "../wire/raw_headers.ts";
 import { headerPairs } from "../wire/stored_message.ts";
 import type { Backoff } from "./retry_backoff.ts";
@@ -10,6 +11,8 @@ export type HeaderList = [name: string, value: string][];
 export interface JobHeaders {
   /** Number of the coming attempt, from 1. */
   attempt: number;
+  /** How often earlier copies of this attempt were handed out without a reported end. */
+  deliveries: number;
   /** The publish's message id: tells one's own publish from another's. */
   nonce: string | undefined;
   maxAttempts: number | undefined;
@@ -29,6 +32,7 @@ export interface JobHeaders {
 
 const NONE: JobHeaders = {
   attempt: 1,
+  deliveries: 0,
   nonce: undefined,
   maxAttempts: undefined,
   timeout: undefined,
@@ -68,11 +72,14 @@ export function parseJobHeaders(all: HeaderList): JobHeaders {
       case "Job-Attempt":
         parsed.attempt = positive(value) ?? 1;
         break;
+      case "Job-Deliveries":
+        parsed.deliveries = positive(value) ?? 0;
+        break;
       case "Job-Max-Attempts":
         parsed.maxAttempts = positive(value);
         break;
       case "Job-Timeout":
-        parsed.timeout = positive(value);
+        parsed.timeout = timer(value);
         break;
       case "Job-Backoff":
         parsed.backoff = parseBackoff(value);
@@ -104,10 +111,12 @@ export function isReserved(name: string): boolean {
   return /^(nats|job)-/i.test(name);
 }
 
+/** Headers that belong to one message only. */
+const PASSING = new Set(["Job-Attempt", "Job-Deliveries", "Job-Replaces", "Job-Nonce", "Job-Enqueued-At"]);
+
 /** The headers that a moved copy, or a dead letter, takes along: all but the server's and those that belong to one message only. */
 export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderList {
-  const dropped = new Set(["Job-Attempt", "Job-Replaces", "Job-Nonce", "Job-Enqueued-At"]);
-  const lasting = headers.all.filter(([name]) => !/^nats-/i.test(name) && !dropped.has(name));
+  const lasting = headers.all.filter(([name]) => !/^nats-/i.test(name) && !PASSING.has(name));
   if (headers.nonce !== undefined) lasting.push(["Job-Nonce", headers.nonce]);
   lasting.push(["Job-Enqueued-At", enqueuedAt.toISOString()]);
   return lasting;
@@ -116,6 +125,11 @@ export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderLis
 function positive(text: string): number | undefined {
   const number = Number(text);
   return Number.isFinite(number) && number > 0 ? number : undefined;
+}
+
+function timer(text: string): number | undefined {
+  const ms = positive(text);
+  return ms && Math.min(ms, MAX_TIMER);
 }
 
 function date(text: string): Date | undefined {

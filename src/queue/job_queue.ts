@@ -11,7 +11,7 @@ import { JobConsumer } from "./job_consumer.ts";
 import { describeIssues } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
-import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
+import { checkSize, dedupedJob, type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
@@ -72,12 +72,14 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     if (!Array.isArray(jobs)) {
       throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
     }
-    const prepared = await Promise.all(jobs.map(({ data, ...options }) => this.#prepare(data, options)));
+    const prepared = await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)));
+    // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
+    const ready = await this.#attempt((session, deadline) =>
+      Promise.all(prepared.map((job) => this.#ready(session, job, deadline)))
+    );
+    if (!ready) return null;
     const receipts = atomic
-      ? await publishBatches(this.#context, this.#names, this.#parts.publisher, prepared, async (session, deadline) => {
-        await this.#parts.stream.open(session, deadline);
-        if (prepared.some((job) => job.keyed)) await this.#parts.stream.openPartitions(session, deadline);
-      })
+      ? await publishBatches(this.#context, this.#names, this.#parts.publisher, ready)
       : await Promise.all(prepared.map((job) => this.#publish(job)));
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
@@ -113,7 +115,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
   }
 
   async #prepare(data: T, options: PublishOptions): Promise<PreparedJob> {
-    const { schema, dedupe = 0 } = this.#options;
+    const { schema } = this.#options;
     if (schema && data !== undefined) {
       const checked = await schema["~standard"].validate(data);
       if (checked.issues) {
@@ -122,18 +124,25 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
         );
       }
     }
-    return prepareJob(this.#names, data, options, dedupe > 0);
+    return prepareJob(this.#names, data, options);
   }
 
   #publish(job: PreparedJob): Promise<JobReceipt | null> {
     const call = { tried: false };
-    return this.#context.connection.attempt(async (session, deadline) => {
-      if (job.delayed) session.server.require("2.12", "A job with a delay");
-      await (job.keyed
-        ? this.#parts.stream.openPartitions(session, deadline)
-        : this.#parts.stream.open(session, deadline));
-      return await this.#parts.publisher.publish(session, job, deadline, call);
-    }, { timeout: this.#context.timeout, persist: true });
+    return this.#context.connection.attempt(
+      async (session, deadline) =>
+        await this.#parts.publisher.publish(session, await this.#ready(session, job, deadline), deadline, call),
+      { timeout: this.#context.timeout, persist: true },
+    );
+  }
+
+  /** The job as this queue takes it; makes the queue if it is missing. */
+  async #ready(session: Session, job: PreparedJob, deadline: number): Promise<PreparedJob> {
+    if (job.delayed) session.server.require("2.12", "A job with a delay");
+    checkSize(job, session.maxPayload);
+    const { dedupe } = await this.#parts.stream.open(session, deadline);
+    if (job.keyed) await this.#parts.stream.openPartitions(session, deadline);
+    return dedupe ? dedupedJob(job) : job;
   }
 
   #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {

@@ -1,20 +1,12 @@
-import { Unavailable } from "../connection/unavailable.ts";
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
-import type { Context } from "../wire/context.ts";
-import { leaderGet } from "../wire/direct_get.ts";
-import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
-import { deleteMessage } from "../wire/streams.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
-import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { type Job, RunningJob } from "./job.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
 import { readJobData } from "./job_data.ts";
-import type { PastRuns } from "./job_results.ts";
 import { describeIssues, type JobSchema } from "./job_schema.ts";
-import { moveJob } from "./move_job.ts";
-import type { QueueNames } from "./queue_names.ts";
+import { RunReporter } from "./run_reporter.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "./retry_backoff.ts";
 import { messageOf } from "./thrown.ts";
@@ -36,46 +28,30 @@ export type RunEnd =
   /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
   | { type: "let_go" };
 
-/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
-const MEMORY = 5_000;
-
-/** Milliseconds after which an unanswered acknowledgement is sent again. */
-const FIRST_TRY = 1_000;
-
-/** Milliseconds that a job waits between two runs at most, whatever its handler or a backoff function asks for. */
-const MAX_WAIT = 365 * 86_400_000;
-
 /** A run that ended without having been reported; the reason stands in the run's signal. */
 const LET_GO: RunEnd = { type: "let_go" };
 
-/** Runs deliveries and reports how they ended: an acknowledgement, a move or a dead letter, each confirmed by the server. */
+/** Runs deliveries: decides whether a job is to be run, calls its handler, and has the end reported. */
 export class JobRunner<T> {
-  readonly #context: Context;
-  readonly #names: QueueNames;
   readonly #parts: QueueParts<T>;
   readonly #settings: ConsumeSettings;
   readonly #handler: (job: Job<T>) => unknown;
+  readonly #reporter: RunReporter;
   readonly #events: EventSender;
-  /** When the messages of these sequences were stored. */
-  #ended: Map<number, string> = new Map();
-  #endedBefore: Map<number, string> = new Map();
   #session: Session | null = null;
-  /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
-  #moves = true;
 
   constructor(parts: QueueParts<T>, settings: ConsumeSettings, handler: (job: Job<T>) => unknown) {
-    this.#context = parts.context;
-    this.#names = parts.names;
     this.#parts = parts;
     this.#settings = settings;
     this.#handler = handler;
+    this.#reporter = new RunReporter(parts);
     this.#events = new EventSender(parts.names);
   }
 
   /** The consumer works over this session from now on. */
   serve(session: Session): void {
     this.#session = session;
-    this.#moves = session.server.atLeast("2.12");
+    this.#reporter.serve(session);
   }
 
   /**
@@ -89,32 +65,41 @@ export class JobRunner<T> {
     return end;
   }
 
+  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
+  async giveBack(delivery: Delivery): Promise<boolean> {
+    if (!this.#reporter.movable(delivery)) return await this.#reporter.handBack(delivery, 0);
+    const { attempt, deliveries } = delivery.headers;
+    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
+  }
+
+  /** Extends the lease of a delivery. */
+  async extend(delivery: Delivery, lease: number): Promise<void> {
+    await this.#reporter.extend(delivery, lease);
+  }
+
   async #run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
-    const { headers, deliveries } = delivery;
-    if (this.#hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
+    const { headers, handedOut } = delivery;
+    const reporter = this.#reporter;
+    if (reporter.hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
     if (headers.expiresAt && headers.expiresAt.getTime() <= Date.now()) {
       return await this.#finish(delivery, { type: "expired" });
     }
-    if (deliveries > 1 || headers.replaces !== undefined) {
-      const superseded = await this.#clearOtherCopy(delivery);
-      if (superseded === null) return LET_GO;
-      if (superseded) return await this.#finish(delivery, { type: "skipped" });
-    }
-    const attempt = this.#movable(delivery) || deliveries === 1
-      ? headers.attempt
-      : await this.#attemptInPlace(delivery);
+    const movable = reporter.movable(delivery);
+    const attempt = movable || delivery.deliveries === 1 ? headers.attempt : await this.#attemptInPlace(delivery);
     if (attempt === null) return LET_GO;
-    if (this.#movable(delivery) && deliveries > this.#settings.maxDeliveries) {
-      return await this.#bury(delivery, poison(deliveries), attempt);
+    if (movable && handedOut > this.#settings.maxDeliveries) {
+      return await this.#bury(delivery, poison(handedOut), attempt - 1);
     }
+    if (movable && delivery.deliveries > 1) return await this.#renew(delivery);
+    if (headers.replaces !== undefined && !await reporter.clearReplaced(delivery)) return LET_GO;
     let data: T;
     try {
       data = this.#parts.schema ? await this.#check(readBody(delivery), this.#parts.schema) : readBody(delivery) as T;
     } catch (error) {
-      return await this.#bury(delivery, error, attempt);
+      return await this.#bury(delivery, error, attempt - 1);
     }
     const job = new RunningJob<T>(delivery, {
-      queue: this.#names.queue,
+      queue: this.#parts.names.queue,
       data,
       attempt,
       maxAttempts: headers.maxAttempts ?? this.#settings.maxAttempts,
@@ -130,54 +115,44 @@ export class JobRunner<T> {
       return job.letGo ? LET_GO : await this.#fail(delivery, job, error);
     }
     if (job.letGo) return LET_GO;
-    if (headers.keepResult !== undefined && !await this.#keep(delivery, value, headers.keepResult)) return LET_GO;
+    if (headers.keepResult !== undefined && !await reporter.keepResult(delivery, value, headers.keepResult)) {
+      return LET_GO;
+    }
     return await this.#finish(delivery, { type: "completed" });
   }
 
-  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
-  async giveBack(delivery: Delivery): Promise<boolean> {
-    if (this.#movable(delivery)) {
-      return (await this.#move(delivery, { type: "postponed" }, delivery.headers.attempt, 0)).type === "postponed";
-    }
-    return await this.#confirm(delivery, "-NAK");
-  }
-
-  /** Tells the server that the job is still worked on; resolves to whether it knows. */
-  async extend(delivery: Delivery, lease: number): Promise<void> {
-    const sent = performance.now();
-    if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
+  /**
+   * Moves a job that a worker died with, instead of running it in its place: the server hands out a redelivered message once more at each of
+   * its restarts and changes of leader, however fresh its lease, but not a new one. The move is refused if a newer copy exists already.
+   */
+  async #renew(delivery: Delivery): Promise<RunEnd> {
+    const { attempt } = delivery.headers;
+    const moved = await this.#reporter.move(delivery, {
+      attempt,
+      deliveries: delivery.handedOut - 1,
+      delay: 0,
+      started: true,
+    });
+    return moved ? { type: "skipped" } : await this.#finish(delivery, { type: "skipped" });
   }
 
   /**
-   * The attempt of a job that stays in its place: nothing in its message can tell, so it is kept aside.
+   * The attempt of a job that keeps its place: nothing in its message can tell, so it is kept aside.
    *
    * @returns `null` if nobody can tell now, or the job has become a dead letter.
    */
   async #attemptInPlace(delivery: Delivery): Promise<number | null> {
     if (!delivery.keyed) return delivery.deliveries;
-    const { results } = this.#parts;
     const { maxDeliveries } = this.#settings;
-    const past = await this.#insist(delivery, (session, deadline) => results.pastRuns(session, delivery, deadline));
+    const past = await this.#reporter.pastRuns(delivery);
     if (!past || delivery.deliveries <= maxDeliveries) return past && past.attempts + 1;
     // Deliveries include those that were only given back, so from here on starts are counted.
     const starts = past.starts + 1;
     if (starts > maxDeliveries) {
-      await this.#bury(delivery, poison(delivery.deliveries), past.attempts + 1);
+      await this.#bury(delivery, poison(delivery.deliveries), past.attempts);
       return null;
     }
-    return await this.#keepRuns(delivery, { attempts: past.attempts, starts }) ? past.attempts + 1 : null;
-  }
-
-  async #keepRuns(delivery: Delivery, runs: PastRuns): Promise<boolean> {
-    return await this.#insist(delivery, async (session, deadline) => {
-      await this.#parts.results.storePastRuns(session, delivery, runs, deadline);
-      return true;
-    }) ?? false;
-  }
-
-  /** Jobs with a key keep their place, since their order is the point. */
-  #movable(delivery: Delivery): boolean {
-    return this.#moves && !delivery.keyed;
+    return await this.#reporter.keepPastRuns(delivery, { attempts: past.attempts, starts }) ? past.attempts + 1 : null;
   }
 
   async #check(data: unknown, schema: JobSchema<T>): Promise<T> {
@@ -205,21 +180,26 @@ export class JobRunner<T> {
 
   async #fail(delivery: Delivery, job: RunningJob<T>, error: unknown): Promise<RunEnd> {
     const { attempt, maxAttempts } = job;
-    if (error instanceof RetryJobError) return await this.#move(delivery, { type: "postponed" }, attempt, error.delay);
-    this.#tell(delivery, "failed", { attempt, reason: messageOf(error) });
+    if (error instanceof RetryJobError) return await this.#again(delivery, { type: "postponed" }, attempt, error.delay);
+    const reason = messageOf(error);
+    this.#tell(delivery, "failed", { attempt, reason });
     if (error instanceof UnrecoverableJobError || attempt >= maxAttempts) {
       return await this.#bury(delivery, error, attempt);
     }
-    const delay = this.#retryDelay(delivery, attempt, error);
-    return await this.#move(delivery, { type: "retried", reason: messageOf(error) }, attempt + 1, delay);
+    return await this.#again(
+      delivery,
+      { type: "retried", reason },
+      attempt + 1,
+      this.#retryDelay(delivery, attempt, error),
+    );
   }
 
   #retryDelay({ headers }: Delivery, attempt: number, error: unknown): number {
     try {
       return retryDelay(headers.backoff ?? this.#settings.backoff, attempt, error);
     } catch (failure) {
-      this.#context.logger.warn(
-        `The 'backoff' function of queue ${this.#names.queue} failed, so its job waits as by default: ${
+      this.#parts.context.logger.warn(
+        `The 'backoff' function of queue ${this.#parts.names.queue} failed, so its job waits as by default: ${
           messageOf(failure)
         }`,
       );
@@ -227,125 +207,36 @@ export class JobRunner<T> {
     }
   }
 
-  async #move(delivery: Delivery, end: RunEnd, attempt: number, wait: number): Promise<RunEnd> {
-    const delay = Math.min(wait, MAX_WAIT);
-    if (!this.#movable(delivery)) {
-      if (
-        delivery.keyed && end.type === "retried" &&
-        !await this.#keepRuns(delivery, { attempts: attempt - 1, starts: 0 })
-      ) return LET_GO;
-      const nak = delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK";
-      return await this.#confirm(delivery, nak) ? end : LET_GO;
+  async #again(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
+    const reporter = this.#reporter;
+    if (reporter.movable(delivery)) {
+      return await reporter.move(delivery, { attempt, delay, deliveries: 0, started: true }) ? end : LET_GO;
     }
-    const moved = await this.#insist(
-      delivery,
-      (session, deadline) => moveJob(session, this.#names, delivery, { attempt, delay }, deadline),
-    );
-    return moved ? await this.#finish(delivery, end) : LET_GO;
+    const counted = delivery.keyed && end.type === "retried";
+    if (counted && !await reporter.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return LET_GO;
+    return await reporter.handBack(delivery, delay) ? end : LET_GO;
   }
 
-  /** Stores the dead letter before the job leaves the queue. */
   async #bury(delivery: Delivery, error: unknown, attempts: number): Promise<RunEnd> {
-    const stored = await this.#insist(delivery, async (session, deadline) => {
-      await storeDeadLetter(session, this.#names, this.#parts.stream, delivery, { error, attempts }, deadline);
-      return true;
-    });
-    return stored ? await this.#finish(delivery, { type: "dead", reason: messageOf(error) }) : LET_GO;
+    return await this.#reporter.bury(delivery, error, attempts) ? { type: "dead", reason: messageOf(error) } : LET_GO;
   }
 
-  /** Takes the job's message off the queue. */
   async #finish(delivery: Delivery, end: RunEnd): Promise<RunEnd> {
-    this.#remember(delivery);
-    if (!delivery.orphaned) return await this.#confirm(delivery, "+ACK") ? end : LET_GO;
-    // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
-    const { stream } = this.#names;
-    const gone = await this.#insist(
-      delivery,
-      (session, deadline) => deleteMessage(session, stream, delivery.sequence, deadline).then(() => true),
-    );
-    return gone ? end : LET_GO;
-  }
-
-  /** A result is stored before its job leaves the queue. */
-  async #keep(delivery: Delivery, value: unknown, ttl: number): Promise<boolean> {
-    return await this.#insist(delivery, async (session, deadline) => {
-      await this.#parts.results.storeResult(session, delivery.token, value, ttl, deadline);
-      return true;
-    }) ?? false;
+    return await this.#reporter.finish(delivery) ? end : LET_GO;
   }
 
   async #progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null> {
     this.#tell(delivery, "progress", { attempt, value });
-    return await this.#context.connection.attempt(async (session, deadline) => {
-      await this.#parts.results.storeProgress(session, delivery.token, value, deadline);
+    const { context, results } = this.#parts;
+    return await context.connection.attempt(async (session, deadline) => {
+      await results.storeProgress(session, delivery.token, value, deadline);
       return true as const;
-    }, { timeout: this.#context.timeout });
+    }, { timeout: context.timeout });
   }
 
   #tell(delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent>): void {
     const session = this.#session;
     if (session && !session.signal.aborted) this.#events.send(session, delivery.token, type, details);
-  }
-
-  async #confirm(delivery: Delivery, word: string): Promise<boolean> {
-    const session = this.#session;
-    if (session && !session.signal.aborted) {
-      try {
-        await session.requests.request(
-          delivery.ack,
-          word,
-          Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY),
-        );
-        return true;
-      } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
-      }
-    }
-    return await this.#insist(delivery, async (session, deadline) => {
-      await session.requests.request(delivery.ack, word, deadline);
-      return true;
-    }) ?? false;
-  }
-
-  /** Does what reports a delivery's end, over reconnects, for as long as the job is ours. */
-  async #insist<R>(delivery: Delivery, report: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
-    const timeout = delivery.leaseUntil - performance.now();
-    if (timeout <= 0) return null;
-    return await this.#context.connection.attempt(
-      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)),
-      { timeout, persist: true, patient: true },
-    );
-  }
-
-  /**
-   * A job that was handed out before, or moved, may exist twice for a moment: the older copy goes.
-   *
-   * @returns Whether this delivery is the older one; `null` if nobody can tell now.
-   */
-  #clearOtherCopy(delivery: Delivery): Promise<boolean | null> {
-    const { stream } = this.#names;
-    const { token, sequence } = delivery;
-    const { replaces } = delivery.headers;
-    return this.#insist(delivery, async (session, deadline) => {
-      if (replaces !== undefined && replaces < sequence) {
-        const old = await leaderGet(session, stream, { seq: replaces }, deadline);
-        if (old?.subject.endsWith(`.${token}`)) await deleteMessage(session, stream, replaces, deadline);
-      }
-      if (delivery.deliveries === 1) return false;
-      const newest = await leaderGet(session, stream, { last_by_subj: this.#names.idFilter(token) }, deadline);
-      return newest === null || newest.sequence > sequence;
-    });
-  }
-
-  #remember(delivery: Delivery): void {
-    this.#ended.set(delivery.sequence, delivery.storedAt);
-    if (this.#ended.size < MEMORY) return;
-    this.#endedBefore = this.#ended;
-    this.#ended = new Map();
-  }
-
-  #hasEnded({ sequence, storedAt }: Delivery): boolean {
-    return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
   }
 }
 

@@ -9,25 +9,42 @@ import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.
 import { guardHeaders } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 
+/** Nothing is put off for longer than a hundred years. */
+const MAX_DELAY = 100 * 365 * 86_400_000;
+
+/** How a job is put back. */
+export interface Move {
+  /** Number of the coming attempt. */
+  attempt: number;
+  /** Milliseconds until it is ready. */
+  delay: number;
+  /** How often this attempt was handed out so far without a reported end. */
+  deliveries: number;
+  /** Whether it has started: then it is no longer too late to start it. */
+  started: boolean;
+}
+
 /**
  * Puts a job back as a new message of the same id, ready after `delay` milliseconds: guarded by the old message's sequence, so that a job that was
  * cancelled, or has moved already, does not come back.
  *
- * @param attempt Number of the coming attempt.
  * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
  */
 export function moveJob(
   session: Session,
   names: QueueNames,
   delivery: Delivery,
-  { attempt, delay }: { attempt: number; delay: number },
+  move: Move,
   deadline: number,
 ): Promise<boolean> {
+  const { attempt, deliveries, started } = move;
+  const delay = Math.min(move.delay, MAX_DELAY);
   const { token, priority, sequence, headers, enqueuedAt } = delivery;
   const ready = names.ready(priority, token);
   const moved: HeaderList = [
-    ...lastingHeaders(headers, enqueuedAt),
+    ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ["Job-Attempt", String(attempt)],
+    ...(deliveries > 0 ? [["Job-Deliveries", String(deliveries)] as [string, string]] : []),
     ["Job-Replaces", String(sequence)],
     ...guardHeaders(names, token, sequence),
   ];

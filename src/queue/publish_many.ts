@@ -1,5 +1,4 @@
 import type { Context } from "../wire/context.ts";
-import type { Session } from "../wire/session.ts";
 import { BATCH, publishAtomic } from "./publish_atomic.ts";
 import type { JobPublisher, JobReceipt } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
@@ -25,7 +24,6 @@ export async function publishBatches(
   names: QueueNames,
   publisher: JobPublisher,
   jobs: readonly PreparedJob[],
-  open: (session: Session, deadline: number) => Promise<unknown>,
 ): Promise<(JobReceipt | null)[]> {
   const receipts = new Map<string, JobReceipt | null>();
   // Two equal ids in one batch would both be stored.
@@ -38,10 +36,10 @@ export async function publishBatches(
   const work = batches.values();
   await Promise.all(Array.from({ length: BATCHES }, async () => {
     for (const batch of work) {
-      const done = await context.connection.attempt(async (session, deadline) => {
-        await open(session, deadline);
-        return await publishAtomic(session, names, publisher, batch, deadline);
-      }, { timeout: context.timeout, persist: true });
+      const done = await context.connection.attempt(
+        (session, deadline) => publishAtomic(session, names, publisher, batch, deadline),
+        { timeout: context.timeout, persist: true },
+      );
       batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
     }
   }));

@@ -1,5 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
-import { checkDuration } from "../wire/durations.ts";
+import { Buffer } from "node:buffer";
+import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import { checkText, encodeToken } from "../wire/tokens.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
 import { idToken, PARTITIONS, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
@@ -74,26 +75,28 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /**
  * Checks the options and makes the message of a job.
  *
- * @param dedupe Whether the queue recognises ids for a while after their jobs are gone.
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions, dedupe: boolean): PreparedJob {
+export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions): PreparedJob {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot ${DOING} as its options must be an object: current value is ${String(options)}`);
+  }
   const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
-  checkText(id, DOING, "id");
   if (requestId !== undefined) checkLine(requestId, "requestId");
+  checkText(id, DOING, "id");
   if (!PRIORITIES.includes(priority)) {
     throw new RangeError(
       `Cannot ${DOING} as 'priority' must be "high", "normal" or "low": current value is ${JSON.stringify(priority)}`,
     );
   }
   const token = idToken(id, DOING);
-  const nonce = dedupe ? token : requestId ?? (options.id === undefined ? id : nuid.next());
+  const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
   const headers: HeaderList = [["Nats-Msg-Id", nonce]];
   const now = Date.now();
   const due = dueTime(now, delay, runAt);
   if (key !== undefined) {
     checkLine(key, "key");
-    if (due !== undefined || options.priority !== undefined) {
+    if (delay !== undefined || due !== undefined || options.priority !== undefined) {
       throw new TypeError(
         `Cannot ${DOING} as 'key' must not come with 'delay', 'runAt' or 'priority': its order is that of the publishes`,
       );
@@ -112,11 +115,38 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     subject: due === undefined ? ready : names.later(priority, token),
     payload: encodeData(data),
     nonce,
-    repeatable: dedupe || requestId !== undefined,
+    repeatable: requestId !== undefined,
     delayed: due !== undefined,
     keyed: key !== undefined,
     headers,
   };
+}
+
+/** The same job for a queue that recognises ids after their jobs are gone: its id is the message id, too. */
+export function dedupedJob(job: PreparedJob): PreparedJob {
+  const nonce = job.token;
+  const headers = job.headers.map(([name, value]): [string, string] =>
+    name === "Nats-Msg-Id" || name === "Job-Nonce" ? [name, nonce] : [name, value]
+  );
+  return { ...job, nonce, repeatable: true, headers };
+}
+
+/** Bytes that a message keeps free for the headers of a later retry and of a dead letter. */
+const RESERVE = 1_024;
+
+/**
+ * Checks the size of a job.
+ *
+ * @throws {RangeError} If the server would not take it, or not its retries.
+ */
+export function checkSize(job: PreparedJob, maxPayload: number): void {
+  const headers = job.headers.reduce((sum, [name, value]) => sum + name.length + 3 * value.length + 4, 0);
+  const data = typeof job.payload === "string" ? Buffer.byteLength(job.payload) : job.payload.length;
+  if (data + headers + RESERVE <= maxPayload) return;
+  throw new RangeError(
+    `Cannot ${DOING} as its data and headers must be ≤ ${maxPayload - RESERVE} bytes: they have ${data + headers}. ` +
+      "Keep large data in an object bucket, and publish its name",
+  );
 }
 
 /** The partition of a key: FNV-1a (32 bit) of its UTF-8 bytes. */
@@ -145,6 +175,11 @@ function dueTime(now: number, delay: number | undefined, runAt: Date | undefined
     if (!(runAt instanceof Date) || Number.isNaN(runAt.getTime())) {
       throw new TypeError(`Cannot ${DOING} as 'runAt' must be a valid Date: current value is ${String(runAt)}`);
     }
+    if (runAt.getUTCFullYear() > 9999) {
+      throw new RangeError(
+        `Cannot ${DOING} as 'runAt' must be before the year 10000: current value is ${runAt.toISOString()}`,
+      );
+    }
     return runAt;
   }
   if (delay === undefined) return undefined;
@@ -164,7 +199,7 @@ function optionHeaders(options: PublishOptions, now: number): HeaderList {
     headers.push(["Job-Max-Attempts", String(maxAttempts)]);
   }
   if (timeout !== undefined) {
-    checkDuration(timeout, DOING, "timeout", 1);
+    checkDuration(timeout, DOING, "timeout", 1, MAX_TIMER);
     headers.push(["Job-Timeout", String(timeout)]);
   }
   if (backoff !== undefined) {
@@ -179,13 +214,16 @@ function optionHeaders(options: PublishOptions, now: number): HeaderList {
     headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
   }
   if (keepResult !== undefined) {
-    checkDuration(keepResult, DOING, "keepResult", 1);
+    checkDuration(keepResult, DOING, "keepResult", 1, 86_400_000);
     headers.push(["Job-Keep-Result", String(keepResult)]);
   }
   return headers;
 }
 
 function ownHeaders(headers: Record<string, string> = {}): HeaderList {
+  if (typeof headers !== "object" || headers === null) {
+    throw new TypeError(`Cannot ${DOING} as 'headers' must be an object: current value is ${String(headers)}`);
+  }
   return Object.entries(headers).map(([name, value]) => {
     if (!HEADER_NAME.test(name) || isReserved(name)) {
       throw new TypeError(
@@ -194,9 +232,11 @@ function ownHeaders(headers: Record<string, string> = {}): HeaderList {
         }`,
       );
     }
-    if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value)) {
+    if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value) || value !== value.trim()) {
       throw new TypeError(
-        `Cannot ${DOING} as header '${name}' must be one line of text: current value is ${JSON.stringify(value)}`,
+        `Cannot ${DOING} as header '${name}' must be one line of text without spaces around it: current value is ${
+          JSON.stringify(value)
+        }`,
       );
     }
     return [name, value];

@@ -1,0 +1,170 @@
+import { Unavailable } from "../connection/unavailable.ts";
+import type { Context } from "../wire/context.ts";
+import { leaderGet } from "../wire/direct_get.ts";
+import { insist } from "../wire/insist.ts";
+import type { Session } from "../wire/session.ts";
+import { deleteMessage } from "../wire/streams.ts";
+import { storeDeadLetter } from "./dead_letters.ts";
+import type { Delivery } from "./delivery.ts";
+import type { PastRuns } from "./job_results.ts";
+import { type Move, moveJob } from "./move_job.ts";
+import type { QueueNames } from "./queue_names.ts";
+import type { QueueParts } from "./queue_parts.ts";
+
+/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
+const MEMORY = 5_000;
+
+/** Milliseconds after which an unanswered acknowledgement is sent again. */
+const FIRST_TRY = 1_000;
+
+/** Tells the server how runs end: each report is sent again, over reconnects, until it is confirmed or the job's lease is over. */
+export class RunReporter {
+  readonly #context: Context;
+  readonly #names: QueueNames;
+  readonly #parts: QueueParts;
+  /** When the messages of these sequences were stored. */
+  #ended: Map<number, string> = new Map();
+  #endedBefore: Map<number, string> = new Map();
+  #session: Session | null = null;
+  /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
+  #moves = true;
+
+  constructor(parts: QueueParts) {
+    this.#context = parts.context;
+    this.#names = parts.names;
+    this.#parts = parts;
+  }
+
+  /** Reports go over this session from now on. */
+  serve(session: Session): void {
+    this.#session = session;
+    this.#moves = session.server.atLeast("2.12");
+  }
+
+  /** Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point. */
+  movable(delivery: Delivery): boolean {
+    return this.#moves && !delivery.keyed;
+  }
+
+  /** Whether this process has reported the end of this message, or tried to. */
+  hasEnded({ sequence, storedAt }: Delivery): boolean {
+    return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
+  }
+
+  /** Takes the job's message off the queue; tells whether that is confirmed. */
+  async finish(delivery: Delivery): Promise<boolean> {
+    this.#remember(delivery);
+    if (!delivery.orphaned && await this.#tryOnce(delivery, "+ACK")) return true;
+    return await this.#insist(delivery, (session, deadline) => {
+      if (!delivery.orphaned) return session.requests.request(delivery.ack, "+ACK", deadline);
+      // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
+      return deleteMessage(session, this.#names.stream, delivery.sequence, deadline);
+    });
+  }
+
+  /** Puts a job back as a new message, and takes the old one off. `false`: not confirmed, or the job was cancelled meanwhile. */
+  async move(delivery: Delivery, move: Move): Promise<boolean> {
+    let moved = false;
+    const told = await this.#insist(delivery, async (session, deadline) => {
+      moved = await moveJob(session, this.#names, delivery, move, deadline);
+    });
+    return told && moved && await this.finish(delivery);
+  }
+
+  /** Hands a job that is not movable back, for after a delay. */
+  async handBack(delivery: Delivery, delay: number): Promise<boolean> {
+    return await this.#confirm(delivery, delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK");
+  }
+
+  /** Tells the server that the job is still worked on, which makes its lease begin anew. */
+  async extend(delivery: Delivery, lease: number): Promise<void> {
+    const sent = performance.now();
+    if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
+  }
+
+  /** Stores the dead letter, and only then takes the job off the queue. */
+  async bury(delivery: Delivery, error: unknown, attempts: number): Promise<boolean> {
+    const stored = await this.#insist(
+      delivery,
+      (session, deadline) =>
+        storeDeadLetter(session, this.#names, this.#parts.stream, delivery, { error, attempts }, deadline),
+    );
+    return stored && await this.finish(delivery);
+  }
+
+  /** Keeps what the handler returned. */
+  async keepResult(delivery: Delivery, value: unknown, ttl: number): Promise<boolean> {
+    return await this.#insist(
+      delivery,
+      (session, deadline) => this.#parts.results.storeResult(session, delivery.token, value, ttl, deadline),
+    );
+  }
+
+  /** What is known of earlier runs of a job that keeps its place; `null` if nobody can tell now. */
+  async pastRuns(delivery: Delivery): Promise<PastRuns | null> {
+    let past: PastRuns | null = null;
+    await this.#insist(delivery, async (session, deadline) => {
+      past = await this.#parts.results.pastRuns(session, delivery, deadline);
+    });
+    return past;
+  }
+
+  /** Keeps what is known of the runs of a job that keeps its place. */
+  async keepPastRuns(delivery: Delivery, runs: PastRuns): Promise<boolean> {
+    return await this.#insist(
+      delivery,
+      (session, deadline) => this.#parts.results.storePastRuns(session, delivery, runs, deadline),
+    );
+  }
+
+  /** Removes the message that a moved copy replaces, if whoever moved it did not come to that. */
+  async clearReplaced(delivery: Delivery): Promise<boolean> {
+    const { stream } = this.#names;
+    const { replaces } = delivery.headers;
+    if (replaces === undefined || replaces >= delivery.sequence) return true;
+    return await this.#insist(delivery, async (session, deadline) => {
+      const old = await leaderGet(session, stream, { seq: replaces }, deadline);
+      if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
+    });
+  }
+
+  async #confirm(delivery: Delivery, word: string): Promise<boolean> {
+    return await this.#tryOnce(delivery, word) ||
+      await this.#insist(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
+  }
+
+  /** The usual way, without the layers that only a failure needs. */
+  async #tryOnce(delivery: Delivery, word: string): Promise<boolean> {
+    const session = this.#session;
+    if (!session || session.signal.aborted) return false;
+    try {
+      const deadline = Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY);
+      await session.requests.request(delivery.ack, word, deadline);
+      return true;
+    } catch (error) {
+      if (error instanceof Unavailable) return false;
+      throw error;
+    }
+  }
+
+  /** Reports for as long as the job is ours; tells whether it is confirmed. */
+  async #insist(
+    delivery: Delivery,
+    report: (session: Session, deadline: number) => Promise<unknown>,
+  ): Promise<boolean> {
+    const timeout = delivery.leaseUntil - performance.now();
+    if (timeout <= 0) return false;
+    const done = await this.#context.connection.attempt(
+      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)).then(() => true),
+      { timeout, persist: true, patient: true },
+    );
+    return done !== null;
+  }
+
+  #remember(delivery: Delivery): void {
+    this.#ended.set(delivery.sequence, delivery.storedAt);
+    if (this.#ended.size < MEMORY) return;
+    this.#endedBefore = this.#ended;
+    this.#ended = new Map();
+  }
+}
