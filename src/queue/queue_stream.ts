@@ -44,6 +44,8 @@ export interface OpenQueue {
   dedupe: boolean;
   /** Milliseconds. */
   lease: number;
+  /** Servers that keep a copy. */
+  replicas: number;
 }
 
 /** Opens what a queue keeps on the server: each part looked for first, and made only if it is missing. */
@@ -142,7 +144,7 @@ export class QueueStream {
       retention: "workqueue",
       storage: "file",
       discard: "old",
-      num_replicas: this.#replicas(),
+      num_replicas: this.#options.replicas ?? this.#context.settings.replicas(),
       max_msgs_per_subject: -1,
       duplicate_window: nanoseconds(Math.max(dedupe ?? 0, REPEAT_WINDOW)),
       allow_direct: true,
@@ -176,23 +178,26 @@ export class QueueStream {
     return {
       lease: Number(config.metadata?.[META.lease]) || DEFAULT_LEASE,
       dedupe: Number(config.metadata?.[META.dedupe]) > 0,
+      replicas: config.num_replicas ?? 1,
     };
   }
 
-  #openDead(session: Session, deadline: number): Promise<unknown> {
+  async #openDead(session: Session, deadline: number): Promise<unknown> {
     const { deadLetterTtl } = this.#options;
+    // As safe as the jobs, whoever opens it.
+    const { replicas } = await this.open(session, deadline);
     const wanted: StreamConfig = {
       name: this.#names.deadStream,
       subjects: [this.#names.deadFilter],
       retention: "limits",
       storage: "file",
       discard: "old",
-      num_replicas: this.#replicas(),
+      num_replicas: replicas,
       max_msgs_per_subject: 1,
       max_age: nanoseconds(deadLetterTtl ?? DEFAULT_DEAD_LETTER_TTL),
       allow_direct: true,
     };
-    return openStream(session, wanted, (present) => {
+    return await openStream(session, wanted, (present) => {
       if (deadLetterTtl === undefined || present.max_age === wanted.max_age) return null;
       this.#context.logger.info(
         `Dead letters of queue ${this.#names.queue} are kept for ${deadLetterTtl} ms from now on, instead of ${
@@ -201,10 +206,6 @@ export class QueueStream {
       );
       return { max_age: wanted.max_age };
     }, deadline);
-  }
-
-  #replicas(): number {
-    return this.#options.replicas ?? this.#context.settings.replicas();
   }
 
   async #openConsumer(
