@@ -190,6 +190,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     if (this.#stop) return;
     this.#state = problem === null ? "serving" : "impaired";
     this.#reason = problem;
+    if (problem !== null) return;
+    // The lease is known only now, and may be much shorter than what the ticks went by.
+    this.#lastTick = performance.now();
+    this.#tick();
   }
 
   #take(delivery: Delivery): void {
@@ -289,6 +293,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** Looks after the leases of all that is held. */
   #tick(): void {
+    clearTimeout(this.#ticker);
     const now = performance.now();
     const lease = this.#lease;
     if (now - this.#lastTick > lease / 2) this.#waiting = [];
