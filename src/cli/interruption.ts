@@ -1,6 +1,10 @@
 /** Milliseconds in which a second signal is the same wish: `deno task` passes on what the terminal has sent to both. */
 const SAME_WISH = 500;
 
+/** The signals with their numbers; Windows knows only the first. */
+const SIGNALS = ([["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const)
+  .filter(([signal]) => signal === "SIGINT" || Deno.build.os !== "windows");
+
 /** The user's wish to end: Ctrl-C, `kill`, a closed terminal. A second one ends the process at once. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
@@ -9,7 +13,7 @@ export class Interruption implements Disposable {
   #since = 0;
 
   constructor() {
-    for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+    for (const [signal, number] of SIGNALS) {
       const listener = () => this.#interrupt(128 + number);
       this.#listeners.set(signal, listener);
       Deno.addSignalListener(signal, listener);

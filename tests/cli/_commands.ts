@@ -32,7 +32,7 @@ export interface Run {
 export async function run(
   file: "demo.ts" | "main.ts",
   args: string[],
-  options: StartOptions & { input?: string } = {},
+  options: StartOptions & { input?: string | Uint8Array } = {},
 ): Promise<Run> {
   await using command = start(file, args, options);
   if (options.input !== undefined) await command.write(options.input);

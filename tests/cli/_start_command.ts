@@ -52,8 +52,8 @@ export class StartedCommand implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
-  async write(text: string): Promise<void> {
-    await this.#stdin.write(new TextEncoder().encode(text));
+  async write(input: string | Uint8Array): Promise<void> {
+    await this.#stdin.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
   }
 
   async closeInput(): Promise<void> {

@@ -6,7 +6,7 @@ import { sleep } from "../sleep.ts";
 const CALL_TIMEOUT = 2_000;
 
 /** Milliseconds that a private server which was killed stays away, so that there is something to see. */
-const RESTART_AFTER = 4_000;
+const RESTART_AFTER = 3_000;
 
 /** The NATS that the demo works with: the one that the environment names, or a private nats-server. */
 export class DemoNats implements AsyncDisposable {

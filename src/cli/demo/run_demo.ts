@@ -1,3 +1,4 @@
+import { variable } from "../environment.ts";
 import { sleep } from "../sleep.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { columns } from "../terminal/columns.ts";
@@ -19,7 +20,7 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   const { json, watch, concurrency } = options;
   using display = new DemoDisplay(screen, { chatty: !json });
   if (!json) screen.note(screen.noteColours.bold("Health checks through NATS JetStream"), "");
-  const isPrivate = !Deno.env.get("SUPERCHECK_NATS_URL");
+  const isPrivate = variable("SUPERCHECK_NATS_URL") === undefined;
   display.status(
     isPrivate ? "Starting a nats-server; where there is none, it is installed once" : "Connecting to NATS",
   );

@@ -1,3 +1,5 @@
+import { variable } from "../environment.ts";
+
 /** Puts a text into a colour, or leaves it as it is. */
 export type Paint = (text: string) => string;
 
@@ -27,5 +29,5 @@ export function colours(on: boolean): Colours {
 
 /** Whether a stream gets colours: a terminal that can, unless `NO_COLOR` is set. */
 export function wantsColours(stream: { isTerminal(): boolean }): boolean {
-  return stream.isTerminal() && !Deno.noColor && Deno.env.get("TERM") !== "dumb";
+  return stream.isTerminal() && !Deno.noColor && variable("TERM") !== "dumb";
 }

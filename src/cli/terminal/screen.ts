@@ -1,3 +1,4 @@
+import { variable } from "../environment.ts";
 import { type Colours, colours, wantsColours } from "./colours.ts";
 
 /** A stream that a {@linkcode Screen} writes to. */
@@ -5,6 +6,8 @@ export interface Output {
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
 }
+
+const NEWLINE = 10;
 
 const encoder = new TextEncoder();
 
@@ -34,7 +37,7 @@ export class Screen {
     this.colours = colours(wantsColours(stdout));
     this.noteColours = colours(wantsColours(stderr));
     this.isTerminal = stdout.isTerminal();
-    this.isLive = stderr.isTerminal() && Deno.env.get("TERM") !== "dumb";
+    this.isLive = stderr.isTerminal() && variable("TERM") !== "dumb";
   }
 
   /** Aborts when nobody reads standard output any more, as in `… | head`. */
@@ -60,6 +63,22 @@ export class Screen {
   /** Writes lines that are not the result. */
   note(...lines: string[]): void {
     this.#above(this.#stderr, lines);
+  }
+
+  /** Writes bytes of the result as they are. */
+  write(bytes: Uint8Array): void {
+    this.#write(this.#stdout, bytes);
+  }
+
+  /** Writes a value as it is, on a terminal with the end of a line behind it. */
+  printValue(value: Uint8Array): void {
+    this.write(value);
+    if (this.isTerminal && value.at(-1) !== NEWLINE) this.write(Uint8Array.of(NEWLINE));
+  }
+
+  /** Writes a question, and leaves the cursor behind it. */
+  ask(question: string): void {
+    this.#write(this.#stderr, question);
   }
 
   /** Replaces the live block; nothing happens where there can be none. */
@@ -92,9 +111,9 @@ export class Screen {
     return `\r${up}\x1b[J`;
   }
 
-  #write(output: Output, text: string): void {
+  #write(output: Output, text: string | Uint8Array): void {
     if (this.#readerGone.signal.aborted) return;
-    const bytes = encoder.encode(text);
+    const bytes = typeof text === "string" ? encoder.encode(text) : text;
     try {
       for (let written = 0; written < bytes.length;) written += output.writeSync(bytes.subarray(written));
     } catch (error) {

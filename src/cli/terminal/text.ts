@@ -39,3 +39,28 @@ export function pad(text: string, columns: number, align: "left" | "right" = "le
 export function count(amount: number, one: string, many: string = `${one}s`): string {
   return `${amount} ${amount === 1 ? one : many}`;
 }
+
+/** A size for people: `512 B`, `1.5 MiB`. */
+export function bytes(size: number): string {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, size)) / 10)));
+  if (power === 0) return `${size} B`;
+  return `${(size / 1_024 ** power).toFixed(1)} ${["KiB", "MiB", "GiB", "TiB"][power - 1]}`;
+}
+
+/** A duration for people, in its two largest units: `250 ms`, `1.5 s`, `2 m 5 s`, `3 d 4 h`. */
+export function span(milliseconds: number): string {
+  if (milliseconds < 1_000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1_000;
+  if (seconds < 60) return `${Number(seconds.toFixed(1))} s`;
+  const units = [[Math.floor(seconds / 86_400), "d"], [Math.floor(seconds / 3_600) % 24, "h"], [
+    Math.floor(seconds / 60) % 60,
+    "m",
+  ], [Math.floor(seconds) % 60, "s"]] as const;
+  const first = units.findIndex(([amount]) => amount > 0);
+  return units.slice(first, first + 2).filter(([amount]) => amount > 0).map((unit) => unit.join(" ")).join(" ");
+}
+
+/** A moment by the user's clock: `2030-01-31 18:00:00`. */
+export function localTime(date: Date): string {
+  return date.toLocaleString("sv-SE");
+}

@@ -1,0 +1,73 @@
+/**
+ * The command line: looks into a NATS server and looks after what this library keeps there.
+ *
+ * ```sh
+ * deno run -A jsr:@supercheck/jetstream/cli --help
+ * deno run -A jsr:@supercheck/jetstream/cli status --server nats://127.0.0.1:4222
+ * ```
+ *
+ * It needs `--allow-net`; `--allow-env` for the `SUPERCHECK_NATS_*` variables, and `--allow-read` or `--allow-write` where files are named.
+ * Nothing is exported: it is a program.
+ * @module
+ */
+import { Command, CommanderError } from "commander";
+import { CommandFailure, EXIT } from "./command_failure.ts";
+import { CommandLine } from "./command_line.ts";
+import { Interruption } from "./interruption.ts";
+import { kvCommands } from "./kv/kv_commands.ts";
+import { objectCommands } from "./object/object_commands.ts";
+import { durationOption } from "./option_values.ts";
+import { queueCommands } from "./queue/queue_commands.ts";
+import { statusCommand } from "./status.ts";
+import { Screen } from "./terminal/screen.ts";
+import { JetStreamStoreError } from "../../mod.ts";
+
+const HELP = `
+Examples:
+  cli status                          is NATS there, and what can it do?
+  cli kv ls                           the keys that storeKV keeps
+  cli object get https://example.com/ the result that storeHealthcheck keeps
+  cli queue counts checks --watch     how a queue fares
+
+Credentials come from the environment (SUPERCHECK_NATS_CREDS, _TOKEN, _USER,
+_PASSWORD, _NKEY_SEED, _TLS_CA, …), or are part of the URL.
+
+Exit codes: 0 done; 1 not found, refused or not done; 2 wrong usage; 3 no
+connection to NATS, or no answer. \`cli help kv get\` tells about a command.`;
+
+async function main(args: string[]): Promise<number> {
+  const screen = new Screen();
+  using interruption = new Interruption();
+  const signal = AbortSignal.any([interruption.signal, screen.readerGone]);
+  const program = new Command("cli")
+    .description("Looks after queues, keys and objects on NATS JetStream.")
+    .option("-s, --server <url>", "NATS servers (default: SUPERCHECK_NATS_URL, else nats://127.0.0.1:4222)")
+    .addOption(durationOption("--timeout", "how long a call may take", "5s"))
+    .option("--json", "print lines of JSON, for machines")
+    .option("-y, --yes", "destroy without asking")
+    .addHelpText("after", HELP)
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(--help tells more)")
+    .exitOverride();
+  const line = new CommandLine(program, screen, signal);
+  for (const add of [statusCommand, kvCommands, objectCommands, queueCommands]) add(program, line);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return line.follows ? EXIT.ok : interruption.exitCode;
+  } catch (error) {
+    if (signal.aborted) return line.follows ? EXIT.ok : interruption.exitCode;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const message = error instanceof Error ? error.message : String(error);
+    screen.note(`${screen.noteColours.red("error:")} ${message}`);
+    return exitCodeOf(error);
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandFailure) return error.exitCode;
+  if (error instanceof JetStreamStoreError) return error.code === "disconnected" ? EXIT.noConnection : EXIT.failed;
+  // What the library says of a bad name, key or option.
+  return error instanceof TypeError || error instanceof RangeError ? EXIT.usage : EXIT.failed;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

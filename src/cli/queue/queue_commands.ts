@@ -1,0 +1,45 @@
+import type { Command } from "commander";
+import type { CommandLine } from "../command_line.ts";
+import { queueCancel } from "./queue_cancel.ts";
+import { queueCounts } from "./queue_counts.ts";
+import { queueDead } from "./queue_dead.ts";
+import { queueDiscard } from "./queue_discard.ts";
+import { queueEvents } from "./queue_events.ts";
+import { queueGet } from "./queue_get.ts";
+import { queuePause } from "./queue_pause.ts";
+import { queuePublish } from "./queue_publish.ts";
+import { queuePurge } from "./queue_purge.ts";
+import { queueRedrive } from "./queue_redrive.ts";
+import { queueResume } from "./queue_resume.ts";
+import { queueSchedules } from "./queue_schedules.ts";
+
+const EXAMPLES = `
+Examples:
+  cli queue publish checks '{"url":"https://example.com/"}'
+  cli queue counts checks --watch
+  cli queue dead checks
+  cli queue redrive checks --all
+\`cli help queue publish\` tells about one of them.`;
+
+/** Adds the commands of queues. */
+export function queueCommands(program: Command, line: CommandLine): void {
+  const queue = program.command("queue").description("publish jobs, and look after a queue").addHelpText(
+    "after",
+    EXAMPLES,
+  );
+  const commands = [
+    queuePublish,
+    queueCounts,
+    queueGet,
+    queueDead,
+    queueRedrive,
+    queueDiscard,
+    queueCancel,
+    queuePurge,
+    queuePause,
+    queueResume,
+    queueSchedules,
+    queueEvents,
+  ];
+  for (const add of commands) add(queue, line);
+}

@@ -1,0 +1,48 @@
+import type { Command } from "commander";
+import { CommandFailure, EXIT } from "../command_failure.ts";
+import type { CommandLine } from "../command_line.ts";
+import { Progress } from "../terminal/progress.ts";
+import { count } from "../terminal/text.ts";
+import { eachId } from "./each_id.ts";
+
+/** `queue redrive`: makes dead letters jobs again. */
+export function queueRedrive(queue: Command, line: CommandLine): void {
+  queue.command("redrive")
+    .description("make dead letters jobs again, with all their attempts before them")
+    .argument("<queue>")
+    .argument("[id...]", "those of `queue dead`")
+    .option("-a, --all", "all of them")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  cli queue redrive checks https://example.com/
+  cli queue redrive checks --all`,
+    )
+    .action(async (name: string, ids: string[], { all = false }: { all?: boolean }) => {
+      if (all === ids.length > 0) throw new CommandFailure("give ids, or --all", EXIT.usage);
+      await line.withNats(async (nats) => {
+        const queue = nats.stores.jobQueue(name);
+        if (!all) {
+          const act = async (id: string) => await nats.confirmed(queue.redrive(id)) > 0;
+          const none = `there is no dead letter in queue ${name} that could become a job:`;
+          return await eachId(line, ids, { act, done: "redriven", none });
+        }
+        let redriven = 0;
+        let left = 0;
+        {
+          using _progress = new Progress(line.screen, () => `${count(redriven, "job")} redriven …`);
+          for await (const { id } of queue.deadLetters()) {
+            if (line.signal.aborted) return;
+            const one = await nats.confirmed(queue.redrive(id));
+            redriven += one;
+            left += 1 - one;
+          }
+        }
+        line.print({ redriven, left }, () => [`${count(redriven, "job")} redriven`]);
+        if (left > 0 && !line.json) {
+          line.screen.note(`${count(left, "dead letter")} left, as jobs of these ids are in the queue.`);
+        }
+      });
+    });
+}

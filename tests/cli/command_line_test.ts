@@ -1,0 +1,166 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { runDeno } from "../gate/_run_deno.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { hasTerminal, run } from "./_commands.ts";
+import { records, startCli } from "./_cli.ts";
+
+Deno.test("status tells the server, its features and the round trip", async () => {
+  await using nats = await startCli();
+  const { cli, server } = nats;
+  const [status] = records(await cli(["status", "--json"]));
+  assertEquals([status.connected, status.version, status.serverName, status.jetstream], [
+    true,
+    server.version,
+    server.name,
+    true,
+  ]);
+  assert(Number(status.roundTrip) > 0 && Number(status.roundTrip) < 5_000);
+  assert((status.features as { available: boolean }[]).length >= 5);
+  const { stdout } = await cli(["status"]);
+  assertMatch(stdout, /^● NATS [\d.]+ at 127\.0\.0\.1:\d+\n/);
+  assertMatch(stdout, /round trip +[\d.]+ ms\n/);
+  // deno-lint-ignore no-control-regex
+  assert(!/\x1b/.test(stdout));
+});
+
+Deno.test("status needs no permission but --allow-net", async () => {
+  await using server = await startNatsServer();
+  const main = new URL("../../src/cli/main.ts", import.meta.url);
+  const args = ["run", "--no-prompt", "--no-check", `--allow-net=127.0.0.1:${server.port}`, main.pathname, "status"];
+  const { code, stderr } = await runDeno([...args, "--server", server.url], { cwd: new URL(".", main) });
+  assertEquals([code, stderr], [0, ""]);
+});
+
+Deno.test("status says that JetStream is off, and ends with 1", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  const { code, stdout, stderr } = await run("main.ts", ["status", "--server", server.url]);
+  assertEquals(code, 1);
+  assertMatch(stdout, /JetStream +off/);
+  assertMatch(stderr, /JetStream is off/);
+});
+
+Deno.test("status --watch goes on while the server is away", async () => {
+  await using nats = await startCli();
+  await using watch = nats.start(["status", "--watch", "--interval", "50ms", "--json"]);
+  await watch.until(({ json }) => json.at(-1)?.connected === true);
+  await nats.server.kill();
+  await watch.until(({ json }) => json.at(-1)?.connected === false);
+  await nats.server.restart();
+  await watch.until(({ json }) => json.at(-1)?.connected === true);
+  watch.kill("SIGINT");
+  assertEquals(await watch.end(), 0);
+  assertMatch(watch.stderr, /Lost the connection[^]+Connected again/);
+});
+
+Deno.test({
+  name: "queue counts --watch draws one table in colours on a terminal, which stays when Ctrl-C ends it",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using nats = await startCli();
+    await nats.stores.publishJob("checks", {});
+    await using watch = nats.start(["queue", "counts", "checks", "-w", "-i", "50ms"], { terminal: true });
+    await watch.until(({ stdout }) => stdout.includes("\x1b[2mQUEUE "));
+    await nats.stores.publishJob("checks", {});
+    await watch.until(({ stdout }) => /checks +0 +2 /.test(stdout));
+    await watch.write("\x03");
+    assertEquals(await watch.end(), 0);
+    assertMatch(watch.stdout.slice(watch.stdout.lastIndexOf("\x1b[J")), /QUEUE[^]+checks +0 +2 /);
+  },
+});
+
+Deno.test("every command ends with 3 when there is no connection", async () => {
+  const commands = [
+    ["status"],
+    ["kv", "get", "a"],
+    ["object", "ls"],
+    ["queue", "publish", "checks", "1"],
+    ["queue", "counts", "checks", "--watch"],
+  ];
+  await Promise.all(commands.map(async (args) => {
+    const { code, stdout, stderr } = await run("main.ts", [...args, "--server", "127.0.0.1:1"]);
+    assertEquals([args, code, stdout], [args, 3, ""]);
+    assertMatch(stderr, /^error: NATS at 127\.0\.0\.1:1 is away \(.+\); --server names another server\n$/);
+  }));
+});
+
+Deno.test("a command ends with 3 when the server refuses it, and takes credentials from the environment", async () => {
+  await using server = await startNatsServer({ auth: { user: "ann", password: "right" } });
+  const refused = await run("main.ts", ["kv", "ls", "--server", server.url.replace("//", "//ann:secret@")]);
+  assertEquals(refused.code, 3);
+  assert(!refused.stderr.includes("secret"), refused.stderr);
+  const env = { SUPERCHECK_NATS_USER: "ann", SUPERCHECK_NATS_PASSWORD: "right" };
+  assertEquals((await run("main.ts", ["status", "--server", server.url], { env })).code, 0);
+});
+
+Deno.test("a command ends with 3 when the server does not answer, and says what is done by then", async () => {
+  await using nats = await startCli();
+  const queue = nats.stores.jobQueue("checks");
+  await using publish = nats.start(["queue", "publish", "checks", "--lines", "--timeout", "300ms"]);
+  await publish.write("1\n".repeat(500));
+  await waitUntil(async () => (await queue.counts())?.ready.normal === 500);
+  nats.server.suspend();
+  await publish.write("1\n");
+  await publish.closeInput();
+  assertEquals(await publish.end(), 3);
+  assertEquals(publish.stderr, "error: 500 jobs published, then 1 not confirmed: no answer from NATS\n");
+  nats.server.resume();
+});
+
+Deno.test("what is wrong with the command line ends with 2, and nothing is done", async () => {
+  await using nats = await startCli();
+  const wrong: [string[], RegExp][] = [
+    [[], /^Usage: cli/],
+    [["kv"], /^Usage: cli kv/],
+    [["kv", "gte", "a"], /unknown command 'gte'\n\(Did you mean get\?\)/],
+    [["kv", "get"], /missing required argument 'key'/],
+    [
+      ["kv", "get", "a", "-b", "no bucket"],
+      /its name must be 1 to 64 of A-Z a-z 0-9 _ -: current value is "no bucket"/,
+    ],
+    [["kv", "put", "a", "b", "--ttl", "soon"], /'soon' is invalid. It must be a duration > 0/],
+    [["kv", "put", "a", "b", "--create", "--revision", "1"], /cannot be used with option/],
+    [["kv", "put", "", "b"], /'key' must not be empty/],
+    [["kv", "ls", "a.>.b"], /must have '>' at its end only/],
+    [["queue", "publish", "checks", "nonsense"], /the data is not JSON: .+: '"nonsense"'/],
+    [["queue", "publish", "checks", "1", "--priority", "urgent"], /Allowed choices are high, normal, low/],
+    [["queue", "publish", "checks", "1", "--run-at", "tomorrow"], /It must be a moment like/],
+    [["queue", "redrive", "checks"], /give ids, or --all/],
+    [["status", "--server", "http://ann:secret@127.0.0.1"], /each of --server must look like nats:\/\/host:port/],
+  ];
+  await Promise.all(wrong.map(async ([args, message]) => {
+    const { code, stdout, stderr } = await nats.cli(args);
+    assertEquals([args, code, stdout], [args, 2, ""]);
+    assertMatch(stderr, message);
+    assert(!stderr.includes("secret"));
+  }));
+  assertEquals((await nats.server.monitor("/jsz"))?.streams, 0);
+});
+
+Deno.test("help teaches every command with an example", async () => {
+  const commands = [
+    ["status"],
+    ...["get", "put", "del", "ls", "watch"].map((name) => ["kv", name]),
+    ...["get", "put", "rm", "ls"].map((name) => ["object", name]),
+    ...[
+      "publish",
+      "counts",
+      "get",
+      "dead",
+      "redrive",
+      "discard",
+      "cancel",
+      "purge",
+      "pause",
+      "resume",
+      "schedules",
+      "events",
+    ]
+      .map((name) => ["queue", name]),
+  ];
+  await Promise.all(commands.map(async (args) => {
+    const { code, stdout } = await run("main.ts", [...args, "--help"]);
+    assertEquals([args, code], [args, 0]);
+    assertMatch(stdout, new RegExp(`^Examples?:\\n +.*cli ${args.join(" ")}`, "m"));
+  }));
+});

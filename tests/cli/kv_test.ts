@@ -1,0 +1,118 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { waitUntil } from "../_wait_until.ts";
+import { hasTerminal } from "./_commands.ts";
+import { records, startCli } from "./_cli.ts";
+
+const URL_KEY = "https://example.com/a.b c";
+
+Deno.test("kv put, get and del work on the keys of storeKV, loadKV and deleteKV", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  assertEquals(await cli(["kv", "put", URL_KEY, "up"]), {
+    code: 0,
+    stdout: "1\n",
+    stderr: "Making bucket supercheck_kv.\n",
+  });
+  assertEquals(await stores.loadKV(URL_KEY), { key: URL_KEY, val: "up" });
+  assertEquals((await stores.kvBucket("supercheck_kv").status())?.ttl, 86_400_000);
+  await stores.storeKV(URL_KEY, "down");
+  assertEquals(await cli(["kv", "get", URL_KEY]), { code: 0, stdout: "down", stderr: "" });
+  assertEquals(await cli(["kv", "del", URL_KEY, "--yes"]), { code: 0, stdout: `deleted ${URL_KEY}\n`, stderr: "" });
+  assertEquals(await stores.loadKV(URL_KEY), null);
+  const { code, stderr } = await cli(["kv", "get", URL_KEY]);
+  assertEquals([code, stderr], [1, `error: there is no value under "${URL_KEY}" in bucket supercheck_kv\n`]);
+});
+
+Deno.test("kv put takes standard input and files byte by byte, and kv get gives them back", async () => {
+  await using nats = await startCli();
+  const { cli } = nats;
+  const bytes = Uint8Array.of(0, 255, 10, 13, 128);
+  const file = await Deno.makeTempFile();
+  await using _cleanup = { [Symbol.asyncDispose]: () => Deno.remove(file) };
+  await Deno.writeFile(file, bytes);
+  await cli(["kv", "put", "-b", "files", "piped"], { input: bytes });
+  await cli(["kv", "put", "-b", "files", "file", "--file", file]);
+  for (const key of ["piped", "file"]) {
+    assertEquals(records(await cli(["kv", "get", "-b", "files", key, "--json"]))[0].base64, bytes.toBase64());
+  }
+});
+
+Deno.test("kv put --create, --revision and --ttl say in exit codes who was faster", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const put = async (...args: string[]) => (await cli(["kv", "put", "-b", "locks", "leader", ...args])).code;
+  assertEquals(await put("me", "--create", "--ttl", "1m"), 0);
+  assertEquals(await put("you", "--create"), 1);
+  assertEquals(await put("you", "--revision", "1"), 0);
+  assertEquals(await put("they", "--revision", "1"), 1);
+  assertEquals((await stores.kvBucket("locks").get("leader"))?.text(), "you");
+});
+
+Deno.test("kv ls lists keys by filter: plain, as a table, as JSON", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const kv = stores.kvBucket("supercheck_kv");
+  for (const [key, value] of [["a.b", "1"], ["a.c", "two\nlines \x1b[31m"], ["b", "x".repeat(200)]]) {
+    await kv.put(key, value);
+  }
+  assertEquals((await cli(["kv", "ls"])).stdout, "a.b\na.c\nb\n");
+  assertEquals((await cli(["kv", "ls", "a.*", "--json"])).stdout.split("\n").length, 3);
+  const [title, , second, third] = (await cli(["kv", "ls", "--long"])).stdout.split("\n");
+  assertMatch(title, /^KEY +REVISION +CREATED +SIZE +VALUE$/);
+  assertMatch(second, /^a\.c +2 +[\d-]+ [\d:]+ +15 B +two lines \uFFFD\[31m$/);
+  assertMatch(third, /x…$/);
+  assertEquals(records(await cli(["kv", "ls", "--json"]))[1].value, "two\nlines \x1b[31m");
+  assertEquals(await cli(["kv", "ls", "-b", "nothing"]), {
+    code: 1,
+    stdout: "",
+    stderr: "error: there is no key-value bucket nothing\n",
+  });
+  assertEquals(await cli(["kv", "ls", "z.>"]), { code: 0, stdout: "", stderr: "No keys.\n" });
+});
+
+Deno.test("kv watch follows a bucket over a restart of the server, until it is interrupted", async () => {
+  await using nats = await startCli();
+  const { stores, server } = nats;
+  await stores.storeKV("first", "1");
+  await using watch = nats.start(["kv", "watch", "--json"]);
+  await watch.until(({ json }) => json[0]);
+  await stores.deleteKV("first");
+  await watch.until(({ json }) => json[1]);
+  await server.restart();
+  await watch.until(({ stderr }) => stderr.includes("Connected again"));
+  await waitUntil(async () => await stores.storeKV("second", "2") !== null);
+  await watch.until(({ json }) => json[2]);
+  watch.kill("SIGINT");
+  assertEquals(await watch.end(), 0);
+  assertEquals(watch.json.map(({ key, operation, value }) => [key, operation, value]), [
+    ["first", "put", "1"],
+    ["first", "delete", undefined],
+    ["second", "put", "2"],
+  ]);
+  assertMatch(watch.stderr, /Lost the connection/);
+});
+
+Deno.test({
+  name: "kv del asks at a terminal before it deletes, and does not without an answer",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using nats = await startCli();
+    const { stores } = nats;
+    await stores.storeKV("theme", "dark");
+    const refused = await nats.cli(["kv", "del", "theme"]);
+    assertEquals([refused.code, refused.stderr], [
+      2,
+      'error: will not delete key "theme" from bucket supercheck_kv without --yes: there is no terminal to ask at\n',
+    ]);
+    for (const [answer, code] of [["n\n", 1], ["\n", 1], ["\x04", 1], ["\x03", 130], ["y\n", 0]] as const) {
+      assert(await stores.loadKV("theme"));
+      await using del = nats.start(["kv", "del", "theme"], { terminal: true });
+      await del.until(({ stdout }) =>
+        stdout.includes('\x1b[33mDelete key "theme" from bucket supercheck_kv?\x1b[39m [y/N] ')
+      );
+      await del.write(answer);
+      assertEquals([answer, await del.end()], [answer, code]);
+    }
+    assertEquals(await stores.loadKV("theme"), null);
+  },
+});
