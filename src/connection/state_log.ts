@@ -56,7 +56,7 @@ export class StateLog {
   }
 
   closed(): void {
-    this.#logger.info("Connection to NATS closed");
+    this.#logger.info("Disconnected from NATS, as close() was called");
   }
 
   #isNew(what: string): boolean {

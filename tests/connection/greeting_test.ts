@@ -33,6 +33,6 @@ for (const [does, treatment, reason] of CASES) {
     assertEquals(await stores.loadKV("k"), null);
     await stores.close();
     const [first, ...more] = logger.lines;
-    assertEquals([reason.test(first), more], [true, ["info: Connection to NATS closed"]], first);
+    assertEquals([reason.test(first), more], [true, ["info: Disconnected from NATS, as close() was called"]], first);
   });
 }
