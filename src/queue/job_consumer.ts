@@ -203,8 +203,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const held = this.#running.get(delivery.sequence)?.delivery ??
       this.#waiting.find((other) => other.sequence === delivery.sequence);
     if (held?.isOf(delivery)) return held.renewBy(delivery);
-    // A partition waits for its job, so one that cannot start here goes to another worker at once.
-    if (delivery.keyed && this.#room() <= 0) this.#giveBack(delivery);
+    // Several pulls can be served at once. What there is no room for goes to another worker right away.
+    if (!this.#stop && this.#room() <= 0) this.#giveBack(delivery);
     else this.#waiting.push(delivery);
     this.#startRuns();
   }

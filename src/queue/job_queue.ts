@@ -11,7 +11,14 @@ import { JobConsumer } from "./job_consumer.ts";
 import { describeIssues } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
-import { checkSize, dedupedJob, type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
+import {
+  checkSize,
+  dedupedJob,
+  type PreparedJob,
+  prepareJob,
+  type PublishOptions,
+  timedJob,
+} from "./publish_options.ts";
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
@@ -138,11 +145,11 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
 
   /** The job as this queue takes it; makes the queue if it is missing. */
   async #ready(session: Session, job: PreparedJob, deadline: number): Promise<PreparedJob> {
-    if (job.delayed) session.server.require("2.12", "A job with a delay");
+    if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
     checkSize(job, session.maxPayload);
     const { dedupe } = await this.#parts.stream.open(session, deadline);
     if (job.keyed) await this.#parts.stream.openPartitions(session, deadline);
-    return dedupe ? dedupedJob(job) : job;
+    return timedJob(dedupe ? dedupedJob(job) : job, session.now());
   }
 
   #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {

@@ -67,7 +67,8 @@ export class JobRunner<T> {
 
   /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
   async giveBack(delivery: Delivery): Promise<boolean> {
-    if (!this.#reporter.movable(delivery)) return await this.#reporter.handBack(delivery, 0);
+    // A tick that is moved would be refused where a newer one waits.
+    if (!this.#reporter.movable(delivery) || delivery.tick) return await this.#reporter.handBack(delivery, 0);
     const { attempt, deliveries } = delivery.headers;
     return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
   }
@@ -81,8 +82,13 @@ export class JobRunner<T> {
     const { headers, handedOut } = delivery;
     const reporter = this.#reporter;
     if (reporter.hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
-    if (headers.expiresAt && headers.expiresAt.getTime() <= Date.now()) {
+    if (headers.expiresAt && headers.expiresAt.getTime() <= (this.#session?.now() ?? Date.now())) {
       return await this.#finish(delivery, { type: "expired" });
+    }
+    if (delivery.tick) {
+      // Ticks that were collected while no worker was there count as one.
+      const superseded = await reporter.isSuperseded(delivery);
+      if (superseded !== false) return superseded ? await this.#finish(delivery, { type: "skipped" }) : LET_GO;
     }
     const movable = reporter.movable(delivery);
     const attempt = movable || delivery.deliveries === 1 ? headers.attempt : await this.#attemptInPlace(delivery);

@@ -49,7 +49,10 @@ export function moveJob(
     ...guardHeaders(names, token, sequence),
   ];
   if (delay > 0) {
-    moved.push(["Nats-Schedule", `@at ${new Date(Date.now() + delay).toISOString()}`], ["Nats-Schedule-Target", ready]);
+    moved.push(["Nats-Schedule", `@at ${new Date(session.now() + delay).toISOString()}`], [
+      "Nats-Schedule-Target",
+      ready,
+    ]);
   }
   const subject = delay > 0 ? names.later(priority, token) : ready;
   return insist(deadline, async (deadline) => {

@@ -64,7 +64,10 @@ export interface PreparedJob {
   nonce: string;
   /** Whether the caller can repeat this publish under the same message id. */
   repeatable: boolean;
-  delayed: boolean;
+  /** When it is ready: after so many milliseconds, or at a moment. */
+  due: number | Date | undefined;
+  /** Milliseconds within which it must have started. */
+  ttl: number | undefined;
   keyed: boolean;
   headers: HeaderList;
 }
@@ -92,8 +95,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
   const token = idToken(id, DOING);
   const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
   const headers: HeaderList = [["Nats-Msg-Id", nonce]];
-  const now = Date.now();
-  const due = dueTime(now, delay, runAt);
+  const due = dueTime(delay, runAt);
   if (key !== undefined) {
     checkLine(key, "key");
     if (delay !== undefined || due !== undefined || options.priority !== undefined) {
@@ -104,11 +106,8 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     headers.push(["Job-Key", key]);
   }
   const ready = key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token);
-  if (due !== undefined) {
-    headers.push(["Nats-Schedule", `@at ${due.toISOString()}`], ["Nats-Schedule-Target", ready]);
-    headers.push(["Job-Nonce", nonce], ["Job-Enqueued-At", new Date(now).toISOString()]);
-  }
-  headers.push(...optionHeaders(options, now), ...ownHeaders(options.headers));
+  if (due !== undefined) headers.push(["Nats-Schedule-Target", ready], ["Job-Nonce", nonce]);
+  headers.push(...optionHeaders(options), ...ownHeaders(options.headers));
   return {
     id,
     token,
@@ -116,10 +115,24 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     payload: encodeData(data),
     nonce,
     repeatable: requestId !== undefined,
-    delayed: due !== undefined,
+    due,
+    ttl: options.ttl,
     keyed: key !== undefined,
     headers,
   };
+}
+
+/** The job with its times by the server's clock, which is the one that counts. */
+export function timedJob(job: PreparedJob, now: number): PreparedJob {
+  const { due, ttl } = job;
+  if (due === undefined && ttl === undefined) return job;
+  const headers = [...job.headers];
+  if (due !== undefined) {
+    const at = typeof due === "number" ? new Date(now + due) : due;
+    headers.push(["Nats-Schedule", `@at ${at.toISOString()}`], ["Job-Enqueued-At", new Date(now).toISOString()]);
+  }
+  if (ttl !== undefined) headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
+  return { ...job, headers };
 }
 
 /** The same job for a queue that recognises ids after their jobs are gone: its id is the message id, too. */
@@ -144,7 +157,9 @@ export function checkSize(job: PreparedJob, maxPayload: number): void {
   const data = typeof job.payload === "string" ? Buffer.byteLength(job.payload) : job.payload.length;
   if (data + headers + RESERVE <= maxPayload) return;
   throw new RangeError(
-    `Cannot ${DOING} as its data and headers must be ≤ ${maxPayload - RESERVE} bytes: they have ${data + headers}. ` +
+    `Cannot ${DOING} as its data and headers must be ≤ ${
+      maxPayload - RESERVE
+    } bytes (the server's max_payload, less ${RESERVE} for a retry): they have ${data + headers}. ` +
       "Keep large data in an object bucket, and publish its name",
   );
 }
@@ -167,7 +182,7 @@ export function encodeData(data: unknown): string {
   throw new TypeError(`Cannot ${DOING} as 'data' must be a JSON value: current value is of type ${typeof data}`);
 }
 
-function dueTime(now: number, delay: number | undefined, runAt: Date | undefined): Date | undefined {
+function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {
   if (delay !== undefined && runAt !== undefined) {
     throw new TypeError(`Cannot ${DOING} as 'delay' and 'runAt' must not come together`);
   }
@@ -184,10 +199,10 @@ function dueTime(now: number, delay: number | undefined, runAt: Date | undefined
   }
   if (delay === undefined) return undefined;
   checkDuration(delay, DOING, "delay", 0);
-  return delay === 0 ? undefined : new Date(now + delay);
+  return delay === 0 ? undefined : delay;
 }
 
-function optionHeaders(options: PublishOptions, now: number): HeaderList {
+function optionHeaders(options: PublishOptions): HeaderList {
   const { maxAttempts, backoff, timeout, ttl, keepResult } = options;
   const headers: HeaderList = [];
   if (maxAttempts !== undefined) {
@@ -209,10 +224,7 @@ function optionHeaders(options: PublishOptions, now: number): HeaderList {
     checkBackoff(backoff, DOING);
     headers.push(["Job-Backoff", JSON.stringify(backoff)]);
   }
-  if (ttl !== undefined) {
-    checkDuration(ttl, DOING, "ttl", 1);
-    headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
-  }
+  if (ttl !== undefined) checkDuration(ttl, DOING, "ttl", 1);
   if (keepResult !== undefined) {
     checkDuration(keepResult, DOING, "keepResult", 1, 86_400_000);
     headers.push(["Job-Keep-Result", String(keepResult)]);

@@ -128,8 +128,11 @@ export class QueueStream {
     const { lease } = await this.open(session, deadline);
     const last = partitionNames().at(-1)!;
     if (await this.consumerInfo(session, last, deadline)) return;
+    const others = await Promise.all(PRIORITIES.map((priority) => this.consumerInfo(session, priority, deadline)));
+    // If the whole queue is paused, so are they.
+    const paused = others.every((info) => info?.paused) ? others[0]?.config.pause_until : undefined;
     for (const [partition, name] of partitionNames().entries()) {
-      await this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline);
+      await this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline, paused);
     }
     // Workers that are there already are to serve them.
     session.send(this.#names.changed, "");
@@ -215,6 +218,7 @@ export class QueueStream {
     lease: number,
     maxAckPending: number,
     deadline: number,
+    pausedUntil?: string,
   ): Promise<void> {
     const wanted: ConsumerConfig = {
       durable_name: name,
@@ -225,6 +229,7 @@ export class QueueStream {
       filter_subject: filter,
       deliver_policy: "all",
       replay_policy: "instant",
+      ...(pausedUntil !== undefined && { pause_until: pausedUntil }),
     };
     const info = await this.consumerInfo(session, name, deadline);
     if (!info) {

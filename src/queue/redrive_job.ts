@@ -43,7 +43,8 @@ export async function redriveJob(
     payload: letter.data,
     nonce,
     repeatable: false,
-    delayed: false,
+    due: undefined,
+    ttl: undefined,
     keyed: key !== undefined,
     headers: [["Nats-Msg-Id", nonce], ...all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name))],
   };

@@ -14,6 +14,9 @@ import type { QueueParts } from "./queue_parts.ts";
 /** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
 const MEMORY = 5_000;
 
+/** Bytes that the headers of a moved copy may have. */
+const COPY_HEADERS = 1_024;
+
 /** Milliseconds after which an unanswered acknowledgement is sent again. */
 const FIRST_TRY = 1_000;
 
@@ -41,9 +44,13 @@ export class RunReporter {
     this.#moves = session.server.atLeast("2.12");
   }
 
-  /** Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point. */
+  /**
+   * Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point, and so do foreign ones that leave no
+   * room for the headers of a copy.
+   */
   movable(delivery: Delivery): boolean {
-    return this.#moves && !delivery.keyed;
+    return this.#moves && !delivery.keyed &&
+      delivery.data.length + COPY_HEADERS <= (this.#session?.maxPayload ?? Infinity);
   }
 
   /** Whether this process has reported the end of this message, or tried to. */
@@ -126,6 +133,17 @@ export class RunReporter {
       const old = await leaderGet(session, stream, { seq: replaces }, deadline);
       if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
     });
+  }
+
+  /** Whether a newer message of the same id is in the queue; `null` if nobody can tell now. */
+  async isSuperseded(delivery: Delivery): Promise<boolean | null> {
+    const last_by_subj = this.#names.idFilter(delivery.token);
+    let superseded = false;
+    const told = await this.#insist(delivery, async (session, deadline) => {
+      const newest = await leaderGet(session, this.#names.stream, { last_by_subj }, deadline);
+      superseded = newest !== null && newest.sequence > delivery.sequence;
+    });
+    return told ? superseded : null;
   }
 
   async #confirm(delivery: Delivery, word: string): Promise<boolean> {

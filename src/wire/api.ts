@@ -81,7 +81,8 @@ export async function api<T>(session: Session, call: string, body: unknown, dead
     }
     throw error;
   }
-  const answer = reply.json<T & { error?: ApiErrorBody }>();
+  const answer = reply.json<T & { error?: ApiErrorBody; ts?: string }>();
+  if (answer.ts !== undefined) session.noteTime(answer.ts);
   if (answer.error) throw apiError(answer.error, call);
   return answer;
 }

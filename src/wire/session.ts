@@ -20,6 +20,7 @@ export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
   readonly #over = new AbortController();
   readonly #subscriptions: Set<Subscription> = new Set();
+  #clock: { server: number; local: number } | null = null;
   /** Requests with an answer. */
   readonly requests: Requests;
   /** What the server can do. */
@@ -39,6 +40,20 @@ export class Session implements ConnectionSession {
   /** Whether the server says that JetStream is on. */
   get jetstream(): boolean {
     return this.#nc.info?.jetstream === true;
+  }
+
+  /**
+   * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may be
+   * wrong. Until the server has told its time, it is ours.
+   */
+  now(): number {
+    return this.#clock ? this.#clock.server + performance.now() - this.#clock.local : Date.now();
+  }
+
+  /** The server has told its time. */
+  noteTime(text: string): void {
+    const server = Date.parse(text);
+    if (!Number.isNaN(server)) this.#clock = { server, local: performance.now() };
   }
 
   /** Bytes that one message may have, headers included. */
@@ -62,9 +77,16 @@ export class Session implements ConnectionSession {
    * Listens until told to stop, or the session ends.
    *
    * @param denied Called if the server refuses the subscription.
+   * @param group Of all subscriptions of one group, one gets each message.
    */
-  subscribe(subject: string, receive: (message: Msg) => void, denied: (error: Error) => void): Listening {
+  subscribe(
+    subject: string,
+    receive: (message: Msg) => void,
+    denied: (error: Error) => void,
+    group?: string,
+  ): Listening {
     const subscription = this.#nc.subscribe(subject, {
+      ...(group && { queue: group }),
       callback: (error, message) => error ? denied(error) : receive(message),
     });
     this.#subscriptions.add(subscription);
