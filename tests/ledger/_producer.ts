@@ -1,0 +1,92 @@
+// Publishes its share of the jobs, repeats what is not confirmed, cancels some, and notes it all.
+import { JetStreamStores, type JobReceipt } from "../../mod.ts";
+import { given } from "./child_script.ts";
+import { LedgerFile, now, type PublishEntry } from "./_ledger.ts";
+import { mayDie, type Plan, planOf } from "./_plan.ts";
+
+/** What a producer is given. */
+export interface ProducerOptions {
+  servers: string[];
+  queue: string;
+  folder: string;
+  seed: number;
+  /** Numbers of its jobs: from `first` in steps of `step`, below `end`. */
+  first: number;
+  step: number;
+  end: number;
+  /** Milliseconds that it takes its time for. */
+  duration: number;
+}
+
+const TOGETHER = 16;
+
+const { servers, queue, folder, seed, first, step, end, duration } = given<ProducerOptions>();
+using ledger = new LedgerFile<PublishEntry>(folder, `producer-${first}`);
+const logger = { info() {}, warn() {}, error: console.error };
+// Impatient, so that there are publishes that nobody confirms.
+await using stores = new JetStreamStores({ servers, timeout: 700, logger });
+const jobs = stores.jobQueue<{ number: number }>(queue);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const cancels: Promise<void>[] = [];
+
+/** A job with all that its publish needs; what its `requestId` names is the same at each try. */
+function prepare(number: number) {
+  const plan = planOf(seed, number);
+  const { priority, delay, maxAttempts } = plan;
+  const id = `job.${number}`;
+  const options = { id, priority, maxAttempts, requestId: `request ${number}`, ...(delay > 0 && { delay }) };
+  return { number, plan, id, options };
+}
+
+type Prepared = ReturnType<typeof prepare>;
+
+function noteCall({ id, plan }: Prepared): void {
+  const at = now();
+  ledger.append({ what: "publish", id, at, due: at + plan.delay, mayDie: mayDie(plan), maxAttempts: plan.maxAttempts });
+}
+
+function noteResult({ id, plan }: Prepared, receipt: JobReceipt | null): boolean {
+  if (receipt === null) {
+    ledger.append({ what: "unconfirmed", id, at: now() });
+    return false;
+  }
+  const { sequence, duplicate } = receipt;
+  ledger.append({ what: "receipt", id, at: now(), sequence, duplicate });
+  if (plan.cancelAfter !== null) cancels.push(cancel(id, plan));
+  return true;
+}
+
+async function publish(job: Prepared): Promise<void> {
+  for (;; await pause(50)) {
+    noteCall(job);
+    if (noteResult(job, await jobs.publish({ number: job.number }, job.options))) return;
+  }
+}
+
+async function publishTogether(batch: Prepared[]): Promise<void> {
+  for (let left = batch; left.length > 0; await pause(50)) {
+    left.forEach(noteCall);
+    const receipts = await jobs.publishMany(left.map(({ number, options }) => ({ data: { number }, ...options })));
+    left = left.filter((job, i) => !noteResult(job, receipts?.[i] ?? null));
+    if (left.length === 0) return;
+  }
+}
+
+async function cancel(id: string, { cancelAfter }: Plan): Promise<void> {
+  await pause(cancelAfter!);
+  for (;; await pause(50)) {
+    ledger.append({ what: "cancel", id, at: now() });
+    const result = await jobs.cancel(id);
+    ledger.append({ what: "cancelled", id, at: now(), result });
+    if (result !== null) return;
+  }
+}
+
+const numbers = Array.from({ length: Math.ceil((end - first) / step) }, (_, i) => first + i * step);
+const began = now();
+for (let i = 0; i < numbers.length; i += TOGETHER) {
+  await pause(began + duration * i / numbers.length - now());
+  const batch = numbers.slice(i, i + TOGETHER).map(prepare);
+  await (i / TOGETHER % 4 === 3 ? publishTogether(batch) : Promise.all(batch.map(publish)));
+}
+await Promise.all(cancels);

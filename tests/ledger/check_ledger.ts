@@ -1,0 +1,140 @@
+import { type Blows, type History, readHistories, type Run } from "./_histories.ts";
+import type { Entry } from "./_ledger.ts";
+import { type Residual, residualOf } from "./_residuals.ts";
+
+/** What is known at the end of a run. */
+export interface Observation {
+  /** Of all processes. */
+  entries: Entry[];
+  /** Attempts of the dead letters, by job id. */
+  deadLetters: Map<string, number>;
+  /** Jobs that a worker runs at the same time. */
+  concurrency: number;
+  /** Whether the queue has replicas: then the death of a server explains nothing. */
+  replicated: boolean;
+}
+
+/** A job that ended more than once, and why that may be. */
+export interface Double {
+  id: string;
+  residual: Residual | 5;
+}
+
+/** What the ledgers prove. */
+export interface Verdict {
+  /** What contradicts the contract; empty: it was kept. */
+  violations: string[];
+  /** Jobs that ended more than once and may have, all of them. */
+  doubles: Double[];
+  /** Sums, for people. */
+  counts: Record<string, number>;
+}
+
+/** Milliseconds by which a run may begin before its time: clocks of two processes differ a little. */
+const EARLY = 25;
+
+/** Milliseconds after a confirmed cancel within which a job that lay in a worker may still begin. */
+const CANCEL_GRACE = 2_500;
+
+/** Compares what the ledgers say with what the queue promises. */
+export function checkLedger({ entries, deadLetters, concurrency, replicated }: Observation): Verdict {
+  const { histories, blows } = readHistories(entries);
+  const violations: string[] = [];
+  const doubles: Double[] = [];
+  for (const id of deadLetters.keys()) {
+    if (!histories.has(id)) violations.push(`${id} is a dead letter and was never published`);
+  }
+  const unpaid = new Map<number, number>();
+  for (const history of histories.values()) {
+    const deadAfter = deadLetters.get(history.id) ?? null;
+    violations.push(...checkEnd(history, deadAfter), ...checkRuns(history), ...checkDeath(history, deadAfter));
+    for (const [first, second] of endedTwice(history, deadAfter)) {
+      const residual = residualOf(first, second, history, blows, replicated);
+      if (residual === null) {
+        violations.push(`${history.id} ended twice: ${describe(first)}, ${describe(second)}`);
+        continue;
+      }
+      doubles.push({ id: history.id, residual: first.thrown !== second.thrown ? 5 : residual });
+      if (residual === 1) unpaid.set(first.pid, (unpaid.get(first.pid) ?? 0) + 1);
+    }
+  }
+  for (const [pid, jobs] of unpaid) {
+    if (jobs > concurrency) violations.push(`Process ${pid} cannot have died with ${jobs} jobs unacknowledged`);
+  }
+  return { violations, doubles, counts: count([...histories.values()], blows, deadLetters) };
+}
+
+/** Every confirmed job was processed, cancelled or is a dead letter. */
+function checkEnd({ id, publishes, confirmed, runs, cancels }: History, deadAfter: number | null): string[] {
+  const violations: string[] = [];
+  if (publishes.length === 0) violations.push(`${id} ran and was never published`);
+  const processed = runs.some((run) => run.effect !== null);
+  const cancelled = cancels.some(({ result }) => result !== false);
+  if (confirmed !== null && !processed && deadAfter === null && !cancelled) {
+    violations.push(`${id} is lost: ${runs.map(describe).join(", ") || "it never ran"}`);
+  }
+  const cancel = cancels.find(({ result }) => result === true);
+  const late = cancel && runs.find((run) => run.start > cancel.answered + CANCEL_GRACE);
+  if (late) violations.push(`${id} was cancelled and came back: ${describe(late)}`);
+  return violations;
+}
+
+/** No run is early, and each attempt follows the failure of the one before. */
+function checkRuns({ id, publishes, runs }: History): string[] {
+  const violations: string[] = [];
+  const due = publishes[0]?.due ?? 0;
+  for (const run of runs) {
+    if (run.start < due - EARLY) violations.push(`${id} ran ${Math.round(due - run.start)} ms before its time`);
+    if (run.attempt > 1 && !runs.some((other) => other.thrown && other.attempt === run.attempt - 1)) {
+      violations.push(`${id} lost an attempt: ${describe(run)} follows no failure`);
+    }
+  }
+  return violations;
+}
+
+/** A dead letter has a cause: its last attempt failed. */
+function checkDeath({ id, publishes, runs }: History, deadAfter: number | null): string[] {
+  if (deadAfter === null || publishes.length === 0) return [];
+  const { mayDie, maxAttempts } = publishes[0];
+  const failed = runs.some((run) => run.thrown && run.attempt === deadAfter);
+  return mayDie && failed && deadAfter <= maxAttempts
+    ? []
+    : [`${id} is a dead letter after attempt ${deadAfter} without a cause: ${runs.map(describe).join(", ")}`];
+}
+
+/** Pairs of runs, the later one after the earlier one, that both ended the job. */
+function endedTwice({ runs }: History, deadAfter: number | null): [Run, Run][] {
+  const processed = runs.some((run) => run.effect !== null);
+  const ends = runs.filter((run) =>
+    run.effect !== null || (processed && deadAfter !== null && run.thrown && run.attempt === deadAfter)
+  );
+  return ends.slice(1).map((second, i) => [ends[i], second]);
+}
+
+function describe({ pid, sequence, deliveries, attempt, start, effect, over, thrown }: Run): string {
+  const ended = effect !== null ? `effect after ${Math.round(effect - start)} ms` : thrown ? "thrown" : "no effect";
+  return `[process ${pid}, sequence ${sequence}, delivery ${deliveries}, attempt ${attempt}, at ${
+    new Date(start).toISOString().slice(11, -1)
+  }: ${ended}${over === null ? ", not over" : ""}]`;
+}
+
+function count(histories: History[], { workersKilled, serversDown }: Blows, deadLetters: Map<string, number>) {
+  const of = (which: (history: History) => boolean) => histories.filter(which).length;
+  const runs = histories.flatMap((history) => history.runs);
+  return {
+    "jobs confirmed": of(({ confirmed }) => confirmed !== null),
+    "publishes not confirmed and repeated": histories.reduce(
+      (sum, job) => sum + Math.max(0, job.publishes.length - 1),
+      0,
+    ),
+    "jobs processed": of(({ runs }) => runs.some(({ effect }) => effect !== null)),
+    "jobs cancelled": of(({ cancels }) => cancels.some(({ result }) => result === true)),
+    "dead letters": deadLetters.size,
+    "runs": runs.length,
+    "runs that failed or moved": runs.filter(({ thrown }) => thrown).length,
+    "runs cut short": runs.filter(({ over }) => over === null).length,
+    "workers killed": workersKilled.length,
+    "servers killed": serversDown.filter(({ how }) => how === "kill").length,
+    "servers restarted": serversDown.filter(({ how }) => how === "stop").length,
+  };
+}

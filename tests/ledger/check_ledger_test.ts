@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { checkLedger, type Observation, type Verdict } from "./check_ledger.ts";
+import type { Entry, RunEntry } from "./_ledger.ts";
+
+const JOB = "job.1";
+
+/** A moment, in seconds since the beginning of the fabricated run. */
+function at(second: number): number {
+  return Date.UTC(2026, 0, 1) + second * 1_000;
+}
+
+function published(second: number, options: { due?: number; mayDie?: boolean; maxAttempts?: number } = {}): Entry {
+  const { due = second, mayDie = false, maxAttempts = 5 } = options;
+  return { what: "publish", id: JOB, at: at(second), due: at(due), mayDie, maxAttempts };
+}
+
+function receipt(second: number): Entry {
+  return { what: "receipt", id: JOB, at: at(second), sequence: 1, duplicate: false };
+}
+
+/** A confirmed job. */
+function confirmed(options?: { due?: number; mayDie?: boolean; maxAttempts?: number }): Entry[] {
+  return [published(0, options), receipt(0.01)];
+}
+
+function cancelled(second: number, result: boolean | null): Entry[] {
+  return [{ what: "cancel", id: JOB, at: at(second) }, { what: "cancelled", id: JOB, at: at(second), result }];
+}
+
+interface RunOptions {
+  pid?: number;
+  sequence?: number;
+  deliveries?: number;
+  attempt?: number;
+  /** Its last lines: how it went. */
+  went?: RunEntry["what"][];
+}
+
+let runs = 0;
+
+/** A run that begins at a moment and takes 10 ms. */
+function run(second: number, options: RunOptions = {}): Entry[] {
+  const { pid = 1, sequence = 1, deliveries = 1, attempt = 1, went = ["effect", "end"] } = options;
+  const fence = sequence * 1024 + deliveries;
+  const number = ++runs;
+  return (["start", ...went] as const).map((what, i) => (
+    { what, id: JOB, at: at(second) + i * 5, pid, run: number, sequence, deliveries, attempt, fence }
+  ));
+}
+
+function failed(second: number, options: RunOptions = {}): Entry[] {
+  return run(second, { went: ["thrown"], ...options });
+}
+
+function workerKilled(second: number, pid = 1): Entry {
+  return { what: "worker_killed", pid, from: at(second), at: at(second) + 5 };
+}
+
+function serverDown(second: number, how: "kill" | "stop" = "kill"): Entry {
+  return { what: "server_down", how, from: at(second), at: at(second) + 10, back: at(second) + 300 };
+}
+
+function check(entries: Entry[][], options: Partial<Observation> = {}): Verdict {
+  return checkLedger({
+    entries: entries.flat(),
+    deadLetters: new Map(),
+    concurrency: 2,
+    replicated: false,
+    ...options,
+  });
+}
+
+function assertKept(verdict: Verdict, doubles: number[] = []): void {
+  assertEquals(verdict.violations, []);
+  assertEquals(verdict.doubles, doubles.map((residual) => ({ id: JOB, residual })));
+}
+
+function assertBroken({ violations }: Verdict, ...messages: RegExp[]): void {
+  assertEquals(violations.length, messages.length, violations.join("\n"));
+  messages.forEach((message, i) => assertMatch(violations[i], message));
+}
+
+Deno.test("checkLedger accepts a job that was processed, retried, cancelled or buried, and counts it", () => {
+  const verdict = check([confirmed(), failed(1), run(2, { attempt: 2, sequence: 5 })]);
+  assertKept(verdict);
+  assertEquals(verdict.counts["jobs confirmed"], 1);
+  assertEquals(verdict.counts["jobs processed"], 1);
+  assertEquals(verdict.counts["runs that failed or moved"], 1);
+  assertKept(check([confirmed(), cancelled(0.5, true)]));
+  assertKept(check([confirmed({ mayDie: true, maxAttempts: 1 }), failed(1)], { deadLetters: new Map([[JOB, 1]]) }));
+  assertKept(check([[published(0), { what: "unconfirmed", id: JOB, at: at(5) }]]));
+});
+
+Deno.test("checkLedger rejects a confirmed job of which nothing is left", () => {
+  assertBroken(check([confirmed()]), /job\.1 is lost: it never ran/);
+  assertBroken(check([confirmed(), failed(1)]), /is lost/);
+  assertBroken(check([confirmed(), run(1, { went: ["aborted"] })]), /is lost/);
+});
+
+Deno.test("checkLedger takes a cancel that said there was none for no excuse, and one of which nobody can tell for one", () => {
+  assertBroken(check([confirmed(), cancelled(0.5, false)]), /is lost/);
+  assertKept(check([confirmed(), cancelled(0.5, null), cancelled(0.7, false)]));
+});
+
+Deno.test("checkLedger rejects a cancelled job that comes back", () => {
+  assertKept(check([confirmed(), cancelled(0.5, true), run(0.6)]));
+  assertBroken(check([confirmed(), cancelled(0.5, true), run(4)]), /was cancelled and came back/);
+});
+
+Deno.test("checkLedger rejects a job that nobody published, and its dead letter", () => {
+  assertBroken(check([run(1)]), /ran and was never published/);
+  assertBroken(check([], { deadLetters: new Map([["job.9", 1]]) }), /job\.9 is a dead letter and was never published/);
+});
+
+Deno.test("checkLedger rejects a second effect that nothing explains", () => {
+  const twice = [confirmed(), run(1), run(2, { pid: 2, deliveries: 2 })];
+  assertBroken(check(twice), /ended twice: \[process 1, sequence 1, delivery 1.*\[process 2, sequence 1, delivery 2/);
+  assertBroken(check([...twice, [workerKilled(1.5, 3)]]), /ended twice/);
+  assertBroken(check([...twice, [workerKilled(9)]]), /ended twice/);
+  assertBroken(check([...twice, [serverDown(1.5, "stop")]]), /ended twice/);
+  assertBroken(check([...twice, [serverDown(9)]]), /ended twice/);
+});
+
+Deno.test("checkLedger names a second effect after the worker died between effect and acknowledgement", () => {
+  const died = [workerKilled(1.1)];
+  assertKept(check([confirmed(), run(1), died, run(5, { pid: 2, deliveries: 2 })]), [1]);
+  assertKept(check([confirmed(), run(1, { went: ["effect"] }), died, run(5, { pid: 2, deliveries: 2 })]), [1]);
+  // The second one ran before the death: it is not its consequence.
+  assertBroken(check([confirmed(), run(1), run(1.05, { pid: 2, deliveries: 2 }), died]), /ended twice/);
+  // The acknowledgement had time enough.
+  assertBroken(check([confirmed(), run(1), [workerKilled(4)], run(8, { pid: 2, deliveries: 2 })]), /ended twice/);
+  // It had not, as the server was away.
+  assertKept(
+    check([confirmed(), run(1), [serverDown(1.2, "stop"), workerKilled(2.5)], run(8, { pid: 2, deliveries: 2 })]),
+    [1],
+  );
+});
+
+Deno.test("checkLedger rejects more jobs unacknowledged by a dead worker than it runs at a time", () => {
+  const three = ["a", "b", "c"].map((id) =>
+    [confirmed(), run(1), run(5, { pid: 2, deliveries: 2 })].flat().map((entry) => ({ ...entry, id }) as Entry)
+  );
+  const verdict = check([...three, [workerKilled(1.1)]]);
+  assertBroken(verdict, /Process 1 cannot have died with 3 jobs unacknowledged/);
+  assertEquals(verdict.doubles.length, 3);
+  assertEquals(check([...three.slice(1), [workerKilled(1.1)]]).violations, []);
+});
+
+Deno.test("checkLedger names a second effect of a job that was in flight when the single server was killed", () => {
+  const killed = [serverDown(1.005)];
+  assertKept(check([confirmed(), run(1), killed, run(1.4, { pid: 2 })]), [2]);
+  // It began long after the server was back.
+  assertBroken(check([confirmed(), run(3), killed, run(4, { pid: 2 })]), /ended twice/);
+  // The second one began before the server was killed.
+  assertBroken(check([confirmed(), run(1), run(1.002, { pid: 2 }), killed]), /ended twice/);
+});
+
+Deno.test("checkLedger takes the death of a server for no excuse where there are replicas, but that of a worker", () => {
+  const replicated = { replicated: true };
+  assertBroken(check([confirmed(), run(1), [serverDown(1.005)], run(1.4, { pid: 2 })], replicated), /ended twice/);
+  const repeated = [published(0), published(0.6), receipt(1)];
+  assertBroken(check([repeated, run(0.1), [serverDown(0.5)], run(1.1, { sequence: 7 })], replicated), /ended twice/);
+  assertKept(check([confirmed(), run(1), [workerKilled(1.1)], run(5, { pid: 2, deliveries: 2 })], replicated), [1]);
+});
+
+Deno.test("checkLedger names a second effect of a publish that was repeated over a restart of the single server", () => {
+  const repeated = [published(0), { what: "unconfirmed", id: JOB, at: at(0.5) } as Entry, published(0.6), receipt(1)];
+  const restarted = [serverDown(0.3, "stop")];
+  assertKept(check([repeated, run(0.1), restarted, run(1.1, { sequence: 7 })]), [3]);
+  // Of the same message: no repeat can be the cause.
+  assertBroken(check([repeated, run(0.1), restarted, run(1.1)]), /ended twice/);
+  // A moved copy: its attempt went on.
+  assertBroken(
+    check([repeated, run(0.1), failed(0.2), restarted, run(1.1, { sequence: 7, attempt: 2 })]),
+    /ended twice/,
+  );
+  // Confirmed before the restart.
+  assertBroken(check([confirmed(), run(0.1), restarted, run(1.1, { sequence: 7 })]), /ended twice/);
+});
+
+Deno.test("checkLedger rejects a second effect of a redelivered job that ran when the server was restarted or changed", () => {
+  const restarted = [serverDown(1.005, "stop")];
+  const twice = [confirmed(), run(1, { deliveries: 2 }), restarted, run(1.4, { pid: 2, deliveries: 3 })];
+  assertBroken(check(twice), /ended twice/);
+  assertBroken(check(twice, { replicated: true }), /ended twice/);
+});
+
+Deno.test("checkLedger names a job that was processed and became a dead letter too, if its double run is explained", () => {
+  const options = { deadLetters: new Map([[JOB, 1]]) };
+  const coin = confirmed({ mayDie: true, maxAttempts: 1 });
+  assertKept(check([coin, run(1), [serverDown(1.005)], failed(1.4, { pid: 2 })], options), [5]);
+  assertBroken(check([coin, run(1), failed(1.4, { pid: 2 })], options), /ended twice/);
+});
+
+Deno.test("checkLedger rejects a run before its time and an attempt that follows no failure", () => {
+  assertBroken(check([confirmed({ due: 2 }), run(1.5)]), /ran 500 ms before its time/);
+  assertBroken(check([confirmed(), run(1, { attempt: 2 })]), /lost an attempt/);
+});
+
+Deno.test("checkLedger rejects a dead letter without a cause", () => {
+  const options = { deadLetters: new Map([[JOB, 1]]) };
+  assertBroken(check([confirmed(), failed(1)], options), /without a cause/);
+  assertBroken(check([confirmed({ mayDie: true }), run(1, { went: ["aborted"] })], options), /without a cause/);
+  assertBroken(
+    check([confirmed({ mayDie: true, maxAttempts: 1 }), failed(1), failed(2, { attempt: 2 })], {
+      deadLetters: new Map([[JOB, 2]]),
+    }),
+    /without a cause/,
+  );
+});
+
+Deno.test("checkLedger does not depend on the order in which the ledgers are read", () => {
+  const entries = [confirmed(), run(1), [serverDown(1.005)], run(1.4, { pid: 2 })].flat();
+  const verdict = check([entries]);
+  assertEquals(check([entries.toReversed()]), verdict);
+  assert(verdict.doubles.length === 1);
+});

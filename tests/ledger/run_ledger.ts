@@ -1,0 +1,91 @@
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { leaderOf, makeChaos } from "./_chaos.ts";
+import { checkLedger, type Verdict } from "./check_ledger.ts";
+import { ChildScript } from "./child_script.ts";
+import { readLedgers } from "./_ledger.ts";
+import { leftBehind } from "./_left_behind.ts";
+import type { ProducerOptions } from "./_producer.ts";
+import type { WorkerOptions } from "./_worker.ts";
+
+/** How the queue is tried. */
+export interface LedgerOptions {
+  jobs: number;
+  /** Decides what the jobs do, what is done to workers and servers, and when. */
+  seed: number;
+  /** Milliseconds for which jobs are published. */
+  duration: number;
+  /** Milliseconds from one blow to the next, on average. */
+  interval: number;
+  /** Servers that keep a copy: 1, or 3 of a cluster. */
+  replicas?: 1 | 3;
+  /** Milliseconds after which a dead worker's jobs run elsewhere. */
+  lease: number;
+  /** Whether workers are killed, too. */
+  killWorkers?: boolean;
+  /** Milliseconds that the last jobs may take once the last one is published. */
+  patience: number;
+  log?: (line: string) => void;
+}
+
+/** What came of it. */
+export interface LedgerResult extends Verdict {
+  /** What the server kept of the jobs when all was over, and after one more restart. */
+  left: string[];
+  /** Milliseconds in all. */
+  took: number;
+}
+
+const QUEUE = "ledger";
+const PRODUCERS = 4;
+const WORKERS = 4;
+const CONCURRENCY = 8;
+
+/** Publishes jobs from four processes to four processes, kills workers and servers meanwhile, and compares what all of them noted. */
+export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
+  const { jobs, seed, duration, interval, replicas = 1, lease, killWorkers = true, patience } = options;
+  const began = performance.now();
+  const log = (line: string) =>
+    options.log?.(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
+  await using cleanup = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "ledger-" });
+  cleanup.defer(() => Deno.remove(folder, { recursive: true }));
+  const nats = cleanup.use(await (replicas === 1 ? startNatsServer() : startNatsCluster()));
+  const servers = "urls" in nats ? nats.urls : [nats.url];
+  const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
+  const queue = stores.jobQueue(QUEUE, { lease, replicas });
+  if (!await queue.open()) throw new Error("The queue cannot be opened");
+
+  const common = { servers, queue: QUEUE, folder, seed };
+  const start = (script: string, options: WorkerOptions | ProducerOptions) =>
+    cleanup.use(new ChildScript(new URL(script, import.meta.url), options));
+  const startWorker = () => start("_worker.ts", { ...common, concurrency: CONCURRENCY });
+  const workers = Array.from({ length: WORKERS }, startWorker);
+  const producers = Array.from(
+    { length: PRODUCERS },
+    (_, first) => start("_producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration }),
+  );
+  const published = Promise.all(producers.map((producer) => producer.ended()));
+  const chaos = { nats, stream: `WQ_${QUEUE}`, workers, startWorker, folder, seed, interval, killWorkers, log };
+  await makeChaos(chaos, () => producers.every((producer) => !producer.running));
+  if ((await published).includes(false)) throw new Error("A producer failed");
+  log("all is published");
+
+  const drained = async () => {
+    const counts = await queue.counts();
+    return counts !== null &&
+      counts.active + counts.delayed + Object.values(counts.ready).reduce((a, b) => a + b) === 0;
+  };
+  await waitUntil(drained, patience).then(() => log("all has ended"), () => log("jobs are left over"));
+  if ((await Promise.all(workers.map((worker) => worker.finish()))).includes(false)) throw new Error("A worker failed");
+
+  const left = await leftBehind(servers, QUEUE);
+  await ("servers" in nats ? await leaderOf(nats, `WQ_${QUEUE}`) : nats).restart();
+  left.push(...(await leftBehind(servers, QUEUE)).map((line) => `After a restart: ${line}`));
+  await waitUntil(() => stores.connectionStatus() === "connected");
+  const deadLetters = new Map<string, number>();
+  for await (const { id, attempts } of queue.deadLetters()) deadLetters.set(id, attempts);
+  const observation = { entries: readLedgers(folder), deadLetters, concurrency: CONCURRENCY, replicated: replicas > 1 };
+  return { ...checkLedger(observation), left, took: performance.now() - began };
+}
