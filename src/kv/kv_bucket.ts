@@ -1,5 +1,6 @@
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
+import { readMany } from "../wire/read_many.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { deleteStream, streamInfo } from "../wire/streams.ts";
@@ -7,14 +8,12 @@ import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { encodeFilter } from "./kv_filter.ts";
 import { KvLister } from "./kv_list.ts";
-import { readMany } from "./kv_many.ts";
 import { KvMirror } from "./kv_mirror.ts";
 import { checkKvOptions, type KvBucketOptions } from "./kv_options.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import { checkValue } from "./kv_value.ts";
 import { KvWatch, type KvWatchOptions } from "./kv_watch.ts";
-import { GuardedWrite, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
+import { checkValue, GuardedWrite, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
 
 const PURGE = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
 const DELETE = { "KV-Operation": "DEL" };
@@ -31,8 +30,8 @@ const DELETE = { "KV-Operation": "DEL" };
  *
  * const visits = kvBucket("visits", { ttl: 3_600_000 });
  * await visits.put("page.home", JSON.stringify({ count: 1 }));
- * const entry = await visits.get("page.home");
- * console.log(entry?.json<{ count: number }>().count);
+ * const page: { count: number } | undefined = (await visits.get("page.home"))?.json();
+ * console.log(page?.count);
  * ```
  */
 export class KvBucket {
@@ -231,10 +230,11 @@ export class KvBucket {
    * import { kvBucket } from "@supercheck/jetstream";
    *
    * const flags = kvBucket("flags");
-   * await flags.put("dark-mode", "on");
-   * for await (const { key, operation } of flags.watch()) {
-   *   console.log(key, operation);
-   *   break;
+   * if (await flags.put("dark-mode", "on")) {
+   *   for await (const { key, operation } of flags.watch()) {
+   *     console.log(key, operation);
+   *     break;
+   *   }
    * }
    * ```
    */

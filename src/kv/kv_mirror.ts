@@ -34,6 +34,8 @@ export class KvMirror {
   #present = 0;
   /** Milliseconds that each value lives. */
   #ttl = Infinity;
+  /** Whether nothing comes back when a value expires before the bucket's TTL. */
+  #single = false;
   /** What to add to `performance.now()` for the time of the server, at most. */
   #clock = 0;
   /** Whether values go only in ways that can be seen. */
@@ -102,6 +104,7 @@ export class KvMirror {
     this.#seen = 0;
     this.#present = state.last_seq;
     this.#ttl = milliseconds(config.max_age) || Infinity;
+    this.#single = config.max_msgs_per_subject === 1;
     this.#clock = (ts === undefined ? Date.now() : Date.parse(ts)) - asked;
     // A full bucket of this kind drops its oldest values without a word.
     this.#exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
@@ -120,7 +123,9 @@ export class KvMirror {
   #sweep(): void {
     this.#swept = performance.now();
     const certain = this.#now() - SWEEP;
-    for (const [subject, { expires }] of this.#held) if (expires < certain) this.#held.delete(subject);
+    for (const [subject, { expires, stored }] of this.#held) {
+      if ((this.#single ? expires : stored + this.#ttl) < certain) this.#held.delete(subject);
+    }
     for (const [subject, revision] of this.#awaited) if (revision <= this.#passed) this.#awaited.delete(subject);
   }
 
@@ -138,24 +143,23 @@ export class KvMirror {
 class HeldMessage implements StoredMessage {
   readonly subject: string;
   readonly sequence: number;
+  /** The time of the server at which it was stored. */
+  readonly stored: number;
   /** The time of the server at which it is gone. */
   readonly expires: number;
-  readonly #time: number;
   readonly #data: Uint8Array;
-  readonly #headers: [string, string][];
 
   constructor(message: DeliveredMessage, ttl: number) {
     this.subject = message.subject;
     this.sequence = message.sequence;
-    this.#time = message.time.getTime();
+    this.stored = message.time.getTime();
+    this.expires = this.stored + Math.min(ttl, messageTtl(message));
     // Of its own: what was received lies in the middle of a larger buffer.
     this.#data = new Uint8Array(message.data);
-    this.#headers = message.headers();
-    this.expires = this.#time + Math.min(ttl, messageTtl(message));
   }
 
   get time(): Date {
-    return new Date(this.#time);
+    return new Date(this.stored);
   }
 
   /** A copy: the caller may write into it. */
@@ -163,11 +167,12 @@ class HeldMessage implements StoredMessage {
     return this.#data.slice();
   }
 
-  header(name: string): string | undefined {
-    return this.#headers.find(([key]) => key === name)?.[1];
+  /** Headers are read when a value comes in, and not kept. */
+  header(): undefined {
+    return undefined;
   }
 
-  headers(): [string, string][] {
-    return this.#headers;
+  headers(): [] {
+    return [];
   }
 }

@@ -49,8 +49,9 @@ export interface KvBucketOptions {
    */
   compression?: boolean;
   /**
-   * Whether this process keeps a mirror of the whole bucket, from the first read on: reads are then answered from memory while a watch keeps
-   * the mirror current, and by the server while it does not.
+   * Whether this handle keeps a mirror of the whole bucket in memory, from its first read until the stores are closed: reads are answered from it
+   * while a watch keeps it current, and by the server while it does not. What this handle wrote it reads; what others wrote it sees as soon as
+   * the server tells, or a connection that went silent counts as lost (3 s).
    *
    * @default {false}
    */

@@ -13,9 +13,10 @@ const DUPLICATE_WINDOW = 120_000;
 /** The stream under a bucket: made and adjusted before the first write, and looked at once. */
 export class KvStream {
   readonly name: string;
+  /** What it is, for messages. */
+  readonly what: string;
   /** What precedes the key in its subject. */
   readonly prefix: string;
-  readonly #bucket: string;
   readonly #context: Context;
   readonly #options: KvBucketOptions;
   #opened: Promise<StreamConfig> | null = null;
@@ -25,8 +26,8 @@ export class KvStream {
 
   constructor(context: Context, bucket: string, options: KvBucketOptions) {
     this.name = `KV_${bucket}`;
+    this.what = `The bucket "${bucket}"`;
     this.prefix = `$KV.${bucket}.`;
-    this.#bucket = bucket;
     this.#context = context;
     this.#options = options;
   }
@@ -143,7 +144,7 @@ export class KvStream {
     if (change.max_age !== undefined) this.#adjustTtl(change.max_age, present, change);
     if (storage !== undefined && storage !== present.storage) {
       this.#context.logger.warn(
-        `The bucket "${this.#bucket}" stays in ${present.storage} storage, which cannot be changed`,
+        `${this.what} stays in ${present.storage} storage, which cannot be changed`,
       );
     }
     return Object.keys(change).length > 0 ? change : null;
@@ -153,7 +154,7 @@ export class KvStream {
     // The server does not take a window that is longer than the TTL.
     if (maxAge > 0 && (present.duplicate_window ?? 0) > maxAge) change.duplicate_window = maxAge;
     this.#context.logger.info(
-      `The TTL of the bucket "${this.#bucket}" is ${milliseconds(maxAge)} ms from now on, it was ${
+      `${this.what} has a TTL of ${milliseconds(maxAge)} ms from now on, it was ${
         milliseconds(present.max_age)
       } ms (0: none)`,
     );

@@ -1,5 +1,5 @@
-import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
+import { listingStep } from "../wire/listing.ts";
 import { StreamFollower } from "../wire/stream_follower.ts";
 import { type KvEntry, StoredEntry } from "./kv_entry.ts";
 import type { KvStream } from "./kv_stream.ts";
@@ -63,13 +63,8 @@ export class KvWatch implements AsyncIterable<KvEntry> {
 
   async *#entries(follower: StreamFollower): AsyncGenerator<KvEntry, void> {
     const { ignoreDeletes = false, signal } = this.#options;
-    const { connection, timeout } = this.#context;
-    if (await connection.attempt(() => Promise.resolve(true), { timeout }) === null) {
-      throw new JetStreamStoreError(
-        "disconnected",
-        `The watch of ${this.#stream.name} cannot begin without a connection to NATS`,
-      );
-    }
+    // Without a connection it could not be told from a watch of nothing.
+    await listingStep(this.#context, this.#stream.what, () => Promise.resolve());
     const stop = () => void follower.stop();
     if (signal?.aborted) return;
     signal?.addEventListener("abort", stop, { once: true });

@@ -121,7 +121,7 @@ Deno.test("KvBucket lists break off with an error, never silently", async () => 
         }
       },
       JetStreamStoreError,
-      "The list of KV_broken broke off",
+      'The bucket "broken" broke off',
     );
     assertEquals(error.code, "disconnected");
     await server.restart();

@@ -97,7 +97,7 @@ Deno.test("KvBucket updates the TTL of an existing bucket in place, keeps all el
   assertEquals(await stores.config("odd"), { ...before, max_age: 60e9, duplicate_window: 60e9 });
   const told = stores.log.filter((line) => line.includes("TTL"));
   assertEquals(told.length, 1);
-  assertMatch(told[0], /TTL of the bucket "odd" is 60000 ms from now on, it was 3600000 ms/);
+  assertMatch(told[0], /The bucket "odd" has a TTL of 60000 ms from now on, it was 3600000 ms/);
   await stores.kvBucket("odd", { ttl: 0 }).put("k", "v");
   assertEquals(await stores.config("odd"), { ...before, max_age: 0, duplicate_window: 60e9 });
 });

@@ -1,8 +1,8 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { directBatch } from "../wire/direct_get.ts";
-import type { Session } from "../wire/session.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
-import type { StreamReader } from "../wire/stream_reader.ts";
+import { directBatch } from "./direct_get.ts";
+import type { Session } from "./session.ts";
+import type { StoredMessage } from "./stored_message.ts";
+import type { StreamReader } from "./stream_reader.ts";
 
 /** Subjects of one batched direct get: the server gives up at more than 1024 messages. */
 const BATCH = 1_000;
