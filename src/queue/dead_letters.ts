@@ -7,6 +7,7 @@ import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { decodeToken } from "../wire/tokens.ts";
 import type { Delivery } from "./delivery.ts";
+import { fitHeaders } from "./fit_headers.ts";
 import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueNames } from "./queue_names.ts";
@@ -36,7 +37,7 @@ export interface DeadLetter<T = unknown> {
 const MAX_REASON = 2_000;
 const MAX_STACK = 8_000;
 
-/** Stores a job among the dead letters, as the newest one of its id. */
+/** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
 export async function storeDeadLetter(
   session: Session,
   names: QueueNames,
@@ -46,23 +47,25 @@ export async function storeDeadLetter(
   deadline: number,
 ): Promise<void> {
   const { error, attempts } = death;
-  const reason = messageOf(error);
   const stack = stackOf(error);
-  const headers = new HeaderBlock([
-    ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
-    ["Job-Priority", delivery.priority],
-    ["Job-Attempts", String(attempts)],
-    ["Job-Died-At", new Date().toISOString()],
-    // As JSON, since a header is one line.
-    ["Job-Reason", JSON.stringify(reason.slice(0, MAX_REASON).toWellFormed())],
-    ...(stack === undefined
-      ? []
-      : [["Job-Stack", JSON.stringify(stack.slice(0, MAX_STACK).toWellFormed())] as [string, string]]),
-  ]);
+  const headers = fitHeaders(
+    session.maxPayload - delivery.data.length,
+    [
+      ["Job-Attempts", String(attempts)],
+      ["Job-Died-At", new Date().toISOString()],
+      ["Job-Priority", delivery.priority],
+      ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
+    ],
+    [
+      ["Job-Reason", messageOf(error).slice(0, MAX_REASON)],
+      ...(stack === undefined ? [] : [["Job-Stack", stack.slice(0, MAX_STACK)] as [string, string]]),
+    ],
+  );
+  const block = headers.length > 0 ? new HeaderBlock(headers) : undefined;
   await stream.openDeadLetters(session, deadline);
   await insist(deadline, async (deadline) => {
     try {
-      await publish(session, names.dead(delivery.token), delivery.data, deadline, headers);
+      await publish(session, names.dead(delivery.token), delivery.data, deadline, block);
     } catch (error) {
       if (error instanceof Unavailable && error.reason === "no_responders") {
         stream.forget();
