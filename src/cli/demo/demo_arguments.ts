@@ -45,7 +45,7 @@ export function demoArguments(args: string[]): DemoArguments {
     .option("-i, --interval <ms>", "milliseconds between two rounds", milliseconds, 2_000)
     .option(
       "-t, --timeout <ms>",
-      "milliseconds that one attempt may take (default: 5000, local services 800)",
+      "milliseconds that one attempt may take (default: 5000, local services 1000)",
       milliseconds,
     )
     .option("-c, --concurrency <n>", "URLs that are fetched at the same time", wholeNumber, 10)

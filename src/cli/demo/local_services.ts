@@ -3,7 +3,7 @@ import { sleep } from "../sleep.ts";
 /** A few HTTP services of different health on 127.0.0.1. */
 export class LocalServices implements AsyncDisposable {
   /** What each of them does. */
-  readonly habits = "fast, slow (400 ms), flapping, failing (503), silent (never answers)";
+  readonly habits = "fast, slow (300 ms), flapping, failing (503), silent (never answers)";
   readonly urls: readonly string[];
   readonly #servers: Deno.HttpServer<Deno.NetAddr>[] = [];
   readonly #ending = new AbortController();
@@ -12,7 +12,7 @@ export class LocalServices implements AsyncDisposable {
   constructor() {
     this.urls = [
       this.#serve("fast", () => health(200, { status: "ok" })),
-      this.#serve("slow", () => this.#later(400, () => health(200, { status: "ok", queue: 17 }))),
+      this.#serve("slow", () => this.#later(300, () => health(200, { status: "ok", queue: 17 }))),
       this.#serve("flapping", () => this.#flap()),
       this.#serve("failing", () => health(503, { status: "down", reason: "no database" })),
       this.#serve("silent", () => this.#later(600_000, () => health(200, {}))),

@@ -32,7 +32,7 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   const queue = `demo_${crypto.randomUUID().slice(0, 4)}`;
   await using checks = new HealthChecks(nats.stores, queue, {
     urls,
-    timeout: options.timeout ?? (services ? 800 : 5_000),
+    timeout: options.timeout ?? (services ? 1_000 : 5_000),
     concurrency,
     signal,
     // Their ports will not be theirs again.
