@@ -212,6 +212,27 @@ Deno.test("KvBucket with a cache lets values expire that no marker announces", a
   assertEquals(await bucket.get("probe"), null);
 });
 
+Deno.test("KvBucket with a cache gives the older revision that an expired one uncovers", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  await stores.createStream({
+    name: "KV_layers",
+    subjects: ["$KV.layers.>"],
+    max_msgs_per_subject: 3,
+    discard: "new",
+    allow_direct: true,
+    allow_msg_ttl: true,
+  });
+  const bucket = stores.kvBucket("layers", { cache: true });
+  await bucket.put("k", "below");
+  await inSync(bucket);
+  for (const ttl of ["1s", "0h0m1s"]) {
+    await stores.publish("$KV.layers.k", "above", { "Nats-TTL": ttl });
+    await waitUntil(async () => (await bucket.get("k"))?.text() === "above");
+    await waitUntil(async () => (await bucket.get("k"))?.text() === "below", 2_500);
+  }
+});
+
 Deno.test("KvBucket with a cache follows a change of the bucket's TTL", async () => {
   await using server = await startNatsServer();
   await using other = new KvStores({ servers: server.url });
