@@ -157,8 +157,10 @@ function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
   };
 }
 
-function nextOfEvery(since: Date, every: number): Date {
-  return new Date(since.getTime() + (Math.floor((Date.now() - since.getTime()) / every) + 1) * every);
+/** The server counts from the whole second in which the schedule was stored. */
+function nextOfEvery(stored: Date, every: number): Date {
+  const since = Math.floor(stored.getTime() / 1000) * 1000;
+  return new Date(since + (Math.floor((Date.now() - since) / every) + 1) * every);
 }
 
 function nextOfCron(pattern: string, timeZone: string | undefined): Date | null {
