@@ -1,11 +1,12 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import type { Context } from "../wire/context.ts";
+import { leaderGet } from "../wire/direct_get.ts";
 import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
 import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
-import { StreamReader } from "../wire/stream_reader.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
 import { openStream, type StreamConfig } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseJobData } from "./job_data.ts";
@@ -33,13 +34,11 @@ const DAY = 86_400_000;
 export class JobResults {
   readonly #context: Context;
   readonly #bucket: string;
-  readonly #reader: StreamReader;
   #open: Promise<unknown> | null = null;
 
   constructor(context: Context, names: QueueNames) {
     this.#context = context;
     this.#bucket = names.resultsBucket;
-    this.#reader = new StreamReader(`KV_${this.#bucket}`);
   }
 
   /** Keeps what a handler returned, for `ttl` milliseconds. */
@@ -58,7 +57,7 @@ export class JobResults {
 
   /** What a handler returned, or `null` if nothing is kept. */
   async result(session: Session, token: string, deadline: number): Promise<KeptResult | null> {
-    const message = await this.#reader.last(session, `$KV.${this.#bucket}.${token}.result`, deadline);
+    const message = await this.#load(session, `${token}.result`, deadline);
     return message === null || message.data.length === 0
       ? null
       : { value: parseJobData<unknown>(message.data), time: message.time };
@@ -66,7 +65,7 @@ export class JobResults {
 
   /** What is known of earlier runs of a job that stays in its place. */
   async pastRuns(session: Session, { token, sequence }: Delivery, deadline: number): Promise<PastRuns> {
-    const message = await this.#reader.last(session, `$KV.${this.#bucket}.${token}.runs`, deadline);
+    const message = await this.#load(session, `${token}.runs`, deadline);
     const kept = message && parseJobData<PastRuns & { sequence: number }>(message.data);
     return kept?.sequence === sequence ? kept : { attempts: 0, starts: 0 };
   }
@@ -79,6 +78,11 @@ export class JobResults {
     deadline: number,
   ): Promise<void> {
     await this.#store(session, `${token}.runs`, { sequence, ...runs }, deadline);
+  }
+
+  /** From the leader: a replica that lags would tell a job as done without a result. */
+  #load(session: Session, key: string, deadline: number): Promise<StoredMessage | null> {
+    return leaderGet(session, `KV_${this.#bucket}`, { last_by_subj: `$KV.${this.#bucket}.${key}` }, deadline);
   }
 
   async #store(session: Session, key: string, value: unknown, deadline: number, headers?: HeaderBlock): Promise<void> {
