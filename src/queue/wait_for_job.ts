@@ -5,6 +5,7 @@ import { decodeToken } from "../wire/tokens.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
+import { parseJobHeaders } from "./job_headers.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
 /** How a wait ends. */
@@ -12,6 +13,9 @@ type Outcome = { value: unknown } | { failure: JobFailedError };
 
 /** Milliseconds until it looks again although no event came: first when workers surely know that it listens, then as a net below what got lost. */
 const LOOK_AGAIN = { first: 1_500, later: 10_000 };
+
+/** Milliseconds for which the event that tells how a job left the queue may be under way. */
+const UNDER_WAY = 500;
 
 /**
  * Waits until a job is done.
@@ -25,22 +29,26 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
   const { context, names } = parts;
   const id = decodeToken(token) ?? token;
   const until = performance.now() + timeout;
-  const seen: Seen = { inQueue: false, lastEvent: null };
+  const seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
   let denied: Error | null = null;
+  let pause = LOOK_AGAIN.first;
   let news = Promise.withResolvers<void>();
   const stop = listenToEvents(context, names, token, {
     event: (event) => {
       seen.lastEvent = event.type;
       news.resolve();
     },
-    begun: () => news.resolve(),
+    begun: () => {
+      pause = LOOK_AGAIN.first;
+      news.resolve();
+    },
     denied: (error) => {
       denied = error;
       news.resolve();
     },
   });
   try {
-    for (let pause = LOOK_AGAIN.first;; pause = LOOK_AGAIN.later) {
+    for (;;) {
       news = Promise.withResolvers();
       const left = Math.max(1, until - performance.now());
       const outcome = await context.connection.attempt(
@@ -54,7 +62,8 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
       }
       const rest = until - performance.now();
       if (rest <= 0) throw new DOMException(`Job ${id} was not done within ${timeout} ms`, "TimeoutError");
-      await settledWithin(news.promise, Math.min(pause, rest));
+      const told = await settledWithin(news.promise, Math.min(seen.gone === null ? pause : UNDER_WAY, rest));
+      if (!told) pause = LOOK_AGAIN.later;
     }
   } finally {
     stop();
@@ -63,7 +72,11 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
 
 /** What is known of the job from before. */
 interface Seen {
-  inQueue: boolean;
+  /** When its message was stored, as it was last seen in the queue. */
+  stored: Date | null;
+  keepsResult: boolean;
+  /** Since when, by `performance.now()`, it is no longer there and nothing tells why. */
+  gone: number | null;
   lastEvent: JobEvent["type"] | null;
 }
 
@@ -76,26 +89,30 @@ async function look(
   deadline: number,
 ): Promise<Outcome | null> {
   const { names, results } = parts;
-  if (await findJobMessage(session, names, token, deadline)) {
-    seen.inQueue = true;
+  const message = await findJobMessage(session, names, token, deadline);
+  if (message) {
+    seen.stored = message.time;
+    seen.keepsResult = parseJobHeaders(message.headers()).keepResult !== undefined;
+    seen.gone = null;
     return null;
   }
   const id = decodeToken(token) ?? token;
-  const result = await results.result(session, token, deadline);
+  const fail = (reason: string, attempts?: number) => ({ failure: new JobFailedError(reason, { id, attempts }) });
+  // What an earlier job of this id has left says nothing of this one.
+  const since = seen.stored?.getTime() ?? 0;
+  const kept = await results.result(session, token, deadline);
+  const result = kept && kept.time.getTime() >= since ? kept : null;
   const letter = await findDeadLetter(session, names, token, deadline);
-  // Both can be there, of two lives of one id: the newer one counts.
-  if (result && !(letter && letter.time > result.time)) return { value: result.value };
-  if (letter) {
+  if (letter && letter.time.getTime() >= since && !(result && result.time >= letter.time)) {
     const { reason, attempts } = readDeadLetter(letter);
-    return { failure: new JobFailedError(reason, { id, attempts }) };
+    return fail(reason, attempts);
   }
-  if (seen.lastEvent === "cancelled" || seen.lastEvent === "expired") {
-    return {
-      failure: new JobFailedError(
-        `The job was ${seen.lastEvent === "cancelled" ? "cancelled" : "not started in time"}`,
-        { id },
-      ),
-    };
-  }
-  return seen.inQueue || seen.lastEvent === "completed" ? { value: undefined } : null;
+  if (result) return { value: result.value };
+  if (seen.lastEvent === "cancelled") return fail("The job was cancelled");
+  if (seen.lastEvent === "expired") return fail("The job was not started in time");
+  if (seen.lastEvent === "completed") return { value: undefined };
+  if (seen.stored === null) return null;
+  seen.gone ??= performance.now();
+  if (performance.now() - seen.gone < UNDER_WAY) return null;
+  return seen.keepsResult ? fail("The job was taken out of the queue") : { value: undefined };
 }
