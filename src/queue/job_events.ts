@@ -26,7 +26,7 @@ export interface JobEvent {
   reason?: string;
 }
 
-/** Milliseconds between two looks whether somebody listens, and for which the server may take to say that nobody does. */
+/** Milliseconds between two looks whether somebody listens, and after which silence means somebody who does not say so. */
 const LOOK = { every: 1_000, timeout: 250 };
 
 const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
@@ -36,6 +36,8 @@ export class EventSender {
   readonly #names: QueueNames;
   #listeners = false;
   #lastLook = -Infinity;
+  /** What waits for the answer whether somebody listens, in order. */
+  #held: HeldEvent[] | null = null;
 
   constructor(names: QueueNames) {
     this.#names = names;
@@ -43,27 +45,37 @@ export class EventSender {
 
   /** Sends an event; the frequent ones only while somebody listens. */
   send(session: Session, token: string, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
-    if (FREQUENT.has(type)) {
+    const frequent = FREQUENT.has(type);
+    if (frequent) {
       this.#look(session);
-      if (!this.#listeners) return;
+      if (!this.#listeners && !this.#held) return;
     }
-    session.send(
-      this.#names.event(type, token),
-      JSON.stringify({ type, id: decodeToken(token) ?? token, at: new Date(), ...details }),
-    );
+    const subject = this.#names.event(type, token);
+    const body = JSON.stringify({ type, id: decodeToken(token) ?? token, at: new Date(), ...details });
+    if (this.#held) this.#held.push({ frequent, send: () => session.send(subject, body) });
+    else session.send(subject, body);
   }
 
-  /** Now and then asks the server whether anybody listens: it says at once if nobody does. */
+  /** Now and then asks whether anybody listens: the server says at once if nobody does, a listener if it does. */
   async #look(session: Session): Promise<void> {
     const now = performance.now();
     if (now - this.#lastLook < LOOK.every) return;
     this.#lastLook = now;
+    if (!this.#listeners) this.#held ??= [];
     try {
       await session.requests.request(this.#names.listening, "", now + LOOK.timeout);
+      this.#listeners = true;
     } catch (error) {
       this.#listeners = error instanceof Unavailable && error.reason === "timeout";
     }
+    for (const { frequent, send } of this.#held ?? []) if (!frequent || this.#listeners) send();
+    this.#held = null;
   }
+}
+
+interface HeldEvent {
+  frequent: boolean;
+  send: () => void;
 }
 
 /** What a listener is told. */
@@ -100,8 +112,8 @@ export function listenToEvents(
   const unfollow = context.connection.follow((session) => {
     subscriptions = [
       session.subscribe(names.event("*", token), receive, denied),
-      // Nothing is sent here: that it is listened to tells the workers to send the frequent events.
-      session.subscribe(names.listening, () => {}, denied),
+      // One answer tells a worker to send the frequent events, however many listen.
+      session.subscribe(names.listening, ({ reply }) => reply && session.send(reply, ""), denied, "listening"),
     ];
     listener.begun();
   });
