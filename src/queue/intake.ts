@@ -1,5 +1,5 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { delay } from "../connection/delay.ts";
+import { delay, settledWithin } from "../connection/delay.ts";
 import { backoff } from "../connection/backoff.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
@@ -10,6 +10,9 @@ import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 const MEND = { base: 50, max: 2_000 };
+
+/** Milliseconds that jobs which are under way to us may take, before it opens anew. */
+const UNDER_WAY = 1_000;
 
 /** What an intake tells its consumer. */
 export interface IntakeEvents {
@@ -71,7 +74,11 @@ export class Intake {
         this.#events.served(null);
         this.#events.ready();
         const reason = await Promise.race([broken, aborted(stop)]);
-        if (!stop.aborted) this.#events.served(reason);
+        if (!stop.aborted) {
+          this.#events.served(reason);
+          // What is handed out and taken by nobody is nobody's until its lease is over.
+          await settledWithin(this.drain(), UNDER_WAY);
+        }
       } catch (error) {
         if (!stop.aborted) this.#complain(error);
       }
@@ -100,7 +107,9 @@ export class Intake {
     this.#filling = true;
     try {
       const empty = new Set<Pulls>();
-      for (let pulls = this.#next(empty); pulls && room() > 0; pulls = this.#next(empty)) {
+      while (room() > 0) {
+        const pulls = this.#next(empty);
+        if (!pulls) break;
         // A partition hands out one job at a time.
         const wanted = pulls.partition ? 1 : room();
         if (await pulls.fetch(wanted) < wanted) empty.add(pulls);
@@ -177,8 +186,10 @@ export class Intake {
       session.subscribe(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => {
         this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
       }, denied),
-      session.subscribe(`${advisories}.PAUSE.${stream}.*`, () => {
-        for (const pulls of [...this.#pulls, ...this.#partitions]) pulls.renew();
+      session.subscribe(`${advisories}.PAUSE.${stream}.*`, (message) => {
+        const { consumer, paused } = message.json<{ consumer: string; paused: boolean }>();
+        if (paused) return;
+        for (const pulls of [...this.#pulls, ...this.#partitions]) if (pulls.consumer === consumer) pulls.renew();
       }, denied),
       session.subscribe(changed, () => broken("the settings of the queue have changed"), denied),
     ];

@@ -33,11 +33,13 @@ export interface PullEvents {
 export class Pulls {
   /** Whether it is a partition of the jobs with keys, which hands out one job at a time. */
   readonly partition: boolean;
+  /** The durable consumer's name. */
+  readonly consumer: string;
   readonly #session: Session;
   readonly #subject: string;
-  readonly #inbox: string;
   readonly #events: PullEvents;
-  readonly #listening: Listening;
+  #inbox = "";
+  #listening: Listening;
   #open: OpenPull | null = null;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastSign = performance.now();
@@ -45,15 +47,11 @@ export class Pulls {
 
   constructor(session: Session, stream: string, consumer: string, partition: boolean, events: PullEvents) {
     this.partition = partition;
+    this.consumer = consumer;
     this.#session = session;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.#events = events;
-    this.#inbox = session.inbox();
-    this.#listening = session.subscribe(
-      this.#inbox,
-      (message) => this.#receive(message),
-      (error) => this.#fail(error.message),
-    );
+    this.#listening = this.#listen();
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */
@@ -82,9 +80,15 @@ export class Pulls {
     this.#send(pull, { batch, expires: nanoseconds(expires), idle_heartbeat: nanoseconds(heartbeat) }, silence);
   }
 
-  /** Asks anew: after a pause the server serves a pull that waited only when it is renewed. */
+  /**
+   * Asks anew: after a pause the server serves a pull that waited only when it is renewed. The new one has another inbox, since the server drops
+   * a pull that nobody listens to; both together would bring twice as many jobs.
+   */
   renew(): void {
-    if (this.#open?.waiting) this.wait(this.#open.left);
+    if (!this.waiting || this.#stopped) return;
+    this.#listening.drain();
+    this.#listening = this.#listen();
+    this.wait(this.#open!.left);
   }
 
   /** Stops listening at once. A job that is under way to us is handed out again when its lease is over. */
@@ -95,8 +99,18 @@ export class Pulls {
 
   /** Asks for no more, and takes what is under way to us. */
   async drain(): Promise<void> {
+    this.#stopped = true;
     await this.#listening.drain();
     this.#abandon();
+  }
+
+  #listen(): Listening {
+    const inbox = this.#inbox = this.#session.inbox();
+    return this.#session.subscribe(
+      inbox,
+      (message) => this.#receive(message, inbox),
+      (error) => this.#fail(error.message),
+    );
   }
 
   #abandon(): void {
@@ -123,10 +137,13 @@ export class Pulls {
     }, silence);
   }
 
-  #receive(message: Msg): void {
+  #receive(message: Msg, inbox: string): void {
+    const job = message.reply?.startsWith("$JS.ACK.") === true;
+    if (job) this.#events.deliver(message);
+    // What came under an earlier inbox says nothing of the present pull.
+    if (inbox !== this.#inbox) return;
     this.#lastSign = performance.now();
-    if (message.reply?.startsWith("$JS.ACK.")) {
-      this.#events.deliver(message);
+    if (job) {
       if (this.#open && --this.#open.left === 0) this.#close();
       return;
     }
