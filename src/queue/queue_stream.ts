@@ -207,7 +207,9 @@ export class QueueStream {
           milliseconds(present.max_age)
         } ms`,
       );
-      return { max_age: wanted.max_age };
+      // The server takes no window that is longer than the messages live.
+      const duplicate_window = Math.min(present.duplicate_window ?? 0, wanted.max_age!);
+      return { max_age: wanted.max_age, duplicate_window };
     }, deadline);
   }
 
