@@ -1,0 +1,53 @@
+import { assert, assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { QueueStores } from "./_queue_stores.ts";
+import { RecordedRuns } from "./_recorded_runs.ts";
+
+for (const concurrency of [undefined, 1, 3, 20]) {
+  Deno.test(`JobConsumer runs ${concurrency ?? "by default one"} at a time, never more, and as many as it may`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new QueueStores(server.url);
+    const queue = stores.jobQueue("checks");
+    const priorities = ["high", "normal", "low"] as const;
+    await queue.publishMany(Array.from({ length: 120 }, (_, n) => ({ data: n, priority: priorities[n % 3] })));
+    const runs = new RecordedRuns(async ({ data, attempt }) => {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (Number(data) % 10 === 0 && attempt === 1) throw new Error("once more");
+    });
+    await using consumer = queue.consume(runs.handler, { concurrency, backoff: 0 });
+    await waitUntil(() => consumer.status().ended.completed === 120);
+    assertEquals(runs.mostActive, concurrency ?? 1);
+    assertEquals(runs.all.length, 132);
+  });
+}
+
+Deno.test("JobConsumer keeps its concurrency when jobs come one by one to an idle worker", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 10)));
+  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  await waitUntil(() => consumer.status().state === "serving");
+  const priorities = ["high", "normal", "low"] as const;
+  for (let n = 0; n < 30; n++) await queue.publish(n, { priority: priorities[n % 3] });
+  await waitUntil(() => consumer.status().ended.completed === 30);
+  assertEquals(runs.mostActive, 2);
+});
+
+Deno.test("JobConsumer runs each job once, shared among several consumers", async () => {
+  await using server = await startNatsServer();
+  await using one = new QueueStores(server.url);
+  await using two = new QueueStores(server.url);
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1)));
+  await one.jobQueue("checks").open();
+  await using a = one.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
+  await using b = two.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
+  await using c = two.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
+  await one.jobQueue("checks").publishMany(Array.from({ length: 600 }, (_, n) => ({ data: n, id: `job${n}` })));
+  const completed = () => [a, b, c].map((consumer) => consumer.status().ended.completed);
+  await waitUntil(() => completed().reduce((sum, n) => sum + n) === 600);
+  assertEquals(new Set(runs.ids).size, 600);
+  assertEquals(runs.all.length, 600);
+  assert(completed().every((count) => count > 60), `shared unevenly: ${completed()}`);
+});

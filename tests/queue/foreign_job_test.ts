@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { ForeignClient } from "./_foreign_client.ts";
+import { QueueStores } from "./_queue_stores.ts";
+import { RecordedRuns } from "./_recorded_runs.ts";
+import type { Job } from "../../mod.ts";
+
+Deno.test("JobConsumer runs a bare message of another client as a job", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  // A plain publish, without a reply.
+  foreign.connection.publish("wq.checks.ready.high.a1", '{"url":"u"}');
+  await foreign.connection.flush();
+  const seen = Promise.withResolvers<Job>();
+  await using _consumer = queue.consume((job) => seen.resolve(job));
+  const job = await seen.promise;
+  assertEquals([job.id, job.queue, job.data, job.priority], ["a1", "checks", { url: "u" }, "high"]);
+  assertEquals([job.attempt, job.maxAttempts, job.deliveries], [1, 5, 1]);
+  assertEquals(job.headers, {});
+  assertLess(Math.abs(job.enqueuedAt.getTime() - Date.now()), 5_000);
+});
+
+Deno.test("JobConsumer goes by the headers of another client's job", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await foreign.publish("wq.checks.ready.normal.a1", "1", {
+    "Job-Attempt": "2",
+    "Job-Max-Attempts": "3",
+    "Job-Backoff": "[1,20]",
+    "Job-Enqueued-At": "2020-01-02T03:04:05Z",
+    traceparent: "t",
+  });
+  const jobs: Job[] = [];
+  await using consumer = queue.consume((job) => {
+    jobs.push(job);
+    throw new Error("no");
+  });
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  assertEquals(jobs.map(({ attempt, maxAttempts }) => [attempt, maxAttempts]), [[2, 3], [3, 3]]);
+  assertEquals(jobs.map(({ enqueuedAt }) => enqueuedAt.toISOString()), Array(2).fill("2020-01-02T03:04:05.000Z"));
+  assertEquals(jobs.map(({ headers }) => headers), [{ traceparent: "t" }, { traceparent: "t" }]);
+});
+
+Deno.test("JobConsumer takes malformed headers of another client for absent", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await foreign.publish("wq.checks.ready.normal.a1", "1", {
+    "Job-Attempt": "many",
+    "Job-Max-Attempts": "-1",
+    "Job-Timeout": "soon",
+    "Job-Backoff": "{base",
+    "Job-Enqueued-At": "yesterday",
+    "Job-Expires-At": "tomorrow",
+    "Job-Keep-Result": "x",
+    "Job-Replaces": "y",
+  });
+  const seen = Promise.withResolvers<Job>();
+  await using consumer = queue.consume((job) => seen.resolve(job));
+  const { attempt, maxAttempts } = await seen.promise;
+  assertEquals([attempt, maxAttempts], [1, 5]);
+  await waitUntil(() => consumer.status().ended.completed === 1);
+});
+
+Deno.test("JobConsumer survives the largest numbers in another client's headers", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await foreign.publish("wq.checks.ready.normal.a1", "1", { "Job-Timeout": "1e300", "Job-Backoff": "1e300" });
+  let aborted: boolean | undefined;
+  await using consumer = queue.consume(async (job) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    aborted = job.signal.aborted;
+    throw new Error("no");
+  });
+  await waitUntil(() => consumer.status().ended.retried === 1);
+  assertEquals(aborted, false);
+  assertEquals((await queue.get("a1"))?.state, "delayed");
+});
+
+Deno.test("JobConsumer sends a body that is not JSON to the dead letters at once, as it came", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  const bodies = [new TextEncoder().encode("{oops"), new Uint8Array(), Uint8Array.of(0xff, 0xfe, 0)];
+  for (const [index, body] of bodies.entries()) await foreign.publish(`wq.checks.ready.normal.bad${index}`, body);
+  await foreign.publish("wq.checks.ready.normal.good", '"ü"');
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  await waitUntil(() => consumer.status().ended.completed + consumer.status().ended.dead === 4);
+  assertEquals(runs.ids, ["good"]);
+  const letters = await Array.fromAsync(queue.deadLetters());
+  assertEquals(letters.map(({ id }) => id).toSorted(), ["bad0", "bad1", "bad2"]);
+  for (const letter of letters) {
+    assertMatch(letter.reason, /^The job's body is not JSON: ./);
+    assertEquals(letter.data, undefined);
+    assert(letter.diedAt instanceof Date);
+  }
+  assertEquals(
+    (await foreign.messages("WQDEAD_checks")).find(({ subject }) => subject.endsWith(".bad0"))?.body,
+    "{oops",
+  );
+});
+
+Deno.test("JobQueue.get, cancel and discard find a job of another client by the id that its handler would see", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await foreign.publish("wq.checks.ready.normal.a1", "{oops");
+  assertEquals(await queue.get("a1").then((info) => [info?.state, info?.data]), ["ready", undefined]);
+  assertEquals(await queue.cancel("a1"), true);
+  assertEquals(await queue.get("a1"), null);
+});

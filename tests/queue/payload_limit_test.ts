@@ -1,0 +1,83 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { ForeignClient } from "./_foreign_client.ts";
+import { QueueStores } from "./_queue_stores.ts";
+import { RecordedRuns } from "./_recorded_runs.ts";
+
+const MAX_PAYLOAD = 64 * 1024;
+const startServer = () => startNatsServer({ config: `max_payload: ${MAX_PAYLOAD}` });
+
+Deno.test("JobQueue.publish refuses data over the server's limit with an error that names it, and stores nothing", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  for (const options of [{}, { delay: 60_000 }, { requestId: "r" }]) {
+    const error = await assertRejects(() => queue.publish("x".repeat(MAX_PAYLOAD), options), RangeError);
+    assertMatch(error.message, /must be ≤ \d+ bytes \(.*max_payload.*\): they have \d+\. Keep large data in an object bucket/);
+  }
+  const counts = await queue.counts();
+  assertEquals([counts?.ready.normal, counts?.delayed], [0, 0]);
+  assertEquals((await queue.publish("x".repeat(1_000)))?.duplicate, false);
+});
+
+Deno.test("JobQueue.publishMany stores none of its jobs if one is over the server's limit", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  for (const atomic of [false, true]) {
+    const jobs = [{ data: 1 }, { data: "x".repeat(MAX_PAYLOAD) }, { data: 2 }];
+    await assertRejects(() => queue.publishMany(jobs, { atomic }), RangeError, "bytes");
+  }
+  assertEquals((await queue.counts())?.ready.normal, 0);
+});
+
+Deno.test("JobConsumer retries and buries the largest job that can be published", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await queue.open();
+  const publish = async (size: number) => {
+    try {
+      return await queue.publish("x".repeat(size), { id: "big", maxAttempts: 2, backoff: 10, headers: { a: "b" } });
+    } catch (error) {
+      assert(error instanceof RangeError);
+      return null;
+    }
+  };
+  let size = MAX_PAYLOAD;
+  while (!await publish(size)) size--;
+  const runs = new RecordedRuns(() => {
+    throw new Error("x".repeat(1_000));
+  });
+  await using consumer = queue.consume(runs.handler);
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 1]]);
+  for await (const letter of queue.deadLetters()) {
+    assertEquals([letter.id, letter.attempts, letter.reason.slice(0, 3)], ["big", 2, "xxx"]);
+    assertEquals((letter.data as string).length, size);
+  }
+  assertEquals(await queue.redrive("big"), 1);
+  await waitUntil(() => consumer.status().ended.dead === 2);
+});
+
+Deno.test("JobConsumer buries a foreign job that fills a message to its last byte", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await queue.open();
+  const body = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
+  // Without headers.
+  await foreign.connection.request("wq.checks.ready.normal.full", body);
+  const runs = new RecordedRuns(() => {
+    throw new Error("no");
+  });
+  await using consumer = queue.consume(runs.handler, { maxAttempts: 2, backoff: 10 });
+  await waitUntil(async () => (await queue.get("full")) === null);
+  assert(runs.all.length <= 2, `${runs.all.length} runs`);
+  assertEquals((await queue.counts())?.dead, 1);
+  await consumer.stop();
+});

@@ -1,0 +1,107 @@
+import { assert, assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { QueueStores } from "./_queue_stores.ts";
+import { RecordedRuns } from "./_recorded_runs.ts";
+import type { PublishOptions } from "../../mod.ts";
+
+async function bury(stores: QueueStores, jobs: PublishOptions[]): Promise<void> {
+  const queue = stores.jobQueue("checks");
+  await queue.publishMany(jobs.map((options) => ({ data: `of ${options.id}`, ...options })));
+  await using consumer = queue.consume(() => {
+    throw new Error("no");
+  }, { maxAttempts: 2, backoff: 0, concurrency: 20 });
+  await waitUntil(() => consumer.status().ended.dead === jobs.length);
+}
+
+Deno.test("JobQueue.redrive makes a dead letter a job again, whose attempts start anew, from another process", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  await bury(stores, [{ id: "a.b", priority: "high", headers: { h: "v" }, maxAttempts: 3 }, { id: "c" }]);
+  const queue = admin.jobQueue("checks");
+  assertEquals(await queue.redrive("a.b"), 1);
+  assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["c"]);
+  const info = await queue.get("a.b");
+  assertEquals([info?.state, info?.priority, info?.attempt, info?.data], ["ready", "high", 1, "of a.b"]);
+  const seen: unknown[] = [];
+  await using consumer = stores.jobQueue("checks").consume((job) => {
+    seen.push([job.id, job.attempt, job.maxAttempts, job.headers, job.deliveries]);
+    if (job.attempt === 1) throw new Error("once more");
+  }, { backoff: 0 });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(seen, [["a.b", 1, 3, { h: "v" }, 1], ["a.b", 2, 3, { h: "v" }, 1]]);
+  assertEquals(await queue.redrive("a.b"), 0);
+  assertEquals(await queue.redrive("nobody"), 0);
+});
+
+Deno.test("JobQueue.redrive of all redrives every letter, also those of a keyed or once delayed job", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const ids = Array.from({ length: 300 }, (_, n) => `job${n}`);
+  const ways = [{}, { priority: "low" }, { delay: 20 }, { ttl: 1_500 }] as const;
+  await bury(stores, ids.map((id, n) => ({ id, ...ways[n % ways.length] })));
+  const queue = stores.jobQueue("checks");
+  assertEquals(await queue.redrive("all"), 300);
+  assertEquals((await queue.counts())?.dead, 0);
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler, { concurrency: 20 });
+  await waitUntil(() => consumer.status().ended.completed === 300);
+  assertEquals(runs.ids.toSorted(), ids.toSorted());
+  assert(runs.all.every(({ attempt }) => attempt === 1));
+  assertEquals(await queue.redrive("all"), 0);
+});
+
+Deno.test("JobQueue.redrive is as unique as any publish: one whose id is in the queue stays a dead letter", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await bury(stores, [{ id: "a" }, { id: "b" }]);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("another", { id: "a", delay: 60_000 });
+  assertEquals(await queue.redrive("a"), 0);
+  assertEquals(await queue.redrive("all"), 1);
+  assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["a"]);
+  assertEquals((await queue.get("a"))?.data, "another");
+});
+
+Deno.test("JobQueue.redrive, by two at once or with lost answers, makes no job twice", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using lossy = new QueueStores(proxy.url);
+  const ids = Array.from({ length: 20 }, (_, n) => `job${n}`);
+  await bury(stores, ids.map((id) => ({ id })));
+  let answers = 0;
+  await lossy.jobQueue("checks").open();
+  proxy.tampering.drop = (_subject, payload) =>
+    /"stream":\s*"WQ_|wrong last sequence/.test(payload) && ++answers % 10 === 0;
+  const redriven = await Promise.all([
+    lossy.jobQueue("checks").redrive("all"),
+    stores.jobQueue("checks").redrive("all"),
+    stores.jobQueue("checks").redrive("job3"),
+  ]);
+  assert(redriven.every((count) => count !== null), `redriven: ${redriven}`);
+  const counts = await stores.jobQueue("checks").counts();
+  assertEquals([counts?.ready.normal, counts?.dead], [20, 0]);
+  const runs = new RecordedRuns();
+  await using consumer = stores.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => consumer.status().ended.completed === 20);
+  assertEquals(runs.ids.toSorted(), ids.toSorted());
+});
+
+Deno.test("A redriven job that fails again is a dead letter again", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await bury(stores, [{ id: "a" }]);
+  const queue = stores.jobQueue("checks");
+  for (let round = 0; round < 3; round++) {
+    assertEquals(await queue.redrive("a"), 1);
+    await using consumer = queue.consume(() => {
+      throw new Error(`round ${round}`);
+    }, { maxAttempts: 2, backoff: 0 });
+    await waitUntil(() => consumer.status().ended.dead === 1);
+    const [letter, ...others] = await Array.fromAsync(queue.deadLetters());
+    assertEquals([letter.reason, letter.attempts, others.length], [`round ${round}`, 2, 0]);
+  }
+});
