@@ -16,10 +16,17 @@ export const BATCH = 1_000;
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
 const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
 
+/** What one call has done so far. */
+export interface BatchCall {
+  /** Batches that were sent; the answer of each may have been lost. */
+  tries: number;
+}
+
 /**
  * Stores jobs as one batch (ADR-50): all of them or none. Jobs whose ids are in the queue already are duplicates, and left out.
  *
  * @param jobs At most {@linkcode BATCH}, with ids that differ.
+ * @param call What an earlier attempt of this call, over a connection that broke, has left: it may have stored the batch.
  */
 export async function publishAtomic(
   session: Session,
@@ -27,15 +34,15 @@ export async function publishAtomic(
   publisher: JobPublisher,
   jobs: readonly PreparedJob[],
   deadline: number,
+  call: BatchCall,
 ): Promise<JobReceipt[]> {
   session.server.require("2.12", "Publishing jobs as one batch");
   const receipts = new Map<PreparedJob, JobReceipt>();
   const queue = names.queue;
-  let tries = 0;
   for (let rest = [...jobs]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
     try {
       const ack = await insist(deadline, (deadline) => {
-        tries++;
+        call.tries++;
         return sendBatch(session, names, rest, deadline);
       });
       rest.forEach(({ id }, i) =>
@@ -48,7 +55,7 @@ export async function publishAtomic(
         message !== null && parseJobHeaders(message.headers()).nonce === rest[i].nonce
       );
       // An earlier try was stored and its answer lost: publishing one of its jobs again only asks for its receipt.
-      const stored = tries > 1 && (own.includes(true) || found.every((message) => message === null));
+      const stored = call.tries > 1 && (own.includes(true) || found.every((message) => message === null));
       const asked = stored
         ? rest
         : found.some((message) => message !== null)

@@ -36,8 +36,9 @@ export async function publishBatches(
   const work = batches.values();
   await Promise.all(Array.from({ length: BATCHES }, async () => {
     for (const batch of work) {
+      const call = { tries: 0 };
       const done = await context.connection.attempt(
-        (session, deadline) => publishAtomic(session, names, publisher, batch, deadline),
+        (session, deadline) => publishAtomic(session, names, publisher, batch, deadline, call),
         { timeout: context.timeout, persist: true },
       );
       batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
