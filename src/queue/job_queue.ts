@@ -41,7 +41,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       names,
       stream,
       publisher: new JobPublisher(names, stream),
-      results: new JobResults(context, names),
+      results: new JobResults(names, stream),
       schema: options.schema,
     };
     super(parts);

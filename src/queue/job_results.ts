@@ -1,5 +1,4 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
 import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
@@ -11,6 +10,7 @@ import { openStream, type StreamConfig } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseJobData } from "./job_data.ts";
 import type { QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
 
 /** A result that is kept. */
 export interface KeptResult {
@@ -32,12 +32,12 @@ const DAY = 86_400_000;
 
 /** What the handlers of a queue's jobs left: results and progress, in a KV bucket that any KV client reads. */
 export class JobResults {
-  readonly #context: Context;
+  readonly #stream: QueueStream;
   readonly #bucket: string;
   #open: Promise<unknown> | null = null;
 
-  constructor(context: Context, names: QueueNames) {
-    this.#context = context;
+  constructor(names: QueueNames, stream: QueueStream) {
+    this.#stream = stream;
     this.#bucket = names.resultsBucket;
   }
 
@@ -102,13 +102,14 @@ export class JobResults {
     }
   }
 
-  #openBucket(session: Session, deadline: number): Promise<unknown> {
+  async #openBucket(session: Session, deadline: number): Promise<unknown> {
+    const { replicas } = await this.#stream.open(session, deadline);
     const wanted: StreamConfig = {
       name: `KV_${this.#bucket}`,
       subjects: [`$KV.${this.#bucket}.>`],
       storage: "file",
       discard: "new",
-      num_replicas: this.#context.settings.replicas(),
+      num_replicas: replicas,
       max_msgs_per_subject: 1,
       max_age: nanoseconds(DAY),
       duplicate_window: nanoseconds(120_000),
@@ -117,6 +118,6 @@ export class JobResults {
       deny_delete: true,
       ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
     };
-    return openStream(session, wanted, () => null, deadline);
+    return await openStream(session, wanted, () => null, deadline);
   }
 }
