@@ -1,10 +1,11 @@
 import { settledWithin } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
+import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { purgeStream } from "../wire/streams.ts";
 import { Budget } from "./budget.ts";
-import { nuidOf } from "./object_info.ts";
+import { objectOf } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
 /** Removals that are under way at the same time: a server drops all requests of its API, everybody's, when too many wait. */
@@ -13,7 +14,7 @@ const AT_ONCE = 1_000;
 /** Pieces that may have to be removed. */
 interface Pieces {
   nuid: string;
-  /** Subject of the record that may have made them an object; without it they surely are none. */
+  /** Subject of the record that tells whether they are an object; without it they surely are none. */
   record?: string;
 }
 
@@ -38,7 +39,8 @@ export class Leftovers {
   /** Removes pieces now. */
   remove(pieces: Pieces): void {
     const { connection, timeout, logger, closers } = this.#context;
-    const remove = (session: Session, deadline: number) => this.#remove(session, pieces, deadline);
+    const remove = (session: Session, deadline: number) =>
+      insist(deadline, (deadline) => this.#remove(session, pieces, deadline));
     const removal = this.#slots.take(1).then(() => connection.attempt(remove, { timeout, persist: true })).then(
       (removed) => removed === null && this.removeLater(pieces),
       (error) => logger.warn(`Pieces of an object stay in the bucket "${this.#stream.bucket}": ${error.message}`),
@@ -67,7 +69,7 @@ export class Leftovers {
 
   async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<number> {
     const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
-    if (message && nuidOf(message) === nuid) return 0;
+    if (message && objectOf(message) === nuid) return 0;
     return await purgeStream(session, this.#stream.name, { filter: this.#stream.chunks(nuid) }, deadline);
   }
 

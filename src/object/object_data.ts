@@ -47,18 +47,21 @@ export async function* sourcePieces(
   size: number,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void> {
-  let piece = new Uint8Array(size);
+  let piece = new Uint8Array(0);
   let length = 0;
   for await (const part of parts(source, signal)) {
     for (let start = 0; start < part.length;) {
       const taken = part.subarray(start, start + size - length);
-      piece.set(taken, length);
       start += taken.length;
-      length += taken.length;
-      if (length < size) continue;
-      yield piece;
-      piece = new Uint8Array(size);
-      length = 0;
+      if (taken.length === size) yield taken;
+      else {
+        if (length === 0) piece = new Uint8Array(size);
+        piece.set(taken, length);
+        length += taken.length;
+        if (length < size) continue;
+        yield piece;
+        length = 0;
+      }
     }
   }
   if (length > 0) yield piece.subarray(0, length);

@@ -78,10 +78,11 @@ export function parseMeta(subject: string, message: StoredMessage): StoredMeta {
   throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
 }
 
-/** Whose pieces a record makes an object; `undefined` if it cannot be read, which does not keep it from being replaced. */
-export function nuidOf(message: StoredMessage): string | undefined {
+/** Whose pieces a record makes an object, if it does; one that cannot be read does not, and can be replaced like any other. */
+export function objectOf(message: StoredMessage): string | undefined {
   try {
-    return parseMeta("", message).nuid;
+    const { nuid, deleted } = parseMeta("", message);
+    return deleted ? undefined : nuid;
   } catch {
     return undefined;
   }

@@ -13,7 +13,7 @@ import { ObjectStream } from "./object_stream.ts";
 const MAX_LINKS = 8;
 
 /** Bytes of pieces that one request asks for. */
-const BATCH = 4 * 1024 * 1024;
+const BATCH = 2 * 1024 * 1024;
 
 /** Objects of at most so many bytes do not count as large. */
 const SMALL = 64 * 1024;

@@ -5,7 +5,7 @@ import { headerBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";
-import { nuidOf } from "./object_info.ts";
+import { objectOf } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
 /** Records whose place is remembered. */
@@ -14,7 +14,8 @@ const REMEMBERED = 10_000;
 /** A record to be stored. */
 export interface NewRecord {
   subject: string;
-  nuid: string;
+  /** Whose pieces it makes an object; those of one that marks a deletion, nobody's. */
+  nuid?: string;
   body: string;
 }
 
@@ -22,7 +23,7 @@ export interface NewRecord {
 export interface Newest {
   /** Sequence; 0: there is none. */
   sequence: number;
-  /** Whose pieces nobody needs when it is replaced. */
+  /** Whose pieces it makes an object: nobody needs them when it is replaced. */
   nuid?: string;
   /** The moment of `performance.now()` by which it has expired. */
   until: number;
@@ -68,7 +69,7 @@ export class ObjectRecords {
   async look(session: Session, subject: string, deadline: number): Promise<Newest> {
     const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
     if (!message) return { sequence: 0, until: Infinity };
-    return { sequence: message.sequence, nuid: nuidOf(message), until: Infinity };
+    return { sequence: message.sequence, nuid: objectOf(message), until: Infinity };
   }
 
   /** Stores a record in place of whatever is the newest one. */
@@ -96,13 +97,19 @@ export class ObjectRecords {
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
     });
-    const { seq } = await publish(session, subject, body, deadline, headers);
+    const { seq } = await publish(session, subject, body, deadline, headers).catch((error) => {
+      // It may have been stored.
+      if (error instanceof Unavailable && newest.nuid) {
+        this.#leftovers.removeLater({ nuid: newest.nuid, record: subject });
+      }
+      throw error;
+    });
     const known = this.#newest.get(subject);
     this.#newest.delete(subject);
     this.#newest.set(subject, { sequence: seq, nuid, until: performance.now() + this.#stream.ttl });
     if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
+    if (newest.nuid) this.#leftovers.remove({ nuid: newest.nuid });
     // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
-    if (newest.nuid && newest.nuid !== nuid) this.#leftovers.remove({ nuid: newest.nuid });
     if (known?.nuid && known.nuid !== newest.nuid) this.#leftovers.remove({ nuid: known.nuid });
     this.#leftovers.confirmed();
   }

@@ -76,8 +76,7 @@ export class ObjectWriter {
         const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime: now() });
         try {
           const newest = { sequence: message.sequence, nuid: meta.nuid, until: Infinity };
-          await this.#records.store(session, { subject, nuid: meta.nuid, body }, newest, deadline);
-          this.#leftovers.remove({ nuid: meta.nuid });
+          await this.#records.store(session, { subject, body }, newest, deadline);
           return true;
         } catch (error) {
           if (error instanceof Unavailable) deletion.nuid = meta.nuid;
@@ -117,7 +116,7 @@ export class ObjectWriter {
     await this.#records.inTurn(record.subject, deadline, async () => {
       try {
         if (chunks === 0) await this.#records.replace(session, record, deadline, this.#records.known(record.subject));
-        else await this.#storeTogether(session, record, data, deadline);
+        else await this.#storeTogether(session, nuid, data, record, deadline);
       } catch (error) {
         // The record may have been stored after all, if nobody answered.
         if (error instanceof Unavailable) this.#leftovers.removeLater({ nuid, record: record.subject });
@@ -128,9 +127,14 @@ export class ObjectWriter {
     return objectInfo(meta, new Date(meta.mtime));
   }
 
-  async #storeTogether(session: Session, record: NewRecord, data: Uint8Array, deadline: number): Promise<void> {
-    const { nuid, subject } = record;
-    let newest = this.#records.known(subject);
+  async #storeTogether(
+    session: Session,
+    nuid: string,
+    data: Uint8Array,
+    record: NewRecord,
+    deadline: number,
+  ): Promise<void> {
+    let newest = this.#records.known(record.subject);
     const piece = publish(session, this.#stream.chunks(nuid), data, deadline, headerBlock({ "Nats-Msg-Id": nuid }));
     if (newest) {
       piece.catch(() => {});
@@ -143,7 +147,10 @@ export class ObjectWriter {
         if (!isServerError(error, ErrorCode.wrongLastMessageId)) newest = undefined;
       }
     } else {
-      [newest] = await Promise.all([this.#records.look(session, subject, deadline), piece]);
+      const looking = this.#records.look(session, record.subject, deadline);
+      looking.catch(() => {});
+      await piece;
+      newest = await looking;
     }
     await this.#records.replace(session, record, deadline, newest);
   }

@@ -5,7 +5,7 @@ import { Budget } from "./budget.ts";
 import { Digest } from "./object_digest.ts";
 
 /** Bytes that may be on their way to the server at the same time, over one connection. */
-const IN_FLIGHT = 8 * 1024 * 1024;
+const IN_FLIGHT = 4 * 1024 * 1024;
 
 const budgets: WeakMap<Session, Budget> = new WeakMap();
 

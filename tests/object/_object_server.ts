@@ -46,8 +46,12 @@ export class ObjectServer implements AsyncDisposable {
   }
 
   static async start(server: NatsServerOptions = {}, stores: StoresOptions = {}): Promise<ObjectServer> {
-    const started = await startNatsServer(server);
-    return new ObjectServer(started, await connect({ servers: started.url, noAsyncTraces: true }), stores);
+    return await ObjectServer.over(await startNatsServer(server), stores);
+  }
+
+  /** Over a server that is started already, to be disposed with it. */
+  static async over(server: NatsServer, stores: StoresOptions = {}): Promise<ObjectServer> {
+    return new ObjectServer(server, await connect({ servers: server.url, noAsyncTraces: true }), stores);
   }
 
   bucket(name: string, options?: ObjectBucketOptions): ObjectBucket {

@@ -1,0 +1,48 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { Proxy } from "../_proxy.ts";
+import { ObjectServer } from "./_object_server.ts";
+
+Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no pieces", async () => {
+  await using server = await ObjectServer.start();
+  let replies = 0;
+  let lost = -1;
+  await using proxy = new Proxy(server.server.url, {
+    drop: (_, payload) => payload.includes('"seq":') && replies++ === lost,
+  });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("lost");
+  await bucket.put("a", "first");
+  // The piece's, and the record's.
+  for (const which of [0, 1]) {
+    [replies, lost] = [0, which];
+    const since = performance.now();
+    assertEquals((await bucket.put("a", `lost ${which}`))?.size, 6);
+    assertLess(performance.now() - since, 2_500);
+    assertEquals(await server.bucket("lost").getText("a"), `lost ${which}`);
+    await server.assertClean("lost");
+  }
+  lost = -1;
+  await bucket.put("b", "x");
+  await server.assertClean("lost");
+});
+
+Deno.test("ObjectBucket.put leaves one whole version and no pieces while every tenth reply is lost", async () => {
+  await using server = await ObjectServer.start();
+  let replies = 0;
+  await using proxy = new Proxy(server.server.url, {
+    drop: (_, payload) => payload.includes('"seq":') && replies++ % 10 === 9,
+  });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("lossy");
+  const names = Array.from({ length: 12 }, (_, n) => `object-${n}`);
+  await Promise.all(
+    Array.from({ length: 24 }, (_, n) => bucket.put(names[n % names.length], `${names[n % names.length]} ${n}`)),
+  );
+  proxy.tampering.drop = undefined;
+  for (const name of names) {
+    const text = await bucket.getText(name);
+    assertEquals(text?.split(" ")[0], name);
+    await bucket.put(name, "last");
+  }
+  await server.assertClean("lossy");
+});

@@ -1,0 +1,45 @@
+import { assertEquals } from "@std/assert";
+import { Proxy } from "../_proxy.ts";
+import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
+
+const SIZES = [0, 1, 131_072, 131_073, 3_000_000];
+
+Deno.test("ObjectBucket works over a bucket that does not allow direct gets", async () => {
+  await using server = await ObjectServer.start();
+  await server.api("STREAM.CREATE.OBJ_slow", {
+    name: "OBJ_slow",
+    subjects: ["$O.slow.C.>", "$O.slow.M.>"],
+    allow_rollup_hdrs: true,
+    allow_direct: false,
+    discard: "new",
+  });
+  const bucket = server.bucket("slow");
+  assertEquals(await bucket.get("none"), null);
+  for (const size of SIZES) {
+    const data = randomBytes(size);
+    await bucket.put("object", data);
+    for (const reader of [bucket, server.bucket("slow")]) {
+      assertBytes(await reader.get("object"), data);
+      assertBytes(await new Response(await server.bucket("slow").getStream("object")).bytes(), data);
+      assertEquals((await reader.info("object"))?.size, size);
+    }
+  }
+  assertEquals(await bucket.delete("object"), true);
+  assertEquals(await bucket.get("object"), null);
+  assertEquals((await server.config("slow")).allow_direct, false);
+  await server.assertClean("slow");
+});
+
+Deno.test("ObjectBucket reads large objects from servers without batched gets, also when their pieces lie apart", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url, { version: "2.10.29" });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("old");
+  const data = SIZES.map(randomBytes);
+  // Written at the same time, so that their pieces are mixed in the stream.
+  await Promise.all(data.map((bytes) => bucket.put(`of ${bytes.length}`, bytes, { chunkSize: 50_000 })));
+  for (const bytes of data) {
+    assertBytes(await bucket.get(`of ${bytes.length}`), bytes);
+    assertBytes(await new Response(await bucket.getStream(`of ${bytes.length}`)).bytes(), bytes);
+  }
+});

@@ -1,0 +1,44 @@
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { startNatsCluster } from "../../src/testing/mod.ts";
+import { ObjectServer } from "./_object_server.ts";
+import { assertRaceVersion, raceVersion } from "./_race_version.ts";
+
+Deno.test("ObjectBucket with replicas gives whole versions while writers at two servers replace the objects, whoever leads", async () => {
+  await using cluster = await startNatsCluster();
+  await using server = await ObjectServer.over(cluster.servers[0]);
+  const [second, third] = cluster.urls.slice(1);
+  await using others = new ObjectServer.Stores(second);
+  await using readers = new ObjectServer.Stores(third);
+  const options = { replicas: 3 };
+  const writers = [server.bucket("race", options), others.objectBucket("race", options)];
+  const names = ["a", "b", "c"];
+  const confirmed = [0, 0];
+  for (const name of names) assert(await writers[0].put(name, raceVersion("w0", 0)));
+  let over = false;
+  const writing = writers.map(async (writer, i) => {
+    for (let n = 1; !over; n++) if (await writer.put(names[n % 3], raceVersion(`w${i}`, n))) confirmed[i]++;
+  });
+  let read = 0;
+  const reading = (async () => {
+    for (; !over; read++) {
+      const data = await readers.objectBucket("race").get(names[read % 3]);
+      // While there is no leader there may be no answer.
+      if (data) assertRaceVersion(data);
+    }
+  })();
+  for (let election = 0; election < 3; election++) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await server.api("STREAM.LEADER.STEPDOWN.OBJ_race");
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  over = true;
+  await Promise.all([...writing, reading]);
+  for (const count of [...confirmed, read]) assertGreater(count, 20);
+
+  // What a change of leader has left open is settled by the next writes.
+  for (const writer of writers) {
+    for (const name of names) assertEquals((await writer.put(name, raceVersion("last", 0)))?.name, name);
+  }
+  for (const name of names) assertRaceVersion((await writers[1].get(name))!);
+  await server.assertClean("race");
+});
