@@ -173,15 +173,16 @@ export class HealthChecks implements AsyncDisposable {
     }
   }
 
-  /** Stores the result, the state and the counters; while NATS is away, each of these is `null` at once. */
+  /** Stores the result, the state and the counters; none of these while NATS is away. */
   async #store(result: CheckResult): Promise<void> {
     const { url, state } = result;
     const awaited = this.#awaited.get(url);
     try {
-      const stored = await this.#stores.storeHealthcheck(url, JSON.stringify(result));
-      if (stored) this.#totals.stored++;
-      await this.#stores.storeKV(STATE + url, state);
-      await this.#count(url, state);
+      if (await this.#stores.storeHealthcheck(url, JSON.stringify(result)) !== null) {
+        this.#totals.stored++;
+        await this.#stores.storeKV(STATE + url, state);
+        await this.#count(url, state);
+      }
     } catch (error) {
       // Trying the job again would not help: who waits for the round has to know.
       awaited?.reject(error);
@@ -206,6 +207,9 @@ export class HealthChecks implements AsyncDisposable {
 
   async #loadBack(results: CheckResult[]): Promise<CheckedUrl[]> {
     const counters = await this.#stores.kvBucket("supercheck_kv").getMany(results.map(({ url }) => COUNT + url));
+    if (counters === null) {
+      return results.map((result) => ({ url: result.url, result, stored: false, lastState: null, counters: null }));
+    }
     return await Promise.all(results.map(async (result): Promise<CheckedUrl> => {
       const { url, checkedAt } = result;
       const json = await this.#stores.loadHealthcheck(url);
@@ -216,7 +220,7 @@ export class HealthChecks implements AsyncDisposable {
         result: stored ? loaded : result,
         stored,
         lastState: (await this.#stores.loadKV(STATE + url))?.val ?? null,
-        counters: counters?.get(COUNT + url)?.json<Counters>() ?? null,
+        counters: counters.get(COUNT + url)?.json<Counters>() ?? null,
       };
     }));
   }

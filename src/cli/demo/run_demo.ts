@@ -89,11 +89,12 @@ function introduce({ stores, server }: DemoNats, services: LocalServices | null,
 
 /** What a person who watches wants to know between two rounds. */
 function pause({ round, nats, checked }: Shown, { server }: DemoNats, { interval }: DemoArguments): string {
-  const state = !nats
-    ? `NATS is away: ${count(checked.length, "result")} not stored.`
+  const lost = checked.filter(({ stored }) => !stored).length;
+  const state = lost > 0
+    ? `NATS ${nats ? "does not answer" : "is away"}: ${count(lost, "result")} not stored.`
     : server
     ? `Try: kill ${server.pid} (NATS)`
-    : `NATS ${nats.version} at ${nats.server}.`;
+    : `NATS ${nats?.version} at ${nats?.server}.`;
   return `Round ${round}, the next in ${interval / 1_000} s. Ctrl-C ends. ${state}`;
 }
 
