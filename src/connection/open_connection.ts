@@ -51,7 +51,7 @@ function endOnNonsense({ parser, transport }: ProtocolHandler): void {
     try {
       parse(bytes);
     } catch (cause) {
-      transport.close(new Error("the server does not speak NATS", { cause }));
+      transport.close(new Error(`the server does not speak NATS: ${(cause as Error).message}`, { cause }));
     }
   };
 }

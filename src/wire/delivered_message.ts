@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { headerOf } from "./raw_headers.ts";
 import { headerPairs, type StoredMessage } from "./stored_message.ts";
 
 /** A message that a consumer delivered: where it was stored is told by the tokens of its reply subject. */
@@ -35,7 +36,7 @@ export class DeliveredMessage implements StoredMessage {
   }
 
   header(name: string): string | undefined {
-    return this.#message.headers?.get(name) || undefined;
+    return headerOf(this.#message, name);
   }
 
   headers(): [string, string][] {

@@ -1,6 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api, apiError, ErrorCode, isServerError } from "./api.ts";
+import { headerOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, DirectMessage, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
@@ -46,14 +47,14 @@ export async function directBatch(
 ): Promise<BatchEnd> {
   const end: BatchEnd = { pending: 0, upTo: undefined };
   await session.requests.collect(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline, (reply) => {
-    const code = reply.data.length === 0 ? reply.headers?.code ?? 0 : 0;
+    const { code, description } = statusOf(reply);
     if (code === 404) return true;
     if (code === 204) {
-      end.pending = Number(reply.headers?.get("Nats-Num-Pending") || 0);
-      end.upTo = Number(reply.headers?.get("Nats-UpTo-Sequence") || 0) || undefined;
+      end.pending = Number(headerOf(reply, "Nats-Num-Pending") ?? 0);
+      end.upTo = Number(headerOf(reply, "Nats-UpTo-Sequence") ?? 0) || undefined;
       return true;
     }
-    if (code !== 0) throw apiError({ code, description: reply.headers?.description ?? "" }, "a batched direct get");
+    if (code !== 0) throw apiError({ code, description }, "a batched direct get");
     take(new DirectMessage(reply));
     return false;
   });
@@ -77,10 +78,9 @@ export async function leaderGet(
 }
 
 function stored(reply: Msg): StoredMessage | null {
-  // Only a reply without a body can be a status, so the headers of all others need not be parsed.
-  const code = reply.data.length === 0 ? reply.headers?.code ?? 0 : 0;
+  const { code, description } = statusOf(reply);
   if (code === 404) return null;
-  if (code === 408) throw new Unavailable("no_leader", reply.headers?.description ?? "The request was not understood");
-  if (code !== 0) throw apiError({ code, description: reply.headers?.description ?? "" }, "a direct get");
+  if (code === 408) throw new Unavailable("no_leader", description);
+  if (code !== 0) throw apiError({ code, description }, "a direct get");
   return new DirectMessage(reply);
 }

@@ -10,13 +10,44 @@ interface MessageBytes {
 /**
  * The header block of a message as text, or `undefined` if the client does not keep it where it is expected (then `headers` has it).
  *
- * The client's own reading of headers checks and folds each name, which costs more than all else that is done with a job.
+ * The client's own reading of headers checks and folds each name, which costs more than all else that is done with a job, and throws for names that
+ * other clients may use.
  */
 export function rawHeaders(message: Msg): string | undefined {
   const { _rdata: bytes, _msg } = message as MessageBytes;
   const length = _msg?.hdr;
   if (!(bytes instanceof Uint8Array) || length === undefined) return undefined;
   return length > 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, length).toString() : "";
+}
+
+/** The first value of a header, or `undefined`. Names are taken literally, as all NATS clients and the server do. */
+export function headerOf(message: Msg, name: string): string | undefined {
+  const block = rawHeaders(message);
+  if (block === undefined) return message.headers?.get(name) || undefined;
+  const start = block.indexOf(`\r\n${name}:`);
+  if (start === -1) return undefined;
+  return block.slice(start + name.length + 3, block.indexOf("\r\n", start + 2)).trim() || undefined;
+}
+
+/** What the server says in place of an answer. */
+export interface Status {
+  /** 0: it is an answer. */
+  code: number;
+  description: string;
+}
+
+const ANSWER: Status = { code: 0, description: "" };
+
+/** The status of a reply; only one without a body can be a status. */
+export function statusOf(message: Msg): Status {
+  if (message.data.length > 0) return ANSWER;
+  const block = rawHeaders(message);
+  if (block === undefined) {
+    const { code = 0, description = "" } = message.headers ?? {};
+    return { code, description };
+  }
+  const line = /^NATS\/1\.0 +(\d{3})(?: +([^\r]*))?\r\n/.exec(block);
+  return line ? { code: Number(line[1]), description: line[2] ?? "" } : ANSWER;
 }
 
 /** The headers of a block as pairs, in their order. */

@@ -6,6 +6,7 @@ import { inboxPrefixOf } from "../connection/adopt.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { HeaderBlock } from "./headers.ts";
+import { statusOf } from "./raw_headers.ts";
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
 const TICK = 50;
@@ -53,7 +54,7 @@ export class Requests {
   request(subject: string, payload: Uint8Array | string, deadline: number, headers?: HeaderBlock): Promise<Msg> {
     return new Promise((resolve, reject) => {
       const take = (reply: Msg) => {
-        if (isNoResponders(reply)) reject(new Unavailable("no_responders", `Nobody answers on ${subject}`));
+        if (statusOf(reply).code === 503) reject(new Unavailable("no_responders", `Nobody answers on ${subject}`));
         else resolve(reply);
         return true;
       };
@@ -76,7 +77,7 @@ export class Requests {
     return new Promise((resolve, reject) => {
       const takeOne = (reply: Msg) => {
         try {
-          if (isNoResponders(reply)) throw new Unavailable("no_responders", `Nobody answers on ${subject}`);
+          if (statusOf(reply).code === 503) throw new Unavailable("no_responders", `Nobody answers on ${subject}`);
           if (!take(reply)) return false;
           resolve();
         } catch (error) {
@@ -161,8 +162,4 @@ export class Requests {
       pending.fail(reason ?? new Unavailable("timeout", `No answer on ${pending.subject} within the deadline`));
     }
   }
-}
-
-function isNoResponders(reply: Msg): boolean {
-  return reply.data.length === 0 && reply.headers?.code === 503;
 }

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
-import { parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
+import { headerOf, parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
 
 /** A message as a stream keeps it, however it was fetched. */
 export interface StoredMessage {
@@ -39,7 +39,7 @@ export class DirectMessage implements StoredMessage {
   }
 
   header(name: string): string | undefined {
-    return this.#reply.headers?.get(name) || undefined;
+    return headerOf(this.#reply, name);
   }
 
   headers(): [string, string][] {
