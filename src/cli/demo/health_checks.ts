@@ -114,10 +114,12 @@ export class HealthChecks implements AsyncDisposable {
       this.#awaited.set(url, Promise.withResolvers());
       onStep({ url, phase: "queued" });
     }
-    // The URL is the job's id: one that still waits from the last round is not queued twice.
+    // The URL is the job's id, so it is never in the queue twice.
     const receipts = await this.#queue.publishMany(urls.map((url) => ({ data: { url }, id: url })));
-    this.#totals.queued += receipts?.filter((receipt) => receipt && !receipt.duplicate).length ?? 0;
-    return await Promise.all(urls.map((url, i) => this.#result(url, Boolean(receipts?.[i]))));
+    // One that is left from before a loss of the connection has told its result to an earlier round.
+    const queued = urls.map((_, i) => receipts?.[i]?.duplicate === false);
+    this.#totals.queued += queued.filter(Boolean).length;
+    return await Promise.all(urls.map((url, i) => this.#result(url, queued[i])));
   }
 
   /** A worker's part: one attempt. */
