@@ -128,13 +128,13 @@ export class Pulls {
     this.#session.send(this.#subject, JSON.stringify(request), { reply: this.#inbox });
   }
 
-  #watch(silence: number): void {
+  #watch(silence: number, wait: number = silence): void {
     clearTimeout(this.#watchdog);
     this.#watchdog = setTimeout(() => {
       const left = this.#lastSign + silence - performance.now();
-      if (left > 0) this.#watch(left);
+      if (left > 0) this.#watch(silence, left);
       else this.#fail("the server went silent");
-    }, silence);
+    }, wait);
   }
 
   #receive(message: Msg, inbox: string): void {
