@@ -1,4 +1,3 @@
-import { Cron } from "croner";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
@@ -7,6 +6,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { decodeToken } from "../wire/tokens.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
+import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
 import { encodeData } from "./publish_options.ts";
@@ -79,7 +79,7 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   if (timeZone !== undefined && cron === undefined) {
     throw new TypeError(`Cannot ${DOING} as 'timeZone' goes with 'cron' only`);
   }
-  const pattern = every === undefined ? checkCron(cron!, timeZone) : `@every ${checkEvery(every)}s`;
+  const pattern = every === undefined ? checkCron(cron!, timeZone, DOING) : `@every ${checkEvery(every)}s`;
   return {
     token,
     headers: [
@@ -163,41 +163,7 @@ function nextOfEvery(stored: Date, every: number): Date {
   return new Date(since + (Math.floor((Date.now() - since) / every) + 1) * every);
 }
 
-function nextOfCron(pattern: string, timeZone: string | undefined): Date | null {
-  try {
-    return new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
-  } catch {
-    // Another client's pattern that only the server understands.
-    return null;
-  }
-}
-
 function checkEvery(every: number): number {
   if (typeof every === "number" && Number.isFinite(every) && every >= 1_000) return Math.ceil(every / 1000);
   throw new RangeError(`Cannot ${DOING} as 'every' must be ≥ 1000 ms: current value is ${every}`);
-}
-
-function checkCron(cron: string, timeZone: string | undefined): string {
-  if (typeof cron !== "string" || cron.trim().split(/\s+/).length !== 6) {
-    throw new RangeError(
-      `Cannot ${DOING} as 'cron' must have six fields (second minute hour day month weekday): current value is ${
-        JSON.stringify(cron)
-      }`,
-    );
-  }
-  const pattern = cron.trim().split(/\s+/).join(" ");
-  try {
-    new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RangeError(
-      `Cannot ${DOING} as 'cron' or 'timeZone' is wrong (${why}): current values are ${JSON.stringify(cron)} and ${
-        JSON.stringify(timeZone)
-      }`,
-      {
-        cause,
-      },
-    );
-  }
-  return pattern;
 }

@@ -1,0 +1,74 @@
+import { Cron } from "croner";
+
+const FIELDS = ["second", "minute", "hour", "day", "month", "weekday"];
+
+/** What croner takes beyond the server: last days, nearest weekdays, nth weekdays. */
+const UNKNOWN_TO_SERVER = /#|\+|\bL|L\b|\dW|W\b/i;
+
+/** Croner takes Sunday as 7, and ranges up to it. The server does not. */
+const LATE_SUNDAY = /\b7\b|-SUN\b/i;
+
+/**
+ * Checks a cron expression of six fields and its time zone.
+ *
+ * @returns The expression with single spaces.
+ * @throws {RangeError} Naming the field that is wrong.
+ */
+export function checkCron(cron: string, timeZone: string | undefined, doing: string): string {
+  const fields = typeof cron === "string" ? cron.trim().split(/\s+/) : [];
+  if (fields.length !== FIELDS.length) {
+    throw new RangeError(
+      `Cannot ${doing} as 'cron' must have six fields (${FIELDS.join(" ")}): current value is ${JSON.stringify(cron)}`,
+    );
+  }
+  checkTimeZone(timeZone, doing);
+  for (const [place, field] of fields.entries()) {
+    // Each by itself, since croner does not always say which one it means.
+    const why = whyWrong(field, FIELDS[place], fields.map((_, other) => other === place ? field : "*").join(" "));
+    if (why === null) continue;
+    throw new RangeError(
+      `Cannot ${doing} as the ${FIELDS[place]} of 'cron' must be right, and ${
+        JSON.stringify(field)
+      } is not (${why}): current value is ${JSON.stringify(cron)}`,
+    );
+  }
+  const pattern = fields.join(" ");
+  if (nextOfCron(pattern, timeZone) !== null) return pattern;
+  throw new RangeError(`Cannot ${doing} as 'cron' must have a next time: current value is ${JSON.stringify(cron)}`);
+}
+
+/** When an expression is due next; `null` if never, or if it is another client's that only the server understands. */
+export function nextOfCron(pattern: string, timeZone: string | undefined): Date | null {
+  try {
+    return new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
+  } catch {
+    return null;
+  }
+}
+
+function whyWrong(field: string, name: string, alone: string): string | null {
+  if (/day$/.test(name) && UNKNOWN_TO_SERVER.test(field)) return "the server does not know L, W, # and +";
+  if (name === "weekday" && LATE_SUNDAY.test(field)) return "Sunday is 0, and the first day of a range";
+  try {
+    new Cron(alone, { paused: true });
+    return null;
+  } catch (error) {
+    // It counts days and months from 0, so the value that it names would mislead.
+    const message = error instanceof Error ? error.message : String(error);
+    return message.replace(/^CronPattern: /, "").replace(/^Invalid value for .*/, "out of range").replace(/\.$/, "");
+  }
+}
+
+function checkTimeZone(timeZone: string | undefined, doing: string): void {
+  if (timeZone === undefined) return;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone });
+  } catch (cause) {
+    throw new RangeError(
+      `Cannot ${doing} as 'timeZone' must be the name of a time zone, such as "Europe/Berlin": current value is ${
+        JSON.stringify(timeZone)
+      }`,
+      { cause },
+    );
+  }
+}
