@@ -1,0 +1,228 @@
+import { JetStreamStoreError } from "../errors.ts";
+import type { Context } from "./context.ts";
+import { checkDuration, milliseconds, nanoseconds } from "./durations.ts";
+import type { Session } from "./session.ts";
+import { openStream, type StreamConfig } from "./streams.ts";
+
+/** Longest time for which the server remembers message ids, in milliseconds. */
+const DUPLICATE_WINDOW = 120_000;
+
+const DOING = "open the bucket";
+
+/** What the options of all buckets have in common. */
+export interface CommonBucketOptions {
+  /** Milliseconds. */
+  ttl?: number;
+  storage?: "file" | "memory";
+  replicas?: number;
+  description?: string;
+  metadata?: Record<string, string>;
+  compression?: boolean;
+  maxBytes?: number;
+}
+
+/**
+ * Checks the options that all buckets have in common.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkBucketOptions(options: CommonBucketOptions): void {
+  const { ttl, storage, replicas, description, metadata, compression, maxBytes } = options;
+  // The server takes no shorter one.
+  if (ttl !== undefined && ttl !== 0) checkDuration(ttl, DOING, "ttl", 100);
+  if (replicas !== undefined) checkWhole(replicas, DOING, "replicas", 1, 5);
+  if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, DOING, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
+  if (storage !== undefined && storage !== "file" && storage !== "memory") {
+    throw new RangeError(
+      `Cannot ${DOING} as 'storage' must be "file" or "memory": current value is ${JSON.stringify(storage)}`,
+    );
+  }
+  if (compression !== undefined && typeof compression !== "boolean") {
+    throw new TypeError(
+      `Cannot ${DOING} as 'compression' must be true or false: current value is of type ${typeof compression}`,
+    );
+  }
+  if (description !== undefined) checkString(description, DOING, "description");
+  checkLabels(metadata, DOING);
+}
+
+/**
+ * Checks an option that counts.
+ *
+ * @throws {RangeError} If it is no whole number, or out of its range.
+ */
+export function checkWhole(value: unknown, doing: string, option: string, min: number, max: number): void {
+  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return;
+  throw new RangeError(
+    `Cannot ${doing} as '${option}' must be a whole number from ${min} to ${max}: current value is ${String(value)}`,
+  );
+}
+
+/**
+ * Checks an option that is text.
+ *
+ * @throws {TypeError} If it is no well-formed string.
+ */
+export function checkString(value: unknown, doing: string, option: string): void {
+  if (typeof value === "string" && value.isWellFormed()) return;
+  throw new TypeError(
+    `Cannot ${doing} as '${option}' must be well-formed text: current value is ${
+      typeof value === "string" ? JSON.stringify(value) : `of type ${typeof value}`
+    }`,
+  );
+}
+
+/**
+ * Checks labels.
+ *
+ * @throws {TypeError} If one is no well-formed string.
+ */
+export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
+  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
+}
+
+/** What one kind of buckets has of its own. */
+export interface BucketKind {
+  /** What it is called, for instance "object bucket". */
+  kind: string;
+  stream: string;
+  subjects: string[];
+  /** What a new stream has beyond the common. */
+  wanted?: Partial<StreamConfig>;
+  /** What the options change of a stream that is there, beyond the common; `undefined`: nothing. */
+  given?: Partial<StreamConfig>;
+  /** Whether the rest of a stream's configuration is one of this kind. */
+  fits?: (config: StreamConfig) => boolean;
+}
+
+/** The stream under a bucket: made and adjusted before the first write, and looked at once. */
+export class BucketStream {
+  readonly name: string;
+  /** The bucket's name. */
+  readonly bucket: string;
+  /** What it is, for messages. */
+  readonly what: string;
+  protected readonly context: Context;
+  readonly #kind: BucketKind;
+  readonly #options: CommonBucketOptions;
+  #opening: Promise<StreamConfig> | null = null;
+  #config: StreamConfig | null = null;
+
+  constructor(context: Context, bucket: string, options: CommonBucketOptions, kind: BucketKind) {
+    this.name = kind.stream;
+    this.bucket = bucket;
+    this.what = `The bucket "${bucket}"`;
+    this.context = context;
+    this.#kind = kind;
+    this.#options = options;
+  }
+
+  /** The configuration in force, `null` before {@linkcode BucketStream.open}. */
+  get config(): StreamConfig | null {
+    return this.#config;
+  }
+
+  /** Milliseconds that a message lives, as far as is known. */
+  get ttl(): number {
+    return milliseconds(this.#config?.max_age) || Infinity;
+  }
+
+  /** Makes the stream if it is missing, and changes what an option asks for. */
+  open(session: Session, deadline: number): Promise<StreamConfig> {
+    this.#opening ??= this.#open(session, deadline).finally(() => this.#opening = null);
+    return this.#opening;
+  }
+
+  /** The stream was found missing, or other than it was: it is looked at again before the next write. */
+  forget(): void {
+    this.#config = null;
+  }
+
+  /**
+   * Checks that a stream is a bucket of this kind.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is not.
+   */
+  checkKind(config: StreamConfig): void {
+    const { subjects, fits = () => true, kind } = this.#kind;
+    const listens = subjects.every((subject) => config.subjects?.includes(subject));
+    if (listens && (config.retention ?? "limits") === "limits" && !config.mirror && fits(config)) return;
+    throw new JetStreamStoreError(
+      "wrong_kind",
+      `The stream ${this.name} is ${
+        config.mirror ? "the mirror of another bucket" : `no ${kind}`
+      }: choose another bucket name, or remove it`,
+    );
+  }
+
+  async #open(session: Session, deadline: number): Promise<StreamConfig> {
+    const info = await openStream(session, this.#wanted(), (present) => this.#change(present), deadline);
+    return this.#config = info.config;
+  }
+
+  /** What a new bucket is made of, as the official clients make it. */
+  #wanted(): StreamConfig {
+    const { ttl = 0, storage = "file", replicas = this.context.settings.replicas() } = this.#options;
+    const { description, metadata, maxBytes = -1, compression = false } = this.#options;
+    return {
+      name: this.name,
+      subjects: this.#kind.subjects,
+      retention: "limits",
+      storage,
+      discard: "new",
+      num_replicas: replicas,
+      max_age: nanoseconds(ttl),
+      max_bytes: maxBytes,
+      max_msgs: -1,
+      max_msg_size: -1,
+      max_msgs_per_subject: -1,
+      max_consumers: -1,
+      duplicate_window: nanoseconds(Math.min(ttl || DUPLICATE_WINDOW, DUPLICATE_WINDOW)),
+      allow_rollup_hdrs: true,
+      allow_direct: true,
+      ...(compression && { compression: "s2" }),
+      ...(description !== undefined && { description }),
+      ...(metadata !== undefined && { metadata }),
+      ...this.#kind.wanted,
+    };
+  }
+
+  /** What the options change of a bucket that is there. */
+  #change(present: StreamConfig): Partial<StreamConfig> | null {
+    this.checkKind(present);
+    // A write will be refused, and told why.
+    if (present.sealed) return null;
+    const { ttl, storage, replicas, description, metadata, maxBytes, compression } = this.#options;
+    const given: Partial<StreamConfig> = {
+      max_age: ttl === undefined ? undefined : nanoseconds(ttl),
+      num_replicas: replicas,
+      description,
+      max_bytes: maxBytes,
+      compression: compression === undefined ? undefined : compression ? "s2" : "none",
+      ...this.#kind.given,
+    };
+    const change: Partial<StreamConfig> = Object.fromEntries(
+      Object.entries(given).filter(([name, value]) =>
+        value !== undefined && present[name as keyof StreamConfig] !== value
+      ),
+    );
+    if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
+      change.metadata = { ...present.metadata, ...metadata };
+    }
+    if (change.max_age !== undefined) this.#changeTtl(change.max_age, present, change);
+    if (storage !== undefined && storage !== present.storage) {
+      this.context.logger.warn(`${this.what} stays in ${present.storage} storage, which cannot be changed`);
+    }
+    return Object.keys(change).length > 0 ? change : null;
+  }
+
+  #changeTtl(maxAge: number, present: StreamConfig, change: Partial<StreamConfig>): void {
+    // The server does not take a window that is longer than the TTL.
+    if (maxAge > 0 && (present.duplicate_window ?? 0) > maxAge) change.duplicate_window = maxAge;
+    this.context.logger.info(
+      `${this.what} has a TTL of ${milliseconds(maxAge)} ms from now on, it was ${
+        milliseconds(present.max_age)
+      } ms (0: none)`,
+    );
+  }
+}
