@@ -1,8 +1,7 @@
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import { Digest, sameDigest } from "./object_digest.ts";
-import { damaged, type Found } from "./object_reader.ts";
+import { damaged, type Pieces } from "./pieces.ts";
 
 /**
  * The bytes of an object as they are taken: what is not taken yet is not asked for, except the next few pieces. It goes on after a reconnect, and
@@ -10,42 +9,39 @@ import { damaged, type Found } from "./object_reader.ts";
  */
 export class Download implements UnderlyingDefaultSource<Uint8Array> {
   readonly #context: Context;
-  readonly #found: Found;
+  readonly #pieces: Pieces;
   readonly #digest = new Digest();
-  /** What has come and is not taken. */
-  #pieces: StoredMessage[];
+  /** What has come and is not taken, the last piece first. */
+  #ready: Uint8Array[];
   /** What is on its way. */
-  #next: Promise<StoredMessage[]> | null = null;
-  /** Pieces that have not come. */
-  #left: number;
-  /** Sequence of the last piece that has come. */
-  #after = 0;
+  #next: Promise<Uint8Array[]> | null = null;
   #size = 0;
   #cancelled = false;
 
-  /** @param pieces The first ones. */
-  constructor(context: Context, found: Found, pieces: StoredMessage[]) {
+  /** @param first The first pieces. */
+  constructor(context: Context, pieces: Pieces, first: Uint8Array[]) {
     this.#context = context;
-    this.#found = found;
-    this.#left = found.meta.chunks;
-    this.#pieces = this.#came(pieces);
+    this.#pieces = pieces;
+    this.#ready = first.reverse();
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const { meta } = this.#found;
-    if (this.#pieces.length === 0 && this.#next) this.#pieces = this.#came(await this.#next);
-    if (this.#left > 0 && this.#next === null) this.#fetch();
-    const piece = this.#pieces.pop();
+    if (this.#ready.length === 0 && this.#next) {
+      this.#ready = (await this.#next).reverse();
+      this.#next = null;
+    }
+    if (this.#pieces.left > 0) this.#next ??= this.#fetch();
+    const piece = this.#ready.pop();
     if (piece) {
-      this.#digest.update(piece.data);
-      this.#size += piece.data.length;
+      this.#digest.update(piece);
+      this.#size += piece.length;
       // A copy: the view of the socket's buffer is not the taker's to keep or give away.
-      controller.enqueue(new Uint8Array(piece.data));
+      controller.enqueue(new Uint8Array(piece));
     }
-    if (this.#left > 0 || this.#pieces.length > 0) return;
-    if (meta.size > 0 && (this.#size !== meta.size || !sameDigest(meta.digest, this.#digest.end()))) {
-      throw damaged(meta);
-    }
+    if (this.#ready.length > 0 || this.#next) return;
+    const { meta } = this.#pieces;
+    if (this.#size !== meta.size) throw damaged(meta);
+    if (meta.size > 0 && !sameDigest(meta.digest, this.#digest.end())) throw damaged(meta);
     controller.close();
   }
 
@@ -53,38 +49,25 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
     this.#cancelled = true;
   }
 
-  /** Takes note of a batch; returns it in the order of popping. */
-  #came(pieces: StoredMessage[]): StoredMessage[] {
-    this.#next = null;
-    this.#left -= pieces.length;
-    this.#after = pieces.at(-1)?.sequence ?? this.#after;
-    return pieces.reverse();
-  }
-
-  #fetch(): void {
-    const { reader, meta } = this.#found;
-    const stopIfCancelled = () => {
+  #fetch(): Promise<Uint8Array[]> {
+    const { connection, timeout } = this.#context;
+    const { name } = this.#pieces.meta;
+    const came = () => {
       if (this.#cancelled) throw new DOMException("The stream was cancelled", "AbortError");
     };
-    this.#next = this.#context.connection.attempt(
-      async (session, deadline) => {
-        const fetch = (sure: boolean) =>
-          reader.pieces(session, meta, this.#after, this.#left, deadline, sure, stopIfCancelled);
-        const pieces = await fetch(false);
-        // A replica may lag behind.
-        return pieces.length > 0 ? pieces : await fetch(true);
-      },
-      { timeout: this.#context.timeout, persist: true },
-    ).then((pieces) => {
+    const next = connection.attempt(async (session, deadline) => {
+      const pieces = await this.#pieces.next(session, deadline, false, came);
+      // A replica may lag behind.
+      return pieces.length > 0 ? pieces : await this.#pieces.next(session, deadline, true, came);
+    }, { timeout, persist: true }).then((pieces) => {
       if (pieces === null) {
-        throw new JetStreamStoreError("disconnected", `The object "${meta.name}" broke off: the connection was lost`);
+        throw new JetStreamStoreError("disconnected", `The object "${name}" broke off: NATS does not answer`);
       }
-      if (pieces.length === 0) {
-        throw new JetStreamStoreError("replaced", `The object "${meta.name}" was replaced or has expired meanwhile`);
-      }
-      return pieces;
+      if (pieces.length > 0) return pieces;
+      throw new JetStreamStoreError("replaced", `The object "${name}" was replaced, deleted or has expired meanwhile`);
     });
     // Who takes the next piece will hear of it.
-    this.#next.catch(() => {});
+    next.catch(() => {});
+    return next;
   }
 }

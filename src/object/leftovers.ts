@@ -1,4 +1,5 @@
 import { settledWithin } from "../connection/delay.ts";
+import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { insist } from "../wire/insist.ts";
@@ -43,7 +44,7 @@ export class Leftovers {
       insist(deadline, (deadline) => this.#remove(session, pieces, deadline));
     const removal = this.#slots.take(1).then(() => connection.attempt(remove, { timeout, persist: true })).then(
       (removed) => removed === null && this.removeLater(pieces),
-      (error) => logger.warn(`Pieces of an object stay in the bucket "${this.#stream.bucket}": ${error.message}`),
+      (error) => logger.warn(`${this.#stream.what} keeps pieces of an old object: ${error.message}`),
     ).then(() => {
       this.#slots.give(1);
       this.#removals.delete(removal);
@@ -70,7 +71,12 @@ export class Leftovers {
   async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<number> {
     const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
     if (message && objectOf(message) === nuid) return 0;
-    return await purgeStream(session, this.#stream.name, { filter: this.#stream.chunks(nuid) }, deadline);
+    try {
+      return await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
+    } catch (error) {
+      if (isServerError(error, ErrorCode.streamNotFound)) return 0;
+      throw error;
+    }
   }
 
   readonly #close = async (deadline: number) => {

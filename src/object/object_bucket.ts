@@ -6,7 +6,7 @@ import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
 import { type ObjectInfo, objectInfo } from "./object_info.ts";
 import {
-  checkBucketOptions,
+  checkObjectBucketOptions,
   checkPutOptions,
   type ObjectBucketOptions,
   type PutOptions,
@@ -15,7 +15,7 @@ import {
 import { ObjectReader } from "./object_reader.ts";
 import { type ObjectStatus, objectStatus } from "./object_status.ts";
 import { ObjectStream } from "./object_stream.ts";
-import { listObjects, ObjectWatch, type ObjectWatchOptions } from "./object_watch.ts";
+import { listObjects, type ObjectWatchOptions, watchObjects } from "./object_watch.ts";
 import { type Deletion, ObjectWriter } from "./object_writer.ts";
 
 /** Bytes of a piece, where nobody says otherwise: what all clients take. */
@@ -56,7 +56,7 @@ export class ObjectBucket {
    */
   constructor(context: Context, name: string, options: ObjectBucketOptions = {}) {
     checkName(name, "bucket");
-    checkBucketOptions(options);
+    checkObjectBucketOptions(options);
     this.name = name;
     this.#context = context;
     this.#chunkSize = options.maxChunkSize ?? CHUNK_SIZE;
@@ -76,10 +76,8 @@ export class ObjectBucket {
     this.#check(name, STORING);
     const bytes = dataBytes(data, STORING);
     checkPutOptions(options, STORING);
-    const { chunkSize = this.#chunkSize } = options;
-    return await this.#attempt((session, deadline) =>
-      this.#writer.put(session, name, bytes, options, chunkSize, deadline)
-    );
+    const object = { name, options, chunkSize: options.chunkSize ?? this.#chunkSize };
+    return await this.#attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
   }
 
   /**
@@ -108,6 +106,7 @@ export class ObjectBucket {
     checkSource(source, STORING);
     checkPutOptions(options, STORING);
     const { signal, chunkSize = this.#chunkSize } = options;
+    const object = { name, options, chunkSize };
     let begun = false;
     try {
       signal?.throwIfAborted();
@@ -116,7 +115,7 @@ export class ObjectBucket {
         if (begun) return null;
         await this.#stream.open(session, deadline);
         begun = true;
-        return await this.#writer.putFrom(session, name, source, options, chunkSize);
+        return await this.#writer.putFrom(session, object, source, signal);
       });
     } finally {
       // A source that fails as it is cancelled has nothing to tell any more.
@@ -160,11 +159,10 @@ export class ObjectBucket {
   async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
     this.#check(name, "read the object");
     return await this.#attempt((session, deadline) =>
-      this.#reader.read(session, name, deadline, async (found, sure) => {
-        const { reader, meta } = found;
-        const pieces = meta.chunks > 0 ? await reader.pieces(session, meta, 0, meta.chunks, deadline, sure) : [];
-        if (pieces.length === 0 && meta.chunks > 0) return null;
-        return new ReadableStream(new Download(this.#context, found, pieces), { highWaterMark: 0 });
+      this.#reader.read(session, name, deadline, async (pieces, sure) => {
+        const first = pieces.left > 0 ? await pieces.next(session, deadline, sure) : [];
+        if (first.length === 0 && pieces.left > 0) return null;
+        return new ReadableStream(new Download(this.#context, pieces, first), { highWaterMark: 0 });
       })
     );
   }
@@ -193,8 +191,8 @@ export class ObjectBucket {
    */
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
-    const deletion: Deletion = {};
-    return await this.#attempt((session, deadline) => this.#writer.delete(session, name, deletion, deadline));
+    const deletion: Deletion = { name };
+    return await this.#attempt((session, deadline) => this.#writer.delete(session, deletion, deadline));
   }
 
   /**
@@ -225,7 +223,7 @@ export class ObjectBucket {
    * ```
    */
   watch(options: ObjectWatchOptions = {}): AsyncIterable<ObjectInfo> {
-    return new ObjectWatch(this.#context, this.#stream, options);
+    return { [Symbol.asyncIterator]: () => watchObjects(this.#context, this.#stream, options) };
   }
 
   /**
@@ -260,7 +258,9 @@ export class ObjectBucket {
 
   #read(name: string): Promise<Uint8Array | null> {
     this.#check(name, "read the object");
-    return this.#attempt((session, deadline) => this.#reader.get(session, name, deadline));
+    return this.#attempt((session, deadline) =>
+      this.#reader.read(session, name, deadline, (pieces, sure) => pieces.all(session, deadline, sure))
+    );
   }
 
   #check(name: string, doing: string): void {

@@ -53,11 +53,9 @@ export interface ObjectMeta {
   deleted?: boolean;
 }
 
-/** What is known of an object, and where: its record with the place of the message that keeps it. */
+/** An object's record, and the message that keeps it. */
 export interface StoredMeta extends ObjectMeta {
-  /** Subject of the message. */
   subject: string;
-  /** The message itself. */
   message: StoredMessage;
 }
 

@@ -1,4 +1,4 @@
-import { checkDuration } from "../wire/durations.ts";
+import { checkBucketOptions, checkLabels, checkString, checkWhole } from "../wire/bucket_stream.ts";
 
 /** How a bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface ObjectBucketOptions {
@@ -66,33 +66,21 @@ export interface PutStreamOptions extends PutOptions {
   signal?: AbortSignal;
 }
 
-const OPENING = "open the bucket";
+/** As tokens of HTTP. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Largest piece, in bytes: no server takes larger messages. */
+const MAX_CHUNK = 67_108_864;
 
 /**
  * Checks the options of a bucket.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkBucketOptions(options: ObjectBucketOptions): void {
-  const { ttl, storage, replicas, description, metadata, compression, maxBytes, maxChunkSize } = options;
-  // The server takes no shorter one.
-  if (ttl !== undefined && ttl !== 0) checkDuration(ttl, OPENING, "ttl", 100);
-  if (replicas !== undefined) checkWhole(replicas, OPENING, "replicas", 1, 5);
-  if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, OPENING, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
-  if (maxChunkSize !== undefined) checkChunkSize(maxChunkSize, OPENING, "maxChunkSize");
-  if (storage !== undefined && storage !== "file" && storage !== "memory") {
-    throw new RangeError(
-      `Cannot ${OPENING} as 'storage' must be "file" or "memory": current value is ${JSON.stringify(storage)}`,
-    );
-  }
-  if (compression !== undefined && typeof compression !== "boolean") {
-    throw new TypeError(
-      `Cannot ${OPENING} as 'compression' must be true or false: current value is of type ${typeof compression}`,
-    );
-  }
-  if (description !== undefined) checkString(description, OPENING, "description");
-  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, OPENING, `metadata.${label}`);
+export function checkObjectBucketOptions(options: ObjectBucketOptions): void {
+  checkBucketOptions(options);
+  const { maxChunkSize } = options;
+  if (maxChunkSize !== undefined) checkWhole(maxChunkSize, "open the bucket", "maxChunkSize", 1, MAX_CHUNK);
 }
 
 /**
@@ -102,8 +90,8 @@ export function checkBucketOptions(options: ObjectBucketOptions): void {
  */
 export function checkPutOptions({ description, headers, metadata, chunkSize }: PutOptions, doing: string): void {
   if (description !== undefined) checkString(description, doing, "description");
-  if (chunkSize !== undefined) checkChunkSize(chunkSize, doing, "chunkSize");
-  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
+  if (chunkSize !== undefined) checkWhole(chunkSize, doing, "chunkSize", 1, MAX_CHUNK);
+  checkLabels(metadata, doing);
   for (const [header, values] of Object.entries(headers ?? {})) {
     if (!HEADER_NAME.test(header) || /^(nats|job)-/i.test(header)) {
       throw new TypeError(
@@ -112,26 +100,6 @@ export function checkPutOptions({ description, headers, metadata, chunkSize }: P
         }`,
       );
     }
-    for (const value of Array.isArray(values) ? values : [values]) checkString(value, doing, `headers.${header}`);
+    for (const value of [values].flat()) checkString(value, doing, `headers.${header}`);
   }
-}
-
-function checkChunkSize(value: unknown, doing: string, option: string): void {
-  checkWhole(value, doing, option, 1, 2 ** 26);
-}
-
-function checkWhole(value: unknown, doing: string, option: string, min: number, max: number): void {
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(
-    `Cannot ${doing} as '${option}' must be a whole number from ${min} to ${max}: current value is ${String(value)}`,
-  );
-}
-
-function checkString(value: unknown, doing: string, option: string): void {
-  if (typeof value === "string" && value.isWellFormed()) return;
-  throw new TypeError(
-    `Cannot ${doing} as '${option}' must be well-formed text: current value is ${
-      typeof value === "string" ? JSON.stringify(value) : `of type ${typeof value}`
-    }`,
-  );
 }

@@ -73,7 +73,12 @@ export class ObjectRecords {
   }
 
   /** Stores a record in place of whatever is the newest one. */
-  async replace(session: Session, record: NewRecord, deadline: number, known?: Newest): Promise<void> {
+  async replace(
+    session: Session,
+    record: NewRecord,
+    deadline: number,
+    known: Newest | undefined = this.known(record.subject),
+  ): Promise<void> {
     for (let newest = known;; newest = undefined) {
       newest ??= await this.look(session, record.subject, deadline);
       try {

@@ -11,7 +11,7 @@ import { Leftovers } from "./leftovers.ts";
 import { dataPieces, sourcePieces } from "./object_data.ts";
 import { digestOf } from "./object_digest.ts";
 import { type ObjectInfo, objectInfo, type ObjectMeta } from "./object_info.ts";
-import type { PutOptions, PutStreamOptions } from "./object_options.ts";
+import type { PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./object_reader.ts";
 import { isOutrun, type NewRecord, ObjectRecords } from "./object_records.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -19,6 +19,21 @@ import { Upload } from "./upload.ts";
 
 /** Bytes of the server's `max_payload` that the headers of a piece may take. */
 const HEADERS = 128;
+
+/** An object to be stored. */
+export interface NewObject {
+  name: string;
+  options: PutOptions;
+  /** Bytes of a piece. */
+  chunkSize: number;
+}
+
+/** A deletion, which may take several tries. */
+export interface Deletion {
+  name: string;
+  /** The version that an unanswered try has marked, perhaps. */
+  nuid?: string;
+}
 
 /** Writes the objects of one bucket. */
 export class ObjectWriter {
@@ -37,52 +52,46 @@ export class ObjectWriter {
   }
 
   /** Stores an object. */
-  put(
-    session: Session,
-    name: string,
-    data: Uint8Array,
-    options: PutOptions,
-    chunkSize: number,
-    deadline: number,
-  ): Promise<ObjectInfo> {
-    const size = Math.min(chunkSize, session.maxPayload - HEADERS);
+  put(session: Session, object: NewObject, data: Uint8Array, deadline: number): Promise<ObjectInfo> {
+    const size = pieceSize(session, object);
     return this.#explained(
       data.length > size
-        ? this.#putLarge(session, name, data, options, size, deadline)
-        : insist(deadline, (deadline) => this.#putSmall(session, name, data, options, size, deadline)),
+        ? this.#putLarge(session, object, dataPieces(data, size), () => deadline)
+        : insist(deadline, (deadline) => this.#putSmall(session, object, data, deadline)),
     );
   }
 
-  /** Stores the object that a source gives. */
+  /** Stores an object whose bytes a source gives. */
   putFrom(
     session: Session,
-    name: string,
+    object: NewObject,
     source: ReadableStream<Uint8Array>,
-    { signal, ...options }: PutStreamOptions,
-    chunkSize: number,
+    signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> {
-    const size = Math.min(chunkSize, session.maxPayload - HEADERS);
-    return this.#explained(this.#upload(session, name, sourcePieces(source, size, signal), options, size));
+    const pieces = sourcePieces(source, pieceSize(session, object), signal);
+    return this.#explained(
+      this.#putLarge(session, object, pieces, () => performance.now() + this.#context.timeout),
+    );
   }
 
   /** Marks an object as deleted; `false` if there is none. */
-  async delete(session: Session, name: string, deletion: Deletion, deadline: number): Promise<boolean> {
-    const found = await this.#reader.find(session, name, deadline, true);
+  async delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
+    const found = await this.#reader.find(session, deletion.name, deadline, true);
     if (!found) return false;
     return await this.#explained(this.#records.inTurn(found.subject, deadline, async () => {
       for (let meta = found;;) {
-        if (meta.deleted) return deletion.nuid === meta.nuid;
         const { subject, message, ...record } = meta;
+        if (record.deleted) return record.nuid === deletion.nuid;
         const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime: now() });
+        const newest = { sequence: message.sequence, nuid: record.nuid, until: Infinity };
         try {
-          const newest = { sequence: message.sequence, nuid: meta.nuid, until: Infinity };
           await this.#records.store(session, { subject, body }, newest, deadline);
           return true;
         } catch (error) {
-          if (error instanceof Unavailable) deletion.nuid = meta.nuid;
+          if (error instanceof Unavailable) deletion.nuid = record.nuid;
           if (!isOutrun(error)) throw error;
         }
-        const again = await this.#reader.find(session, name, deadline, true);
+        const again = await this.#reader.find(session, deletion.name, deadline, true);
         if (!again) return false;
         meta = again;
       }
@@ -95,30 +104,17 @@ export class ObjectWriter {
     this.#records.forget();
   }
 
-  async #open(session: Session, deadline: number): Promise<void> {
+  async #putSmall(session: Session, object: NewObject, data: Uint8Array, deadline: number): Promise<ObjectInfo> {
     if (!this.#stream.config) await this.#stream.open(session, deadline);
-  }
-
-  /** One piece, and its record right behind it, which the server takes only if it has taken the piece. */
-  async #putSmall(
-    session: Session,
-    name: string,
-    data: Uint8Array,
-    options: PutOptions,
-    chunkSize: number,
-    deadline: number,
-  ): Promise<ObjectInfo> {
-    await this.#open(session, deadline);
     const nuid = nuids.next();
     const chunks = data.length > 0 ? 1 : 0;
-    const meta = this.#meta(name, options, chunkSize, { nuid, size: data.length, chunks, digest: digestOf(data) });
-    const record = { subject: this.#stream.record(name), nuid, body: JSON.stringify(meta) };
+    const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) });
+    const record = { subject: this.#stream.record(object.name), nuid, body: JSON.stringify(meta) };
     await this.#records.inTurn(record.subject, deadline, async () => {
       try {
-        if (chunks === 0) await this.#records.replace(session, record, deadline, this.#records.known(record.subject));
+        if (chunks === 0) await this.#records.replace(session, record, deadline);
         else await this.#storeTogether(session, nuid, data, record, deadline);
       } catch (error) {
-        // The record may have been stored after all, if nobody answered.
         if (error instanceof Unavailable) this.#leftovers.removeLater({ nuid, record: record.subject });
         else this.#leftovers.remove({ nuid });
         throw error;
@@ -127,6 +123,7 @@ export class ObjectWriter {
     return objectInfo(meta, new Date(meta.mtime));
   }
 
+  /** Stores the only piece, and where the record to be replaced is known the new one right behind: it is refused if the piece is. */
   async #storeTogether(
     session: Session,
     nuid: string,
@@ -135,7 +132,7 @@ export class ObjectWriter {
     deadline: number,
   ): Promise<void> {
     let newest = this.#records.known(record.subject);
-    const piece = publish(session, this.#stream.chunks(nuid), data, deadline, headerBlock({ "Nats-Msg-Id": nuid }));
+    const piece = publish(session, this.#stream.pieces(nuid), data, deadline, headerBlock({ "Nats-Msg-Id": nuid }));
     if (newest) {
       piece.catch(() => {});
       try {
@@ -155,40 +152,26 @@ export class ObjectWriter {
     await this.#records.replace(session, record, deadline, newest);
   }
 
+  /** Stores pieces, and once all are confirmed the record. */
   async #putLarge(
     session: Session,
-    name: string,
-    data: Uint8Array,
-    options: PutOptions,
-    chunkSize: number,
-    deadline: number,
+    object: NewObject,
+    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    deadline: () => number,
   ): Promise<ObjectInfo> {
-    await this.#open(session, deadline);
-    return await this.#upload(session, name, dataPieces(data, chunkSize), options, chunkSize, deadline);
-  }
-
-  async #upload(
-    session: Session,
-    name: string,
-    source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    options: PutOptions,
-    chunkSize: number,
-    deadline?: number,
-  ): Promise<ObjectInfo> {
+    if (!this.#stream.config) await this.#stream.open(session, deadline());
     const nuid = nuids.next();
-    const subject = this.#stream.record(name);
-    const upload = new Upload(session, this.#stream.chunks(nuid), this.#context.timeout);
+    const subject = this.#stream.record(object.name);
+    const upload = new Upload(session, this.#stream.pieces(nuid), deadline);
     let recordSent = false;
     try {
-      for await (const piece of source) await upload.add(piece);
+      for await (const piece of pieces) await upload.add(piece);
       const digest = await upload.end();
-      const { size, chunks } = upload;
-      const meta = this.#meta(name, options, chunkSize, { nuid, size, chunks, digest });
-      const until = deadline ?? performance.now() + this.#context.timeout;
+      const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest });
+      const until = deadline();
       await this.#records.inTurn(subject, until, async () => {
         recordSent = true;
-        const known = this.#records.known(subject);
-        await this.#records.replace(session, { subject, nuid, body: JSON.stringify(meta) }, until, known);
+        await this.#records.replace(session, { subject, nuid, body: JSON.stringify(meta) }, until);
       });
       return objectInfo(meta, new Date(meta.mtime));
     } catch (error) {
@@ -201,18 +184,15 @@ export class ObjectWriter {
   }
 
   #meta(
-    name: string,
-    { description, headers, metadata }: PutOptions,
-    chunkSize: number,
+    { name, options, chunkSize }: NewObject,
     content: { nuid: string; size: number; chunks: number; digest: string },
   ): ObjectMeta {
+    const { description, headers, metadata } = options;
     return {
       name,
       ...(description && { description }),
       ...(headers && {
-        headers: Object.fromEntries(
-          Object.entries(headers).map(([header, values]) => [header, Array.isArray(values) ? values : [values]]),
-        ),
+        headers: Object.fromEntries(Object.entries(headers).map(([header, values]) => [header, [values].flat()])),
       }),
       ...(metadata && { metadata }),
       options: { max_chunk_size: chunkSize },
@@ -229,19 +209,14 @@ export class ObjectWriter {
     } catch (error) {
       if (error instanceof Unavailable && error.reason === "no_responders") this.forget();
       if (!isServerError(error, ErrorCode.streamSealed)) throw error;
-      throw new JetStreamStoreError(
-        "server",
-        `The bucket "${this.#stream.bucket}" is sealed: it takes no more changes. Use another bucket`,
-        { cause: error, serverCode: error.serverCode },
-      );
+      const message = `${this.#stream.what} is sealed: it takes no more changes. Use another bucket`;
+      throw new JetStreamStoreError("server", message, { cause: error, serverCode: error.serverCode });
     }
   }
 }
 
-/** A deletion that may take several tries. */
-export interface Deletion {
-  /** The version that an unanswered try has marked, perhaps. */
-  nuid?: string;
+function pieceSize(session: Session, { chunkSize }: NewObject): number {
+  return Math.min(chunkSize, session.maxPayload - HEADERS);
 }
 
 function now(): string {

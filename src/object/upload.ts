@@ -13,7 +13,7 @@ const budgets: WeakMap<Session, Budget> = new WeakMap();
 export class Upload {
   readonly #session: Session;
   readonly #subject: string;
-  readonly #timeout: number;
+  readonly #deadline: () => number;
   readonly #budget: Budget;
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
@@ -22,11 +22,11 @@ export class Upload {
   #size = 0;
   #chunks = 0;
 
-  /** @param timeout Milliseconds that the server may take to confirm a piece. */
-  constructor(session: Session, subject: string, timeout: number) {
+  /** @param deadline Tells by when a piece that is sent now must be confirmed. */
+  constructor(session: Session, subject: string, deadline: () => number) {
     this.#session = session;
     this.#subject = subject;
-    this.#timeout = timeout;
+    this.#deadline = deadline;
     let budget = budgets.get(session);
     if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
     this.#budget = budget;
@@ -78,7 +78,7 @@ export class Upload {
 
   async #send(piece: Uint8Array): Promise<void> {
     try {
-      await publish(this.#session, this.#subject, piece, performance.now() + this.#timeout);
+      await publish(this.#session, this.#subject, piece, this.#deadline());
     } catch (error) {
       this.#failure ??= error;
       this.#unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";

@@ -62,12 +62,13 @@ Deno.test("ObjectBucket.put that nobody confirmed has stored the object whole, o
   for (let round = 0; round < 3; round++) {
     await bucket.put("a", before);
     server.server.suspend();
-    assertEquals(await bucket.put("a", after), null);
+    const told = await bucket.put("a", after);
     server.server.resume();
     // Confirmed by the same server after all that was sent before.
     await bucket.put("other", "x");
-    const got = await bucket.get("a");
-    assertEquals([String(before), String(after)].includes(String(got)), true);
+    const got = String(await bucket.get("a"));
+    // A server that is told to stop may still have answered.
+    if (told || got !== String(before)) assertEquals(got, String(after));
     await server.assertClean("whole");
   }
 });

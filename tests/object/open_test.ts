@@ -78,7 +78,7 @@ Deno.test("ObjectBucket changes what an option asks for and keeps all else of a 
     metadata: { theirs: "1", ours: "2" },
   });
   const log = server.log.join("\n");
-  assertStringIncludes(log, 'The TTL of the bucket "odd" is 30000 ms from now on, it was 3600000 ms');
+  assertStringIncludes(log, 'The bucket "odd" has a TTL of 30000 ms from now on, it was 3600000 ms');
   assertStringIncludes(log, 'The bucket "odd" stays in file storage');
 });
 
