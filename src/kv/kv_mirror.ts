@@ -28,10 +28,8 @@ export class KvMirror {
   readonly #awaited: Map<string, number> = new Map();
   #follower: StreamFollower | null = null;
   #created = "";
-  /** The watch has given all that was stored up to here. */
+  /** Sequence of the newest message that the watch gave: it has passed all before. */
   #seen = 0;
-  /** Sequence of the newest message when the watch began. */
-  #present = 0;
   /** Milliseconds that each value lives. */
   #ttl = Infinity;
   /** Whether nothing comes back when a value expires before the bucket's TTL. */
@@ -54,7 +52,7 @@ export class KvMirror {
     const state = this.#follower?.state ?? "behind";
     if (state === "behind" || !this.#exact) return undefined;
     const awaited = this.#awaited.get(subject);
-    if (awaited !== undefined && awaited > this.#passed) return undefined;
+    if (awaited !== undefined && awaited > this.#seen) return undefined;
     const held = this.#held.get(subject);
     if (held === undefined) return state === "complete" ? null : undefined;
     // The server may keep it a little longer, and says so.
@@ -63,7 +61,7 @@ export class KvMirror {
 
   /** This process wrote or read this revision, so it must not see an older one from now on. */
   knows(subject: string, revision: number): void {
-    if (revision > this.#passed && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
+    if (revision > this.#seen && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
   }
 
   /** The bucket is gone, so all that the mirror holds is old until it begins anew. */
@@ -96,13 +94,12 @@ export class KvMirror {
     for await (const message of follower) this.#take(message);
   }
 
-  #begin({ config, created, state, ts }: StreamInfo, asked: number): void {
+  #begin({ config, created, ts }: StreamInfo, asked: number): void {
     this.#stream.checkKind(config);
     this.#held.clear();
     if (created !== this.#created) this.#awaited.clear();
     this.#created = created;
     this.#seen = 0;
-    this.#present = state.last_seq;
     this.#ttl = milliseconds(config.max_age) || Infinity;
     this.#single = config.max_msgs_per_subject === 1;
     this.#clock = (ts === undefined ? Date.now() : Date.parse(ts)) - asked;
@@ -126,12 +123,7 @@ export class KvMirror {
     for (const [subject, { expires, stored }] of this.#held) {
       if ((this.#single ? expires : stored + this.#ttl) < certain) this.#held.delete(subject);
     }
-    for (const [subject, revision] of this.#awaited) if (revision <= this.#passed) this.#awaited.delete(subject);
-  }
-
-  /** Up to which sequence nothing is missing. */
-  get #passed(): number {
-    return this.#follower?.state === "complete" ? Math.max(this.#seen, this.#present) : this.#seen;
+    for (const [subject, revision] of this.#awaited) if (revision <= this.#seen) this.#awaited.delete(subject);
   }
 
   #now(): number {

@@ -107,7 +107,7 @@ Deno.test("KvBucket names the version that the TTL of a value needs", async () =
 Deno.test("KvBucket.put throws for a TTL that cannot be, also without a connection", async () => {
   await using stores = new KvStores();
   const bucket = stores.kvBucket("none");
-  for (const ttl of [0, -1, NaN, Infinity, "5" as unknown as number]) {
+  for (const ttl of [0, -1, NaN, "5" as unknown as number]) {
     await assertRejects(
       () => bucket.put("k", "v", { ttl }),
       RangeError,
