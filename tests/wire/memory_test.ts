@@ -1,0 +1,35 @@
+import { assert, assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { runService } from "../connection/run_service.ts";
+
+Deno.test("200 000 calls, one in ten of them unanswered, leave no growth in memory", async () => {
+  await using server = await startNatsServer();
+  const { code, stdout, stderr } = await runService(
+    `
+    const stores = new jetstream.JetStreamStores({ servers: "${server.url}", timeout: 1 });
+    const patient = new jetstream.JetStreamStores({ servers: "${server.url}" });
+    await patient.storeKV("k", "v".repeat(100));
+    const load = async (calls) => {
+      let left = calls;
+      await Promise.all(Array.from({ length: 256 }, async () => {
+        while (left-- > 0) await (left % 10 ? patient : stores).loadKV("k");
+      }));
+      // Late replies are still to come.
+      await patient.loadKV("k");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      gc();
+      return Deno.memoryUsage().heapUsed;
+    };
+    const warm = await load(20_000);
+    const after = await load(180_000);
+    await stores.close();
+    await patient.close();
+    console.log(Math.round((after - warm) / 1024), stores.connectionCounters().timedOut > 1_000);`,
+    { flags: ["--allow-all", "--v8-flags=--expose-gc"] },
+  );
+  assertEquals(code, 0, stderr);
+  const [kilobytes, unanswered] = stdout.trim().split(" ");
+  assertEquals(unanswered, "true");
+  // Whatever were kept of each call would be more than 5 bytes.
+  assert(Number(kilobytes) < 1_000, `${stdout} KB`);
+});

@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertLess, assertRejects, assertStrictEquals } from "@std/assert";
+import { Unavailable } from "../../src/connection/unavailable.ts";
+import { JetStreamStoreError } from "../../src/errors.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { headerBlock } from "../../src/wire/headers.ts";
+import { headerOf } from "../../src/wire/raw_headers.ts";
+import { suspend } from "../connection/suspend.ts";
+import { openSession, within } from "./_open_session.ts";
+
+const fail = (error: Error) => {
+  throw error;
+};
+
+Deno.test("Requests.request gives the reply that belongs to it, whatever the order of the replies", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  await using service = await openSession({ servers: server.url });
+  const asked: { reply: string; text: string }[] = [];
+  service.session.subscribe("ask", ({ reply, data }) => {
+    asked.push({ reply: reply!, text: new TextDecoder().decode(data) });
+    if (asked.length < 100) return;
+    for (const { reply, text } of asked.reverse()) service.session.send(reply, `re: ${text}`);
+  }, fail);
+  // The subscription is on its way; the service's next answer comes behind it.
+  await assertRejects(() => service.session.requests.request("none", "", within(1_000)), Unavailable);
+  const replies = await Promise.all(
+    Array.from({ length: 100 }, (_, i) => client.session.requests.request("ask", `${i}`, within(2_000))),
+  );
+  assertEquals(replies.map((reply) => reply.string()), replies.map((_, i) => `re: ${i}`));
+  assertEquals(client.session.requests.size, 0);
+});
+
+Deno.test("Requests.request sends headers and gives those of the reply", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  session.subscribe("echo", (message) => {
+    session.send(message.reply!, "", { headers: headerBlock({ Back: headerOf(message, "There") ?? "" }) });
+  }, fail);
+  const reply = await session.requests.request("echo", "", within(2_000), headerBlock({ There: "ä: b" }));
+  assertEquals(headerOf(reply, "Back"), "ä: b");
+  assertEquals(headerOf(reply, "back"), undefined);
+});
+
+Deno.test("Requests.request fails at its deadline, at most 100 ms later, when the server does not answer", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  await suspend(server);
+  const start = performance.now();
+  const late = await Promise.all([10, 60, 130, 300, 300, 450].map(async (ms) => {
+    const error = await assertRejects(() => client.session.requests.request("x", "", start + ms), Unavailable);
+    assertEquals(error.reason, "timeout");
+    return performance.now() - start - ms;
+  }));
+  assert(late.every((ms) => ms >= 0 && ms < 100), `late by ${late}`);
+  assertEquals(client.session.requests.size, 0);
+  server.resume();
+});
+
+Deno.test("Requests drops replies that come late, and those to nobody", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const kept: string[] = [];
+  session.subscribe("slow", ({ reply }) => void kept.push(reply!), fail);
+  await assertRejects(() => session.requests.request("slow", "", within(20)), Unavailable);
+  assertEquals(kept.length, 1);
+  session.send(kept[0], "too late");
+  session.send(kept[0].replace(/\d+$/, "999"), "never asked");
+  session.send(kept[0].replace(/\d+$/, "x"), "no number");
+  session.subscribe("quick", ({ reply }) => session.send(reply!, "in time"), fail);
+  assertEquals((await session.requests.request("quick", "", within(1_000))).string(), "in time");
+});
+
+Deno.test("Requests.request fails at once where nobody answers", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const start = performance.now();
+  const error = await assertRejects(() => client.session.requests.request("nobody", "", within(5_000)), Unavailable);
+  assertEquals(error.reason, "no_responders");
+  await assertRejects(
+    () => client.session.requests.collect("nobody", "", within(5_000), () => true),
+    Unavailable,
+  );
+  assertLess(performance.now() - start, 500);
+});
+
+Deno.test("Requests.collect takes replies until it is told that one was the last, or fails", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  session.subscribe("many", ({ reply }) => {
+    for (const text of ["a", "b", "c", "end", "after"]) session.send(reply!, text);
+  }, fail);
+  const texts: string[] = [];
+  await session.requests.collect("many", "", within(1_000), (reply) => texts.push(reply.string()) === 4);
+  assertEquals(texts, ["a", "b", "c", "end"]);
+  const error = new Error("cannot be taken");
+  assertStrictEquals(
+    await assertRejects(() => session.requests.collect("many", "", within(1_000), () => fail(error))),
+    error,
+  );
+  const endless = await assertRejects(
+    () => session.requests.collect("many", "", within(50), () => false),
+    Unavailable,
+  );
+  assertEquals(endless.reason, "timeout");
+  assertEquals(session.requests.size, 0);
+});
+
+Deno.test("Requests settles all that is pending at once when the connection breaks", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  await suspend(server);
+  const start = performance.now();
+  const pending = Array.from({ length: 1_000 }, () => client.session.requests.request("x", "", within(60_000)));
+  pending.push(client.session.requests.collect("x", "", within(60_000), () => true) as Promise<never>);
+  const [ends] = await Promise.all([Promise.allSettled(pending), server.kill()]);
+  assertLess(performance.now() - start, 1_000);
+  assertEquals(ends.filter((end) => end.status === "rejected" && end.reason.reason === "lost").length, 1_001);
+  const error = await assertRejects(() => client.session.requests.request("x", "", within(60_000)), Unavailable);
+  assertEquals(error.reason, "lost");
+});
+
+Deno.test("Requests receives under the inbox prefix that the user may subscribe to", async () => {
+  const permissions = `{ subscribe: ["mine.>", "a.*"], publish: [">"] }`;
+  await using server = await startNatsServer({
+    config: `authorization { users: [{ user: "ann", password: "x", permissions: ${permissions} }] }`,
+  });
+  const options = { servers: server.url, user: "ann", password: "x" };
+  await using client = await openSession({ ...options, inboxPrefix: "mine.box" });
+  const { session } = client;
+  let seen = "";
+  session.subscribe("a.b", ({ reply }) => {
+    seen = reply!;
+    session.send(reply!, "yes");
+  }, fail);
+  assertEquals((await session.requests.request("a.b", "", within(1_000))).string(), "yes");
+  assert(seen.startsWith("mine.box."), seen);
+  assert(session.inbox().startsWith("mine.box."));
+
+  await using without = await openSession(options);
+  const start = performance.now();
+  for (let call = 0; call < 2; call++) {
+    const error = await assertRejects(
+      () => without.session.requests.request("$JS.API.INFO", "", within(5_000)),
+      JetStreamStoreError,
+      `does not allow this user to subscribe to "_INBOX.`,
+    );
+    assertEquals(error.code, "permission");
+  }
+  assertLess(performance.now() - start, 500);
+});
+
+Deno.test("Requests fails the calls whose subject is denied, at once, and no others", async () => {
+  const permissions = `{ publish: { deny: ["secret.>"] } }`;
+  await using server = await startNatsServer({
+    config: `authorization { users: [{ user: "ann", password: "x", permissions: ${permissions} }] }`,
+  });
+  await using client = await openSession({ servers: server.url, user: "ann", password: "x" });
+  const { session } = client;
+  session.subscribe("open", ({ reply }) => session.send(reply!, "yes"), fail);
+  session.subscribe("secret.c", () => {}, fail);
+  const start = performance.now();
+  const [a, b, open] = await Promise.allSettled(
+    ["secret.a", "secret.b", "open"].map((subject) => session.requests.request(subject, "", within(5_000))),
+  );
+  assertLess(performance.now() - start, 500);
+  assert(a.status === "rejected" && b.status === "rejected" && open.status === "fulfilled");
+  assertEquals([a.reason.code, b.reason.code], ["permission", "permission"]);
+  assertEquals(a.reason.message, `The server does not allow this user to publish to "secret.a"`);
+});
+
+Deno.test("Requests.request throws a RangeError for a message above the server's max_payload, and others go on", async () => {
+  await using server = await startNatsServer({ config: "max_payload: 2000" });
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  session.subscribe("a", ({ reply, data }) => session.send(reply!, `${data.length}`), fail);
+  const headers = headerBlock({ A: "b".repeat(100) });
+  const send = (size: number, block?: typeof headers) =>
+    session.requests.request("a", new Uint8Array(size), within(1_000), block);
+  assertEquals((await send(2_000)).string(), "2000");
+  assertEquals((await send(2_000 - headers.length, headers)).string(), `${2_000 - headers.length}`);
+  await assertRejects(
+    () => send(2_001),
+    RangeError,
+    "Cannot send the message as it must be ≤ 2000 bytes (the server's max_payload): it has 2001",
+  );
+  await assertRejects(() => send(2_001 - headers.length, headers), RangeError, "it has 2001");
+  await assertRejects(() => session.requests.request("a", "ä".repeat(1_001), within(1_000)), RangeError, "2002");
+  assertEquals((await send(1)).string(), "1");
+  assertEquals(session.requests.size, 0);
+});
