@@ -255,6 +255,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const took = performance.now() - run.startedAt;
     this.#pace = this.#pace === Infinity ? took : this.#pace * 0.9 + took * 0.1;
     this.#ended[end.type]++;
+    this.#runner.announce(run.delivery, end);
     this.#running.delete(run.delivery.sequence);
     this.#onEnd();
     this.#startRuns();

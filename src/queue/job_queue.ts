@@ -61,7 +61,9 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   async publish(data: T, options: PublishOptions = {}): Promise<JobReceipt | null> {
-    return await this.#publish(await this.#prepare(data, options));
+    return await this.#publish(
+      this.#options.schema ? await this.#prepare(data, options) : prepareJob(this.#names, data, options),
+    );
   }
 
   /**

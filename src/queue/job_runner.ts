@@ -60,25 +60,6 @@ export class JobRunner<T> {
    * @param started Called with the job right before its handler.
    */
   async run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
-    const end = await this.#run(delivery, started);
-    if (isEvent(end.type)) this.#tell(delivery, end.type, { ...("reason" in end && { reason: end.reason }) });
-    return end;
-  }
-
-  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
-  async giveBack(delivery: Delivery): Promise<boolean> {
-    // A tick that is moved would be refused where a newer one waits.
-    if (!this.#reporter.movable(delivery) || delivery.tick) return await this.#reporter.handBack(delivery, 0);
-    const { attempt, deliveries } = delivery.headers;
-    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
-  }
-
-  /** Extends the lease of a delivery. */
-  async extend(delivery: Delivery, lease: number): Promise<void> {
-    await this.#reporter.extend(delivery, lease);
-  }
-
-  async #run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
     const { headers, handedOut } = delivery;
     const reporter = this.#reporter;
     if (reporter.hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
@@ -127,6 +108,24 @@ export class JobRunner<T> {
     return await this.#finish(delivery, { type: "completed" });
   }
 
+  /** Tells whoever listens how a run ended. */
+  announce(delivery: Delivery, end: RunEnd): void {
+    if (isEvent(end.type)) this.#tell(delivery, end.type, "reason" in end ? { reason: end.reason } : {});
+  }
+
+  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
+  async giveBack(delivery: Delivery): Promise<boolean> {
+    // A tick that is moved would be refused where a newer one waits.
+    if (!this.#reporter.movable(delivery) || delivery.tick) return await this.#reporter.handBack(delivery, 0);
+    const { attempt, deliveries } = delivery.headers;
+    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
+  }
+
+  /** Extends the lease of a delivery. */
+  async extend(delivery: Delivery, lease: number): Promise<void> {
+    await this.#reporter.extend(delivery, lease);
+  }
+
   /**
    * Moves a job that a worker died with, instead of running it in its place: the server hands out a redelivered message once more at each of
    * its restarts and changes of leader, however fresh its lease, but not a new one. The move is refused if a newer copy exists already.
@@ -169,8 +168,11 @@ export class JobRunner<T> {
     );
   }
 
-  async #call(job: RunningJob<T>, timeout: number | undefined): Promise<unknown> {
-    if (timeout === undefined) return await this.#handler(job);
+  #call(job: RunningJob<T>, timeout: number | undefined): unknown {
+    return timeout === undefined ? this.#handler(job) : this.#callWithin(job, timeout);
+  }
+
+  async #callWithin(job: RunningJob<T>, timeout: number): Promise<unknown> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");

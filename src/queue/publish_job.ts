@@ -82,7 +82,7 @@ export class JobPublisher {
   }
 
   #send(session: Session, job: PreparedJob, deadline: number): Promise<PubAck> {
-    const headers = new HeaderBlock([...job.headers, ...guardHeaders(this.#names, job.token, 0)]);
+    const headers = new HeaderBlock(job.headers, guardHeaders(this.#names, job.token, 0));
     return publish(session, job.subject, job.payload, deadline, headers);
   }
 

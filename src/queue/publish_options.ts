@@ -153,13 +153,15 @@ const RESERVE = 1_024;
  * @throws {RangeError} If the server would not take it, or not its retries.
  */
 export function checkSize(job: PreparedJob, maxPayload: number): void {
-  const headers = job.headers.reduce((sum, [name, value]) => sum + name.length + 3 * value.length + 4, 0);
+  const headers = job.headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+  // Bytes need not be counted where there are too few characters for it to matter.
+  if (3 * (job.payload.length + headers) + RESERVE <= maxPayload) return;
   const data = typeof job.payload === "string" ? Buffer.byteLength(job.payload) : job.payload.length;
-  if (data + headers + RESERVE <= maxPayload) return;
+  if (data + 3 * headers + RESERVE <= maxPayload) return;
   throw new RangeError(
     `Cannot ${DOING} as its data and headers must be ≤ ${
       maxPayload - RESERVE
-    } bytes (the server's max_payload, less ${RESERVE} for a retry): they have ${data + headers}. ` +
+    } bytes (the server's max_payload, less ${RESERVE} for a retry): they have ${data + 3 * headers}. ` +
       "Keep large data in an object bucket, and publish its name",
   );
 }

@@ -59,10 +59,19 @@ export class RunReporter {
   }
 
   /** Takes the job's message off the queue; tells whether that is confirmed. */
-  async finish(delivery: Delivery): Promise<boolean> {
+  finish(delivery: Delivery): Promise<boolean> {
     this.#remember(delivery);
-    if (!delivery.orphaned && await this.#tryOnce(delivery, "+ACK")) return true;
-    return await this.#insist(delivery, (session, deadline) => {
+    const session = this.#session;
+    if (!session || session.signal.aborted || delivery.orphaned) return this.#finishAgain(delivery);
+    // The usual way, without the layers that only a failure needs.
+    return session.requests.request(delivery.ack, "+ACK", this.#firstDeadline(delivery)).then(
+      () => true,
+      (error) => error instanceof Unavailable ? this.#finishAgain(delivery) : Promise.reject(error),
+    );
+  }
+
+  #finishAgain(delivery: Delivery): Promise<boolean> {
+    return this.#insist(delivery, (session, deadline) => {
       if (!delivery.orphaned) return session.requests.request(delivery.ack, "+ACK", deadline);
       // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
       return deleteMessage(session, this.#names.stream, delivery.sequence, deadline);
@@ -146,23 +155,12 @@ export class RunReporter {
     return told ? superseded : null;
   }
 
-  async #confirm(delivery: Delivery, word: string): Promise<boolean> {
-    return await this.#tryOnce(delivery, word) ||
-      await this.#insist(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
+  #confirm(delivery: Delivery, word: string): Promise<boolean> {
+    return this.#insist(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
   }
 
-  /** The usual way, without the layers that only a failure needs. */
-  async #tryOnce(delivery: Delivery, word: string): Promise<boolean> {
-    const session = this.#session;
-    if (!session || session.signal.aborted) return false;
-    try {
-      const deadline = Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY);
-      await session.requests.request(delivery.ack, word, deadline);
-      return true;
-    } catch (error) {
-      if (error instanceof Unavailable) return false;
-      throw error;
-    }
+  #firstDeadline(delivery: Delivery): number {
+    return Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY);
   }
 
   /** Reports for as long as the job is ours; tells whether it is confirmed. */

@@ -5,14 +5,16 @@ import { headerOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, DirectMessage, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
+const EMPTY = new Uint8Array(0);
+
 /** The newest message on a subject, from any replica (ADR-31), or `null`. */
-export async function directLast(
+export function directLast(
   session: Session,
   stream: string,
   subject: string,
   deadline: number,
 ): Promise<StoredMessage | null> {
-  return stored(await session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, "", deadline));
+  return session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, EMPTY, deadline).then(stored);
 }
 
 /** One message by its own words of a direct get: `{ seq }`, `{ last_by_subj }`, `{ seq, next_by_subj }`; or `null`. */

@@ -10,9 +10,11 @@ import { Buffer } from "node:buffer";
 export class HeaderBlock {
   readonly #bytes: Uint8Array;
 
-  constructor(headers: Iterable<readonly [name: string, value: string]>) {
+  constructor(...lists: readonly (readonly [name: string, value: string])[][]) {
     let text = "NATS/1.0\r\n";
-    for (const [name, value] of headers) text += `${name}: ${value}\r\n`;
+    for (const list of lists) {
+      for (const [name, value] of list) text += `${name}: ${value}\r\n`;
+    }
     this.#bytes = Buffer.from(text + "\r\n");
   }
 

@@ -10,12 +10,13 @@ const TRY = 1_000;
  * @param send Gets the deadline of this try and its number, from 1.
  * @throws {Unavailable} If no try was answered.
  */
-export async function insist<T>(deadline: number, send: (deadline: number, tries: number) => Promise<T>): Promise<T> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await send(Math.min(deadline, performance.now() + TRY), tries);
-    } catch (error) {
-      if (!(error instanceof Unavailable && error.reason === "timeout") || performance.now() >= deadline) throw error;
-    }
-  }
+export function insist<T>(
+  deadline: number,
+  send: (deadline: number, tries: number) => Promise<T>,
+  tries = 1,
+): Promise<T> {
+  return send(Math.min(deadline, performance.now() + TRY), tries).catch((error) => {
+    if (!(error instanceof Unavailable && error.reason === "timeout") || performance.now() >= deadline) throw error;
+    return insist(deadline, send, tries + 1);
+  });
 }

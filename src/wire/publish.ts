@@ -15,15 +15,16 @@ export interface PubAck {
  * @throws {JetStreamStoreError} If the server refuses it.
  * @throws {Unavailable} If it is not confirmed: it may be stored or not; with `no_responders`, no stream listens.
  */
-export async function publish(
+export function publish(
   session: Session,
   subject: string,
   payload: Uint8Array | string,
   deadline: number,
   headers?: HeaderBlock,
 ): Promise<PubAck> {
-  const reply = await session.requests.request(subject, payload, deadline, headers);
-  const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
-  if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
-  return ack;
+  return session.requests.request(subject, payload, deadline, headers).then((reply) => {
+    const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
+    if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
+    return ack;
+  });
 }

@@ -4,7 +4,19 @@ import { Buffer } from "node:buffer";
 /** Where both versions of the NATS client keep a message's bytes: the headers, then the data. */
 interface MessageBytes {
   _rdata?: Uint8Array;
-  _msg?: { hdr?: number };
+  _msg?: { hdr?: number; subject?: Uint8Array };
+}
+
+const DOT = 46;
+const ZERO = 48;
+
+/** The number at the end of a message's subject. */
+export function trailingNumber(message: Msg): number {
+  const { subject } = (message as MessageBytes)._msg ?? {};
+  if (!(subject instanceof Uint8Array)) return Number(message.subject.slice(message.subject.lastIndexOf(".") + 1));
+  let number = 0;
+  for (let i = subject.lastIndexOf(DOT) + 1; i < subject.length; i++) number = number * 10 + subject[i] - ZERO;
+  return number;
 }
 
 /**

@@ -6,7 +6,7 @@ import { inboxPrefixOf } from "../connection/adopt.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { HeaderBlock } from "./headers.ts";
-import { statusOf } from "./raw_headers.ts";
+import { statusOf, trailingNumber } from "./raw_headers.ts";
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
 const TICK = 50;
@@ -15,8 +15,29 @@ interface Pending {
   readonly subject: string;
   readonly deadline: number;
   /** Takes one reply; tells whether it was the last. */
-  readonly take: (reply: Msg) => boolean;
+  take(reply: Msg): boolean;
+  fail(error: Error): void;
+}
+
+/** Waits for one reply. A class, since a closure for each call would cost as much as the rest of it. */
+class OneReply implements Pending {
+  readonly subject: string;
+  readonly deadline: number;
+  readonly #resolve: (reply: Msg) => void;
   readonly fail: (error: Error) => void;
+
+  constructor(subject: string, deadline: number, resolve: (reply: Msg) => void, reject: (error: Error) => void) {
+    this.subject = subject;
+    this.deadline = deadline;
+    this.#resolve = resolve;
+    this.fail = reject;
+  }
+
+  take(reply: Msg): boolean {
+    if (statusOf(reply).code === 503) this.fail(new Unavailable("no_responders", `Nobody answers on ${this.subject}`));
+    else this.#resolve(reply);
+    return true;
+  }
 }
 
 /**
@@ -53,12 +74,7 @@ export class Requests {
    */
   request(subject: string, payload: Uint8Array | string, deadline: number, headers?: HeaderBlock): Promise<Msg> {
     return new Promise((resolve, reject) => {
-      const take = (reply: Msg) => {
-        if (statusOf(reply).code === 503) reject(new Unavailable("no_responders", `Nobody answers on ${subject}`));
-        else resolve(reply);
-        return true;
-      };
-      this.#send({ subject, deadline, take, fail: reject }, payload, headers);
+      this.#send(new OneReply(subject, deadline, resolve, reject), payload, headers);
     });
   }
 
@@ -114,10 +130,8 @@ export class Requests {
     const id = ++this.#lastId;
     this.#pending.set(id, pending);
     try {
-      this.#nc.publish(pending.subject, payload, {
-        reply: this.#prefix + id,
-        ...(headers && { headers: headers.asMsgHdrs() }),
-      });
+      const reply = this.#prefix + id;
+      this.#nc.publish(pending.subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
     } catch (error) {
       this.#pending.delete(id);
       throw this.#whyNotSent(error, payload, headers);
@@ -141,7 +155,7 @@ export class Requests {
   #receive(error: Error | null, reply: Msg): void {
     // An error here is a refused subscription, which the status of the connection reports, too.
     if (error) return;
-    const id = Number(reply.subject.slice(this.#prefix.length));
+    const id = trailingNumber(reply);
     const pending = this.#pending.get(id);
     if (pending?.take(reply)) this.#pending.delete(id);
   }
