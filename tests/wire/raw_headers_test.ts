@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { connect as connectVersion2 } from "nats";
-import { type Msg, type NatsConnection } from "@nats-io/nats-core";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
