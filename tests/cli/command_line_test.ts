@@ -96,7 +96,7 @@ Deno.test("a command ends with 3 when the server refuses it, and takes credentia
 Deno.test("a command ends with 3 when the server does not answer, and says what is done by then", async () => {
   await using nats = await startCli();
   const queue = nats.stores.jobQueue("checks");
-  await using publish = nats.start(["queue", "publish", "checks", "--lines", "--timeout", "300ms"]);
+  await using publish = nats.start(["queue", "publish", "checks", "--lines", "--timeout", "2s"]);
   await publish.write("1\n".repeat(500));
   await waitUntil(async () => (await queue.counts())?.ready.normal === 500);
   nats.server.suspend();
