@@ -15,7 +15,10 @@ Deno.test("JobQueue.publish refuses data over the server's limit with an error t
   await queue.open();
   for (const options of [{}, { delay: 60_000 }, { requestId: "r" }]) {
     const error = await assertRejects(() => queue.publish("x".repeat(MAX_PAYLOAD), options), RangeError);
-    assertMatch(error.message, /must be ≤ \d+ bytes \(.*max_payload.*\): they have \d+\. Keep large data in an object bucket/);
+    assertMatch(
+      error.message,
+      /must be ≤ \d+ bytes \(.*max_payload.*\): they have \d+\. Keep large data in an object bucket/,
+    );
   }
   const counts = await queue.counts();
   assertEquals([counts?.ready.normal, counts?.delayed], [0, 0]);

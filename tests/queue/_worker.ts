@@ -1,0 +1,15 @@
+// A worker in a process of its own. Prints a line when it is served, and one for each run that starts, and for each whose signal aborts.
+import { QueueStores } from "./_queue_stores.ts";
+
+const [url, name, behaviour, options = "{}"] = Deno.args;
+const stores = new QueueStores(url);
+const consumer = stores.jobQueue(name).consume(async (job) => {
+  job.signal.addEventListener("abort", () => console.log(`aborted ${job.id}`));
+  console.log(`started ${job.id} ${job.attempt} ${job.deliveries}`);
+  if (behaviour === "dies") Deno.kill(Deno.pid, "SIGKILL");
+  if (behaviour === "hangs") {
+    await new Promise<void>((resolve) => job.signal.addEventListener("abort", () => resolve()));
+  }
+}, JSON.parse(options));
+while (consumer.status().state !== "serving") await new Promise((resolve) => setTimeout(resolve, 5));
+console.log("serving");

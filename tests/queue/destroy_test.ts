@@ -1,0 +1,64 @@
+import { assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { ForeignClient } from "./_foreign_client.ts";
+import { QueueStores } from "./_queue_stores.ts";
+import { RecordedRuns } from "./_recorded_runs.ts";
+
+Deno.test("JobQueue.destroy removes all of a queue, and tells whether there was one", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { maxAttempts: 1 });
+  await queue.publish(1, { delay: 60_000 });
+  await stores.publishJob("other", 1);
+  {
+    await using consumer = queue.consume(() => {
+      throw new Error("no");
+    });
+    await waitUntil(() => consumer.status().ended.dead === 1);
+  }
+  assertEquals(await admin.jobQueue("checks").destroy(), true);
+  const { streams } = await foreign.api<{ streams: string[] }>("STREAM.NAMES");
+  assertEquals(streams, ["WQ_other"]);
+  assertEquals(await admin.jobQueue("checks").destroy(), false);
+  assertEquals(await queue.counts(), null);
+  assertEquals(await Array.fromAsync(queue.deadLetters()), []);
+});
+
+Deno.test("JobQueue.publish makes a queue again that another process destroyed", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a" });
+  await admin.jobQueue("checks").destroy();
+  assertEquals(await queue.publish(1, { id: "a" }), { id: "a", queue: "checks", sequence: 1, duplicate: false });
+  await admin.jobQueue("checks").destroy();
+  const receipts = await queue.publishMany([{ data: 1, id: "b" }, { data: 2, id: "c", delay: 60_000 }]);
+  assertEquals(receipts?.map((receipt) => receipt?.duplicate), [false, false]);
+  await admin.jobQueue("checks").destroy();
+  assertEquals((await queue.publishMany([{ data: 1, id: "b" }], { atomic: true }))?.[0]?.duplicate, false);
+});
+
+Deno.test("JobConsumer goes on when its queue was destroyed and is made again, and the run of the old one reports nothing", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const go = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(({ id }) => id === "old" ? go.promise : undefined);
+  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  await queue.publish(1, { id: "old" });
+  await runs.started(1);
+  await admin.jobQueue("checks").destroy();
+  await waitUntil(async () => (await admin.jobQueue("checks").publish(1, { id: "new" })) !== null);
+  await runs.started(2);
+  assertEquals(runs.ids, ["old", "new"]);
+  go.resolve();
+  await waitUntil(() => consumer.status().active === 0);
+  assertEquals(consumer.status().state, "serving");
+  assertEquals((await admin.jobQueue("checks").counts())?.active, 0);
+});
