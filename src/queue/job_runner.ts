@@ -95,16 +95,17 @@ export class JobRunner<T> {
     started(job);
     if (job.letGo) return LET_GO;
     this.#tell(delivery, "started", { attempt });
-    let value: unknown;
     try {
-      value = await this.#call(job, headers.timeout ?? this.#settings.timeout);
+      const value = await this.#call(job, headers.timeout ?? this.#settings.timeout);
+      const { keepResult } = headers;
+      if (keepResult !== undefined && !job.letGo && !await reporter.keepResult(delivery, value, keepResult)) {
+        return LET_GO;
+      }
     } catch (error) {
+      // A result that cannot be kept is a failure like any other.
       return job.letGo ? LET_GO : await this.#fail(delivery, job, error);
     }
     if (job.letGo) return LET_GO;
-    if (headers.keepResult !== undefined && !await reporter.keepResult(delivery, value, headers.keepResult)) {
-      return LET_GO;
-    }
     return await this.#finish(delivery, { type: "completed" });
   }
 
