@@ -24,6 +24,8 @@ export class Delivery {
   leaseUntil: number;
   /** Whether the durable consumer that handed it out is gone. */
   orphaned = false;
+  /** Whether the server was told to hand it out again: it may come before that is confirmed. */
+  handedBack = false;
   #headers: JobHeaders | undefined;
 
   constructor(message: Msg, lease: number) {

@@ -199,12 +199,14 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #take(delivery: Delivery): void {
     // After a stop of the whole process, deliveries that lay in the socket look fresh and are not: they will be handed out again.
     if (performance.now() - this.#lastTick > this.#lease / 2) return;
-    // The server forgot that it had handed this out (it was killed): it is here already.
     const held = this.#running.get(delivery.sequence)?.delivery ??
       this.#waiting.find((other) => other.sequence === delivery.sequence);
-    if (held?.isOf(delivery)) return held.renewBy(delivery);
-    // Several pulls can be served at once. What there is no room for goes to another worker right away.
-    if (!this.#stop && this.#room() <= 0) this.#giveBack(delivery);
+    const isHere = held?.isOf(delivery) === true;
+    // The server forgot that it had handed this out (it was killed): it is here already.
+    if (isHere && !held.handedBack) return held.renewBy(delivery);
+    // Several pulls can be served at once. What there is no room for goes to another worker right away, but not the next delivery of what has
+    // just ended here.
+    if (!isHere && !this.#stop && this.#room() <= 0) this.#giveBack(delivery);
     else this.#waiting.push(delivery);
     this.#startRuns();
   }

@@ -89,6 +89,7 @@ export class RunReporter {
 
   /** Hands a job that is not movable back, for after a delay. */
   async handBack(delivery: Delivery, delay: number): Promise<boolean> {
+    delivery.handedBack = true;
     return await this.#confirm(delivery, delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK");
   }
 
