@@ -22,6 +22,8 @@ export interface IntakeEvents {
   ready(): void;
   /** Jobs are served again, or why they are not. */
   served(problem: string | null): void;
+  /** The server hands out nothing because it was told to pause, or hands out again. */
+  paused(paused: boolean): void;
   /** Somebody deleted the message of this sequence. */
   deleted(sequence: number): void;
   /** The jobs handed out so far are not ours any more in this way: their durable consumer, or the whole stream, is gone. */
@@ -44,6 +46,8 @@ export class Intake {
   #lease = 0;
   #created = "";
   #lastComplaint = "";
+  #paused: Set<string> = new Set();
+  #break: (reason: string) => void = () => {};
 
   constructor(
     context: Context,
@@ -72,6 +76,7 @@ export class Intake {
         const { broken } = await this.#open(session);
         failures = 0;
         this.#events.served(null);
+        this.#tellPaused();
         this.#events.ready();
         const reason = await Promise.race([broken, aborted(stop)]);
         if (!stop.aborted) {
@@ -123,6 +128,17 @@ export class Intake {
     }
   }
 
+  /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
+  reopen(reason: string): void {
+    for (const pulls of [...this.#pulls, ...this.#partitions]) pulls.stop();
+    this.#break(reason);
+  }
+
+  #tellPaused(): void {
+    const all = [...this.#pulls, ...this.#partitions];
+    this.#events.paused(all.length > 0 && all.every((pulls) => this.#paused.has(pulls.consumer)));
+  }
+
   /** Asks for no more, and takes what is under way. */
   async drain(): Promise<void> {
     await Promise.all([...this.#pulls, ...this.#partitions].map((pulls) => pulls.drain()));
@@ -157,6 +173,7 @@ export class Intake {
     if (this.#created !== "" && this.#created !== created) this.#events.orphaned(true);
     this.#created = created;
     const { promise: broken, resolve } = Promise.withResolvers<string>();
+    this.#break = resolve;
     this.#listen(session, resolve);
     const pulls = (consumer: string, partition: boolean) =>
       new Pulls(session, this.#names.stream, consumer, partition, {
@@ -171,6 +188,11 @@ export class Intake {
     // The partitions are made when a job first has a key.
     const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     this.#partitions = keyed ? partitionNames().map((consumer) => pulls(consumer, true)) : [];
+    const consumers = [...this.#pulls, ...this.#partitions].map((pulls) => pulls.consumer);
+    const infos = await Promise.all(
+      consumers.map((consumer) => this.#stream.consumerInfo(session, consumer, deadline)),
+    );
+    this.#paused = new Set(consumers.filter((_, i) => infos[i]?.paused));
     return { broken };
   }
 
@@ -188,6 +210,9 @@ export class Intake {
       }, denied),
       session.subscribe(`${advisories}.PAUSE.${stream}.*`, (message) => {
         const { consumer, paused } = message.json<{ consumer: string; paused: boolean }>();
+        if (paused) this.#paused.add(consumer);
+        else this.#paused.delete(consumer);
+        this.#tellPaused();
         if (paused) return;
         for (const pulls of [...this.#pulls, ...this.#partitions]) if (pulls.consumer === consumer) pulls.renew();
       }, denied),

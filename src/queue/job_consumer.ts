@@ -16,9 +16,9 @@ import { messageOf } from "./thrown.ts";
 export interface JobConsumerStatus {
   /**
    * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served; it
-   * mends itself. `stopping` and `stopped`: told to.
+   * mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
    */
-  state: "connecting" | "serving" | "impaired" | "stopping" | "stopped";
+  state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
   /** Why it is impaired. */
   reason: string | null;
   /** Jobs that run. */
@@ -106,6 +106,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       deliver: (delivery) => this.#take(delivery),
       ready: () => this.#refill(),
       served: (problem) => this.#serves(problem),
+      paused: (paused) => this.#pauses(paused),
       deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
       orphaned: (streamToo) => this.#orphan(streamToo),
     });
@@ -196,9 +197,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#tick();
   }
 
+  #pauses(paused: boolean): void {
+    if (this.#state === "serving" && paused) this.#state = "paused";
+    else if (this.#state === "paused" && !paused) this.#state = "serving";
+  }
+
   #take(delivery: Delivery): void {
-    // After a stop of the whole process, deliveries that lay in the socket look fresh and are not: they will be handed out again.
-    if (performance.now() - this.#lastTick > this.#lease / 2) return;
+    if (this.#wasStopped()) return;
     const held = this.#running.get(delivery.sequence)?.delivery ??
       this.#waiting.find((other) => other.sequence === delivery.sequence);
     const isHere = held?.isOf(delivery) === true;
@@ -299,7 +304,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     clearTimeout(this.#ticker);
     const now = performance.now();
     const lease = this.#lease;
-    if (now - this.#lastTick > lease / 2) this.#waiting = [];
+    this.#wasStopped();
     this.#lastTick = now;
     for (const delivery of [...[...this.#running.values()].map((run) => run.delivery), ...this.#waiting]) {
       if (!delivery.ours) this.#release((other) => other === delivery, "The lease was lost");
@@ -313,6 +318,18 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }
     this.#ticker = setTimeout(() => this.#tick(), Math.min(lease / 10, 500));
     this.#ticker.unref?.();
+  }
+
+  /**
+   * Whether this process was stopped (a laptop's lid, a debugger) for so long that what lies in its socket looks fresh and is not: then all that has
+   * not started is dropped, and handed out again when its lease is over.
+   */
+  #wasStopped(): boolean {
+    if (performance.now() - this.#lastTick <= this.#lease / 2) return false;
+    this.#lastTick = performance.now();
+    this.#waiting = [];
+    this.#intake.reopen("the process was stopped for a while");
+    return true;
   }
 
   async #extend(delivery: Delivery, lease: number): Promise<void> {

@@ -20,7 +20,7 @@ export const ErrorCode = {
 } as const;
 
 /** The server is between leaders, or the stream's servers are away: it passes. */
-const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10118, 10119]);
+const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10167, 10118, 10119]);
 
 const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
   [10039, "jetstream_off"],
