@@ -39,8 +39,9 @@ export async function look<T>(
     else if (screen.isLive) screen.live(format.lines(seen, screen.noteColours, screen.noteWidth));
     else screen.print(...format.brief(seen));
     await sleep(interval, signal);
+    const next = await see();
     // What is seen while everything is being closed is nothing.
-    if (!signal.aborted) seen = await see();
+    if (!signal.aborted) seen = next;
   }
   screen.live([]);
   if (json && !watch) printRecords(seen);

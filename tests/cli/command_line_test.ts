@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runDeno } from "../gate/_run_deno.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { Proxy } from "../_proxy.ts";
 import { hasTerminal, run } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";
 
@@ -95,16 +95,14 @@ Deno.test("a command ends with 3 when the server refuses it, and takes credentia
 
 Deno.test("a command ends with 3 when the server does not answer, and says what is done by then", async () => {
   await using nats = await startCli();
-  const queue = nats.stores.jobQueue("checks");
-  await using publish = nats.start(["queue", "publish", "checks", "--lines", "--timeout", "2s"]);
-  await publish.write("1\n".repeat(500));
-  await waitUntil(async () => (await queue.counts())?.ready.normal === 500);
-  nats.server.suspend();
-  await publish.write("1\n");
-  await publish.closeInput();
-  assertEquals(await publish.end(), 3);
-  assertEquals(publish.stderr, "error: 500 jobs published, then 1 not confirmed: no answer from NATS\n");
-  nats.server.resume();
+  // The confirmation of the last job is lost, again and again.
+  await using proxy = new Proxy(nats.server.url, { drop: (_, body) => /"seq": ?501\b|sequence: 501\b/.test(body) });
+  const { code, stdout, stderr } = await nats.cli(["queue", "publish", "checks", "--lines", "--timeout", "2s"], {
+    env: { SUPERCHECK_NATS_URL: proxy.url },
+    input: "1\n".repeat(501),
+  });
+  assertEquals([code, stdout], [3, ""]);
+  assertEquals(stderr, "error: 500 jobs published, then 1 not confirmed: no answer from NATS\n");
 });
 
 Deno.test("what is wrong with the command line ends with 2, and nothing is done", async () => {
