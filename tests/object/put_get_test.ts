@@ -1,3 +1,4 @@
+import { headers } from "@nats-io/nats-core";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
@@ -64,6 +65,33 @@ Deno.test("ObjectBucket.put replaces an object as a whole and leaves no pieces o
   await bucket.put("object", "");
   assertEquals(await bucket.getText("object"), "");
   await server.assertClean("replace");
+});
+
+Deno.test("ObjectBucket.put confirms each of many versions of one object that are stored at the same time", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("many");
+  const put = await Promise.all(Array.from({ length: 500 }, (_, n) => bucket.put("object", `version ${n}`)));
+  assertEquals(put.filter((info) => info === null).length, 0);
+  assertEquals(await bucket.getText("object"), "version 499");
+  await server.assertClean("many");
+});
+
+Deno.test("ObjectBucket.put removes what a client that does not guard its writes has left of the version before", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("unguarded");
+  const { mtime: _, ...info } = (await bucket.put("object", "ours"))!;
+  // As a client does that has read the record of the version before ours.
+  await server.nc.request("$O.unguarded.C.theirs", "ours");
+  const rollup = headers();
+  rollup.set("Nats-Rollup", "sub");
+  await server.nc.request(`$O.unguarded.M.${btoa("object")}`, JSON.stringify({ ...info, nuid: "theirs" }), {
+    headers: rollup,
+    timeout: 1_000,
+  });
+  assertEquals((await bucket.info("object"))?.nuid, "theirs");
+  assertEquals((await server.contents("unguarded")).orphans, [info.nuid]);
+  await bucket.put("object", "ours again");
+  await server.assertClean("unguarded");
 });
 
 Deno.test("ObjectBucket.put keeps the pieces to the chunk size of the call, of the bucket, and of the server", async () => {
