@@ -66,6 +66,7 @@ export type { JobEvent } from "./src/queue/job_events.ts";
 export type { ScheduleInfo, ScheduleOptions } from "./src/queue/schedules.ts";
 export type { PauseOptions } from "./src/queue/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/limit_active.ts";
+export type { ListJobsOptions } from "./src/queue/list_jobs.ts";
 export type { JobInfo } from "./src/queue/find_job.ts";
 export type { JobCounts } from "./src/queue/job_counts.ts";
 export type { DeadLetter } from "./src/queue/dead_letters.ts";

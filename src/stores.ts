@@ -25,6 +25,7 @@ import { type ReadVariable, Settings } from "./settings.ts";
 import type { Context } from "./wire/context.ts";
 import { checkDuration } from "./wire/durations.ts";
 import { Session } from "./wire/session.ts";
+import { streamNames } from "./wire/stream_names.ts";
 import { checkText } from "./wire/tokens.ts";
 
 /** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
@@ -175,6 +176,39 @@ export class JetStreamStores implements AsyncDisposable {
    */
   jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
     return new JobQueue<T>(this.#context, name, options);
+  }
+
+  /**
+   * The names of the object buckets that there are.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
+   */
+  objectBuckets(): AsyncIterable<string> {
+    return this.#names("OBJ_", "The object buckets", "$O.>");
+  }
+
+  /**
+   * The names of the key-value buckets that there are; results of queues stand in buckets `wq_…`.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
+   */
+  kvBuckets(): AsyncIterable<string> {
+    return this.#names("KV_", "The key-value buckets", "$KV.>");
+  }
+
+  /**
+   * The names of the queues that there are.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
+   */
+  jobQueues(): AsyncIterable<string> {
+    return this.#names("WQ_", "The queues", "wq.>");
+  }
+
+  async *#names(prefix: string, what: string, subject: string): AsyncGenerator<string, void> {
+    for await (const stream of streamNames(this.#context, what, subject)) {
+      if (stream.startsWith(prefix)) yield stream.slice(prefix.length);
+    }
   }
 
   /**

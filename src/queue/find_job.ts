@@ -45,12 +45,26 @@ export async function findJob<T>(
 ): Promise<JobInfo<T> | null> {
   const message = await findJobMessage(session, names, token, deadline);
   if (!message) return null;
-  const [, , kind, place] = message.subject.split(".");
+  return readJobInfo<T>(message, await deliveredUpTo(session, stream, message.subject, deadline));
+}
+
+/** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */
+export async function deliveredUpTo(
+  session: Session,
+  stream: QueueStream,
+  subject: string,
+  deadline: number,
+): Promise<number | null> {
+  const [, , kind, place] = subject.split(".");
+  if (kind === "later") return null;
+  const info = await stream.consumerInfo(session, kind === "keyed" ? `k${place}` : place, deadline);
+  return info?.delivered.stream_seq ?? 0;
+}
+
+/** Reads a job's message. */
+export function readJobInfo<T>(message: StoredMessage, delivered: number | null): JobInfo<T> {
+  const [, , , place, token] = message.subject.split(".");
   const headers = parseJobHeaders(message.headers());
-  const consumer = kind === "keyed" ? `k${place}` : place;
-  const delivered = kind === "later"
-    ? null
-    : (await stream.consumerInfo(session, consumer, deadline))?.delivered.stream_seq ?? 0;
   const due = /^@at (.+)$/.exec(message.header("Nats-Schedule") ?? "")?.[1];
   return {
     id: decodeToken(token) ?? token,

@@ -8,6 +8,7 @@ import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
+import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { EventSender, followEvents, type JobEvent } from "./job_events.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { pausedConsumers, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
@@ -63,6 +64,16 @@ export abstract class QueueAdministration<T = unknown> {
   async get(id: string): Promise<JobInfo<T> | null> {
     const token = checkId(id, "look the job up");
     return await this.#attempt((session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline));
+  }
+
+  /**
+   * The jobs that are in the queue, oldest first within each priority, fetched by page as they are asked for.
+   *
+   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   * @throws {RangeError} If an option is wrong.
+   */
+  jobs(options: ListJobsOptions = {}): AsyncGenerator<JobInfo<T>, void> {
+    return listJobs<T>(this.#context, this.#names, this.#stream, listFilters(this.#names, options));
   }
 
   /**

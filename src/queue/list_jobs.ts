@@ -1,0 +1,95 @@
+import type { Context } from "../wire/context.ts";
+import { directBatch, leaderGet } from "../wire/direct_get.ts";
+import { listingStep } from "../wire/listing.ts";
+import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { deliveredUpTo, type JobInfo, readJobInfo } from "./find_job.ts";
+import { streamInfo } from "../wire/streams.ts";
+import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+/** Which jobs {@linkcode JobQueue.jobs} lists. */
+export interface ListJobsOptions {
+  /**
+   * `waiting`: ready, or with a worker. `delayed`: not due yet. `keyed`: with a key, in whatever state.
+   *
+   * @default {"waiting"}
+   */
+  kind?: "waiting" | "delayed" | "keyed";
+  /**
+   * Only these; jobs with a key have none.
+   *
+   * @default {all, the most urgent first}
+   */
+  priority?: Priority;
+}
+
+const PAGE = 256;
+
+/**
+ * The subjects of the jobs that are to be listed.
+ *
+ * @throws {RangeError} If an option is wrong.
+ */
+export function listFilters(names: QueueNames, { kind = "waiting", priority }: ListJobsOptions): string[] {
+  const rule = (option: string, allowed: readonly string[], value: unknown) =>
+    new RangeError(
+      `Cannot list the jobs as '${option}' must be one of ${allowed.join(", ")}: current value is ${
+        JSON.stringify(value)
+      }`,
+    );
+  if (priority !== undefined && !PRIORITIES.includes(priority)) throw rule("priority", PRIORITIES, priority);
+  const priorities = priority === undefined ? PRIORITIES : [priority];
+  if (kind === "waiting") return priorities.map((priority) => names.readyFilter(priority));
+  if (kind === "delayed") return priorities.map((priority) => names.later(priority, "*"));
+  if (kind === "keyed") return [names.keyed("*", "*")];
+  throw rule("kind", ["waiting", "delayed", "keyed"], kind);
+}
+
+/** The jobs of some subjects, oldest first within each, fetched by page. */
+export async function* listJobs<T>(
+  context: Context,
+  names: QueueNames,
+  stream: QueueStream,
+  filters: string[],
+): AsyncGenerator<JobInfo<T>, void> {
+  const what = `The jobs of queue ${names.queue}`;
+  if (!await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline))) return;
+  for (const filter of filters) {
+    for (let seq = 1;;) {
+      const page = await listingStep(context, what, async (session, deadline) => {
+        const messages = await readPage(session, names.stream, { seq, next_by_subj: filter }, deadline);
+        const subjects = [...new Set(messages.map((message) => placeOf(message)))];
+        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(session, stream, subject, deadline)));
+        const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
+        return messages.map((message) => ({
+          sequence: message.sequence,
+          info: readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null),
+        }));
+      });
+      for (const { info } of page) yield info;
+      if (page.length === 0) break;
+      seq = page[page.length - 1].sequence + 1;
+    }
+  }
+}
+
+/** A job's subject without its id. */
+function placeOf({ subject }: StoredMessage): string {
+  return subject.slice(0, subject.lastIndexOf("."));
+}
+
+async function readPage(
+  session: Session,
+  stream: string,
+  query: { seq: number; next_by_subj: string },
+  deadline: number,
+): Promise<StoredMessage[]> {
+  if (!session.server.atLeast("2.11")) {
+    const message = await leaderGet(session, stream, query, deadline);
+    return message ? [message] : [];
+  }
+  const page: StoredMessage[] = [];
+  await directBatch(session, stream, { ...query, batch: PAGE }, deadline, (message) => page.push(message));
+  return page;
+}
