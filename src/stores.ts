@@ -142,8 +142,12 @@ export class JetStreamStores implements AsyncDisposable {
     checkDuration(deadline, "close the connection", "deadline", 0);
     const until = performance.now() + deadline;
     const left = () => Math.max(0, until - performance.now());
-    await settledWithin(Promise.allSettled([...this.#context.closers].map((close) => close(left()))), deadline);
+    const stopAll = () =>
+      settledWithin(Promise.allSettled([...this.#context.closers].map((close) => close(left()))), left());
+    await stopAll();
     await this.#connection.close(left());
+    // A watch that was just beginning had not been there to be stopped.
+    await stopAll();
   }
 
   /** Closes it with the default deadline. */
