@@ -179,9 +179,16 @@ export function partitionOf(key: string): number {
  * @throws {TypeError} If JSON cannot say it.
  */
 export function encodeData(data: unknown): string {
-  const text: unknown = JSON.stringify(data);
-  if (typeof text === "string") return text;
-  throw new TypeError(`Cannot ${DOING} as 'data' must be a JSON value: current value is of type ${typeof data}`);
+  let cause: unknown;
+  try {
+    const text: unknown = JSON.stringify(data);
+    if (typeof text === "string") return text;
+  } catch (error) {
+    cause = error;
+  }
+  throw new TypeError(`Cannot ${DOING} as 'data' must be a JSON value: current value is of type ${typeof data}`, {
+    cause,
+  });
 }
 
 function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {
