@@ -1,6 +1,6 @@
 import type { Comparison, Contestant } from "./_comparison.ts";
 import { fill, type JobLoad, type QueuePeer } from "./_queue_peer.ts";
-import { sampleLatency, sampleThroughput } from "./_sampling.ts";
+import { type Call, type Sample, sampleLatency, sampleThroughput } from "./_sampling.ts";
 import type { NatsBenchQueue } from "./nats_bench_queue.ts";
 
 const PART = "queue";
@@ -36,11 +36,10 @@ export async function comparePublish(
       ...peers.map((peer): Contestant => ({
         peer: peer.peer,
         floor: load.waiting === 0 ? SINGLE_FLOORS[peer.peer]?.[inFlight] : undefined,
-        ...surrounded(peer, load),
-        sample: () =>
-          inFlight === 1
-            ? sampleLatency(() => peer.add(data), { time })
-            : sampleThroughput(() => peer.add(data), inFlight, { time }),
+        ...counted(peer, load, (add) => {
+          const call = add(1, () => peer.add(data));
+          return inFlight === 1 ? sampleLatency(call, { time }) : sampleThroughput(call, inFlight, { time });
+        }),
       })),
       natsBench && inFlight > 1 ? natsBench.publishing(load, inFlight) : null,
     ],
@@ -55,6 +54,7 @@ export async function compareBatches(
   load: JobLoad,
   inFlight: number,
 ): Promise<void> {
+  const time = comparison.options.sampleTime;
   const batch = new Array(BATCH).fill({ text: load.text });
   await comparison.run({
     part: PART,
@@ -67,29 +67,37 @@ export async function compareBatches(
       ...peers.map((peer): Contestant => ({
         peer: peer.peer,
         floor: BATCH_FLOORS[peer.peer],
-        ...surrounded(peer, load),
-        sample: async () => {
-          const { value } = await sampleThroughput(() => peer.addMany(batch), inFlight, {
-            time: comparison.options.sampleTime,
-          });
+        ...counted(peer, load, async (add) => {
+          const { value } = await sampleThroughput(add(BATCH, () => peer.addMany(batch)), inFlight, { time });
           return { value: value * BATCH };
-        },
+        }),
       })),
       natsBench && natsBench.publishing(load, BATCH * inFlight),
     ],
   });
 }
 
-/** Before a sample as many jobs wait as the load says; after it, all that were confirmed must be there. */
-function surrounded(peer: QueuePeer, load: JobLoad): Pick<Contestant, "before" | "after"> {
+/** A sample before which as many jobs wait as the load says, and after which all that were added must be there, once. */
+function counted(
+  peer: QueuePeer,
+  load: JobLoad,
+  sample: (add: (jobs: number, call: Call) => Call) => Promise<Sample>,
+): Pick<Contestant, "before" | "sample" | "after"> {
+  let expected = 0;
+  const add = (jobs: number, call: Call): Call => (index) => {
+    expected += jobs;
+    return call(index);
+  };
   return {
     before: async () => {
       if (load.waiting === 0) await peer.clear();
       else await fill(peer, { text: load.text }, load.waiting);
+      expected = await peer.count();
     },
+    sample: () => sample(add),
     after: async () => {
       const count = await peer.count();
-      if (count <= load.waiting) throw new Error(`${count} jobs are there, after more than that were confirmed`);
+      if (count !== expected) throw new Error(`${count} jobs are there, and ${expected} were added`);
     },
   };
 }

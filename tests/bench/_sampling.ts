@@ -15,20 +15,25 @@ export interface SampleLimits {
   time: number;
   /** Calls. */
   calls?: number;
+  /** Throws if the result of a call is wrong. */
+  check?: (result: unknown) => void;
 }
 
-/** One call of what is measured; gets the number of the call. */
-export type Call = (index: number) => Promise<unknown>;
+/** One call of what is measured; gets the number of the call. A result of `null` is a failure. */
+export type Call<R = unknown> = (index: number) => Promise<R>;
 
 /** Times single calls of one caller, in microseconds. */
-export async function sampleLatency(call: Call, { time, calls = Infinity }: SampleLimits): Promise<Sample> {
+export async function sampleLatency(call: Call, limits: SampleLimits): Promise<Sample> {
+  const { time, calls = Infinity, check } = limits;
   const took: number[] = [];
   const end = performance.now() + time;
   for (let before = performance.now(); before < end && took.length < calls;) {
-    await call(took.length);
+    const result = await call(took.length);
     const after = performance.now();
     took.push((after - before) * 1000);
-    before = after;
+    if (result === null) throw new Error("a call failed");
+    check?.(result);
+    before = performance.now();
   }
   return percentiles(took);
 }
@@ -41,16 +46,17 @@ export function percentiles(values: number[]): Sample {
 }
 
 /** Counts the calls per second of so many callers at once, each with one call in flight. */
-export async function sampleThroughput(
-  call: Call,
-  inFlight: number,
-  { time, calls = Infinity }: SampleLimits,
-): Promise<Sample> {
+export async function sampleThroughput(call: Call, inFlight: number, limits: SampleLimits): Promise<Sample> {
+  const { time, calls = Infinity, check } = limits;
   let started = 0;
   const begin = performance.now();
   const end = begin + time;
   const ends = await Promise.allSettled(Array.from({ length: inFlight }, async () => {
-    while (performance.now() < end && started < calls) await call(started++);
+    while (performance.now() < end && started < calls) {
+      const result = await call(started++);
+      if (result === null) throw new Error("a call failed");
+      check?.(result);
+    }
   }));
   const failed = ends.find((end) => end.status === "rejected");
   if (failed) throw failed.reason;

@@ -1,10 +1,16 @@
-/** A peer that keeps values of one kind, texts or bytes, under names. */
-export interface StorePeer<T> {
+/**
+ * A peer that keeps values of one kind, texts or bytes, under names.
+ *
+ * Its functions hand on the promises of what is measured: one more `async` in between would cost a tenth of a call.
+ */
+export interface StorePeer<T, R = unknown> {
   peer: string;
-  /** Stores it; returns when that is confirmed. */
+  /** Stores it; `null` if it is not confirmed. */
   write(name: string, value: T): Promise<unknown>;
-  /** What is stored. */
-  read(name: string): Promise<T | null>;
+  /** Reads it. */
+  read(name: string): Promise<R>;
+  /** The value in what was read. */
+  valueOf(found: R): T;
   /** What its reads must be spared so that they can be measured at all. */
   spare?: { inFlight: number; calls: number };
   /** Removes what its reads left behind. */

@@ -1,9 +1,10 @@
+import type { KvEntry } from "../../src/kv/kv_entry.ts";
 import { compareStores, type Operation } from "./_compare_stores.ts";
 import { type Comparison, type Contestant, OURS } from "./_comparison.ts";
 import { natsIoKv } from "./nats_io_peer.ts";
 import { sampleRawPublish } from "./raw_socket_peer.ts";
 import { redisTexts } from "./redis_peer.ts";
-import { sampleThroughput, textOf } from "./_sampling.ts";
+import { type Call, sampleThroughput, textOf } from "./_sampling.ts";
 import { openStage, type Stage } from "./_stage.ts";
 import { supercheckKv } from "./supercheck_peer.ts";
 import { todaysKv } from "./today_peer.ts";
@@ -85,14 +86,13 @@ function rawSocket({ options }: Comparison, { server }: Stage, text: string): Co
 async function compareMirror(comparison: Comparison, { stores }: Stage): Promise<void> {
   const time = comparison.options.sampleTime;
   const mirrored = stores.kvBucket("supercheck_kv", { cache: true });
-  const read = async (index: number) => {
-    const entry = await mirrored.get(KEYS[index % KEYS.length]);
-    if (entry?.value.length !== 1000) throw new Error("the mirror has another value than was stored");
+  const check = (found: unknown) => {
+    if ((found as KvEntry).value.length !== 1000) throw new Error("the mirror has another value than was stored");
   };
-  const contestant = (peer: string, call: (index: number) => Promise<unknown>): Contestant => ({
+  const contestant = (peer: string, call: Call, check?: (found: unknown) => void): Contestant => ({
     peer,
     // The clock would take longer than a call: the time of one is that of all, divided.
-    sample: async () => ({ value: 1e6 / (await sampleThroughput(call, 1, { time })).value }),
+    sample: async () => ({ value: 1e6 / (await sampleThroughput(call, 1, { time, check })).value }),
   });
   await comparison.run({
     part: PART,
@@ -100,7 +100,7 @@ async function compareMirror(comparison: Comparison, { stores }: Stage): Promise
     unit: "µs",
     more: false,
     contestants: [
-      contestant(OURS, read),
+      contestant(OURS, (index) => mirrored.get(KEYS[index % KEYS.length]), check),
       contestant("loadKV, no mirror", (index) => stores.loadKV(KEYS[index % KEYS.length])),
     ],
   });

@@ -1,4 +1,5 @@
 import { getHeapStatistics } from "node:v8";
+import { storeAll } from "./_compare_stores.ts";
 import type { Comparison, Contestant } from "./_comparison.ts";
 import type { QueuePeer } from "./_queue_peer.ts";
 import { type Call, collectGarbage, sampleThroughput, textOf } from "./_sampling.ts";
@@ -20,6 +21,7 @@ interface Counted {
   call: Call;
   /** Calls that it takes before something must be tidied up. */
   calls?: number;
+  before?: () => Promise<unknown>;
   tidy?: () => Promise<unknown>;
 }
 
@@ -53,13 +55,14 @@ async function compare(comparison: Comparison, title: string, counted: Counted[]
       title: `${title}, 1 KB, ${IN_FLIGHT} in flight: ${what}`,
       unit: "bytes a call",
       more,
-      contestants: counted.map(({ peer, call, calls = wanted, tidy }): Contestant => ({
+      contestants: counted.map(({ peer, call, calls = wanted, before, tidy }): Contestant => ({
         peer,
+        before,
         sample: async () => {
-          const before = inUse();
+          const start = inUse();
           await sampleThroughput(call, IN_FLIGHT, { time: Infinity, calls: Math.min(calls, wanted) });
-          const after = inUse();
-          return { value: (after[what] - before[what]) / Math.min(calls, wanted) };
+          const end = inUse();
+          return { value: (end[what] - start[what]) / Math.min(calls, wanted) };
         },
         after: tidy,
       })),
@@ -88,6 +91,7 @@ function reads(peers: (StorePeer<string> | null)[], names: string[]): Counted[] 
     peer: peer.peer,
     call: (index) => peer.read(names[index % names.length]),
     calls: peer.spare?.calls,
+    before: () => storeAll(peer, names, TEXT),
     tidy: peer.tidy,
   }));
 }

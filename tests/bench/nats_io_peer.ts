@@ -5,7 +5,7 @@ import {
   type JsMsg,
   RetentionPolicy,
 } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
+import { type KvEntry, Kvm } from "@nats-io/kv";
 import { nanos, type NatsConnection, nuid } from "@nats-io/nats-core";
 import { Objm } from "@nats-io/obj";
 import { connect } from "@nats-io/transport-node";
@@ -22,22 +22,24 @@ export function connectNatsIo(url: string): Promise<NatsConnection> {
 }
 
 /** `@nats-io/kv` with a bucket that is opened once. */
-export async function natsIoKv(nc: NatsConnection): Promise<StorePeer<string>> {
+export async function natsIoKv(nc: NatsConnection): Promise<StorePeer<string, KvEntry | null>> {
   const bucket = await new Kvm(nc).create("nats_io", { ttl: 86_400_000 });
   return {
     peer: "@nats-io/kv",
     write: (key, value) => bucket.put(key, value),
-    read: async (key) => (await bucket.get(key))?.string() ?? null,
+    read: (key) => bucket.get(key),
+    valueOf: (found) => found!.string(),
   };
 }
 
 /** `@nats-io/obj` with a bucket that is opened once. */
-export async function natsIoObjects(nc: NatsConnection, jsm: JetStreamManager): Promise<StorePeer<Uint8Array>> {
+export async function natsIoObjects(nc: NatsConnection, jsm: JetStreamManager): Promise<ObjectPeer> {
   const bucket = await new Objm(nc).create("nats_io", { ttl: nanos(600_000) });
   return {
     peer: "@nats-io/obj",
     write: (name, bytes) => bucket.putBlob({ name }, bytes),
     read: (name) => bucket.getBlob(name),
+    valueOf: (found) => found!,
     // Each of its reads leaves a consumer behind, and the server allows a thousand.
     spare: { inFlight: 64, calls: 900 },
     tidy: () => removeConsumers(jsm, "OBJ_nats_io"),
@@ -50,15 +52,15 @@ export async function removeConsumers(jsm: JetStreamManager, stream: string): Pr
   await Promise.all(consumers.map(({ name }) => jsm.consumers.delete(stream, name)));
 }
 
+/** A peer that gives objects as bytes. */
+export type ObjectPeer = StorePeer<Uint8Array, Uint8Array | null>;
+
 /** Texts in a store of bytes. */
-export function asTexts(store: StorePeer<Uint8Array>): StorePeer<string> {
+export function asTexts(store: ObjectPeer): StorePeer<string, Uint8Array | null> {
   return {
     ...store,
     write: (name, text) => store.write(name, encoder.encode(text)),
-    read: async (name) => {
-      const bytes = await store.read(name);
-      return bytes && decoder.decode(bytes);
-    },
+    valueOf: (found) => decoder.decode(found!),
   };
 }
 

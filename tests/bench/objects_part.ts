@@ -8,7 +8,7 @@ import { supercheckHealth, supercheckObjects } from "./supercheck_peer.ts";
 import { todaysHealth, todaysObjects } from "./today_peer.ts";
 
 const PART = "objects";
-const URLS = Array.from({ length: 200 }, (_, index) => `https://service-${index}.example.com/health?deep=1`);
+const URLS = Array.from({ length: 1000 }, (_, index) => `https://service-${index}.example.com/health?deep=1`);
 
 /** The floors against `@nats-io/obj`, by calls in flight. */
 const FLOORS: Record<number, Record<Operation, number>> = {
@@ -26,6 +26,7 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
     size: "1 KB",
     value: textOf(1000),
     names: URLS,
+    shortLived: true,
     titles: { write: "storeHealthcheck", read: "loadHealthcheck" },
     inFlight: [1, 64, 256],
     peers: [

@@ -19,7 +19,9 @@ export async function pgBoss(port: number): Promise<QueuePeer & AsyncDisposable>
     peer: "pg-boss",
     workerNote: "fetch and complete, batches of so many",
     add: (data) => boss.send(QUEUE, data),
-    addMany: (jobs) => boss.insert(QUEUE, jobs.map((data) => ({ data }))),
+    addMany: async (jobs) => {
+      await boss.insert(QUEUE, jobs.map((data) => ({ data })));
+    },
     work: (concurrency, started) => Promise.resolve(work(boss, concurrency, started)),
     count: async () => {
       const { rows } = await boss.getDb().executeSql("SELECT count(*)::int FROM pgboss.job WHERE state < 'completed'");

@@ -10,19 +10,21 @@ export function connectRedis(port: number): Redis {
 }
 
 /** `SET` with an expiry and `GET`, of texts. */
-export function redisTexts(redis: Redis, seconds: number): StorePeer<string> {
+export function redisTexts(redis: Redis, seconds: number): StorePeer<string, string | null> {
   return {
     peer: PEER,
     write: (name, text) => redis.set(name, text, "EX", seconds),
     read: (name) => redis.get(name),
+    valueOf: (found) => found!,
   };
 }
 
 /** The same of bytes. */
-export function redisBytes(redis: Redis, seconds: number): StorePeer<Uint8Array> {
+export function redisBytes(redis: Redis, seconds: number): StorePeer<Uint8Array, Uint8Array | null> {
   return {
     peer: PEER,
     write: (name, bytes) => redis.set(name, Buffer.from(bytes.buffer), "EX", seconds),
     read: (name) => redis.getBuffer(name),
+    valueOf: (found) => found!,
   };
 }

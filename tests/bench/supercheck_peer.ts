@@ -1,5 +1,5 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
-import { JetStreamStores } from "../../src/stores.ts";
+import { JetStreamStores, type KeyAndValue } from "../../src/stores.ts";
 import { OURS } from "./_comparison.ts";
 import type { Payload, QueuePeer } from "./_queue_peer.ts";
 import { confirmed, type StorePeer } from "./_store_peer.ts";
@@ -15,30 +15,33 @@ export async function connectStores(url: string): Promise<JetStreamStores> {
 }
 
 /** `storeKV` and `loadKV`. */
-export function supercheckKv(stores: JetStreamStores): StorePeer<string> {
+export function supercheckKv(stores: JetStreamStores): StorePeer<string, KeyAndValue | null> {
   return {
     peer: OURS,
-    write: async (key, value) => confirmed(await stores.storeKV(key, value)),
-    read: async (key) => (await stores.loadKV(key))?.val ?? null,
+    write: (key, value) => stores.storeKV(key, value),
+    read: (key) => stores.loadKV(key),
+    valueOf: (found) => found!.val,
   };
 }
 
 /** `storeHealthcheck` and `loadHealthcheck`. */
-export function supercheckHealth(stores: JetStreamStores): StorePeer<string> {
+export function supercheckHealth(stores: JetStreamStores): StorePeer<string, string | null> {
   return {
     peer: OURS,
-    write: async (url, json) => confirmed(await stores.storeHealthcheck(url, json)),
+    write: (url, json) => stores.storeHealthcheck(url, json),
     read: (url) => stores.loadHealthcheck(url),
+    valueOf: (found) => found!,
   };
 }
 
 /** `objectBucket(…).put` and `.get`. */
-export function supercheckObjects(stores: JetStreamStores): StorePeer<Uint8Array> {
+export function supercheckObjects(stores: JetStreamStores): StorePeer<Uint8Array, Uint8Array | null> {
   const bucket = stores.objectBucket("bench_objects");
   return {
     peer: OURS,
-    write: async (name, bytes) => confirmed(await bucket.put(name, bytes)),
+    write: (name, bytes) => bucket.put(name, bytes),
     read: (name) => bucket.get(name),
+    valueOf: (found) => found!,
   };
 }
 
@@ -52,7 +55,7 @@ export async function supercheckQueue(
   confirmed(await stores.jobQueue(QUEUE).open());
   return {
     peer: OURS,
-    add: async (data) => confirmed(await stores.publishJob(QUEUE, data, { priority })),
+    add: (data) => stores.publishJob(QUEUE, data, { priority }),
     addMany: async (jobs) => {
       const receipts = confirmed(await stores.publishJobs(QUEUE, jobs.map((data) => ({ data }))));
       for (const receipt of receipts) confirmed(receipt);

@@ -3,7 +3,7 @@ import { Kvm } from "@nats-io/kv";
 import { nanos, type NatsConnection } from "@nats-io/nats-core";
 import { Objm } from "@nats-io/obj";
 import { connect } from "@nats-io/transport-node";
-import { asTexts, removeConsumers } from "./nats_io_peer.ts";
+import { asTexts, type ObjectPeer, removeConsumers } from "./nats_io_peer.ts";
 import type { StorePeer } from "./_store_peer.ts";
 
 const PEER = "bucket opened at every call";
@@ -14,17 +14,18 @@ export function connectToday(url: string): Promise<NatsConnection> {
 }
 
 /** The few lines that services have for values. */
-export function todaysKv(nc: NatsConnection): StorePeer<string> {
+export function todaysKv(nc: NatsConnection): StorePeer<string, string | null> {
   return {
     peer: PEER,
     write: async (key, value) => {
       const bucket = await new Kvm(nc).create("today", { ttl: 86_400_000 });
-      await bucket.put(key, value);
+      return await bucket.put(key, value);
     },
     read: async (key) => {
       const bucket = await new Kvm(nc).open("today");
       return (await bucket.get(key))?.string() ?? null;
     },
+    valueOf: (found) => found!,
   };
 }
 
@@ -34,17 +35,18 @@ export function todaysHealth(nc: NatsConnection, jsm: JetStreamManager): StorePe
 }
 
 /** The same lines, for bytes. */
-export function todaysObjects(nc: NatsConnection, jsm: JetStreamManager): StorePeer<Uint8Array> {
+export function todaysObjects(nc: NatsConnection, jsm: JetStreamManager): ObjectPeer {
   return {
     peer: PEER,
     write: async (name, bytes) => {
       const bucket = await new Objm(nc).create("today", { ttl: nanos(600_000) });
-      await bucket.putBlob({ name }, bytes);
+      return await bucket.putBlob({ name }, bytes);
     },
     read: async (name) => {
       const bucket = await new Objm(nc).open("today");
       return await bucket.getBlob(name);
     },
+    valueOf: (found) => found!,
     spare: { inFlight: 64, calls: 900 },
     tidy: () => removeConsumers(jsm, "OBJ_today"),
   };
