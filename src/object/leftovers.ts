@@ -1,16 +1,20 @@
+import { clearTimeout, setTimeout } from "node:timers";
 import { settledWithin } from "../connection/delay.ts";
+import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { purgeStream } from "../wire/streams.ts";
-import { Budget } from "./budget.ts";
 import { objectOf } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
+/** Milliseconds that removals wait: a row of writes goes before, and who is just reading what was replaced may finish. */
+const PAUSE = 20;
+
 /** Removals that are under way at the same time: a server drops all requests of its API, everybody's, when too many wait. */
-const AT_ONCE = 1_000;
+const AT_ONCE = 500;
 
 /** Pieces that may have to be removed. */
 interface Pieces {
@@ -28,59 +32,82 @@ interface Pieces {
 export class Leftovers {
   readonly #context: Context;
   readonly #stream: ObjectStream;
-  readonly #removals: Set<Promise<void>> = new Set();
-  readonly #slots = new Budget(AT_ONCE);
+  #due: Pieces[] = [];
   #later: Pieces[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #removals: Set<Promise<void>> = new Set();
+  #complaint = "";
 
   constructor(context: Context, stream: ObjectStream) {
     this.#context = context;
     this.#stream = stream;
   }
 
-  /** Removes pieces now. */
-  remove(pieces: Pieces): void {
-    const { connection, timeout, logger, closers } = this.#context;
-    const remove = (session: Session, deadline: number) =>
-      insist(deadline, (deadline) => this.#remove(session, pieces, deadline));
-    const removal = this.#slots.take(1).then(() => connection.attempt(remove, { timeout, persist: true })).then(
-      (removed) => removed === null && this.removeLater(pieces),
-      (error) => logger.warn(`${this.#stream.what} keeps pieces of an old object: ${error.message}`),
-    ).then(() => {
-      this.#slots.give(1);
-      this.#removals.delete(removal);
-      if (this.#removals.size === 0 && this.#later.length === 0) closers.delete(this.#close);
-    });
-    this.#removals.add(removal);
-    closers.add(this.#close);
+  /** Removes pieces soon. */
+  remove(...pieces: Pieces[]): void {
+    this.#due.push(...pieces);
+    if (this.#timer || this.#due.length === 0) return;
+    this.#timer = setTimeout(() => this.#begin(), PAUSE).unref();
+    this.#context.closers.add(this.#close);
   }
 
   /** Removes pieces once a later write is confirmed. */
-  removeLater(pieces: Pieces): void {
-    this.#later.push(pieces);
+  removeLater(...pieces: Pieces[]): void {
+    this.#later.push(...pieces);
     this.#context.closers.add(this.#close);
   }
 
   /** A write was confirmed. */
   confirmed(): void {
-    if (this.#later.length === 0) return;
-    const due = this.#later;
-    this.#later = [];
-    for (const pieces of due) this.remove(pieces);
+    if (this.#later.length > 0) this.remove(...this.#later.splice(0));
   }
 
-  async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<number> {
-    const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
-    if (message && objectOf(message) === nuid) return 0;
-    try {
-      return await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
-    } catch (error) {
-      if (isServerError(error, ErrorCode.streamNotFound)) return 0;
-      throw error;
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#due.length === 0) return;
+    const { connection, timeout, closers } = this.#context;
+    const due = this.#due.splice(0);
+    const removeAll = (session: Session, deadline: number) => this.#removeAll(session, due, deadline);
+    const removal = connection.attempt(removeAll, { timeout, persist: true }).then((done) => {
+      if (done === null) this.removeLater(...due);
+      this.#removals.delete(removal);
+      if (this.#removals.size + this.#due.length + this.#later.length === 0) closers.delete(this.#close);
+    });
+    this.#removals.add(removal);
+  }
+
+  async #removeAll(session: Session, due: Pieces[], deadline: number): Promise<true> {
+    for (let i = 0; i < due.length; i += AT_ONCE) {
+      const some = due.slice(i, i + AT_ONCE);
+      await Promise.all(
+        some.map((pieces) => insist(deadline, (deadline) => this.#remove(session, pieces, deadline))),
+      );
     }
+    return true;
+  }
+
+  async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<void> {
+    try {
+      const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
+      if (message && objectOf(message) === nuid) return;
+      await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
+    } catch (error) {
+      if (error instanceof Unavailable) throw error;
+      if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));
+    }
+  }
+
+  /** One line for each new reason, not for each object. */
+  #complain(reason: string): void {
+    if (reason === this.#complaint) return;
+    this.#complaint = reason;
+    this.#context.logger.warn(`${this.#stream.what} keeps pieces of old objects: ${reason}`);
   }
 
   readonly #close = async (deadline: number) => {
     this.confirmed();
+    this.#begin();
     await settledWithin(Promise.all(this.#removals), deadline);
   };
 }

@@ -128,7 +128,8 @@ export class ObjectBucket {
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest.
+   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads
+   * to no object.
    */
   async get(name: string): Promise<Uint8Array | null> {
     const data = await this.#read(name);
@@ -141,7 +142,8 @@ export class ObjectBucket {
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest.
+   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads
+   * to no object.
    */
   async getText(name: string): Promise<string | null> {
     const data = await this.#read(name);
@@ -215,10 +217,11 @@ export class ObjectBucket {
    * import { objectBucket } from "@supercheck/jetstream";
    *
    * const reports = objectBucket("reports");
-   * await reports.put("weekly", "12 checks");
-   * for await (const { name, size, deleted } of reports.watch()) {
-   *   console.log(name, deleted ? "was deleted" : `has ${size} bytes`);
-   *   break;
+   * if (await reports.put("weekly", "12 checks")) {
+   *   for await (const { name, size, deleted } of reports.watch()) {
+   *     console.log(name, deleted ? "was deleted" : `has ${size} bytes`);
+   *     break;
+   *   }
    * }
    * ```
    */

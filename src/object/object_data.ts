@@ -1,4 +1,4 @@
-const encoder = new TextEncoder();
+import { Buffer } from "node:buffer";
 
 /**
  * The bytes to store.
@@ -14,7 +14,7 @@ export function dataBytes(data: unknown, doing: string): Uint8Array {
       }`,
     );
   }
-  if (data.isWellFormed()) return encoder.encode(data);
+  if (data.isWellFormed()) return Buffer.from(data);
   throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode: current value has a lone surrogate`);
 }
 
