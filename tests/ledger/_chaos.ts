@@ -1,6 +1,6 @@
 import type { NatsCluster, NatsServer } from "../../src/testing/mod.ts";
-import { api } from "./api.ts";
 import type { ChildScript } from "./child_script.ts";
+import { leaderOf } from "./leader_of.ts";
 import { type ChaosEntry, LedgerFile, now } from "./_ledger.ts";
 import { random } from "./_plan.ts";
 
@@ -60,10 +60,4 @@ export async function makeChaos(options: ChaosOptions, over: () => boolean): Pro
       await (worker ? killWorker(Math.floor(random(seed, blow, 2) * workers.length)) : takeServerDown(how)),
     );
   }
-}
-
-/** The server of a cluster that leads a stream. */
-export async function leaderOf(cluster: NatsCluster, stream: string): Promise<NatsServer> {
-  const info = await api<{ cluster: { leader: string } }>(cluster.urls, `STREAM.INFO.${stream}`);
-  return cluster.servers.find(({ name }) => name === info.cluster.leader)!;
 }

@@ -16,8 +16,11 @@ export interface SayerOptions {
   publishes?: [id: string, delay: number][];
 }
 
-/** What a job does at its first attempt, its second, …; the last word is that of all further ones. */
-export type Say = ("end" | "fail" | "refuse" | "die")[];
+/**
+ * What a job does at its first attempt, its second, …; the last word is that of all further ones. `die`: kills its process. `stop`: at its first
+ * delivery stops its process, and fails when that goes on.
+ */
+export type Say = ("end" | "fail" | "refuse" | "die" | "stop")[];
 
 /** A line of the file. */
 export interface SayerRun {
@@ -52,6 +55,10 @@ await using _consumer = jobs.consume(({ id, attempt, deliveries, data: { say } }
       throw new Error("This attempt fails");
     case "refuse":
       throw new UnrecoverableJobError("No attempt helps");
+    case "stop":
+      if (deliveries > 1) return;
+      Deno.kill(Deno.pid, "SIGSTOP");
+      throw new Error("This process was stopped in the middle");
     case "die":
       Deno.kill(Deno.pid, "SIGKILL");
   }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Relay } from "../healing/relay.ts";
-import { Saying } from "./_saying.ts";
+import { Saying } from "./saying.ts";
 import type { Say } from "./_sayer.ts";
 
 /** Milliseconds. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Saying } from "./_saying.ts";
+import { Saying } from "./saying.ts";
 
 Deno.test("JobConsumer buries a job that kills its workers after maxDeliveries, and runs the others", async () => {
   await using saying = await Saying.start(1_000);

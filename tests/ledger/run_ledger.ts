@@ -1,9 +1,10 @@
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
-import { leaderOf, makeChaos } from "./_chaos.ts";
+import { makeChaos } from "./_chaos.ts";
 import { checkLedger, type Verdict } from "./check_ledger.ts";
 import { ChildScript } from "./child_script.ts";
+import { leaderOf } from "./leader_of.ts";
 import { readLedgers } from "./_ledger.ts";
 import { leftBehind } from "./_left_behind.ts";
 import type { ProducerOptions } from "./_producer.ts";

@@ -1,0 +1,63 @@
+import { assert, assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { api } from "../ledger/api.ts";
+import { WatchedWorker } from "./_watched_worker.ts";
+
+const STREAM = "WQ_healing";
+
+Deno.test("JobConsumer makes a durable consumer again that somebody deleted; what it runs meanwhile runs once", async () => {
+  const started = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({
+    url: server.url,
+    handler: ({ id }) => {
+      if (id !== "across") return;
+      started.resolve();
+      return gate.promise;
+    },
+  });
+  await worker.publish("across");
+  await started.promise;
+  await api([server.url], `CONSUMER.DELETE.${STREAM}.normal`);
+  await worker.publish("after");
+  await waitUntil(() => worker.runsOf("after") === 1);
+  gate.resolve();
+  await worker.healed(["across", "after"]);
+});
+
+Deno.test("JobConsumer makes a queue again whose stream somebody deleted; its running jobs are told", async () => {
+  const told = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({
+    url: server.url,
+    handler: ({ id, signal }) => {
+      if (id !== "deleted") return;
+      signal.addEventListener("abort", () => told.resolve());
+      started.resolve();
+      return told.promise;
+    },
+  });
+  await worker.publish("deleted");
+  await started.promise;
+  await api([server.url], `STREAM.DELETE.${STREAM}`);
+  await told.promise;
+  await worker.publish("after");
+  await worker.healed(["deleted", "after"]);
+  assertEquals(worker.consumer.status().ended.let_go, 1);
+});
+
+Deno.test("JobConsumer serves a stream that somebody deleted and made again", async () => {
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({ url: server.url });
+  await worker.publish("before");
+  await worker.healed(["before"]);
+  const { config } = await api<{ config: Record<string, unknown> }>([server.url], `STREAM.INFO.${STREAM}`);
+  await api([server.url], `STREAM.DELETE.${STREAM}`);
+  // The worker may have been faster.
+  await api([server.url], `STREAM.CREATE.${STREAM}`, config).catch((error) => assert(/in use/.test(error.message)));
+  await worker.publish("after");
+  await worker.healed(["before", "after"]);
+});

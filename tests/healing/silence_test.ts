@@ -1,0 +1,29 @@
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { Relay } from "./relay.ts";
+import { WatchedWorker } from "./_watched_worker.ts";
+
+Deno.test("JobConsumer notices that nothing comes from the server any more, and serves again", async () => {
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using worker = new WatchedWorker({ url: relay.url, publishTo: server.url, lease: 8_000 });
+  await worker.publish("before");
+  await worker.healed(["before"]);
+  relay.hold("down");
+  await worker.publish("handed out into the silence");
+  await worker.serving(false);
+  await worker.publish("during");
+  relay.release("down");
+  await worker.healed(["before", "handed out into the silence", "during"]);
+});
+
+Deno.test("JobConsumer notices a server that hangs, and serves again when it goes on", async () => {
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({ url: server.url });
+  await worker.publish("before");
+  await worker.healed(["before"]);
+  server.suspend();
+  await worker.serving(false);
+  server.resume();
+  await worker.publish("after");
+  await worker.healed(["before", "after"]);
+});
