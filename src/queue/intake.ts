@@ -115,13 +115,12 @@ export class Intake {
       while (room() > 0) {
         const pulls = this.#next(empty);
         if (!pulls) break;
-        // A partition hands out one job at a time.
-        const wanted = pulls.partition ? 1 : room();
+        const wanted = Math.min(room(), pulls.limit);
         if (await pulls.fetch(wanted) < wanted) empty.add(pulls);
       }
       const share = Math.floor(room() / PRIORITIES.length);
       for (const pulls of empty) {
-        if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(pulls.partition ? 1 : Math.max(1, share));
+        if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(Math.min(Math.max(1, share), pulls.limit));
       }
     } finally {
       this.#filling = false;
@@ -175,8 +174,16 @@ export class Intake {
     const { promise: broken, resolve } = Promise.withResolvers<string>();
     this.#break = resolve;
     this.#listen(session, resolve);
-    const pulls = (consumer: string, partition: boolean) =>
-      new Pulls(session, this.#names.stream, consumer, partition, {
+    // The partitions are made when a job first has a key.
+    const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
+    const consumers = [...this.#consumers, ...keyed ? partitionNames() : []];
+    const infos = await Promise.all(
+      consumers.map((consumer) => this.#stream.consumerInfo(session, consumer, deadline)),
+    );
+    this.#paused = new Set(consumers.filter((_, i) => infos[i]?.paused));
+    const pulls = consumers.map((consumer, i) => {
+      const limit = infos[i]?.config.max_ack_pending ?? -1;
+      return new Pulls(session, this.#names.stream, consumer, limit > 0 ? limit : Infinity, {
         deliver: (message) => this.#events.deliver(new Delivery(message, this.#lease)),
         ready: () => this.#events.ready(),
         broken: (reason) => {
@@ -184,15 +191,9 @@ export class Intake {
           resolve(reason);
         },
       });
-    this.#pulls = this.#consumers.map((consumer) => pulls(consumer, false));
-    // The partitions are made when a job first has a key.
-    const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
-    this.#partitions = keyed ? partitionNames().map((consumer) => pulls(consumer, true)) : [];
-    const consumers = [...this.#pulls, ...this.#partitions].map((pulls) => pulls.consumer);
-    const infos = await Promise.all(
-      consumers.map((consumer) => this.#stream.consumerInfo(session, consumer, deadline)),
-    );
-    this.#paused = new Set(consumers.filter((_, i) => infos[i]?.paused));
+    });
+    this.#pulls = pulls.slice(0, this.#consumers.length);
+    this.#partitions = pulls.slice(this.#consumers.length);
     return { broken };
   }
 

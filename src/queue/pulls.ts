@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { settledWithin } from "../connection/delay.ts";
 import { nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
 
@@ -7,6 +8,9 @@ const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
 
 /** Milliseconds within which the server must answer a pull that does not wait. */
 const FETCH_TIMEOUT = 5_000;
+
+/** Milliseconds for which a consumer with a limit is given time to answer, before another one is asked. */
+const PATIENCE = 10;
 
 interface OpenPull {
   /** Jobs that may still come. */
@@ -31,8 +35,8 @@ export interface PullEvents {
  * At most one pull is out at a time: one that takes what is there, or, when nothing is, one that waits. Waiting costs the server no polling.
  */
 export class Pulls {
-  /** Whether it is a partition of the jobs with keys, which hands out one job at a time. */
-  readonly partition: boolean;
+  /** How many jobs the server hands out at a time, to all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
+  readonly limit: number;
   /** The durable consumer's name. */
   readonly consumer: string;
   readonly #session: Session;
@@ -45,8 +49,8 @@ export class Pulls {
   #lastSign = performance.now();
   #stopped = false;
 
-  constructor(session: Session, stream: string, consumer: string, partition: boolean, events: PullEvents) {
-    this.partition = partition;
+  constructor(session: Session, stream: string, consumer: string, limit: number, events: PullEvents) {
+    this.limit = limit;
     this.consumer = consumer;
     this.#session = session;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
@@ -65,7 +69,11 @@ export class Pulls {
   }
 
   /** Takes up to `batch` jobs that are there; resolves when they have come, or the server has no more. Returns how many came. */
-  async fetch(batch: number): Promise<number> {
+  fetch(batch: number): Promise<number> {
+    return this.limit === Infinity ? this.#fetchNow(batch) : this.#fetchSoon(batch);
+  }
+
+  async #fetchNow(batch: number): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const pull = { left: batch, waiting: false, done: resolve };
     this.#send(pull, { batch, no_wait: true }, FETCH_TIMEOUT);
@@ -73,11 +81,27 @@ export class Pulls {
     return batch - pull.left;
   }
 
+  /** While a limit is reached the server does not answer a pull that does not wait. So this one waits on when the others are asked. */
+  async #fetchSoon(batch: number): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const pull = this.wait(batch, resolve);
+    await settledWithin(promise, PATIENCE);
+    return batch - pull.left;
+  }
+
   /** Lets the server hand over up to `batch` jobs as soon as they come. */
-  wait(batch: number): void {
-    const pull = { left: batch, waiting: true, done: () => this.#events.ready() };
+  wait(batch: number, done: () => void = () => {}): OpenPull {
+    const pull = {
+      left: batch,
+      waiting: true,
+      done: () => {
+        done();
+        this.#events.ready();
+      },
+    };
     const { expires, heartbeat, silence } = WAIT;
     this.#send(pull, { batch, expires: nanoseconds(expires), idle_heartbeat: nanoseconds(heartbeat) }, silence);
+    return pull;
   }
 
   /**
