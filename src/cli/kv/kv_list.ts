@@ -1,18 +1,28 @@
 import type { Command } from "commander";
 import type { KvBucket, KvEntry } from "../../../mod.ts";
-import { CommandFailure } from "../command_failure.ts";
+import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine, Nats } from "../command_line.ts";
+import { bucketsOption, printBuckets } from "../print_buckets.ts";
 import { printList } from "../print_list.ts";
 import { valueExcerpt, valueJson } from "../stored_value.ts";
 import { bytes, localTime, oneLine } from "../terminal/text.ts";
 import { kvBucketOption } from "./kv_bucket_option.ts";
 
+const EVERYTHING = ">";
+
+interface ListOptions {
+  bucket: string;
+  long?: boolean;
+  buckets?: boolean;
+}
+
 /** `kv ls`: lists keys. */
 export function kvList(kv: Command, line: CommandLine): void {
   kv.command("ls")
     .description("list the keys that have a value")
-    .argument("[filter]", "* stands for one token between dots, > at the end for all the rest", ">")
+    .argument("[filter]", "* stands for one token between dots, > at the end for all the rest", EVERYTHING)
     .addOption(kvBucketOption())
+    .addOption(bucketsOption())
     .option("-l, --long", "a table with revisions, dates and values (--json always has them)")
     .addHelpText(
       "after",
@@ -20,17 +30,22 @@ export function kvList(kv: Command, line: CommandLine): void {
 Examples:
   cli kv ls                          one key on each line
   cli kv ls 'demo.count.>' --long    a table
-  cli kv ls --json | jq -r .value`,
+  cli kv ls --json | jq -r .value
+  cli kv ls --buckets                the buckets that there are`,
     )
-    .action(async (filter: string, { bucket, long }: { bucket: string; long?: boolean }) =>
+    .action(async (filter: string, { bucket, long, buckets }: ListOptions) => {
+      if (buckets && filter !== EVERYTHING) {
+        throw new CommandFailure("--buckets lists all buckets: it takes no filter", EXIT.usage);
+      }
       await line.withNats(async (nats) => {
+        if (buckets) return await printBuckets(line, nats.stores.kvBuckets());
         const kv = nats.stores.kvBucket(bucket);
         const listed = long || line.json
           ? await printEntries(line, kv.entries(filter))
           : await printKeys(line, kv.keys(filter));
         if (listed === 0) await explainNothing(nats, kv, line);
-      })
-    );
+      });
+    });
 }
 
 /** Reads the keys only, without their values. */

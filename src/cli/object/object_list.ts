@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
+import { bucketsOption, printBuckets } from "../print_buckets.ts";
 import { printList } from "../print_list.ts";
 import { bytes, localTime, oneLine } from "../terminal/text.ts";
 import { objectBucketOption } from "./object_bucket_option.ts";
@@ -10,6 +11,7 @@ export function objectList(object: Command, line: CommandLine): void {
   object.command("ls")
     .description("list the objects of a bucket")
     .addOption(objectBucketOption())
+    .addOption(bucketsOption())
     .option("-q, --names", "names only, one on each line")
     .addHelpText(
       "after",
@@ -17,10 +19,12 @@ export function objectList(object: Command, line: CommandLine): void {
 Examples:
   cli object ls
   cli object ls --bucket reports --names
-  cli object ls --json | jq 'select(.size > 1000000).name'`,
+  cli object ls --json | jq 'select(.size > 1000000).name'
+  cli object ls --buckets`,
     )
-    .action(async ({ bucket, names }: { bucket: string; names?: boolean }) =>
+    .action(async ({ bucket, names, buckets }: { bucket: string; names?: boolean; buckets?: boolean }) =>
       await line.withNats(async (nats) => {
+        if (buckets) return await printBuckets(line, nats.stores.objectBuckets());
         const objects = nats.stores.objectBucket(bucket);
         const { screen, json } = line;
         const listed = await printList(line, objects.list(), {
