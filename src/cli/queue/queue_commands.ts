@@ -6,7 +6,9 @@ import { queueDead } from "./queue_dead.ts";
 import { queueDiscard } from "./queue_discard.ts";
 import { queueEvents } from "./queue_events.ts";
 import { queueGet } from "./queue_get.ts";
+import { queueList } from "./queue_list.ts";
 import { queuePause } from "./queue_pause.ts";
+import { queuePeek } from "./queue_peek.ts";
 import { queuePublish } from "./queue_publish.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueRedrive } from "./queue_redrive.ts";
@@ -15,6 +17,7 @@ import { queueSchedules } from "./queue_schedules.ts";
 
 const EXAMPLES = `
 Examples:
+  cli queue ls
   cli queue publish checks '{"url":"https://example.com/"}'
   cli queue counts checks --watch
   cli queue dead checks
@@ -23,13 +26,15 @@ Examples:
 
 /** Adds the commands of queues. */
 export function queueCommands(program: Command, line: CommandLine): void {
-  const queue = program.command("queue").description("publish jobs, and look after a queue").addHelpText(
+  const queue = program.command("queue").description("list queues, publish jobs, and look after a queue").addHelpText(
     "after",
     EXAMPLES,
   );
   const commands = [
+    queueList,
     queuePublish,
     queueCounts,
+    queuePeek,
     queueGet,
     queueDead,
     queueRedrive,

@@ -4,6 +4,7 @@ import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { wholeNumber } from "../option_values.ts";
 import { printList } from "../print_list.ts";
+import { take } from "../take.ts";
 import { columns } from "../terminal/columns.ts";
 import { localTime, oneLine } from "../terminal/text.ts";
 
@@ -66,12 +67,4 @@ function describe(letter: DeadLetter, { screen }: CommandLine): string[] {
       i,
     ) => [i === 0 ? "stack" : "", oneLine(text)]),
   ], [screen.colours.dim]);
-}
-
-async function* take<T>(items: AsyncIterable<T>, limit: number): AsyncGenerator<T, void> {
-  let taken = 0;
-  for await (const item of items) {
-    yield item;
-    if (++taken === limit) return;
-  }
 }
