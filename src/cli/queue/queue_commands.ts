@@ -22,7 +22,7 @@ Examples:
   cli queue counts checks --watch
   cli queue dead checks
   cli queue redrive checks --all
-\`cli help queue publish\` tells about one of them.`;
+\`cli queue help publish\` tells about one of them.`;
 
 /** Adds the commands of queues. */
 export function queueCommands(program: Command, line: CommandLine): void {
