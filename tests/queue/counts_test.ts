@@ -78,7 +78,10 @@ Deno.test("JobQueue.counts is right after cancels, retries, moves and a restart 
     await go.promise;
   });
   const consumer = queue.consume(runs.handler, { concurrency: 10, prefetch: 5, backoff: 60_000 });
-  await waitUntil(() => consumer.status().active === 10 && consumer.status().prefetched === 5);
+  await waitUntil(() => {
+    const { active, prefetched, ended } = consumer.status();
+    return ended.retried === 20 && active === 10 && prefetched === 5;
+  });
   const expected = { ready: { high: 0, normal: 15, low: 0, keyed: 0 }, active: 15, delayed: 20, dead: 0 };
   const withoutOldest = async () => {
     const { oldest: _oldest, ...rest } = (await queue.counts())!;

@@ -74,8 +74,8 @@ Deno.test("JobQueue.publish takes an id again once its job is done, dead, cancel
 
 Deno.test("JobQueue.publish lets one of many publishes of an id win, from several connections at once", async () => {
   await using server = await startNatsServer();
-  await using one = new QueueStores(server.url);
-  await using two = new QueueStores(server.url);
+  await using one = new QueueStores(server.url, { timeout: 20_000 });
+  await using two = new QueueStores(server.url, { timeout: 20_000 });
   const receipts = await Promise.all(
     Array.from({ length: 200 }, (_, index) => {
       const options = { id: `id${index % 10}`, ...WAYS[index % WAYS.length] };
