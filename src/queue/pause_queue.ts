@@ -1,3 +1,5 @@
+import { delay } from "../connection/delay.ts";
+import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
 import type { Session } from "../wire/session.ts";
 import { partitionNames, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
@@ -5,6 +7,9 @@ import type { QueueStream } from "./queue_stream.ts";
 
 /** A pause without an end lasts until then. */
 const NO_END = new Date("9999-01-01T00:00:00Z");
+
+/** Milliseconds between two looks whether a consumer has heard of a pause. */
+const LOOK_AGAIN = 10;
 
 /** Options of {@linkcode JobQueue.pause} and {@linkcode JobQueue.resume}. */
 export interface PauseOptions {
@@ -39,7 +44,28 @@ export async function pauseQueue(
     // Partitions are there only where jobs have keys.
     if (await stream.consumerInfo(session, consumer, deadline) === null) return;
     await api(session, `CONSUMER.PAUSE.${names.stream}.${consumer}`, body, deadline);
+    await untilInForce(session, stream, consumer, pause.until, deadline);
   }));
+}
+
+/** A cluster answers before the consumer's leader has heard of it. */
+async function untilInForce(
+  session: Session,
+  stream: QueueStream,
+  consumer: string,
+  until: Date | null,
+  deadline: number,
+): Promise<void> {
+  const wanted = until !== null && until.getTime() > session.now() ? until.getTime() : null;
+  for (;;) {
+    const info = await stream.consumerInfo(session, consumer, deadline);
+    const { paused = false, config } = info ?? {};
+    if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
+    if (performance.now() > deadline) {
+      throw new Unavailable("timeout", `No word that ${consumer} has heard of the pause`);
+    }
+    await delay(LOOK_AGAIN);
+  }
 }
 
 /**
