@@ -5,7 +5,7 @@ import { redisBytes, redisTexts } from "./redis_peer.ts";
 import { textOf } from "./_sampling.ts";
 import { openStage } from "./_stage.ts";
 import { supercheckHealth, supercheckObjects } from "./supercheck_peer.ts";
-import { todaysHealth, todaysObjects } from "./today_peer.ts";
+import { todaysObjects } from "./today_peer.ts";
 
 const PART = "objects";
 const URLS = Array.from({ length: 1000 }, (_, index) => `https://service-${index}.example.com/health?deep=1`);
@@ -21,6 +21,7 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
   await using stage = await openStage();
   const { stores, nc, jsm, today, redis } = stage;
   const official = await natsIoObjects(nc, jsm);
+  const services = await todaysObjects(today, jsm);
   await compareStores(comparison, {
     part: PART,
     size: "1 KB",
@@ -31,7 +32,7 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
     inFlight: [1, 64, 256],
     peers: [
       supercheckHealth(stores),
-      todaysHealth(today, jsm),
+      asTexts(services),
       asTexts(official),
       redis && redisTexts(redis.client, 30),
     ],
@@ -45,7 +46,7 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
       names: URLS.slice(0, 8),
       titles: { write: "objectBucket(…).put", read: "objectBucket(…).get" },
       inFlight: [1, inFlight],
-      peers: [supercheckObjects(stores), todaysObjects(today, jsm), official, redis && redisBytes(redis.client, 600)],
+      peers: [supercheckObjects(stores), services, official, redis && redisBytes(redis.client, 600)],
     });
   }
 }
