@@ -16,8 +16,8 @@ const UNDER_WAY = 1_000;
 
 /** What an intake tells its consumer. */
 export interface IntakeEvents {
-  /** A job was handed out. */
-  deliver(delivery: Delivery): void;
+  /** A job was handed out: as soon as it came (`waited`), or because it was fetched. */
+  deliver(delivery: Delivery, waited: boolean): void;
   /** There may be jobs to fetch. */
   ready(): void;
   /** Jobs are served again, or why they are not. */
@@ -103,20 +103,24 @@ export class Intake {
   }
 
   /**
-   * Fetches jobs as long as there is room and there are any; only if room is left then, the server is to bring them as they come.
+   * Fetches jobs as long as they are wanted and there are any; only if there is room left then, the server is to bring them as they come.
    *
+   * @param wanted Tells how many to ask for.
    * @param room Tells how many more may come.
    */
-  async fill(room: () => number): Promise<void> {
+  async fill(wanted: () => number, room: () => number): Promise<void> {
     if (this.#filling) return;
     this.#filling = true;
     try {
       const empty = new Set<Pulls>();
-      while (room() > 0) {
+      for (let rest = wanted(); rest > 0;) {
         const pulls = this.#next(empty);
         if (!pulls) break;
-        const wanted = Math.min(room(), pulls.limit);
-        if (await pulls.fetch(wanted) < wanted) empty.add(pulls);
+        const batch = Math.min(rest, pulls.limit);
+        const came = await pulls.fetch(batch);
+        if (came < batch) empty.add(pulls);
+        // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
+        rest = came < rest ? rest - came : wanted();
       }
       const share = Math.floor(room() / PRIORITIES.length);
       for (const pulls of empty) {
@@ -184,7 +188,7 @@ export class Intake {
     const pulls = consumers.map((consumer, i) => {
       const limit = infos[i]?.config.max_ack_pending ?? -1;
       return new Pulls(session, this.#names.stream, consumer, limit > 0 ? limit : Infinity, {
-        deliver: (message) => this.#events.deliver(new Delivery(message, this.#lease)),
+        deliver: (message, waited) => this.#events.deliver(new Delivery(message, this.#lease), waited),
         ready: () => this.#events.ready(),
         broken: (reason) => {
           if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);

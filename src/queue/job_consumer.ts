@@ -103,7 +103,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#limiter = settings.rateLimit ? new StartLimiter(settings.rateLimit) : null;
     this.#runner = new JobRunner(parts, settings, handler);
     this.#intake = new Intake(context, names, stream, settings.priorities, {
-      deliver: (delivery) => this.#take(delivery),
+      deliver: (delivery, waited) => this.#take(delivery, waited),
       ready: () => this.#refill(),
       served: (problem) => this.#serves(problem),
       paused: (paused) => this.#pauses(paused),
@@ -202,16 +202,16 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     else if (this.#state === "paused" && !paused) this.#state = "serving";
   }
 
-  #take(delivery: Delivery): void {
+  #take(delivery: Delivery, waited: boolean): void {
     if (this.#wasStopped()) return;
     const held = this.#running.get(delivery.sequence)?.delivery ??
       this.#waiting.find((other) => other.sequence === delivery.sequence);
     const isHere = held?.isOf(delivery) === true;
     // The server forgot that it had handed this out (it was killed): it is here already.
     if (isHere && !held.handedBack) return held.renewBy(delivery);
-    // Several pulls can be served at once. What there is no room for goes to another worker right away, but not the next delivery of what has
-    // just ended here.
-    if (!isHere && !this.#stop && this.#room() <= 0) this.#giveBack(delivery);
+    // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
+    // of what has just ended here.
+    if (waited && !isHere && !this.#stop && this.#room() <= 0) this.#giveBack(delivery);
     else this.#waiting.push(delivery);
     this.#startRuns();
   }
@@ -271,8 +271,12 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   #refill(): void {
     if (this.#stop) return;
-    // Half a load at a time: asking for each single job would cost a request per job.
-    if (this.#waiting.length * 2 <= this.#ahead()) this.#intake.fill(() => this.#room());
+    this.#intake.fill(() => this.#wanted(), () => this.#room());
+  }
+
+  /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
+  #wanted(): number {
+    return this.#waiting.length * 2 <= this.#ahead() ? this.#room() : 0;
   }
 
   /** How many more jobs may come. */

@@ -21,8 +21,8 @@ interface OpenPull {
 
 /** What becomes of a durable consumer's pulls. */
 export interface PullEvents {
-  /** A job was handed out. */
-  deliver(message: Msg): void;
+  /** A job was handed out: as soon as it came (`waited`), or for a fetch. */
+  deliver(message: Msg, waited: boolean): void;
   /** A pull that waited was served, or renewed by the server: there may be more. */
   ready(): void;
   /** The consumer does not serve: it is gone, or its leader changes, or it went silent. */
@@ -163,7 +163,7 @@ export class Pulls {
 
   #receive(message: Msg, inbox: string): void {
     const job = message.reply?.startsWith("$JS.ACK.") === true;
-    if (job) this.#events.deliver(message);
+    if (job) this.#events.deliver(message, this.waiting);
     // What came under an earlier inbox says nothing of the present pull.
     if (inbox !== this.#inbox) return;
     this.#lastSign = performance.now();

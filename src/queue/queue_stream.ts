@@ -131,9 +131,12 @@ export class QueueStream {
     const others = await Promise.all(PRIORITIES.map((priority) => this.consumerInfo(session, priority, deadline)));
     // If the whole queue is paused, so are they.
     const paused = others.every((info) => info?.paused) ? others[0]?.config.pause_until : undefined;
-    for (const [partition, name] of partitionNames().entries()) {
-      await this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline, paused);
-    }
+    const open = (name: string, partition: number) =>
+      this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline, paused);
+    const names = partitionNames();
+    await Promise.all(names.slice(0, -1).map(open));
+    // The last one is made last: that it is there says that all are.
+    await open(last, names.length - 1);
     // Workers that are there already are to serve them.
     session.send(this.#names.changed, "");
   }
