@@ -26,7 +26,7 @@ import type { Context } from "./wire/context.ts";
 import { checkDuration } from "./wire/durations.ts";
 import { Session } from "./wire/session.ts";
 import { streamNames } from "./wire/stream_names.ts";
-import { checkText } from "./wire/tokens.ts";
+import { checkText, isName } from "./wire/tokens.ts";
 
 /** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
 export interface StoresOptions extends ConnectOptions {
@@ -211,7 +211,9 @@ export class JetStreamStores implements AsyncDisposable {
 
   async *#names(prefix: string, what: string, subject: string): AsyncGenerator<string, void> {
     for await (const stream of streamNames(this.#context, what, subject)) {
-      if (stream.startsWith(prefix)) yield stream.slice(prefix.length);
+      const name = stream.slice(prefix.length);
+      // Other clients' names that no handle here takes could not be opened.
+      if (stream.startsWith(prefix) && isName(name)) yield name;
     }
   }
 

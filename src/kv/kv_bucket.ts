@@ -89,8 +89,9 @@ export class KvBucket {
   async getMany(keys: Iterable<string>): Promise<Map<string, KvEntry> | null> {
     const entries = new Map<string, KvEntry>();
     const missing = new Map<string, string>();
-    for (const key of keys) {
-      const subject = this.#subject(key, "read the values");
+    // All keys are checked before the first one is looked up.
+    const subjects = Array.from(keys, (key): [string, string] => [key, this.#subject(key, "read the values")]);
+    for (const [key, subject] of subjects) {
       const held = this.#mirror?.get(subject);
       if (held) entries.set(key, new StoredEntry(key, held));
       else if (held === undefined) missing.set(subject, key);

@@ -75,6 +75,11 @@ export function checkSubject(subject: string, doing: string, what: string): stri
   );
 }
 
+/** Whether a bucket or a queue can have this name. */
+export function isName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /**
  * Checks the name of a bucket or a queue.
  *
