@@ -33,7 +33,7 @@ Credentials come from the environment (SUPERCHECK_NATS_CREDS, _TOKEN, _USER,
 _PASSWORD, _NKEY_SEED, _TLS_CA, …), or are part of the URL.
 
 Exit codes: 0 done; 1 not found, refused or not done; 2 wrong usage; 3 no
-connection to NATS, or no answer. \`cli help kv get\` tells about a command.`;
+connection to NATS, or no answer. \`cli kv help get\` tells about a command.`;
 
 async function main(args: string[]): Promise<number> {
   const screen = new Screen();

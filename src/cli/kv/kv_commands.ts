@@ -11,7 +11,7 @@ Examples:
   cli kv ls --long
   cli kv put --bucket flags dark-mode on
   cli kv get https://example.com/
-\`cli help kv put\` tells about one of them.`;
+\`cli kv help put\` tells about one of them.`;
 
 /** Adds the commands of key-value buckets. */
 export function kvCommands(program: Command, line: CommandLine): void {
