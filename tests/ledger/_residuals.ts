@@ -2,7 +2,7 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed; (3) its publish was repeated over a restart of the single server.
+ * server was killed, or was handed out in the very moment in which it was stopped; (3) its publish was repeated over a restart of the single server.
  */
 export type Residual = 1 | 2 | 3;
 
@@ -11,6 +11,9 @@ const ACKNOWLEDGED = 1_500;
 
 /** Milliseconds within which a worker is connected again, and has repeated what was unanswered, once the server is back. */
 const RECONNECTED = 2_500;
+
+/** Milliseconds before a graceful stop within which what a job's worker says of its lease does not reach the server any more. */
+const STOPPING = 250;
 
 /** Milliseconds that a job may wait in its worker before it starts. */
 const HELD = 1_200;
@@ -26,10 +29,11 @@ export function residualOf(
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
   if (death && second.start >= death.from && openAt(first, death.from, blows)) return 1;
   if (replicated) return null;
-  const kill = blows.serversDown.find(({ how, from, at }) =>
-    how === "kill" && first.start <= at + HELD && second.start >= at && openAt(first, from, blows)
+  const down = blows.serversDown.find(({ how, from, at }) =>
+    (how === "kill" || first.start >= from - STOPPING) &&
+    first.start <= at + HELD && second.start >= at && openAt(first, from, blows)
   );
-  if (kill) return 2;
+  if (down) return 2;
   const { publishes, confirmed } = history;
   const repeated = second.sequence > first.sequence && second.attempt <= first.attempt && publishes.length > 0 &&
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);

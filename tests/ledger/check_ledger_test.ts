@@ -149,6 +149,12 @@ Deno.test("checkLedger rejects more jobs unacknowledged by a dead worker than it
 Deno.test("checkLedger names a second effect of a job that was in flight when the single server was killed", () => {
   const killed = [serverDown(1.005)];
   assertKept(check([confirmed(), run(1), killed, run(1.4, { pid: 2 })]), [2]);
+  // Handed out in the moment in which the server was stopped.
+  assertKept(check([confirmed(), run(1), [serverDown(1.1, "stop")], run(1.6, { pid: 2, deliveries: 2 })]), [2]);
+  assertBroken(
+    check([confirmed(), run(1), [serverDown(1.3, "stop")], run(1.6, { pid: 2, deliveries: 2 })]),
+    /ended twice/,
+  );
   // It began long after the server was back.
   assertBroken(check([confirmed(), run(3), killed, run(4, { pid: 2 })]), /ended twice/);
   // The second one began before the server was killed.
@@ -165,7 +171,7 @@ Deno.test("checkLedger takes the death of a server for no excuse where there are
 
 Deno.test("checkLedger names a second effect of a publish that was repeated over a restart of the single server", () => {
   const repeated = [published(0), { what: "unconfirmed", id: JOB, at: at(0.5) } as Entry, published(0.6), receipt(1)];
-  const restarted = [serverDown(0.3, "stop")];
+  const restarted = [serverDown(0.4, "stop")];
   assertKept(check([repeated, run(0.1), restarted, run(1.1, { sequence: 7 })]), [3]);
   // Of the same message: no repeat can be the cause.
   assertBroken(check([repeated, run(0.1), restarted, run(1.1)]), /ended twice/);
@@ -179,8 +185,8 @@ Deno.test("checkLedger names a second effect of a publish that was repeated over
 });
 
 Deno.test("checkLedger rejects a second effect of a redelivered job that ran when the server was restarted or changed", () => {
-  const restarted = [serverDown(1.005, "stop")];
-  const twice = [confirmed(), run(1, { deliveries: 2 }), restarted, run(1.4, { pid: 2, deliveries: 3 })];
+  const restarted = [serverDown(1.5, "stop")];
+  const twice = [confirmed(), run(1, { deliveries: 2 }), restarted, run(1.9, { pid: 2, deliveries: 3 })];
   assertBroken(check(twice), /ended twice/);
   assertBroken(check(twice, { replicated: true }), /ended twice/);
 });
