@@ -232,7 +232,7 @@ export const KV_BUCKET: Record<string, Call<KvBucket>> = {
   getMany: {
     gives: "null",
     good: (bucket) => bucket.getMany(["k", "l"]),
-    bad: texts<KvBucket>("key", (bucket, key) => bucket.getMany(["k", key])),
+    bad: texts<KvBucket>("key", (bucket, key) => bucket.getMany([key, "k"])),
   },
   put: {
     gives: "null",

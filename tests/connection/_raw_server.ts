@@ -21,6 +21,13 @@ export class RawServer implements AsyncDisposable {
     return this.#accepted;
   }
 
+  /** Waits until the clients have let go of all sockets; throws when they do not within 5 s. */
+  async released(): Promise<void> {
+    const timeout = AbortSignal.timeout(5_000);
+    const late = new Promise<never>((_, reject) => timeout.addEventListener("abort", () => reject(timeout.reason)));
+    await Promise.race([late, Promise.all(this.#sockets.map(readToEnd))]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     await this.#serving;
@@ -42,7 +49,10 @@ export class RawServer implements AsyncDisposable {
   }
 }
 
-const INFO = `INFO ${JSON.stringify({ server_id: "x", version: "2.15.0", headers: true, max_payload: 1_048_576 })}\r\n`;
+/** A first line that a nats-server might send. */
+export const GREETING = `INFO ${
+  JSON.stringify({ server_id: "x", version: "2.15.0", headers: true, max_payload: 1_048_576 })
+}\r\n`;
 
 /** Writes text and closes, if told to. */
 export function says(text: string, options: { closes?: boolean } = {}): Treatment {
@@ -52,5 +62,11 @@ export function says(text: string, options: { closes?: boolean } = {}): Treatmen
   };
 }
 
-/** A first line that a nats-server might send. */
-export const GREETING = INFO;
+async function readToEnd(socket: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(4_096);
+  try {
+    while (await socket.read(buffer) !== null) continue;
+  } catch {
+    // Closed here, or reset by the client.
+  }
+}

@@ -32,6 +32,7 @@ for (const [does, treatment, reason] of CASES) {
     while (server.accepted < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     assertEquals(await stores.loadKV("k"), null);
     await stores.close();
+    await server.released();
     const [first, ...more] = logger.lines;
     assertEquals([reason.test(first), more], [true, ["info: Disconnected from NATS, as close() was called"]], first);
   });
