@@ -1,3 +1,5 @@
+import { within } from "./_wait_until.ts";
+
 /** A script in a process of its own, killed at disposal. */
 export interface ScriptProcess extends AsyncDisposable {
   /** Resolves with the next line that it prints and nobody has asked for. */
@@ -41,7 +43,8 @@ export function startProcess(script: URL, ...args: string[]): ScriptProcess {
       for (;;) {
         const lines = printed.split("\n");
         if (index < lines.length - 1) return lines[index];
-        if (await Promise.race([wake.promise, ended])) throw new Error(`${script} ended without line ${index + 1}`);
+        const end = await within(Promise.race([wake.promise, ended]), 30_000);
+        if (end) throw new Error(`${script} ended without line ${index + 1}`);
       }
     },
     output: async () => {

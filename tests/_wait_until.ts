@@ -6,3 +6,16 @@ export async function waitUntil(holds: () => boolean | Promise<boolean>, timeout
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Waits for a promise, but not for ever: a test that fails must not hang. */
+export async function within<T>(promise: Promise<T>, timeout: number = 10_000): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not within ${timeout} ms`)), timeout);
+  });
+  try {
+    return await Promise.race([promise, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

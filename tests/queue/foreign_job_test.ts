@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
@@ -17,7 +17,7 @@ Deno.test("JobConsumer runs a bare message of another client as a job", async ()
   await foreign.connection.flush();
   const seen = Promise.withResolvers<Job>();
   await using _consumer = queue.consume((job) => seen.resolve(job));
-  const job = await seen.promise;
+  const job = await within(seen.promise);
   assertEquals([job.id, job.queue, job.data, job.priority], ["a1", "checks", { url: "u" }, "high"]);
   assertEquals([job.attempt, job.maxAttempts, job.deliveries], [1, 5, 1]);
   assertEquals(job.headers, {});
@@ -66,7 +66,7 @@ Deno.test("JobConsumer takes malformed headers of another client for absent", as
   });
   const seen = Promise.withResolvers<Job>();
   await using consumer = queue.consume((job) => seen.resolve(job));
-  const { attempt, maxAttempts } = await seen.promise;
+  const { attempt, maxAttempts } = await within(seen.promise);
   assertEquals([attempt, maxAttempts], [1, 5]);
   await waitUntil(() => consumer.status().ended.completed === 1);
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { startProcess } from "../_start_process.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
@@ -25,9 +25,9 @@ Deno.test("JobConsumer extends the lease of a job that runs longer: it runs once
 Deno.test("JobConsumer extends the lease of the first job that a new worker takes, too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 200 });
+  const queue = stores.jobQueue("checks", { lease: 500 });
   await queue.publish(1, { id: "a" });
-  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 700)));
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1_300)));
   await using a = queue.consume(runs.handler);
   await runs.started(1);
   await using b = queue.consume(runs.handler);
@@ -106,12 +106,12 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
       if (end === "throws") throw new Error("too late");
     });
     await queue.publish(1, { id: "job" });
-    await began.promise;
+    await within(began.promise);
     await queue.cancel("decoy");
     assertEquals(await other.nextLine(), "aborted decoy");
     otherIsFree.resolve();
     assertMatch(await other.nextLine(), /^started job 1 [23]$/);
-    assertEquals(await reported.promise, "The lease was lost");
+    assertEquals(await within(reported.promise), "The lease was lost");
     await waitUntil(() => consumer.status().ended.let_go === 1);
     await consumer.stop();
     // It is the other's: still there, and as it was.

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import * as v from "valibot";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
@@ -101,7 +101,7 @@ Deno.test("JobConsumer runs no handler for a job that is cancelled while its dat
   await plain.publish(1, { id: "a" });
   const runs = new RecordedRuns();
   await using consumer = stores.jobQueue("checks", { schema }).consume(runs.handler);
-  await checking.promise;
+  await within(checking.promise);
   assertEquals(await plain.cancel("a"), true);
   await plain.publish(2, { id: "b" });
   go.resolve();

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertLess, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 
@@ -62,7 +62,7 @@ Deno.test("JobConsumer retries a job whose handler ignores its timeout, and igno
   await queue.publish(1, { id: "a" });
   await waitUntil(() => consumer.status().ended.completed === 1);
   go.resolve();
-  await late.promise;
+  await within(late.promise);
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2]);
   const { completed, retried, dead } = consumer.status().ended;
   assertEquals([completed, retried, dead], [1, 1, 0]);
