@@ -49,6 +49,7 @@ export async function publishAtomic(
         receipts.set(rest[i], { id, queue, sequence: ack.seq - rest.length + 1 + i, duplicate: false })
       );
     } catch (error) {
+      await publisher.remakeIfGone(session, error, rest.some((job) => job.keyed), deadline);
       if (!(error instanceof JetStreamStoreError) || !REFUSED.has(error.serverCode)) throw error;
       const found = await Promise.all(rest.map((job) => findJobMessage(session, names, job.token, deadline)));
       const own = found.map((message, i) =>

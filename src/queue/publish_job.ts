@@ -72,13 +72,17 @@ export class JobPublisher {
         if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
           throw new Unavailable("no_leader", "Another publish of this id is in flight");
         }
-        if (error instanceof Unavailable && error.reason === "no_responders") {
-          this.#stream.forget();
-          await this.#stream.open(session, deadline);
-        }
+        await this.remakeIfGone(session, error, job.keyed, deadline);
         throw error;
       }
     });
+  }
+
+  /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
+  async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
+    if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
+    this.#stream.forget();
+    await (keyed ? this.#stream.openPartitions(session, deadline) : this.#stream.open(session, deadline));
   }
 
   #send(session: Session, job: PreparedJob, deadline: number): Promise<PubAck> {

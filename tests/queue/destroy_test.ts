@@ -41,6 +41,13 @@ Deno.test("JobQueue.publish makes a queue again that another process destroyed",
   assertEquals(receipts?.map((receipt) => receipt?.duplicate), [false, false]);
   await admin.jobQueue("checks").destroy();
   assertEquals((await queue.publishMany([{ data: 1, id: "b" }], { atomic: true }))?.[0]?.duplicate, false);
+  await queue.publish(1, { id: "keyed", key: "k" });
+  await admin.jobQueue("checks").destroy();
+  assertEquals((await queue.publish(1, { id: "keyed", key: "k" }))?.duplicate, false);
+  const runs = new RecordedRuns();
+  await using _consumer = admin.jobQueue("checks").consume(runs.handler);
+  await runs.started(1);
+  assertEquals(runs.ids, ["keyed"]);
 });
 
 Deno.test("JobConsumer goes on when its queue was destroyed and is made again, and the run of the old one reports nothing", async () => {
