@@ -174,6 +174,14 @@ export const FUNCTIONS: Record<keyof Functions, Call<Functions>> = {
   },
 };
 
+/** What only an instance has. */
+export const INSTANCE: Record<string, Call<JetStreamStores>> = {
+  connectionInfo: { gives: "value", good: (stores) => stores.connectionInfo() },
+  objectBuckets: { gives: "throws", good: (stores) => stores.objectBuckets() },
+  kvBuckets: { gives: "throws", good: (stores) => stores.kvBuckets() },
+  jobQueues: { gives: "throws", good: (stores) => stores.jobQueues() },
+};
+
 export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
   put: {
     gives: "null",
@@ -403,18 +411,24 @@ export interface Part {
   target(api: Functions): object;
 }
 
-export const PARTS: Part[] = [
+const PARTS: Part[] = [
   { name: "function", calls: FUNCTIONS, target: (api) => api },
+  { name: "JetStreamStores", calls: INSTANCE, target: (api) => api },
   { name: "ObjectBucket", calls: OBJECT_BUCKET, target: (api) => api.objectBucket("b") },
   { name: "KvBucket", calls: KV_BUCKET, target: (api) => api.kvBucket("b") },
   { name: "KvBucket with a cache", calls: KV_BUCKET, target: (api) => api.kvBucket("b", { cache: true }) },
   { name: "JobQueue", calls: JOB_QUEUE, target: (api) => api.jobQueue("q") },
 ];
 
+/** The parts that these functions lead to: those of mod.ts to all but what only an instance has. */
+export function partsOf(api: Functions): Part[] {
+  return PARTS.filter(({ calls }) => calls !== INSTANCE || "connectionInfo" in api);
+}
+
 /** The methods of an instance as functions. */
 export function functionsOf(stores: JetStreamStores): Functions {
-  const bound = Object.keys(FUNCTIONS).map((name) => {
-    const method = stores[name as keyof Functions] as (...args: unknown[]) => unknown;
+  const bound = Object.keys({ ...FUNCTIONS, ...INSTANCE }).map((name) => {
+    const method = stores[name as keyof JetStreamStores] as (...args: unknown[]) => unknown;
     return [name, method.bind(stores)];
   });
   return Object.fromEntries(bound);

@@ -2,12 +2,13 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
-import { functionsOf, PARTS } from "./_calls.ts";
+import { functionsOf, partsOf } from "./_calls.ts";
 
 /** Asserts that every bad call gives its error: as a rejection where there is a promise, else at once. */
 async function assertAllRefused(stores: JetStreamStores): Promise<void> {
-  for (const { name, calls, target } of PARTS) {
-    const handle = target(functionsOf(stores));
+  const api = functionsOf(stores);
+  for (const { name, calls, target } of partsOf(api)) {
+    const handle = target(api);
     for (const [method, { gives, bad = [] }] of Object.entries(calls)) {
       for (const [what, call, error, message] of bad) {
         const context = `${name} ${method}, ${what}`;

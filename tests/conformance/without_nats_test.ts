@@ -4,7 +4,7 @@ import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
 import { suspend } from "../connection/suspend.ts";
-import { type Functions, functionsOf, PARTS } from "./_calls.ts";
+import { type Functions, functionsOf, partsOf } from "./_calls.ts";
 
 /** Milliseconds that a call has in these tests. */
 const TIMEOUT = 400;
@@ -26,7 +26,7 @@ function beginAll(api: Functions, deadline: number): Begun {
   const start = performance.now();
   const calls: Promise<void>[] = [];
   const followers: Promise<void>[] = [];
-  for (const { name, calls: all, target } of PARTS) {
+  for (const { name, calls: all, target } of partsOf(api)) {
     const handle = target(api);
     for (const [method, { gives, good }] of Object.entries(all)) {
       const called = `${name} ${method}`;

@@ -6,32 +6,33 @@ import { CollectedLog } from "./collected_log.ts";
 import { suspend } from "./suspend.ts";
 
 for (const websocket of [false, true]) {
-  Deno.test(`JetStreamStores counts a ${websocket ? "websocket" : "server"} that does not answer as lost, and heals when it goes on`, async () => {
+  const what = websocket ? "websocket" : "server";
+  Deno.test(`JetStreamStores counts a ${what} that does not answer as lost, and heals when it goes on`, async () => {
     await using server = await startNatsServer({ websocket });
     const logger = new CollectedLog();
     await using stores = new JetStreamStores({
       servers: websocket ? server.websocketUrl : server.url,
-      pingInterval: 100,
-      timeout: 200,
+      pingInterval: 300,
+      timeout: 300,
       connectTimeout: 200,
       logger,
     });
-    await stores.storeKV("k", "v");
+    // A busy machine may need more than one go.
+    while (await stores.storeKV("k", "v") === null) continue;
+    const { timedOut } = stores.connectionCounters();
     await suspend(server);
     const start = performance.now();
     assertEquals(await stores.loadKV("k"), null);
     assertLess(performance.now() - start, 1_000);
-    assertEquals(stores.connectionCounters().timedOut, 1);
-    assertMatch(
-      await logger.until(/^warn: /),
-      /^warn: Lost the connection to NATS at \S+ \(the server does not answer\): calls/,
-    );
-    assertLess(performance.now() - start, 2_000);
+    assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
+    const lost = await logger.until(/^warn: /);
+    assertMatch(lost, /^warn: Lost the connection to NATS at \S+ \(the server does not answer\): calls return null/);
+    assertLess(performance.now() - start, 4_000);
     assertEquals(await atOnce(stores.loadKV("k")), null);
-    assertEquals(stores.connectionCounters().timedOut, 1);
+    assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     server.resume();
     await logger.until(/Connected again/);
-    assertEquals((await stores.loadKV("k"))?.val, "v");
+    while ((await stores.loadKV("k"))?.val !== "v") continue;
     assertEquals(logger.lines.length, 3);
   });
 }
