@@ -4,12 +4,8 @@ import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./adopt.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
 import { type ConnectTarget, connectTarget } from "./connect_target.ts";
-import {
-  type ConnectionCounters,
-  type ConnectionInfo,
-  connectionInfo,
-  type ConnectionStatus,
-} from "./connection_info.ts";
+import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
+import { connectionInfo } from "./connection_info.ts";
 import { delay, settledWithin } from "./delay.ts";
 import { keepConnected } from "./keep_connected.ts";
 import type { Logger } from "./logger.ts";
@@ -48,9 +44,8 @@ const GRACE = 50;
  * again with the next.
  */
 export class Connection<S extends Session> {
-  readonly #settings: Settings;
+  readonly #targetOf: (options: ConnectOptions) => ConnectTarget | null;
   readonly #log: StateLog;
-  readonly #defaults: ConnectOptions;
   readonly #sessions: Sessions<S>;
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
   #status: ConnectionStatus = "none";
@@ -62,7 +57,6 @@ export class Connection<S extends Session> {
   #kept: Promise<unknown> = Promise.resolve();
   /** The attempt that callers may wait for: the first one, or the first one after a loss. */
   #attempt: PromiseWithResolvers<void> | null = null;
-  #firstAttemptOver = false;
   #refused: JetStreamStoreError | null = null;
 
   /**
@@ -72,9 +66,8 @@ export class Connection<S extends Session> {
    */
   constructor(settings: Settings, logger: Logger, defaults: ConnectOptions, openSession: (nc: NatsConnection) => S) {
     checkConnectOptions(defaults);
-    this.#settings = settings;
+    this.#targetOf = (options) => connectTarget({ ...defaults, ...options }, () => settings.connection());
     this.#log = new StateLog(logger);
-    this.#defaults = defaults;
     this.#sessions = new Sessions(openSession);
   }
 
@@ -94,7 +87,7 @@ export class Connection<S extends Session> {
   /** Connects if there is no connection yet, and waits for the first attempt. */
   async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
     checkConnectOptions(options);
-    const target = connectTarget({ ...this.#defaults, ...options }, () => this.#settings.connection());
+    const target = this.#targetOf(options);
     if (this.#sessions.current) return this.info;
     const underWay = this.#status === "connecting" || this.#status === "reconnecting";
     const isNew = Object.keys(options).length > 0 && target?.identity !== this.#target?.identity;
@@ -175,26 +168,21 @@ export class Connection<S extends Session> {
 
   async #firstSession(deadline: number): Promise<S | null> {
     this.#startLazily();
-    if (this.#firstAttemptOver || !this.#attempt) return null;
+    if (this.#status !== "connecting" || !this.#attempt) return null;
     await settledWithin(this.#attempt.promise, deadline - performance.now());
     return this.#sessions.current;
   }
 
   /** The first use opens the connection that the environment names. */
   #startLazily(): void {
-    if (this.#status !== "none" || this.#firstAttemptOver) return;
-    this.#start(connectTarget(this.#defaults, () => this.#settings.connection()));
+    if (this.#status === "none") this.#start(this.#targetOf({}));
   }
 
   #start(target: ConnectTarget | null): void {
-    if (!target) {
-      this.#firstAttemptOver = true;
-      return this.#log.unconfigured();
-    }
+    if (!target) return this.#log.unconfigured();
     const stop = this.#stopKeeping();
     this.#status = "connecting";
     this.#target = target;
-    this.#firstAttemptOver = false;
     this.#attempt = Promise.withResolvers();
     const keeping = keepConnected(target, {
       connected: (nc) => this.#gain(nc),
@@ -229,7 +217,6 @@ export class Connection<S extends Session> {
   }
 
   #attemptOver(): void {
-    this.#firstAttemptOver = true;
     this.#attempt?.resolve();
     this.#attempt = null;
   }
