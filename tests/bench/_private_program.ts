@@ -3,6 +3,9 @@ import { setTimeout as delay } from "node:timers/promises";
 /** Milliseconds that a program may take until it takes connections. */
 const START_TIMEOUT = 20_000;
 
+/** Milliseconds that a program may run that is to end by itself. */
+const RUN_TIMEOUT = 600_000;
+
 /** Ends the program and removes its directory as soon as the owner's pipe closes, however the owner ends. */
 const GUARD = `
 trap '' HUP INT TERM
@@ -29,7 +32,9 @@ export function findProgram(name: string, directories: string[] = []): string | 
 
 /** Runs a program to its end; what it wrote to standard output. */
 export async function runProgram(program: string, args: string[], user: ProgramUser = {}): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null", ...user }).output();
+  const signal = AbortSignal.timeout(RUN_TIMEOUT);
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null", signal, ...user })
+    .output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   if (!success) throw new Error(`${program} ${args.join(" ")} failed: ${text(stderr).slice(-2000)}`);
   return text(stdout);

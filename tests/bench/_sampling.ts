@@ -20,7 +20,7 @@ export interface SampleLimits {
 }
 
 /** One call of what is measured; gets the number of the call. A result of `null` is a failure. */
-export type Call<R = unknown> = (index: number) => Promise<R>;
+export type Call = (index: number) => Promise<unknown>;
 
 /** Times single calls of one caller, in microseconds. */
 export async function sampleLatency(call: Call, limits: SampleLimits): Promise<Sample> {
