@@ -40,7 +40,7 @@ export interface ConnectOptions {
    */
   connectTimeout?: number;
   /**
-   * Milliseconds between two signs of life that are asked of the server; when it owes three, the connection counts as lost.
+   * Milliseconds between two signs of life that are asked of the server. After three such intervals without one the connection counts as lost.
    *
    * @default {10_000}
    */
