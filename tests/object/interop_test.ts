@@ -158,7 +158,7 @@ Deno.test({
       // The command takes names for paths.
       assertEquals(await bucket.getText(name.replace("//", "/")), name);
     }
-    await server.assertClean("cli", (await server.contents("cli")).consumers);
+    await server.assertClean("cli", true);
     await Deno.remove(directory, { recursive: true });
   },
 });
@@ -197,7 +197,7 @@ Deno.test({
     await go.run("link", "link", "ours 1");
     assertEquals((await bucket.info("link"))?.link, { bucket: "go", name: "ours 1" });
     assertEquals(await bucket.get("link"), await bucket.get("ours 1"));
-    await server.assertClean("go", (await server.contents("go")).consumers);
+    await server.assertClean("go", true);
   },
 });
 
