@@ -157,9 +157,9 @@ function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
   };
 }
 
-/** The server counts from the whole second in which the schedule was stored. */
+/** The server counts from the whole second that is nearest to when the schedule was stored. */
 function nextOfEvery(stored: Date, every: number): Date {
-  const since = Math.floor(stored.getTime() / 1000) * 1000;
+  const since = Math.round(stored.getTime() / 1000) * 1000;
   return new Date(since + (Math.floor((Date.now() - since) / every) + 1) * every);
 }
 
