@@ -8,6 +8,7 @@ import { Delivery } from "./delivery.ts";
 import { Pulls } from "./pulls.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { messageOf } from "./thrown.ts";
 
 const MEND = { base: 50, max: 2_000 };
 
@@ -20,6 +21,8 @@ export interface IntakeEvents {
   deliver(delivery: Delivery, waited: boolean): void;
   /** There may be jobs to fetch. */
   ready(): void;
+  /** How many jobs of a durable consumer are here. */
+  held(consumer: string): number;
   /** Jobs are served again, or why they are not. */
   served(problem: string | null): void;
   /** The server hands out nothing because it was told to pause, or hands out again. */
@@ -117,7 +120,8 @@ export class Intake {
         const pulls = this.#next(empty);
         if (!pulls) break;
         const batch = Math.min(rest, pulls.limit);
-        const came = await pulls.fetch(batch);
+        // It has none for anybody while all that it may hand out are here.
+        const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
         if (came < batch) empty.add(pulls);
         // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
         rest = came < rest ? rest - came : wanted();
@@ -165,43 +169,75 @@ export class Intake {
     return order.find((pulls) => pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls));
   }
 
+  #isExhausted({ limit, consumer }: Pulls): boolean {
+    return limit !== Infinity && this.#events.held(consumer) >= limit;
+  }
+
   /** Opens the queue and begins to listen; `broken` tells when that ends, and why. */
   async #open(session: Session): Promise<{ broken: Promise<string> }> {
     const deadline = performance.now() + this.#context.timeout;
     await this.#stream.openConsumers(session, deadline);
     this.#lease = (await this.#stream.open(session, deadline)).lease;
-    const info = await streamInfo(session, this.#names.stream, deadline);
-    const created = info?.created ?? "";
+    const created = (await streamInfo(session, this.#names.stream, deadline))?.created ?? "";
     // A stream that was made again counts from 1: what the old one handed out has no meaning here.
     if (this.#created !== "" && this.#created !== created) this.#events.orphaned(true);
     this.#created = created;
     const { promise: broken, resolve } = Promise.withResolvers<string>();
     this.#break = resolve;
-    this.#listen(session, resolve);
+    this.#listen(session);
+    await this.#look(session, deadline);
+    return { broken };
+  }
+
+  /** Looks which durable consumers there are, and at their settings. What waits goes on waiting: what is under way to it would be lost. */
+  async #look(session: Session, deadline: number): Promise<void> {
+    const isBroken = this.#break;
     // The partitions are made when a job first has a key.
+    const info = await streamInfo(session, this.#names.stream, deadline);
     const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     const consumers = [...this.#consumers, ...keyed ? partitionNames() : []];
     const infos = await Promise.all(
       consumers.map((consumer) => this.#stream.consumerInfo(session, consumer, deadline)),
     );
+    // Meanwhile it may have begun anew.
+    if (this.#break !== isBroken || session.signal.aborted) return;
     this.#paused = new Set(consumers.filter((_, i) => infos[i]?.paused));
+    const present = [...this.#pulls, ...this.#partitions];
     const pulls = consumers.map((consumer, i) => {
       const limit = infos[i]?.config.max_ack_pending ?? -1;
-      return new Pulls(session, this.#names.stream, consumer, limit > 0 ? limit : Infinity, {
-        deliver: (message, waited) => this.#events.deliver(new Delivery(message, this.#lease), waited),
-        ready: () => this.#events.ready(),
-        broken: (reason) => {
-          if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);
-          resolve(reason);
-        },
-      });
+      const pulls = present.find((pulls) => pulls.consumer === consumer) ?? this.#newPulls(session, consumer);
+      pulls.limit = limit > 0 ? limit : Infinity;
+      return pulls;
     });
     this.#pulls = pulls.slice(0, this.#consumers.length);
     this.#partitions = pulls.slice(this.#consumers.length);
-    return { broken };
   }
 
-  #listen(session: Session, broken: (reason: string) => void): void {
+  #newPulls(session: Session, consumer: string): Pulls {
+    const isBroken = this.#break;
+    return new Pulls(session, this.#names.stream, consumer, {
+      deliver: (message, waited) => this.#events.deliver(new Delivery(message, this.#lease), waited),
+      ready: () => this.#events.ready(),
+      broken: (reason) => {
+        if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);
+        isBroken(reason);
+      },
+    });
+  }
+
+  /** The settings of the queue have changed. */
+  async #change(session: Session): Promise<void> {
+    try {
+      await this.#look(session, performance.now() + this.#context.timeout);
+      this.#tellPaused();
+      for (const pulls of this.#pulls) pulls.nudge();
+      this.#events.ready();
+    } catch (error) {
+      this.#break(`the settings of the queue have changed: ${messageOf(error)}`);
+    }
+  }
+
+  #listen(session: Session): void {
     const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
     const { stream, changed } = this.#names;
     const denied = (error: Error) => {
@@ -219,13 +255,14 @@ export class Intake {
         else this.#paused.delete(consumer);
         this.#tellPaused();
         if (paused) return;
-        for (const pulls of [...this.#pulls, ...this.#partitions]) if (pulls.consumer === consumer) pulls.renew();
+        for (const pulls of [...this.#pulls, ...this.#partitions]) if (pulls.consumer === consumer) pulls.nudge();
       }, denied),
-      session.subscribe(changed, () => broken("the settings of the queue have changed"), denied),
+      session.subscribe(changed, () => this.#change(session), denied),
     ];
   }
 
   #letGo(): void {
+    this.#break = () => {};
     for (const open of [...this.#pulls, ...this.#partitions, ...this.#listening]) open.stop();
     this.#pulls = [];
     this.#partitions = [];

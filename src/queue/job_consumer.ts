@@ -105,6 +105,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#intake = new Intake(context, names, stream, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
       ready: () => this.#refill(),
+      held: (consumer) => this.#held(consumer),
       served: (problem) => this.#serves(problem),
       paused: (paused) => this.#pauses(paused),
       deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
@@ -289,6 +290,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     return Math.min(room, allowed);
   }
 
+  #held(consumer: string): number {
+    const held = [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting];
+    return held.filter((delivery) => delivery.consumer === consumer).length;
+  }
+
   /** How many jobs are fetched ahead: what the next few milliseconds need, so that a slow job holds up none behind it. */
   #ahead(): number {
     const { prefetch, concurrency } = this.#settings;
@@ -319,6 +325,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     if (late.length > 0) {
       this.#waiting = this.#waiting.filter((delivery) => !late.includes(delivery));
       for (const delivery of late) this.#giveBack(delivery);
+      this.#refill();
     }
     this.#ticker = setTimeout(() => this.#tick(), Math.min(lease / 10, 500));
     this.#ticker.unref?.();
@@ -367,6 +374,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       run.released ??= new DOMException(why, "AbortError");
       run.job?.release(run.released);
     }
+    this.#refill();
   }
 
   #orphan(streamToo: boolean): void {

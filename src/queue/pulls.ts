@@ -12,6 +12,9 @@ const FETCH_TIMEOUT = 5_000;
 /** Milliseconds for which a consumer with a limit is given time to answer, before another one is asked. */
 const PATIENCE = 10;
 
+/** Milliseconds that a nudge waits. One that does not wait is refused at once while another pull waits. */
+const NUDGE = 100;
+
 interface OpenPull {
   /** Jobs that may still come. */
   left: number;
@@ -36,26 +39,32 @@ export interface PullEvents {
  */
 export class Pulls {
   /** How many jobs the server hands out at a time, to all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
-  readonly limit: number;
+  limit = Infinity;
   /** The durable consumer's name. */
   readonly consumer: string;
   readonly #session: Session;
   readonly #subject: string;
   readonly #events: PullEvents;
-  #inbox = "";
-  #listening: Listening;
+  readonly #inbox: string;
+  readonly #listening: Listening;
+  /** Pulls that were sent. */
+  #sent = 0;
   #open: OpenPull | null = null;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastSign = performance.now();
   #stopped = false;
 
-  constructor(session: Session, stream: string, consumer: string, limit: number, events: PullEvents) {
-    this.limit = limit;
+  constructor(session: Session, stream: string, consumer: string, events: PullEvents) {
     this.consumer = consumer;
     this.#session = session;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.#events = events;
-    this.#listening = this.#listen();
+    this.#inbox = session.inbox();
+    this.#listening = session.subscribe(
+      `${this.#inbox}.*`,
+      (message) => this.#receive(message),
+      (error) => this.#fail(error.message),
+    );
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */
@@ -105,14 +114,11 @@ export class Pulls {
   }
 
   /**
-   * Asks anew: after a pause the server serves a pull that waited only when it is renewed. The new one has another inbox, since the server drops
-   * a pull that nobody listens to; both together would bring twice as many jobs.
+   * Makes the server look at the pull that waits, which after a pause it does only when something else happens. To pull anew would leave two of
+   * them, and to stop listening to the first would lose what is under way to it between the servers of a cluster.
    */
-  renew(): void {
-    if (!this.waiting || this.#stopped) return;
-    this.#listening.drain();
-    this.#listening = this.#listen();
-    this.wait(this.#open!.left);
+  nudge(): void {
+    if (this.waiting) this.#request({ batch: 1, expires: nanoseconds(NUDGE) }, `${this.#inbox}.nudge`);
   }
 
   /** Stops listening at once. A job that is under way to us is handed out again when its lease is over. */
@@ -128,15 +134,6 @@ export class Pulls {
     this.#abandon();
   }
 
-  #listen(): Listening {
-    const inbox = this.#inbox = this.#session.inbox();
-    return this.#session.subscribe(
-      inbox,
-      (message) => this.#receive(message, inbox),
-      (error) => this.#fail(error.message),
-    );
-  }
-
   #abandon(): void {
     this.#stopped = true;
     clearTimeout(this.#watchdog);
@@ -149,7 +146,11 @@ export class Pulls {
     this.#open = pull;
     this.#lastSign = performance.now();
     this.#watch(silence);
-    this.#session.send(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+    this.#request(request, `${this.#inbox}.${++this.#sent}`);
+  }
+
+  #request(request: Record<string, unknown>, reply: string): void {
+    this.#session.send(this.#subject, JSON.stringify(request), { reply });
   }
 
   #watch(silence: number, wait: number = silence): void {
@@ -161,16 +162,15 @@ export class Pulls {
     }, wait);
   }
 
-  #receive(message: Msg, inbox: string): void {
-    const job = message.reply?.startsWith("$JS.ACK.") === true;
-    if (job) this.#events.deliver(message, this.waiting);
-    // What came under an earlier inbox says nothing of the present pull.
-    if (inbox !== this.#inbox) return;
+  #receive(message: Msg): void {
     this.#lastSign = performance.now();
-    if (job) {
+    if (message.reply?.startsWith("$JS.ACK.")) {
+      this.#events.deliver(message, this.waiting);
       if (this.#open && --this.#open.left === 0) this.#close();
       return;
     }
+    // What the server says of another pull is no news of this one.
+    if (message.subject !== `${this.#inbox}.${this.#sent}`) return;
     const code = message.headers?.code ?? 0;
     if (code === 100) return;
     // 404: nothing there. 408: a waiting pull has come to its end. 409 for a limit: as good as nothing there.
