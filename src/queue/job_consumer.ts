@@ -277,7 +277,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
   #wanted(): number {
-    return this.#waiting.length * 2 <= this.#ahead() ? this.#room() : 0;
+    // While a place is free, what waits are ticks whose schedule runs: they are no load that could start.
+    const load = this.#running.size < this.#settings.concurrency ? 0 : this.#waiting.length;
+    return load * 2 <= this.#ahead() ? this.#room() : 0;
   }
 
   /** How many more jobs may come. */
