@@ -1,0 +1,75 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { JetStreamStoreError } from "../../mod.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
+import { ForeignClient } from "./_foreign_client.ts";
+import { openStores } from "./_open_stores.ts";
+
+const ATOMIC = { atomic: true };
+
+function jobs(prefix: string, count: number): { data: number; id: string }[] {
+  return Array.from({ length: count }, (_, data) => ({ data, id: `${prefix}${data}` }));
+}
+
+Deno.test("JobQueue.publishMany with atomic stores nothing of a batch of which the server refuses one job", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<unknown>("checks");
+  await queue.open();
+  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
+  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  const large = { data: "x".repeat(3_000), id: "large" };
+  await assertRejects(() => queue.publishMany([...jobs("a", 5), large, ...jobs("b", 5)], ATOMIC), JetStreamStoreError);
+  const counts = await queue.counts();
+  assertEquals([counts?.ready.normal, await queue.get("a0")], [0, null]);
+  const receipts = await queue.publishMany([...jobs("a", 5), ...jobs("b", 5)], ATOMIC);
+  assertEquals(receipts?.map((receipt) => receipt?.duplicate), Array(10).fill(false));
+});
+
+Deno.test("JobQueue.publishMany with atomic knows its own jobs when the connection broke before the answer came", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = openStores(proxy.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("another's", { id: "job7" });
+  let lost = 0;
+  proxy.tampering.drop = (_subject, payload) => {
+    if (!payload.includes('"batch":') || lost > 0) return false;
+    lost++;
+    setTimeout(() => proxy.cut());
+    return true;
+  };
+  const receipts = await queue.publishMany(jobs("job", 50), ATOMIC);
+  assertEquals(lost, 1);
+  assertEquals(receipts?.flatMap((receipt) => receipt?.duplicate === false ? [] : [receipt?.id]), ["job7"]);
+  assertEquals((await queue.counts())?.ready.normal, 50);
+  assertEquals((await queue.get("job7"))?.data, "another's");
+});
+
+Deno.test("JobQueue.publishMany with atomic stores each id once when several callers publish the same", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  await using others = openStores(server.url);
+  const callers = [stores, others, stores].map((each) => each.jobQueue("checks"));
+  await callers[0].open();
+  for (let round = 0; round < 5; round++) {
+    const lists = await Promise.all(callers.map((queue) => queue.publishMany(jobs(`${round}-`, 200), ATOMIC)));
+    for (let n = 0; n < 200; n++) {
+      assertEquals(lists.filter((receipts) => receipts?.[n]?.duplicate === false).length, 1, `job ${round}-${n}`);
+    }
+  }
+  assertEquals((await callers[0].counts())?.ready.normal, 1_000);
+});
+
+Deno.test("JobQueue.publishMany with atomic stores all batches of a long list, each in its order", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const receipts = await queue.publishMany(jobs("job", 2_500), ATOMIC);
+  assert(receipts?.every((receipt) => receipt?.duplicate === false));
+  for (const start of [0, 1_000, 2_000]) {
+    const batch = receipts!.slice(start, start + 1_000).map((receipt) => receipt!.sequence);
+    assertEquals(batch, batch.map((_, n) => batch[0] + n));
+  }
+});
