@@ -29,9 +29,11 @@ export function residualOf(
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
   if (death && second.start >= death.from && openAt(first, death.from, blows)) return 1;
   if (replicated) return null;
-  const down = blows.serversDown.find(({ how, from, at }) =>
+  // A third worker, which had it when the server was killed, may have given it back afterwards.
+  const givenBack = second.sequence > first.sequence && second.attempt === first.attempt;
+  const down = blows.serversDown.find(({ how, from, at, back }) =>
     (how === "kill" || first.start >= from - STOPPING) &&
-    first.start <= at + HELD && second.start >= at && openAt(first, from, blows)
+    first.start <= (givenBack ? back + RECONNECTED : at + HELD) && second.start >= at && openAt(first, from, blows)
   );
   if (down) return 2;
   const { publishes, confirmed } = history;
