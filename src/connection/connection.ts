@@ -157,8 +157,10 @@ export class Connection<S extends Session> {
           break;
         }
         if (this.#sessions.current === session) await delay(pause, { signal: this.#keeping.signal });
-        else if (options.persist) await this.#sessions.next(left);
-        else if (this.#attempt) await settledWithin(this.#attempt.promise, left);
+        if (!this.#sessions.current) {
+          if (options.persist) await this.#sessions.next(deadline - performance.now());
+          else if (this.#attempt) await settledWithin(this.#attempt.promise, deadline - performance.now());
+        }
         session = this.#sessions.current;
       }
     }

@@ -25,7 +25,7 @@ export interface KvEntry {
   json<T = unknown>(): T;
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** An entry over the message that keeps it; nothing of the message is read before it is asked for. */
 export class StoredEntry implements KvEntry {

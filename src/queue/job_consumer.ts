@@ -210,6 +210,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const isHere = held?.isOf(delivery) === true;
     // The server forgot that it had handed this out (it was killed): it is here already.
     if (isHere && !held.handedBack) return held.renewBy(delivery);
+    this.#runner.touch(delivery, this.#lease);
     // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
     // of what has just ended here.
     if (waited && !isHere && !this.#stop && this.#room() <= 0) this.#giveBack(delivery);

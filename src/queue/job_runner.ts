@@ -122,6 +122,11 @@ export class JobRunner<T> {
     return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
   }
 
+  /** A delivery has come. */
+  touch(delivery: Delivery, lease: number): void {
+    this.#reporter.touch(delivery, lease);
+  }
+
   /** Extends the lease of a delivery. */
   async extend(delivery: Delivery, lease: number): Promise<void> {
     await this.#reporter.extend(delivery, lease);

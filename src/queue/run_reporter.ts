@@ -99,6 +99,13 @@ export class RunReporter {
     if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
   }
 
+  /** Lets the server note since when the job is worked on: otherwise, should it restart, it counts the lease from when the message was stored. */
+  touch(delivery: Delivery, lease: number): void {
+    const session = this.#session;
+    if (!session || session.signal.aborted) return;
+    if (session.now() - Number(delivery.storedAt.slice(0, -6)) > lease / 2) session.send(delivery.ack, "+WPI");
+  }
+
   /** Stores the dead letter, and only then takes the job off the queue. */
   async bury(delivery: Delivery, error: unknown, attempts: number): Promise<boolean> {
     const stored = await this.#insist(

@@ -17,11 +17,13 @@ Deno.test("JobQueue.schedule lives on the server, and what it made while no work
 
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
-  const ran: { id: string; data: unknown; waitingBehind: Promise<number> }[] = [];
-  await using consumer = queue.consume(({ id, data }) => void ran.push({ id, data, waitingBehind: waiting() }));
+  const ran: { id: string; data: unknown; there: number }[] = [];
+  await using consumer = queue.consume(async ({ id, data }) => {
+    ran.push({ id, data, there: await waiting() });
+  });
   await waitUntil(() => ran.length > 0);
   assertEquals([ran[0].id, ran[0].data], ["@tick", "tick"]);
-  assertEquals(await ran[0].waitingBehind, 1, "the first to run is the newest");
+  assertEquals(ran[0].there, 1, "the first to run is the newest");
   assertGreater(consumer.status().ended.skipped, 1);
   const collected = consumer.status().ended.skipped;
   await waitUntil(() => ran.length > 1);
