@@ -11,6 +11,7 @@ Deno.test("JobConsumer that was stopped for longer than its lease does not run w
   const stopped = saying.work();
   await queue.publish({ say: ["end"] }, { id: "before" });
   await saying.drained();
+  await saying.waitedFor();
   stopped.signal("SIGSTOP");
   await queue.publish({ say: ["end"] }, { id: "during" });
   await waitUntil(async () => (await queue.counts())?.active === 1);

@@ -66,6 +66,14 @@ export class Saying implements AsyncDisposable {
     await waitUntil(async () => (await this.subjects()).length === 0);
   }
 
+  /** Waits until a worker waits for jobs: until the server holds a pull of it. */
+  async waitedFor(): Promise<void> {
+    await waitUntil(async () => {
+      const info = await api<{ num_waiting: number }>([this.server.url], `CONSUMER.INFO.WQ_${QUEUE}.normal`, {});
+      return info.num_waiting > 0;
+    });
+  }
+
   /** Ids, and reasons, of the dead letters. */
   async deadLetters(): Promise<[id: string, reason: string][]> {
     const found: [string, string][] = [];

@@ -197,7 +197,14 @@ Deno.test("ObjectBucket.getStream ends with an error when the object is replaced
   await using server = await ObjectServer.start({}, { timeout: 2_000 });
   const bucket = server.bucket("ends");
   const codes = [];
-  for (const end of [() => bucket.put("object", "new"), () => bucket.delete("object"), () => server.server.kill()]) {
+  // Old pieces are removed off the caller's path.
+  const removed = () => waitUntil(async () => (await server.contents("ends")).orphans.length === 0);
+  const ends = [
+    () => bucket.put("object", "new").then(removed),
+    () => bucket.delete("object").then(removed),
+    () => server.server.kill(),
+  ];
+  for (const end of ends) {
     await bucket.put("object", randomBytes(8 * MiB));
     const reader = (await bucket.getStream("object"))!.getReader();
     await reader.read();
