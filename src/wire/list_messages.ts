@@ -39,17 +39,19 @@ export async function* listNewest(context: Context, options: ListOptions): Async
   const list = await openList(context, options, "last");
   if (!list) return;
   const given = new Set<string>();
-  let left = list.consumer.total;
+  const { total } = list.consumer;
   for await (const message of messagesOf(list.consumer, options)) {
-    if (message === null) return;
+    if (message === null) break;
     if (!given.has(message.subject)) {
       given.add(message.subject);
       yield message;
     }
+    if (given.size === total) return;
     if (message.sequence > list.present) break;
-    if (--left === 0) return;
   }
-  // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached: it is looked up.
+  if (given.size === total) return;
+  // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
+  // more: it is looked up.
   yield* listOthers(context, options, given);
 }
 

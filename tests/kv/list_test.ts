@@ -138,12 +138,15 @@ Deno.test("KvBucket.keys misses no key while others are written", async () => {
   await Promise.all(keys.map((key) => bucket.put(key, "v")));
   let writing = true;
   const writers = Array.from({ length: 4 }, async () => {
-    while (writing) await bucket.put(keys[Math.floor(Math.random() * keys.length)], "w");
+    while (writing && await bucket.put(keys[Math.floor(Math.random() * keys.length)], "w"));
   });
-  for (let round = 0; round < 20; round++) {
-    assertEquals((await Array.fromAsync(bucket.keys())).length, keys.length);
-    assertEquals(new Set((await Array.fromAsync(bucket.entries())).map(({ key }) => key)).size, keys.length);
+  try {
+    for (let round = 0; round < 20; round++) {
+      assertEquals((await Array.fromAsync(bucket.keys())).length, keys.length);
+      assertEquals(new Set((await Array.fromAsync(bucket.entries())).map(({ key }) => key)).size, keys.length);
+    }
+  } finally {
+    writing = false;
+    await Promise.all(writers);
   }
-  writing = false;
-  await Promise.all(writers);
 });
