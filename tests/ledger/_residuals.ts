@@ -29,11 +29,9 @@ export function residualOf(
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
   if (death && second.start >= death.from && openAt(first, death.from, blows)) return 1;
   if (replicated) return null;
-  // A third worker, which had it when the server was killed, may have given it back afterwards.
-  const givenBack = second.sequence > first.sequence && second.attempt === first.attempt;
-  const down = blows.serversDown.find(({ how, from, at, back }) =>
+  const down = blows.serversDown.find(({ how, from, at }) =>
     (how === "kill" || first.start >= from - STOPPING) &&
-    first.start <= (givenBack ? back + RECONNECTED : at + HELD) && second.start >= at && openAt(first, from, blows)
+    first.start <= at + HELD && second.start >= at && openAt(first, from, blows)
   );
   if (down) return 2;
   const { publishes, confirmed } = history;
