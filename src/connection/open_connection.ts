@@ -1,5 +1,6 @@
 import type { ConnectionOptions, NatsConnection } from "@nats-io/nats-core";
 import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+import { Outgoing } from "./outgoing.ts";
 
 /**
  * Opens a connection to one server over a transport of its own.
@@ -17,7 +18,7 @@ export async function openConnection(
   const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
   const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
   protocol.transport = transport;
-  Object.assign(protocol, { prepare: () => begin(protocol) });
+  Object.assign(protocol, { prepare: () => begin(protocol), ...sendInBlocks(protocol) });
   endOnNonsense(protocol);
   const giveUp = () => void protocol.close(new Error("the connection was given up"));
   if (stop.aborted) giveUp();
@@ -54,4 +55,18 @@ function endOnNonsense({ parser, transport }: ProtocolHandler): void {
       transport.close(new Error(`the server does not speak NATS: ${(cause as Error).message}`, { cause }));
     }
   };
+}
+
+/** Sends what is added within one turn of the event loop together, and larger amounts at once. */
+function sendInBlocks(protocol: ProtocolHandler) {
+  const outbound = new Outgoing();
+  const flushPending = (): void => {
+    if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
+  };
+  const sendCommand = (command: string | Uint8Array, ...parts: Uint8Array[]): void => {
+    if (outbound.size() === 0) queueMicrotask(flushPending);
+    outbound.add(command, parts);
+    if (outbound.size() >= protocol.pendingLimit) flushPending();
+  };
+  return { outbound, flushPending, sendCommand };
 }

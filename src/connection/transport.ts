@@ -1,6 +1,14 @@
 import type { ConnectionOptions, Server, ServerInfo } from "@nats-io/nats-core";
 import { extractProtocolMessage, INFO, type Transport } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
+
+/** Into how many parts a frame is cut, and how few bytes a part may have. */
+const PARTS = 3;
+const LEAST = 4_096;
+
+/** In front of "MSG" where the message has headers. */
+const HEADERS = "H".charCodeAt(0);
 
 /** Bytes that the first line of a server may have. */
 const MAX_GREETING = 1_048_576;
@@ -43,10 +51,11 @@ export abstract class OwnTransport implements Transport {
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     while (!this.#done) {
-      const frames = this.#frames;
-      this.#frames = [];
-      yield* frames;
-      if (this.#frames.length === 0 && !this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
+      const frame = this.#frames.shift();
+      if (frame) yield frame;
+      if (this.#done) return;
+      // What one part leads to is sent before the next is looked at.
+      await new Promise<void>((resolve) => this.#frames.length > 0 ? nextTick(resolve) : this.#wake = resolve);
     }
   }
 
@@ -80,7 +89,7 @@ export abstract class OwnTransport implements Transport {
 
   /** Takes what came. */
   protected take(frame: Uint8Array): void {
-    this.#frames.push(frame);
+    this.#frames.push(...inParts(frame));
     this.#wake();
   }
 
@@ -107,4 +116,21 @@ export abstract class OwnTransport implements Transport {
     // Of a connection that was never made, the caller of connect() hears.
     if (this.#connected) this.#closed.resolve(error);
   }
+}
+
+/**
+ * Cuts a frame where messages begin, as far as that can be told. Many answers come in one frame, and each makes its caller go on: if they were all
+ * handled before anything is sent, the server would have nothing to do meanwhile, and then we.
+ */
+function inParts(frame: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  const least = Math.max(LEAST, Math.ceil(frame.length / PARTS));
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  for (let start = 0; start < frame.length;) {
+    const message = start + least < frame.length ? bytes.indexOf("MSG ", start + least) : -1;
+    const end = message < 0 ? frame.length : bytes[message - 1] === HEADERS ? message - 1 : message;
+    parts.push(frame.subarray(start, end));
+    start = end;
+  }
+  return parts;
 }

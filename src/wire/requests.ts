@@ -14,6 +14,8 @@ const TICK = 50;
 interface Pending {
   readonly subject: string;
   readonly deadline: number;
+  /** Whether no further answer can come once it is done. */
+  readonly single: boolean;
   /** Takes one reply; tells whether it was the last. */
   take(reply: Msg): boolean;
   fail(error: Error): void;
@@ -23,6 +25,7 @@ interface Pending {
 class OneReply implements Pending {
   readonly subject: string;
   readonly deadline: number;
+  readonly single = true;
   readonly #resolve: (reply: Msg) => void;
   readonly fail: (error: Error) => void;
 
@@ -44,13 +47,17 @@ class OneReply implements Pending {
  * The request layer: everything that expects an answer goes through here.
  *
  * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines, and no error is built
- * before something has failed. It lives as long as one session: when the connection breaks, all that is pending settles at once.
+ * before something has failed. Slots are used again where that is safe: the server remembers where a subject leads, and looks up each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
  */
 export class Requests {
   readonly #nc: NatsConnection;
   readonly #prefix: string;
   readonly #inbox: Subscription;
   readonly #pending: Map<number, Pending> = new Map();
+  /** Slots whose only answer has come. */
+  readonly #free: number[] = [];
+  /** In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used twice. */
+  readonly #reuses: boolean;
   #lastId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended: Error | null = null;
@@ -58,6 +65,7 @@ export class Requests {
   constructor(nc: NatsConnection) {
     this.#nc = nc;
     this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
+    this.#reuses = nc.info !== undefined && nc.info.cluster === undefined;
     this.#inbox = nc.subscribe(`${this.#prefix}*`, { callback: (error, reply) => this.#receive(error, reply) });
   }
 
@@ -101,7 +109,7 @@ export class Requests {
         }
         return true;
       };
-      this.#send({ subject, deadline, take: takeOne, fail: reject }, payload);
+      this.#send({ subject, deadline, single: false, take: takeOne, fail: reject }, payload);
     });
   }
 
@@ -127,7 +135,7 @@ export class Requests {
   #send(pending: Pending, data: Uint8Array | string, headers?: HeaderBlock): void {
     if (this.#ended) throw this.#ended;
     const payload = typeof data === "string" ? Buffer.from(data) : data;
-    const id = ++this.#lastId;
+    const id = this.#free.pop() ?? ++this.#lastId;
     this.#pending.set(id, pending);
     try {
       const reply = this.#prefix + id;
@@ -157,7 +165,9 @@ export class Requests {
     if (error) return;
     const id = trailingNumber(reply);
     const pending = this.#pending.get(id);
-    if (pending?.take(reply)) this.#pending.delete(id);
+    if (!pending?.take(reply)) return;
+    this.#pending.delete(id);
+    if (this.#reuses && pending.single) this.#free.push(id);
   }
 
   #startTimer(): ReturnType<typeof setTimeout> {
