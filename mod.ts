@@ -34,6 +34,8 @@ export type { KeyAndValue } from "./src/stores.ts";
 
 // Buckets.
 export { kvBucket, objectBucket } from "./src/default.ts";
+export type { BucketOptions } from "./src/wire/bucket_options.ts";
+export type { BucketStatus } from "./src/wire/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
 export type { KvBucketOptions } from "./src/kv/kv_options.ts";
 export type { KvStatus } from "./src/kv/kv_status.ts";
@@ -43,7 +45,6 @@ export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
-export type { ObjectStatus } from "./src/object/object_status.ts";
 export type { ObjectWatchOptions } from "./src/object/object_watch.ts";
 
 // Jobs.

@@ -3,7 +3,6 @@ import { checkDuration } from "../wire/durations.ts";
 import { readMany } from "../wire/read_many.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
-import { deleteStream, streamInfo } from "../wire/streams.ts";
 import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { encodeFilter } from "./kv_filter.ts";
@@ -71,12 +70,10 @@ export class KvBucket {
     const subject = this.#subject(key, "read the value");
     const held = this.#mirror?.get(subject);
     if (held !== undefined) return held && new StoredEntry(key, held);
-    return await this.#attempt(async (session, deadline) => {
-      const message = await this.#reader.last(session, subject, deadline);
-      if (message === null) return null;
-      this.#mirror?.knows(subject, message.sequence);
-      return operationOf(message) === "put" ? new StoredEntry(key, message) : null;
-    });
+    const message = await this.#attempt((session, deadline) => this.#reader.last(session, subject, deadline));
+    if (message === null) return null;
+    this.#mirror?.knows(subject, message.sequence);
+    return operationOf(message) === "put" ? new StoredEntry(key, message) : null;
   }
 
   /**
@@ -251,8 +248,7 @@ export class KvBucket {
    */
   async status(): Promise<KvStatus | null> {
     return await this.#attempt(async (session, deadline) => {
-      const info = await streamInfo(session, this.#stream.name, deadline);
-      if (info) this.#stream.checkKind(info.config);
+      const info = await this.#stream.info(session, deadline);
       return info && kvStatus(this.name, info);
     });
   }
@@ -264,12 +260,7 @@ export class KvBucket {
    * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
-    const destroyed = await this.#attempt(async (session, deadline) => {
-      const info = await streamInfo(session, this.#stream.name, deadline);
-      if (!info) return false;
-      this.#stream.checkKind(info.config);
-      return await deleteStream(session, this.#stream.name, deadline);
-    });
+    const destroyed = await this.#attempt((session, deadline) => this.#stream.destroy(session, deadline));
     if (destroyed) this.#mirror?.distrust();
     return destroyed;
   }

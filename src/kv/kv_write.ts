@@ -58,20 +58,13 @@ export class KvWriter {
   }
 
   /** Stores a value; returns the revision. */
-  async store(session: Session, write: KvWrite, deadline: number, guard?: Record<string, string>): Promise<number> {
-    const { subject, value, ttl } = write;
-    const config = ttl === undefined
-      ? await this.#stream.open(session, deadline)
-      : await this.#openForTtl(session, write, deadline);
-    const headers = ttl === undefined ? guard : { ...guard, "Nats-TTL": `${wholeSeconds(ttl)}s` };
-    try {
-      return (await publish(session, subject, value, deadline, headers && headerBlock(headers))).seq;
-    } catch (error) {
-      const otherStream = isServerError(error, ErrorCode.messageTtlOff);
-      if (!otherStream && !isNoResponders(error)) throw error;
-      this.#stream.forget(config);
-      throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
-    }
+  store(session: Session, write: KvWrite, deadline: number, guard?: Record<string, string>): Promise<number> {
+    const { config } = this.#stream;
+    if (config && write.ttl === undefined) return this.#publish(session, write, config, deadline, guard);
+    const opened = write.ttl === undefined
+      ? this.#stream.open(session, deadline)
+      : this.#openForTtl(session, write, deadline);
+    return opened.then((config) => this.#publish(session, write, config, deadline, guard));
   }
 
   /** Stores a value if the guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
@@ -109,6 +102,25 @@ export class KvWriter {
       if (!isNoResponders(error) || await streamInfo(session, this.#stream.name, deadline)) throw error;
       return 0;
     }
+  }
+
+  #publish(
+    session: Session,
+    { subject, value, ttl }: KvWrite,
+    config: StreamConfig,
+    deadline: number,
+    guard?: Record<string, string>,
+  ): Promise<number> {
+    const headers = ttl === undefined ? guard : { ...guard, "Nats-TTL": `${wholeSeconds(ttl)}s` };
+    return publish(session, subject, value, deadline, headers && headerBlock(headers)).then(
+      ({ seq }) => seq,
+      (error) => {
+        const otherStream = isServerError(error, ErrorCode.messageTtlOff);
+        if (!otherStream && !isNoResponders(error)) throw error;
+        if (this.#stream.config === config) this.#stream.forget();
+        throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
+      },
+    );
   }
 
   async #openForTtl(session: Session, { creates }: KvWrite, deadline: number): Promise<StreamConfig> {

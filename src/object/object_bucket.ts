@@ -1,6 +1,6 @@
+import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
-import { deleteStream, streamInfo } from "../wire/streams.ts";
 import { checkName, checkSubject, checkText } from "../wire/tokens.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
@@ -13,7 +13,6 @@ import {
   type PutStreamOptions,
 } from "./object_options.ts";
 import { ObjectReader } from "./object_reader.ts";
-import { type ObjectStatus, objectStatus } from "./object_status.ts";
 import { ObjectStream } from "./object_stream.ts";
 import { listObjects, type ObjectWatchOptions, watchObjects } from "./object_watch.ts";
 import { type Deletion, ObjectWriter } from "./object_writer.ts";
@@ -235,11 +234,10 @@ export class ObjectBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
-  async status(): Promise<ObjectStatus | null> {
+  async status(): Promise<BucketStatus | null> {
     return await this.#attempt(async (session, deadline) => {
-      const info = await streamInfo(session, this.#stream.name, deadline);
-      if (info) this.#stream.checkKind(info.config);
-      return info && objectStatus(this.name, info);
+      const info = await this.#stream.info(session, deadline);
+      return info && bucketStatus(this.name, info);
     });
   }
 
@@ -250,13 +248,8 @@ export class ObjectBucket {
    * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
-    return await this.#attempt(async (session, deadline) => {
-      const info = await streamInfo(session, this.#stream.name, deadline);
-      if (!info) return false;
-      this.#stream.checkKind(info.config);
-      this.#writer.forget();
-      return await deleteStream(session, this.#stream.name, deadline);
-    });
+    this.#writer.forget();
+    return await this.#attempt((session, deadline) => this.#stream.destroy(session, deadline));
   }
 
   #read(name: string): Promise<Uint8Array | null> {

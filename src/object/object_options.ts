@@ -1,41 +1,13 @@
-import { checkBucketOptions, checkLabels, checkString, checkWhole } from "../wire/bucket_stream.ts";
+import {
+  type BucketOptions,
+  checkBucketOptions,
+  checkLabels,
+  checkString,
+  checkWhole,
+} from "../wire/bucket_options.ts";
 
-/** How a bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
-export interface ObjectBucketOptions {
-  /**
-   * Milliseconds that each object lives, at least 100; `0`: until it is deleted.
-   *
-   * @default {0}
-   */
-  ttl?: number;
-  /**
-   * Where the server keeps the objects; of a bucket that exists it cannot be changed.
-   *
-   * @default {"file"}
-   */
-  storage?: "file" | "memory";
-  /**
-   * Servers of the cluster that keep a copy, 1 to 5.
-   *
-   * @default {SUPERCHECK_NATS_REPLICAS}
-   */
-  replicas?: number;
-  /** What the bucket is for. */
-  description?: string;
-  /** Labels of your own; those that are there and not given here stay. */
-  metadata?: Record<string, string>;
-  /**
-   * Whether the server compresses what it stores in files.
-   *
-   * @default {false}
-   */
-  compression?: boolean;
-  /**
-   * Bytes that the bucket may have; a write beyond them is refused. `-1`: no limit.
-   *
-   * @default {-1}
-   */
-  maxBytes?: number;
+/** How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
+export interface ObjectBucketOptions extends BucketOptions {
   /**
    * Bytes of the pieces that larger objects are stored in; fewer where the server takes no messages as large.
    *

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import { BucketStream, type CommonBucketOptions } from "../wire/bucket_stream.ts";
+import type { BucketOptions } from "../wire/bucket_options.ts";
+import { BucketStream } from "../wire/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import { encodeObjectName } from "../wire/tokens.ts";
 
@@ -11,7 +12,7 @@ export class ObjectStream extends BucketStream {
   /** Subjects of all records. */
   readonly records: string;
 
-  constructor(context: Context, bucket: string, options: CommonBucketOptions = {}) {
+  constructor(context: Context, bucket: string, options: BucketOptions = {}) {
     const records = `$O.${bucket}.M.>`;
     super(context, bucket, options, {
       kind: "object bucket",

@@ -1,85 +1,12 @@
 import { JetStreamStoreError } from "../errors.ts";
+import type { BucketOptions } from "./bucket_options.ts";
 import type { Context } from "./context.ts";
-import { checkDuration, milliseconds, nanoseconds } from "./durations.ts";
+import { milliseconds, nanoseconds } from "./durations.ts";
 import type { Session } from "./session.ts";
-import { openStream, type StreamConfig } from "./streams.ts";
+import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
 
 /** Longest time for which the server remembers message ids, in milliseconds. */
 const DUPLICATE_WINDOW = 120_000;
-
-const DOING = "open the bucket";
-
-/** What the options of all buckets have in common. */
-export interface CommonBucketOptions {
-  /** Milliseconds. */
-  ttl?: number;
-  storage?: "file" | "memory";
-  replicas?: number;
-  description?: string;
-  metadata?: Record<string, string>;
-  compression?: boolean;
-  maxBytes?: number;
-}
-
-/**
- * Checks the options that all buckets have in common.
- *
- * @throws {TypeError | RangeError} Naming the option, its value and the rule.
- */
-export function checkBucketOptions(options: CommonBucketOptions): void {
-  const { ttl, storage, replicas, description, metadata, compression, maxBytes } = options;
-  // The server takes no shorter one.
-  if (ttl !== undefined && ttl !== 0) checkDuration(ttl, DOING, "ttl", 100);
-  if (replicas !== undefined) checkWhole(replicas, DOING, "replicas", 1, 5);
-  if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, DOING, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
-  if (storage !== undefined && storage !== "file" && storage !== "memory") {
-    throw new RangeError(
-      `Cannot ${DOING} as 'storage' must be "file" or "memory": current value is ${JSON.stringify(storage)}`,
-    );
-  }
-  if (compression !== undefined && typeof compression !== "boolean") {
-    throw new TypeError(
-      `Cannot ${DOING} as 'compression' must be true or false: current value is of type ${typeof compression}`,
-    );
-  }
-  if (description !== undefined) checkString(description, DOING, "description");
-  checkLabels(metadata, DOING);
-}
-
-/**
- * Checks an option that counts.
- *
- * @throws {RangeError} If it is no whole number, or out of its range.
- */
-export function checkWhole(value: unknown, doing: string, option: string, min: number, max: number): void {
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(
-    `Cannot ${doing} as '${option}' must be a whole number from ${min} to ${max}: current value is ${String(value)}`,
-  );
-}
-
-/**
- * Checks an option that is text.
- *
- * @throws {TypeError} If it is no well-formed string.
- */
-export function checkString(value: unknown, doing: string, option: string): void {
-  if (typeof value === "string" && value.isWellFormed()) return;
-  throw new TypeError(
-    `Cannot ${doing} as '${option}' must be well-formed text: current value is ${
-      typeof value === "string" ? JSON.stringify(value) : `of type ${typeof value}`
-    }`,
-  );
-}
-
-/**
- * Checks labels.
- *
- * @throws {TypeError} If one is no well-formed string.
- */
-export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
-  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
-}
 
 /** What one kind of buckets has of its own. */
 export interface BucketKind {
@@ -104,11 +31,12 @@ export class BucketStream {
   readonly what: string;
   protected readonly context: Context;
   readonly #kind: BucketKind;
-  readonly #options: CommonBucketOptions;
+  readonly #options: BucketOptions;
   #opening: Promise<StreamConfig> | null = null;
-  #config: StreamConfig | null = null;
+  /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
+  config: StreamConfig | null = null;
 
-  constructor(context: Context, bucket: string, options: CommonBucketOptions, kind: BucketKind) {
+  constructor(context: Context, bucket: string, options: BucketOptions, kind: BucketKind) {
     this.name = kind.stream;
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
@@ -117,14 +45,9 @@ export class BucketStream {
     this.#options = options;
   }
 
-  /** The configuration in force, `null` before {@linkcode BucketStream.open}. */
-  get config(): StreamConfig | null {
-    return this.#config;
-  }
-
   /** Milliseconds that a message lives, as far as is known. */
   get ttl(): number {
-    return milliseconds(this.#config?.max_age) || Infinity;
+    return milliseconds(this.config?.max_age) || Infinity;
   }
 
   /** Makes the stream if it is missing, and changes what an option asks for. */
@@ -135,7 +58,19 @@ export class BucketStream {
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */
   forget(): void {
-    this.#config = null;
+    this.config = null;
+  }
+
+  /** The state of the stream; `null` if there is none. */
+  async info(session: Session, deadline: number): Promise<StreamInfo | null> {
+    const info = await streamInfo(session, this.name, deadline);
+    if (info) this.checkKind(info.config);
+    return info;
+  }
+
+  /** Removes the stream; `false` if there was none. */
+  async destroy(session: Session, deadline: number): Promise<boolean> {
+    return await this.info(session, deadline) !== null && await deleteStream(session, this.name, deadline);
   }
 
   /**
@@ -157,7 +92,7 @@ export class BucketStream {
 
   async #open(session: Session, deadline: number): Promise<StreamConfig> {
     const info = await openStream(session, this.#wanted(), (present) => this.#change(present), deadline);
-    return this.#config = info.config;
+    return this.config = info.config;
   }
 
   /** What a new bucket is made of, as the official clients make it. */

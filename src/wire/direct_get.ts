@@ -7,24 +7,35 @@ import { type ApiMessageBody, DirectMessage, LeaderMessage, type StoredMessage }
 
 const EMPTY = new Uint8Array(0);
 
-/** The newest message on a subject, from any replica (ADR-31), or `null`. */
+/**
+ * The newest message on a subject, from any replica (ADR-31), or `null`.
+ *
+ * @param unanswered What to do if no answer came, in place of throwing.
+ */
 export function directLast(
   session: Session,
   stream: string,
   subject: string,
   deadline: number,
+  unanswered?: (error: unknown) => Promise<StoredMessage | null>,
 ): Promise<StoredMessage | null> {
-  return session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, EMPTY, deadline).then(stored);
+  return session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, EMPTY, deadline).then(stored, unanswered);
 }
 
-/** One message by its own words of a direct get: `{ seq }`, `{ last_by_subj }`, `{ seq, next_by_subj }`; or `null`. */
-export async function directGet(
+/**
+ * One message by its own words of a direct get: `{ seq }`, `{ last_by_subj }`, `{ seq, next_by_subj }`; or `null`.
+ *
+ * @param unanswered What to do if no answer came, in place of throwing.
+ */
+export function directGet(
   session: Session,
   stream: string,
   query: Record<string, unknown>,
   deadline: number,
+  unanswered?: (error: unknown) => Promise<StoredMessage | null>,
 ): Promise<StoredMessage | null> {
-  return stored(await session.requests.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline));
+  return session.requests.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline)
+    .then(stored, unanswered);
 }
 
 /** What a batched direct get did not bring any more. */

@@ -22,27 +22,29 @@ export class StreamReader {
   }
 
   /** The newest message on a subject. */
-  async last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    if (this.#direct) {
-      try {
-        return await directLast(session, this.#stream, subject, deadline);
-      } catch (error) {
-        if (!await this.#isThere(error, session, deadline)) return null;
-      }
-    }
-    return await this.#fromLeader(session, { last_by_subj: subject }, deadline);
+  last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
+    const fromLeader = () => this.#fromLeader(session, { last_by_subj: subject }, deadline);
+    if (!this.#direct) return fromLeader();
+    return directLast(
+      session,
+      this.#stream,
+      subject,
+      deadline,
+      async (error) => await this.#isThere(error, session, deadline) ? await fromLeader() : null,
+    );
   }
 
   /** The first message of a query: `{ seq }`, or `{ seq, next_by_subj }`. */
-  async get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
-    if (this.#direct) {
-      try {
-        return await directGet(session, this.#stream, query, deadline);
-      } catch (error) {
-        if (!await this.#isThere(error, session, deadline)) return null;
-      }
-    }
-    return await this.#fromLeader(session, query, deadline);
+  get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
+    const fromLeader = () => this.#fromLeader(session, query, deadline);
+    if (!this.#direct) return fromLeader();
+    return directGet(
+      session,
+      this.#stream,
+      query,
+      deadline,
+      async (error) => await this.#isThere(error, session, deadline) ? await fromLeader() : null,
+    );
   }
 
   /** Whether the stream is there; finds out, too, whether it allows direct gets. */

@@ -190,6 +190,7 @@ Deno.test("KvBucket.status tells the state, destroy removes it", async () => {
     replicas: 1,
     valueTtl: false,
     compression: true,
+    sealed: false,
     maxBytes: 1_000_000,
     maxValueSize: 1_000,
     description: "all of it",

@@ -1,15 +1,15 @@
-import { milliseconds } from "../wire/durations.ts";
-import type { StreamInfo } from "../wire/streams.ts";
+import { milliseconds } from "./durations.ts";
+import type { StreamInfo } from "./streams.ts";
 
-/** The state of a bucket, and how it was made. */
-export interface ObjectStatus {
+/** The state of a bucket of any kind, and how it was made. */
+export interface BucketStatus {
   /** The bucket's name. */
   bucket: string;
-  /** Bytes that it takes, records of objects included. */
+  /** Bytes that it takes, with all that belongs to what is stored. */
   bytes: number;
-  /** Milliseconds that each object lives; `0`: until it is deleted. */
+  /** Milliseconds that what is stored lives; `0`: until it is deleted. */
   ttl: number;
-  /** Where the server keeps the objects. */
+  /** Where the server keeps it. */
   storage: "file" | "memory";
   /** Servers that keep a copy. */
   replicas: number;
@@ -28,7 +28,7 @@ export interface ObjectStatus {
 }
 
 /** What the stream under a bucket says of the bucket. */
-export function objectStatus(bucket: string, { config, state, created }: StreamInfo): ObjectStatus {
+export function bucketStatus(bucket: string, { config, state, created }: StreamInfo): BucketStatus {
   return {
     bucket,
     bytes: state.bytes,
@@ -39,9 +39,7 @@ export function objectStatus(bucket: string, { config, state, created }: StreamI
     maxBytes: config.max_bytes ?? -1,
     sealed: config.sealed === true,
     description: config.description ?? "",
-    metadata: Object.fromEntries(
-      Object.entries(config.metadata ?? {}).filter(([label]) => !label.startsWith("_nats.")),
-    ),
+    metadata: Object.fromEntries(Object.entries(config.metadata ?? {}).filter(([name]) => !name.startsWith("_nats."))),
     created: new Date(created),
   };
 }
