@@ -73,7 +73,7 @@ for (
     const start = performance.now();
     await stores.close();
     assertEquals(await Promise.all(calls), [null, null, null]);
-    assertLess(performance.now() - start, 1_000);
+    assertLess(performance.now() - start, 5_000);
   });
 }
 
@@ -98,7 +98,7 @@ Deno.test("JetStreamStores.close while the server is away ends the attempts", as
   await logger.until(/away/);
   const start = performance.now();
   await stores.close();
-  assertLess(performance.now() - start, 1_000);
+  assertLess(performance.now() - start, 5_000);
   assertEquals(stores.connectionStatus(), "closed");
 });
 
@@ -116,8 +116,8 @@ for (const websocket of [false, true]) {
     await stores.close({ deadline: 300 });
     const took = performance.now() - start;
     assertEquals(await Promise.all(calls), [null, null, null]);
-    assertLess(performance.now() - start - took, 1_000);
-    assertLess(took, 1_000);
+    assertLess(performance.now() - start - took, 4_000);
+    assertLess(took, 5_000);
     server.resume();
   });
 }

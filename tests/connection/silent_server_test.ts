@@ -23,11 +23,11 @@ for (const websocket of [false, true]) {
     await suspend(server);
     const start = performance.now();
     assertEquals(await stores.loadKV("k"), null);
-    assertLess(performance.now() - start, 1_000);
+    assertLess(performance.now() - start, 4_000);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     const lost = await logger.until(/^warn: /);
     assertMatch(lost, /^warn: Lost the connection to NATS at \S+ \(the server does not answer\): calls return null/);
-    assertLess(performance.now() - start, 4_000);
+    assertLess(performance.now() - start, 20_000);
     assertEquals(await atOnce(stores.loadKV("k")), null);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     server.resume();

@@ -32,7 +32,7 @@ for (const how of ["stop", "kill"] as const) {
     await worker.publish("across");
     await started.promise;
     await server[how]();
-    await waitUntil(() => worker.state === "connecting", 1_000);
+    await waitUntil(() => worker.state === "connecting");
     gate.resolve();
     await server.restart();
     await worker.publish("after");

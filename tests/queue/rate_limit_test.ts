@@ -17,7 +17,7 @@ Deno.test("JobConsumer starts no more jobs within any interval than rateLimit al
     // The handler's own clock reads a moment after the start was counted.
     assertGreater(starts[n] - starts[n - 5], 250 - 15, `starts ${n - 5} to ${n}`);
   }
-  assert(starts[21] - starts[0] < 2_500, `took ${starts[21] - starts[0]} ms`);
+  assert(starts[21] - starts[0] < 6_000, `took ${starts[21] - starts[0]} ms`);
   assertEquals(runs.all.every(({ deliveries }) => deliveries === 1), true);
 });
 

@@ -75,7 +75,7 @@ Deno.test("All features of a queue work with replicas on a cluster of three serv
     await queue.publish("", { id: "paused" });
     assertEquals((await queue.counts())?.ready.normal, 1);
     for (const consumer of ["high", "normal", "low"]) await foreign.api(`CONSUMER.PAUSE.WQ_checks.${consumer}`, {});
-    await waitUntil(() => ran.includes("paused"), 1_000);
+    await waitUntil(() => ran.includes("paused"), 5_000);
     await queue.resume();
   });
 

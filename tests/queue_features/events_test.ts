@@ -108,7 +108,7 @@ Deno.test("JobQueue.events tells the first job after an idle time, too", async (
   await new Promise((resolve) => setTimeout(resolve, 1_050));
   const { heard } = await follow(server, queue);
   await queue.publish(1, { id: "first" });
-  await waitUntil(() => heard.length === 2, 1_000);
+  await waitUntil(() => heard.length === 2, 5_000);
   assertEquals(heard.map(({ type, id }) => `${type} ${id}`), ["started first", "completed first"]);
 });
 

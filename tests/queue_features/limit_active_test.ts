@@ -88,10 +88,10 @@ Deno.test("A priority whose limit is reached holds up no other, whoever reached 
   await waitUntil(() => two.status().state === "serving");
   for (const priority of ["high", "low", "high", "low"] as const) {
     const { id } = (await queue.publish(priority, { priority }))!;
-    await waitUntil(() => ran.includes(id), 1_000);
+    await waitUntil(() => ran.includes(id), 5_000);
   }
   await queue.publish("keyed", { id: "keyed", key: "k" });
-  await waitUntil(() => ran.includes("keyed"), 2_000);
+  await waitUntil(() => ran.includes("keyed"), 5_000);
   assertEquals(ran.filter((id) => id.startsWith("n")), ["n1"]);
   gate.resolve();
   await waitUntil(() => ran.includes("n3"));

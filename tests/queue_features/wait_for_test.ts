@@ -98,7 +98,7 @@ Deno.test("JobQueue.waitFor ends at its timeout with a TimeoutError, also withou
     assertInstanceOf(error, DOMException);
     assertEquals(error.name, "TimeoutError");
   }));
-  assertLess(performance.now() - began, 1_500);
+  assertLess(performance.now() - began, 4_000);
 });
 
 Deno.test("JobQueue.waitFor says undefined of a job without keepResult, when it leaves the queue", async () => {
@@ -129,7 +129,7 @@ Deno.test("JobQueue.waitFor may begin before the job is published, with a worker
   await queue.publish(1, { id: "kept", keepResult: 60_000 });
   await queue.publish(1, { id: "not kept" });
   assertEquals(await Promise.all(waits), ["done", undefined]);
-  assertLess(performance.now() - published, 1_000);
+  assertLess(performance.now() - published, 5_000);
 });
 
 Deno.test("JobQueue.waitFor does not hang for an event that was missed", async () => {
