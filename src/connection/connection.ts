@@ -1,4 +1,5 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { setImmediate } from "node:timers";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./adopt.ts";
@@ -165,6 +166,8 @@ export class Connection<S extends Session> {
       }
     }
     this.#counters.degraded++;
+    // Who calls again at once must not keep the event loop from what brings the connection back.
+    await new Promise((resolve) => setImmediate(resolve));
     return null;
   }
 

@@ -64,3 +64,18 @@ Deno.test("JetStreamStores waits for the first attempt only, for at most connect
   assertEquals(await atOnce(stores.loadKV("k")), null);
   assertMatch(await logger.until(/away/), /^warn: NATS at \S+ is away \(timeout\)\. Calls return null; trying on$/);
 });
+
+Deno.test("JetStreamStores comes back though a caller asks again and again without a pause", async () => {
+  await using server = await startNatsServer();
+  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await stores.storeKV("k", "v");
+  await server.kill();
+  const restarted = server.restart();
+  let read = null;
+  // Nothing but the call itself lets anything else run meanwhile.
+  for (const end = performance.now() + 20_000; read === null && performance.now() < end;) {
+    read = await stores.loadKV("k");
+  }
+  await restarted;
+  assertEquals(read, { key: "k", val: "v" });
+});
