@@ -80,10 +80,7 @@ export class KvWriter {
           if (error instanceof Unavailable && (error.reason === "lost" || error.reason === "timeout")) {
             guarded.unsure = true;
           }
-          if (
-            isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
-            isServerError(error, ErrorCode.duplicateInFlight)
-          ) {
+          if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
             throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
           }
           if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;

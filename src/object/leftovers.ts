@@ -16,6 +16,13 @@ const PAUSE = 20;
 /** Removals that are under way at the same time: a server drops all requests of its API, everybody's, when too many wait. */
 const AT_ONCE = 500;
 
+/**
+ * Removals that one pause brings where pieces expire soon by themselves, and how many may wait: a removal costs the server more than a write, so
+ * while more is replaced than these, the rest is left to the TTL.
+ */
+const AT_A_TIME = 50;
+const WAITING = 5_000;
+
 /** Pieces that may have to be removed. */
 interface Pieces {
   nuid: string;
@@ -46,8 +53,10 @@ export class Leftovers {
   /** Removes pieces soon. */
   remove(...pieces: Pieces[]): void {
     this.#due.push(...pieces);
+    if (this.#stream.expiresSoon && this.#due.length > 2 * WAITING) this.#due = this.#due.slice(-WAITING);
     if (this.#timer || this.#due.length === 0) return;
-    this.#timer = setTimeout(() => this.#begin(), PAUSE).unref();
+    const count = this.#stream.expiresSoon ? AT_A_TIME : Infinity;
+    this.#timer = setTimeout(() => this.#begin(count), PAUSE).unref();
     this.#context.closers.add(this.#close);
   }
 
@@ -62,12 +71,12 @@ export class Leftovers {
     if (this.#later.length > 0) this.remove(...this.#later.splice(0));
   }
 
-  #begin(): void {
+  #begin(count: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#due.length === 0) return;
     const { connection, timeout, closers } = this.#context;
-    const due = this.#due.splice(0);
+    const due = this.#due.splice(0, count);
     const removeAll = (session: Session, deadline: number) => this.#removeAll(session, due, deadline);
     const removal = connection.attempt(removeAll, { timeout, persist: true }).then((done) => {
       if (done === null) this.removeLater(...due);
@@ -75,6 +84,7 @@ export class Leftovers {
       if (this.#removals.size + this.#due.length + this.#later.length === 0) closers.delete(this.#close);
     });
     this.#removals.add(removal);
+    this.remove();
   }
 
   async #removeAll(session: Session, due: Pieces[], deadline: number): Promise<true> {
@@ -107,7 +117,7 @@ export class Leftovers {
 
   readonly #close = async (deadline: number) => {
     this.confirmed();
-    this.#begin();
+    this.#begin(Infinity);
     await settledWithin(Promise.all(this.#removals), deadline);
   };
 }

@@ -90,18 +90,11 @@ export function objectOf(message: StoredMessage): string | undefined {
 export function objectInfo(meta: ObjectMeta, mtime: Date): ObjectInfo {
   const { name, bucket, nuid = "", size = 0, chunks = 0, digest = "", deleted, description, headers, metadata } = meta;
   const link = meta.options?.link;
-  return {
-    name,
-    bucket,
-    nuid,
-    size,
-    chunks,
-    digest,
-    mtime,
-    ...(deleted && { deleted }),
-    ...(description && { description }),
-    ...(headers && { headers }),
-    ...(metadata && { metadata }),
-    ...(link && { link: { bucket: link.bucket, ...(link.name && { name: link.name }) } }),
-  };
+  const info: ObjectInfo = { name, bucket, nuid, size, chunks, digest, mtime };
+  if (deleted) info.deleted = deleted;
+  if (description) info.description = description;
+  if (headers) info.headers = headers;
+  if (metadata) info.metadata = metadata;
+  if (link) info.link = { bucket: link.bucket, ...(link.name && { name: link.name }) };
+  return info;
 }

@@ -37,6 +37,7 @@ export class ObjectRecords {
   readonly #stream: ObjectStream;
   readonly #leftovers: Leftovers;
   readonly #newest: Map<string, Newest> = new Map();
+  /** The last write of each record that is under way. */
   readonly #turns: Map<string, Promise<unknown>> = new Map();
 
   constructor(stream: ObjectStream, leftovers: Leftovers) {
@@ -47,13 +48,13 @@ export class ObjectRecords {
   /** Lets this process write a record only once what it writes there already is done: else it would outrun itself again and again. */
   async inTurn<T>(subject: string, deadline: number, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(subject);
-    const mine = before ? before.then(() => inTime(deadline, work)) : work();
-    const over = mine.then(() => {}, () => {});
-    this.#turns.set(subject, over);
+    const next = () => inTime(deadline, work);
+    const mine = before ? before.then(next, next) : work();
+    this.#turns.set(subject, mine);
     try {
       return await mine;
     } finally {
-      if (this.#turns.get(subject) === over) this.#turns.delete(subject);
+      if (this.#turns.get(subject) === mine) this.#turns.delete(subject);
     }
   }
 

@@ -123,7 +123,10 @@ export class ObjectWriter {
     return objectInfo(meta, new Date(meta.mtime));
   }
 
-  /** Stores the only piece, and where the record to be replaced is known the new one right behind: it is refused if the piece is. */
+  /**
+   * Stores the only piece, and where the record to be replaced is known the new one right behind: it is refused if the piece is, so its
+   * confirmation speaks for both.
+   */
   async #storeTogether(
     session: Session,
     nuid: string,
@@ -131,22 +134,23 @@ export class ObjectWriter {
     record: NewRecord,
     deadline: number,
   ): Promise<void> {
+    const pieces = this.#stream.pieces(nuid);
+    const headers = headerBlock({ "Nats-Msg-Id": nuid });
     let newest = this.#records.known(record.subject);
-    const piece = publish(session, this.#stream.pieces(nuid), data, deadline, headerBlock({ "Nats-Msg-Id": nuid }));
     if (newest) {
-      piece.catch(() => {});
+      session.send(pieces, data, { headers });
       try {
         return await this.#records.store(session, record, newest, deadline, nuid);
       } catch (error) {
-        // Why the piece was refused tells more than that its record was.
-        await piece;
         if (!isOutrun(error)) throw error;
+        // If the piece is there, this is its duplicate; if it was refused, the reason tells more than that the record was.
+        await publish(session, pieces, data, deadline, headers);
         if (!isServerError(error, ErrorCode.wrongLastMessageId)) newest = undefined;
       }
     } else {
       const looking = this.#records.look(session, record.subject, deadline);
       looking.catch(() => {});
-      await piece;
+      await publish(session, pieces, data, deadline, headers);
       newest = await looking;
     }
     await this.#records.replace(session, record, deadline, newest);
@@ -188,16 +192,21 @@ export class ObjectWriter {
     content: { nuid: string; size: number; chunks: number; digest: string },
   ): ObjectMeta {
     const { description, headers, metadata } = options;
+    const { nuid, size, chunks, digest } = content;
+    const lists = headers &&
+      Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [values].flat()]));
+    // What is undefined JSON leaves out.
     return {
       name,
-      ...(description && { description }),
-      ...(headers && {
-        headers: Object.fromEntries(Object.entries(headers).map(([header, values]) => [header, [values].flat()])),
-      }),
-      ...(metadata && { metadata }),
+      description: description || undefined,
+      headers: lists,
+      metadata,
       options: { max_chunk_size: chunkSize },
       bucket: this.#stream.bucket,
-      ...content,
+      nuid,
+      size,
+      chunks,
+      digest,
       mtime: now(),
     };
   }

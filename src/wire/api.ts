@@ -14,13 +14,12 @@ export const ErrorCode = {
   wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
   streamSealed: 10109,
-  duplicateInFlight: 10158,
   wrongLastSequenceUnknown: 10164,
   messageTtlOff: 10166,
 } as const;
 
-/** The server is between leaders, or the stream's servers are away: it passes. */
-const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10167, 10118, 10119]);
+/** The server is between leaders, the stream's servers are away, or the same message is still on its way to them (10158): it passes. */
+const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10167, 10118, 10119, 10158]);
 
 const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
   [10039, "jetstream_off"],

@@ -76,7 +76,7 @@ export class KvStores extends JetStreamStores {
   async #request<T>(subject: string, payload: string, pairs: Record<string, string> = {}): Promise<T> {
     const headers = emptyHeaders();
     for (const [name, value] of Object.entries(pairs)) headers.set(name, value);
-    const reply = await (await this.#connection()).request(subject, payload, { timeout: 5_000, headers });
+    const reply = await (await this.#connection()).request(subject, payload, { timeout: 15_000, headers });
     const answer = reply.json<T & { error?: { description: string } }>();
     if (answer.error) throw new Error(`${subject}: ${answer.error.description}`);
     return answer;

@@ -60,7 +60,9 @@ export class ObjectServer implements AsyncDisposable {
 
   /** Calls `$JS.API.<call>`. */
   async api<T = Record<string, unknown>>(call: string, body?: unknown): Promise<T> {
-    const reply = await this.nc.request(`$JS.API.${call}`, body === undefined ? "" : JSON.stringify(body));
+    const reply = await this.nc.request(`$JS.API.${call}`, body === undefined ? "" : JSON.stringify(body), {
+      timeout: 15_000,
+    });
     const answer = reply.json<T & { error?: { description: string } }>();
     if (answer.error) throw new Error(`${call}: ${answer.error.description}`);
     return answer;

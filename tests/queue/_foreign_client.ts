@@ -32,7 +32,7 @@ export class ForeignClient implements AsyncDisposable {
   /** Calls `$JS.API.<call>`; an error of the server is in the answer. */
   async api<T = Record<string, unknown>>(call: string, body?: unknown): Promise<T> {
     const payload = body === undefined ? "" : JSON.stringify(body);
-    return (await this.connection.request(`$JS.API.${call}`, payload, { timeout: 5_000 })).json<T>();
+    return (await this.connection.request(`$JS.API.${call}`, payload, { timeout: 15_000 })).json<T>();
   }
 
   /** Publishes to a stream. */
@@ -43,7 +43,7 @@ export class ForeignClient implements AsyncDisposable {
   ): Promise<PublishAnswer> {
     const block = newHeaders();
     for (const [name, value] of Object.entries(headers)) block.set(name, value);
-    return (await this.connection.request(subject, body, { timeout: 5_000, headers: block })).json<PublishAnswer>();
+    return (await this.connection.request(subject, body, { timeout: 15_000, headers: block })).json<PublishAnswer>();
   }
 
   /** All messages of a stream, oldest first; none, if there is no such stream. */

@@ -24,7 +24,7 @@ export class ForeignClient implements AsyncDisposable {
   /** Calls `$JS.API.<call>`; throws what the server refuses. */
   async api<T = Record<string, unknown>>(call: string, body?: unknown): Promise<T> {
     const payload = body === undefined ? "" : JSON.stringify(body);
-    const reply = await this.connection.request(`$JS.API.${call}`, payload, { timeout: 5_000 });
+    const reply = await this.connection.request(`$JS.API.${call}`, payload, { timeout: 15_000 });
     const answer = reply.json<T & { error?: { description: string } }>();
     if (answer.error) throw new Error(`${call}: ${answer.error.description}`);
     return answer;
@@ -34,7 +34,7 @@ export class ForeignClient implements AsyncDisposable {
   async publish(subject: string, payload: string, pairs: Record<string, string> = {}): Promise<void> {
     const headers = emptyHeaders();
     for (const [name, value] of Object.entries(pairs)) headers.set(name, value);
-    const reply = await this.connection.request(subject, payload, { timeout: 5_000, headers });
+    const reply = await this.connection.request(subject, payload, { timeout: 15_000, headers });
     const { error } = reply.json<{ error?: { description: string } }>();
     if (error) throw new Error(`${subject}: ${error.description}`);
   }
