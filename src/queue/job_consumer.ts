@@ -70,6 +70,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #limiter: StartLimiter | null;
   /** What runs, by the sequence of its message. */
   readonly #running: Map<number, Run<T>> = new Map();
+  /** Subject tokens of the schedules of which a tick runs. */
+  readonly #schedules: Set<string> = new Set();
   readonly #extending: WeakSet<Delivery> = new WeakSet();
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
@@ -213,9 +215,21 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#runner.touch(delivery, this.#lease);
     // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
     // of what has just ended here.
-    if (waited && !isHere && !this.#stop && this.#room() <= 0) this.#giveBack(delivery);
+    if (waited && !isHere && !this.#stop && !this.#isBusy(delivery) && this.#room() <= 0) this.#giveBack(delivery);
     else this.#waiting.push(delivery);
+    if (delivery.tick) this.#skipOlder(delivery.token);
     this.#startRuns();
+  }
+
+  /** Of a schedule's ticks that wait, only the newest is to run. */
+  #skipOlder(token: string): void {
+    const ticks = this.#waiting.filter((delivery) => delivery.token === token).sort((a, b) => a.sequence - b.sequence);
+    for (const tick of ticks.slice(0, -1)) {
+      this.#waiting.splice(this.#waiting.indexOf(tick), 1);
+      this.#runner.skip(tick).then(({ type }) => this.#ended[type]++, (error) => {
+        this.#context.logger.warn(`A tick of ${tick.id} could not be skipped, and comes again: ${messageOf(error)}`);
+      });
+    }
   }
 
   #startRuns(): void {
@@ -233,8 +247,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** Whether it has to wait for a run to end: of the same schedule, or of a queue that was made again and uses its sequence once more. */
   #isBusy(delivery: Delivery): boolean {
-    if (this.#running.has(delivery.sequence)) return true;
-    return delivery.tick && [...this.#running.values()].some((run) => run.delivery.token === delivery.token);
+    return this.#running.has(delivery.sequence) || this.#schedules.has(delivery.token);
+  }
+
+  /** How many of those that wait could start. The others, at most one for each schedule that runs, take no room from them. */
+  get #load(): number {
+    if (this.#schedules.size === 0) return this.#waiting.length;
+    return this.#waiting.filter((delivery) => !this.#isBusy(delivery)).length;
   }
 
   #startLater(wait: number): void {
@@ -248,6 +267,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #start(delivery: Delivery): void {
     const run: Run<T> = { delivery, startedAt: performance.now(), job: null, released: null };
     this.#running.set(delivery.sequence, run);
+    if (delivery.tick) this.#schedules.add(delivery.token);
     const started = (job: RunningJob<T>) => {
       run.job = job;
       if (run.released) job.release(run.released);
@@ -266,6 +286,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#ended[end.type]++;
     this.#runner.announce(run.delivery, end);
     this.#running.delete(run.delivery.sequence);
+    this.#schedules.delete(run.delivery.token);
     this.#onEnd();
     this.#startRuns();
     this.#refill();
@@ -278,17 +299,16 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
   #wanted(): number {
-    // While a place is free, what waits are ticks whose schedule runs: they are no load that could start.
-    const load = this.#running.size < this.#settings.concurrency ? 0 : this.#waiting.length;
-    return load * 2 <= this.#ahead() ? this.#room() : 0;
+    return this.#load * 2 <= this.#ahead() ? this.#room() : 0;
   }
 
   /** How many more jobs may come. */
   #room(): number {
     if (this.#stop) return 0;
-    const room = this.#settings.concurrency + this.#ahead() - this.#running.size - this.#waiting.length;
+    const load = this.#load;
+    const room = this.#settings.concurrency + this.#ahead() - this.#running.size - load;
     if (!this.#limiter) return room;
-    const allowed = this.#limiter.allowed - this.#waiting.length;
+    const allowed = this.#limiter.allowed - load;
     if (allowed <= 0 && room > 0) this.#startLater(this.#limiter.wait);
     return Math.min(room, allowed);
   }
@@ -324,7 +344,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       else if (delivery.leaseUntil - now < lease * 0.6) this.#extend(delivery, lease);
     }
     const hold = this.#settings.prefetch === "auto" ? Math.min(HOLD, lease / 2) : lease / 2;
-    const late = this.#waiting.filter((delivery) => now - delivery.receivedAt > hold);
+    // A tick whose schedule runs waits here, for as long as that takes: each time that it is handed out counts.
+    const late = this.#waiting.filter((delivery) => now - delivery.receivedAt > hold && !this.#isBusy(delivery));
     if (late.length > 0) {
       this.#waiting = this.#waiting.filter((delivery) => !late.includes(delivery));
       for (const delivery of late) this.#giveBack(delivery);

@@ -114,6 +114,11 @@ export class JobRunner<T> {
     if (isEvent(end.type)) this.#tell(delivery, end.type, "reason" in end ? { reason: end.reason } : {});
   }
 
+  /** Ends a delivery that needs no run. */
+  async skip(delivery: Delivery): Promise<RunEnd> {
+    return await this.#finish(delivery, { type: "skipped" });
+  }
+
   /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
   async giveBack(delivery: Delivery): Promise<boolean> {
     // A tick that is moved would be refused where a newer one waits.

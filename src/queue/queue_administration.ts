@@ -217,7 +217,7 @@ export abstract class QueueAdministration<T = unknown> {
 
   /**
    * Keeps a schedule on the server, in place of the one of its id if there is one: it makes a job each time, without any process of ours.
-   * Runs that are due while no worker is there collapse into one. Needs nats-server 2.14.
+   * Runs that are due while no worker is there, or while the last one goes on in the same process, collapse into one. Needs nats-server 2.14.
    *
    * @returns `null` if it is not confirmed.
    * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.

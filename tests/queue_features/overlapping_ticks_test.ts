@@ -1,4 +1,5 @@
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { openStores } from "./_open_stores.ts";
@@ -29,6 +30,38 @@ Deno.test("JobConsumer runs a schedule whose handler is slower than its interval
   assertEquals(together, 2, "other schedules run meanwhile");
   assertGreater(runs.filter((data) => data === "quick").length, 2, "one that waits holds up no other");
   assertEquals((await queue.counts())?.ready.normal, 0);
+});
+
+Deno.test("JobConsumer lets only the newest tick wait while its schedule runs, and that takes no room from other jobs", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const slow: Job<string>[] = [];
+  let others = 0;
+  const handler = async (job: Job<string>) => {
+    if (job.data === "other") return void others++;
+    slow.push(job);
+    await released;
+  };
+  await using consumer = queue.consume(handler, { concurrency: 3 });
+  for (const id of ["a", "b"]) await queue.schedule(id, { every: 1_000, data: id });
+  // A tick that is given back and comes again, over and over, would look like one that kills its workers.
+  await waitUntil(() => consumer.status().ended.skipped >= 6);
+  assertEquals(slow.map(({ data }) => data).sort(), ["a", "b"]);
+  for (let i = 0; i < 20; i++) await queue.publish("other");
+  await waitUntil(() => others === 20);
+  assertEquals(consumer.status().active, 2);
+  assertLess(consumer.status().prefetched, 3);
+  for (const id of ["a", "b"]) await queue.unschedule(id);
+  await waitUntil(async () => {
+    const counts = await queue.counts();
+    return counts?.ready.normal === 0 && counts.active === 4;
+  });
+  release();
+  await waitUntil(() => consumer.status().ended.completed === 24);
+  assertEquals(slow.map(({ data }) => data).sort(), ["a", "a", "b", "b"], "what waited runs, once");
+  assertEquals(slow.map(({ deliveries }) => deliveries), [1, 1, 1, 1]);
 });
 
 Deno.test("JobConsumer tries a failing tick again, buries it, and the schedule goes on", async () => {
