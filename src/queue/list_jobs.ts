@@ -79,7 +79,8 @@ function placeOf({ subject }: StoredMessage): string {
   return subject.slice(0, subject.lastIndexOf("."));
 }
 
-async function readPage(
+/** The messages of a subject filter from a sequence on, as many as fit a page. */
+export async function readPage(
   session: Session,
   stream: string,
   query: { seq: number; next_by_subj: string },

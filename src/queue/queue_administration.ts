@@ -2,7 +2,7 @@ import type { Context } from "../wire/context.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { deleteMessage, deleteStream, purgeStream } from "../wire/streams.ts";
+import { deleteMessage, deleteStream } from "../wire/streams.ts";
 import { checkText } from "../wire/tokens.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
@@ -27,6 +27,7 @@ import { checkDuration } from "../wire/durations.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
 import { idToken, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { purgeJobs } from "./purge_jobs.ts";
 import { redriveJob } from "./redrive_job.ts";
 
 /** Options of {@linkcode JobQueue.waitFor}. */
@@ -151,13 +152,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns How many; `null`: not confirmed.
    */
   async purge(): Promise<number | null> {
-    return await this.#attempt(async (session, deadline) => {
-      let purged = 0;
-      for (const filter of this.#names.purgeFilters()) {
-        purged += await purgeStream(session, this.#names.stream, { filter }, deadline);
-      }
-      return purged;
-    });
+    return await this.#attempt((session, deadline) => purgeJobs(session, this.#names, this.#stream, deadline));
   }
 
   /**

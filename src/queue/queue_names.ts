@@ -64,11 +64,6 @@ export class QueueNames {
     return `wq.${this.queue}.keyed.${partition}.${token}`;
   }
 
-  /** What holds all jobs and nothing else. Each is as wide as the durable consumers' filters, or wider: only then does the server count on right. */
-  purgeFilters(): string[] {
-    return ["ready", "later", "keyed"].map((kind) => `wq.${this.queue}.${kind}.*.*`);
-  }
-
   /** All places where a job of this id can be. A cluster compares publishes in flight by this literal text, so it has one spelling. */
   idFilter(token: string): string {
     return `wq.${this.queue}.*.*.${token}`;

@@ -53,6 +53,33 @@ Deno.test("JobQueue.purge removes all jobs, keeps dead letters, and the queue go
   await waitUntil(async () => (await queue.counts())?.active === 0);
 });
 
+Deno.test("JobQueue.purge counts a job once that was put back while the message before is still there", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const go = Promise.withResolvers<void>();
+  await using consumer = queue.consume(() => go.promise, { concurrency: 3, priorities: ["normal"] });
+  const receipts = await queue.publishMany(["retried", "given-back", "runs"].map((id) => ({ data: id, id })));
+  await waitUntil(() => consumer.status().active === 3);
+  await queue.publish("waits", { priority: "low" });
+  // What a worker leaves that is killed between the move and the acknowledgement.
+  const move = (place: string, id: string, headers: Record<string, string> = {}) =>
+    foreign.publish(`wq.checks.${place}.${id}`, "null", {
+      "Job-Replaces": `${receipts?.find((receipt) => receipt?.id === id)?.sequence}`,
+      ...headers,
+    });
+  await move("ready.low", "given-back");
+  await move("later.normal", "retried", {
+    "Nats-Schedule": `@at ${new Date(Date.now() + 60_000).toISOString()}`,
+    "Nats-Schedule-Target": "wq.checks.ready.normal.retried",
+  });
+  assertEquals((await foreign.stream("WQ_checks"))?.state.messages, 6);
+  assertEquals(await queue.purge(), 4);
+  assertEquals((await foreign.stream("WQ_checks"))?.state.messages, 0);
+  go.resolve();
+});
+
 Deno.test("JobQueue.purge of a queue that is not there is 0, and makes none", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
