@@ -158,7 +158,6 @@ export class JobRunner<T> {
    * @returns `null` if nobody can tell now, or the job has become a dead letter.
    */
   async #attemptInPlace(delivery: Delivery): Promise<number | null> {
-    if (!delivery.keyed) return delivery.deliveries;
     const { maxDeliveries } = this.#settings;
     const past = await this.#reporter.pastRuns(delivery);
     if (!past || delivery.deliveries <= maxDeliveries) return past && past.attempts + 1;
@@ -231,8 +230,7 @@ export class JobRunner<T> {
     if (reporter.movable(delivery)) {
       return await reporter.move(delivery, { attempt, delay, deliveries: 0, started: true }) ? end : LET_GO;
     }
-    const counted = delivery.keyed && end.type === "retried";
-    if (counted && !await reporter.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return LET_GO;
+    if (!await reporter.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return LET_GO;
     return await reporter.handBack(delivery, delay) ? end : LET_GO;
   }
 

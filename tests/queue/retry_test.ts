@@ -101,24 +101,26 @@ Deno.test("JobConsumer tries up to its maxAttempts, or the job's own, which come
   assertEquals(attempts("default"), [1, 2, 3, 4, 5]);
 });
 
-Deno.test("JobConsumer does not count a handler's RetryJobError, however often", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks");
-  const runs = new RecordedRuns(() => {
-    if (runs.all.length <= 12) throw new RetryJobError();
-    if (runs.all.length === 13) throw new Error("now it fails");
-    if (runs.all.length === 14) throw new RetryJobError({ delay: 50 });
+for (const key of [undefined, "k"]) {
+  Deno.test(`JobConsumer does not count a RetryJobError of ${key ? "a job with a key" : "a job"}, however often`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new QueueStores(server.url);
+    const queue = stores.jobQueue("checks");
+    const runs = new RecordedRuns(() => {
+      if (runs.all.length <= 12) throw new RetryJobError();
+      if (runs.all.length === 13) throw new Error("now it fails");
+      if (runs.all.length === 14) throw new RetryJobError({ delay: 50 });
+    });
+    await using consumer = queue.consume(runs.handler, { maxAttempts: 2, maxDeliveries: 3, backoff: 0 });
+    await queue.publish(1, { id: "a", key });
+    await waitUntil(() => consumer.status().ended.completed === 1);
+    assertEquals(runs.all.map(({ attempt }) => attempt), [...Array(13).fill(1), 2, 2]);
+    assertEquals([consumer.status().ended.postponed, consumer.status().ended.retried], [13, 1]);
+    assertGreater(runs.all[14].at - runs.all[13].at, 49);
+    const fences = runs.all.map(({ fence }) => fence);
+    assertEquals(fences, fences.toSorted((a, b) => a - b));
   });
-  await using consumer = queue.consume(runs.handler, { maxAttempts: 2, maxDeliveries: 3, backoff: 0 });
-  await queue.publish(1, { id: "a" });
-  await waitUntil(() => consumer.status().ended.completed === 1);
-  assertEquals(runs.all.map(({ attempt }) => attempt), [...Array(13).fill(1), 2, 2]);
-  assertEquals([consumer.status().ended.postponed, consumer.status().ended.retried], [13, 1]);
-  assertGreater(runs.all[14].at - runs.all[13].at, 49);
-  const fences = runs.all.map(({ fence }) => fence);
-  assertEquals(fences, fences.toSorted((a, b) => a - b));
-});
+}
 
 Deno.test("JobConsumer buries a job at once when its handler throws UnrecoverableJobError", async () => {
   await using server = await startNatsServer();
