@@ -63,7 +63,7 @@ export type { RunEnd } from "./src/queue/job_runner.ts";
 export type { Job } from "./src/queue/job.ts";
 export type { Priority } from "./src/queue/queue_names.ts";
 export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/retry_backoff.ts";
-export type { JobEvent } from "./src/queue/job_events.ts";
+export type { EventsOptions, JobEvent } from "./src/queue/job_events.ts";
 export type { ScheduleInfo, ScheduleOptions } from "./src/queue/schedules.ts";
 export type { PauseOptions } from "./src/queue/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/limit_active.ts";

@@ -123,13 +123,24 @@ export function listenToEvents(
   };
 }
 
+/** Options of {@linkcode JobQueue.events}. */
+export interface EventsOptions {
+  /** Ends the iteration, without an error. */
+  signal?: AbortSignal;
+}
+
 /**
- * Follows the events of a queue, over reconnects, until the iteration ends or the connection is closed.
+ * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the connection is closed.
  *
  * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
  */
-export async function* followEvents(context: Context, names: QueueNames): AsyncGenerator<JobEvent, void> {
+export async function* followEvents(
+  context: Context,
+  names: QueueNames,
+  { signal }: EventsOptions,
+): AsyncGenerator<JobEvent, void> {
   await listingStep(context, `The events of queue ${names.queue}`, () => Promise.resolve());
+  if (signal?.aborted) return;
   const arrived: JobEvent[] = [];
   let failure: Error | null = null;
   let open = true;
@@ -151,13 +162,16 @@ export async function* followEvents(context: Context, names: QueueNames): AsyncG
     return Promise.resolve();
   };
   context.closers.add(close);
+  signal?.addEventListener("abort", close, { once: true });
   try {
     while (open) {
-      while (arrived.length > 0) yield arrived.shift()!;
-      if (failure) throw failure;
-      if (open) await new Promise<void>((resolve) => wake = resolve);
+      const event = arrived.shift();
+      if (event) yield event;
+      else if (failure) throw failure;
+      else await new Promise<void>((resolve) => wake = resolve);
     }
   } finally {
+    signal?.removeEventListener("abort", close);
     context.closers.delete(close);
     stop();
   }

@@ -9,7 +9,7 @@ import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
 import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
-import { EventSender, followEvents, type JobEvent } from "./job_events.ts";
+import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { pausedConsumers, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -204,10 +204,10 @@ export abstract class QueueAdministration<T = unknown> {
    * beginning, since workers send them only while somebody listens.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
-   * a reconnect, and ends when the connection is closed.
+   * a reconnect, and ends with the loop, with `signal`, and when the stores are closed.
    */
-  events(): AsyncGenerator<JobEvent, void> {
-    return followEvents(this.#context, this.#names);
+  events(options: EventsOptions = {}): AsyncGenerator<JobEvent, void> {
+    return followEvents(this.#context, this.#names, options);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError, type Job, type JobEvent, type JobQueue } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 import { untilHeard } from "./_until_heard.ts";
@@ -144,6 +144,37 @@ Deno.test("JobQueue.events ends when the connection is closed, and listens no lo
   await queue.cancel("a");
   assertEquals(await first, "cancelled");
   await waitUntil(async () => (await server.monitor("/subsz?subs=1&test=wqevt.checks.completed.a"))?.total === 0);
+});
+
+Deno.test("JobQueue.events ends with its signal, without an error, whether it waits or has events to give", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const subject = "wqevt.checks.cancelled.a";
+  assertEquals(await within(Array.fromAsync(queue.events({ signal: AbortSignal.abort() }))), []);
+  const waits = new AbortController();
+  const waiting = Array.fromAsync(queue.events({ signal: waits.signal }));
+  await untilHeard(server, subject);
+  waits.abort();
+  assertEquals(await within(waiting), []);
+
+  const has = new AbortController();
+  const heard: string[] = [];
+  const ended = (async () => {
+    for await (const { id } of queue.events({ signal: has.signal })) {
+      heard.push(id);
+      await queue.cancel("b");
+      // The answer comes behind the event.
+      await queue.counts();
+      has.abort();
+    }
+  })();
+  await untilHeard(server, subject);
+  for (const id of ["a", "b"]) await queue.publish(1, { id, delay: 60_000 });
+  await queue.cancel("a");
+  await within(ended);
+  assertEquals(heard, ["a"]);
+  await waitUntil(async () => (await server.monitor(`/subsz?subs=1&test=${subject}`))?.total === 0);
 });
 
 Deno.test("JobQueue.events throws without a connection", async () => {

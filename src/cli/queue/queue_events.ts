@@ -31,8 +31,7 @@ Examples:
     )
     .action(async (name: string, { only = TYPES }: { only?: JobEvent["type"][] }) =>
       await line.withNats(async ({ stores }) => {
-        for await (const event of stores.jobQueue(name).events()) {
-          if (line.signal.aborted) return;
+        for await (const event of stores.jobQueue(name).events({ signal: line.signal })) {
           if (only.includes(event.type)) line.print(event, () => [describe(event, line.screen.colours)]);
         }
       }, { follows: true })
