@@ -225,7 +225,7 @@ export function publishJob<T>(queue: string, data: T, options?: PublishOptions):
 /**
  * Adds many jobs to a queue.
  *
- * @param options `atomic`: in batches of up to 1000, each stored as a whole or not at all.
+ * @param options `atomic`: in batches of up to 1000, each stored as a whole or not at all; none is sent after one that the server refuses.
  * @returns A receipt for each, in their order; `null` in the list: this one is not confirmed. `null` without a connection.
  * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
  * @throws {JetStreamStoreError} If the server refuses for good.

@@ -27,6 +27,25 @@ Deno.test("JobQueue.publishMany with atomic stores nothing of a batch of which t
   assertEquals(receipts?.map((receipt) => receipt?.duplicate), Array(10).fill(false));
 });
 
+Deno.test("JobQueue.publishMany with atomic sends no more when the server refuses a batch, and tells how much is stored", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<unknown>("checks");
+  await queue.open();
+  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
+  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  const good = jobs("job", 12_000);
+  const bad = good.map((job) => job.id === "job1500" ? { ...job, data: "x".repeat(3_000) } : job);
+  const error = await assertRejects(() => queue.publishMany(bad, ATOMIC), JetStreamStoreError);
+  const stored = (await queue.counts())?.ready.normal ?? 0;
+  assert(stored >= 1_000 && stored < 11_000, `stored: ${stored}`);
+  assert(error.message.endsWith(`; ${stored} of 12000 jobs are stored`), error.message);
+  assertEquals([error.code, error.serverCode], ["server", 10176]);
+  const receipts = await queue.publishMany(good, ATOMIC);
+  assertEquals(receipts?.filter((receipt) => receipt?.duplicate).length, stored);
+});
+
 Deno.test("JobQueue.publishMany with atomic knows its own jobs when the connection broke before the answer came", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
