@@ -47,6 +47,8 @@ export interface StopSummary {
   abandoned: string[];
 }
 
+/** Jobs that may wait for the confirmation of their end while the next ones run. */
+const UNCONFIRMED = 100;
 /** Milliseconds of work that are fetched ahead. */
 const AHEAD = 20;
 const MAX_AHEAD = 512;
@@ -68,8 +70,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
   readonly #limiter: StartLimiter | null;
-  /** What runs, by the sequence of its message. */
+  /** What runs, or has run and is not confirmed, by the sequence of its message. */
   readonly #running: Map<number, Run<T>> = new Map();
+  /** Runs whose handler has not ended. */
+  readonly #handling: Set<Run<T>> = new Set();
   /** Subject tokens of the schedules of which a tick runs. */
   readonly #schedules: Set<string> = new Set();
   readonly #extending: WeakSet<Delivery> = new WeakSet();
@@ -89,8 +93,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
-  /** Milliseconds that a run takes, on the average of late. */
+  /** Milliseconds that a handler takes, and a run to its confirmed end, on the average of late. */
   #pace = Infinity;
+  #span = Infinity;
   #lastTick = performance.now();
   #ticker: ReturnType<typeof setTimeout> | undefined;
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -233,7 +238,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #startRuns(): void {
-    while (!this.#stop && this.#running.size < this.#settings.concurrency) {
+    const { concurrency } = this.#settings;
+    while (!this.#stop && this.#handling.size < concurrency && this.#running.size < concurrency + UNCONFIRMED) {
       const next = this.#waiting.findIndex((delivery) => !this.#isBusy(delivery));
       if (next === -1) return;
       if (this.#limiter) {
@@ -267,12 +273,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #start(delivery: Delivery): void {
     const run: Run<T> = { delivery, startedAt: performance.now(), job: null, released: null };
     this.#running.set(delivery.sequence, run);
+    this.#handling.add(run);
     if (delivery.tick) this.#schedules.add(delivery.token);
     const started = (job: RunningJob<T>) => {
       run.job = job;
       if (run.released) job.release(run.released);
     };
-    this.#runner.run(delivery, started).then((end) => this.#end(run, end), (error) => {
+    this.#runner.run(delivery, started, () => this.#handled(run)).then((end) => this.#end(run, end), (error) => {
       this.#context.logger.error(
         `The end of job ${delivery.id} could not be reported: ${messageOf(error)}`,
       );
@@ -280,9 +287,17 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     });
   }
 
+  /** The next job need not wait until the server has confirmed the end of this one. */
+  #handled(run: Run<T>): void {
+    if (!this.#handling.delete(run)) return;
+    this.#pace = average(this.#pace, performance.now() - run.startedAt);
+    this.#startRuns();
+    this.#refill();
+  }
+
   #end(run: Run<T>, end: RunEnd): void {
-    const took = performance.now() - run.startedAt;
-    this.#pace = this.#pace === Infinity ? took : this.#pace * 0.9 + took * 0.1;
+    this.#span = average(this.#span, performance.now() - run.startedAt);
+    this.#handling.delete(run);
     this.#ended[end.type]++;
     this.#runner.announce(run.delivery, end);
     this.#running.delete(run.delivery.sequence);
@@ -306,7 +321,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #room(): number {
     if (this.#stop) return 0;
     const load = this.#load;
-    const room = this.#settings.concurrency + this.#ahead() - this.#running.size - load;
+    const room = this.#settings.concurrency + this.#ahead() - this.#handling.size - load;
     if (!this.#limiter) return room;
     const allowed = this.#limiter.allowed - load;
     if (allowed <= 0 && room > 0) this.#startLater(this.#limiter.wait);
@@ -323,9 +338,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const { prefetch, concurrency } = this.#settings;
     if (prefetch !== "auto") return prefetch;
     if (this.#limiter) return 0;
-    const oldest = this.#running.values().next().value;
+    const oldest = this.#handling.values().next().value;
     const pace = Math.max(this.#pace, oldest ? performance.now() - oldest.startedAt : 0);
-    return Math.min(MAX_AHEAD, Math.floor(concurrency * AHEAD / pace));
+    const each = Math.max(pace / concurrency, this.#span / (concurrency + UNCONFIRMED));
+    return Math.min(MAX_AHEAD, Math.floor(AHEAD / each));
   }
 
   get #lease(): number {
@@ -345,7 +361,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }
     const hold = this.#settings.prefetch === "auto" ? Math.min(HOLD, lease / 2) : lease / 2;
     // A tick whose schedule runs waits here, for as long as that takes: each time that it is handed out counts.
-    const late = this.#waiting.filter((delivery) => now - delivery.receivedAt > hold && !this.#isBusy(delivery));
+    const late = this.#waiting.filter(({ receivedAt, token }) =>
+      now - receivedAt > hold && !this.#schedules.has(token)
+    );
     if (late.length > 0) {
       this.#waiting = this.#waiting.filter((delivery) => !late.includes(delivery));
       for (const delivery of late) this.#giveBack(delivery);
@@ -406,4 +424,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#waiting = [];
     for (const { delivery } of this.#running.values()) delivery.orphaned = true;
   }
+}
+
+function average(before: number, now: number): number {
+  return before === Infinity ? now : before * 0.9 + now * 0.1;
 }

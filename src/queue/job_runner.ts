@@ -58,8 +58,9 @@ export class JobRunner<T> {
    * Runs a delivery to its reported end.
    *
    * @param started Called with the job right before its handler.
+   * @param handled Called when the handler has ended, before that is reported.
    */
-  async run(delivery: Delivery, started: (job: RunningJob<T>) => void): Promise<RunEnd> {
+  async run(delivery: Delivery, started: (job: RunningJob<T>) => void, handled: () => void): Promise<RunEnd> {
     const { headers, handedOut } = delivery;
     const reporter = this.#reporter;
     if (reporter.hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
@@ -96,7 +97,7 @@ export class JobRunner<T> {
     if (job.letGo) return LET_GO;
     this.#tell(delivery, "started", { attempt });
     try {
-      const value = await this.#call(job, headers.timeout ?? this.#settings.timeout);
+      const value = await this.#handle(job, headers.timeout ?? this.#settings.timeout, handled);
       const { keepResult } = headers;
       if (keepResult !== undefined && !job.letGo && !await reporter.keepResult(delivery, value, keepResult)) {
         return LET_GO;
@@ -178,8 +179,12 @@ export class JobRunner<T> {
     );
   }
 
-  #call(job: RunningJob<T>, timeout: number | undefined): unknown {
-    return timeout === undefined ? this.#handler(job) : this.#callWithin(job, timeout);
+  async #handle(job: RunningJob<T>, timeout: number | undefined, handled: () => void): Promise<unknown> {
+    try {
+      return await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, timeout));
+    } finally {
+      handled();
+    }
   }
 
   async #callWithin(job: RunningJob<T>, timeout: number): Promise<unknown> {
