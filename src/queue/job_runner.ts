@@ -233,7 +233,9 @@ export class JobRunner<T> {
   async #again(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
     const reporter = this.#reporter;
     if (reporter.movable(delivery)) {
-      return await reporter.move(delivery, { attempt, delay, deliveries: 0, started: true }) ? end : LET_GO;
+      if (await reporter.move(delivery, { attempt, delay, deliveries: 0, started: true })) return end;
+      // A newer tick of its schedule will run in its place.
+      return await reporter.isSuperseded(delivery) ? await this.#finish(delivery, { type: "skipped" }) : LET_GO;
     }
     if (!await reporter.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return LET_GO;
     return await reporter.handBack(delivery, delay) ? end : LET_GO;

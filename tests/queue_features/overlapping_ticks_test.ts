@@ -84,3 +84,23 @@ Deno.test("JobConsumer tries a failing tick again, buries it, and the schedule g
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(attempts, [1, 2, 1]);
 });
+
+Deno.test("JobConsumer does not try a failed tick again when a newer one waits, and runs that", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const fences: number[] = [];
+  await using consumer = queue.consume(async ({ fence }) => {
+    fences.push(fence);
+    if (fences.length > 1) return;
+    await waitUntil(() => consumer.status().prefetched === 1);
+    await queue.unschedule("tick");
+    throw new Error("broken");
+  }, { concurrency: 2 });
+  await queue.schedule("tick", { every: 1_000, data: null });
+  await waitUntil(async () => consumer.status().ended.completed === 1 && (await queue.counts())?.active === 0);
+  const { skipped, let_go, retried } = consumer.status().ended;
+  assertEquals([skipped > 0, let_go, retried], [true, 0, 0]);
+  assertEquals(fences.length, 2);
+  assertGreater(fences[1], fences[0]);
+});
