@@ -23,27 +23,26 @@ export class StreamReader {
 
   /** The newest message on a subject. */
   last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    const fromLeader = () => this.#fromLeader(session, { last_by_subj: subject }, deadline);
-    if (!this.#direct) return fromLeader();
+    const query = { last_by_subj: subject };
+    if (!this.#direct) return this.#fromLeader(session, query, deadline);
     return directLast(
       session,
       this.#stream,
       subject,
       deadline,
-      async (error) => await this.#isThere(error, session, deadline) ? await fromLeader() : null,
+      (error) => this.#notServed(error, session, query, deadline),
     );
   }
 
   /** The first message of a query: `{ seq }`, or `{ seq, next_by_subj }`. */
   get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
-    const fromLeader = () => this.#fromLeader(session, query, deadline);
-    if (!this.#direct) return fromLeader();
+    if (!this.#direct) return this.#fromLeader(session, query, deadline);
     return directGet(
       session,
       this.#stream,
       query,
       deadline,
-      async (error) => await this.#isThere(error, session, deadline) ? await fromLeader() : null,
+      (error) => this.#notServed(error, session, query, deadline),
     );
   }
 
@@ -55,11 +54,16 @@ export class StreamReader {
   }
 
   /** After a direct get that nobody serves: there is no such stream, it does not allow them, or (then the error stands) it has no leader now. */
-  async #isThere(error: unknown, session: Session, deadline: number): Promise<boolean> {
+  async #notServed(
+    error: unknown,
+    session: Session,
+    query: Record<string, unknown>,
+    deadline: number,
+  ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
-    if (!await this.look(session, deadline)) return false;
+    if (!await this.look(session, deadline)) return null;
     if (this.#direct) throw error;
-    return true;
+    return await this.#fromLeader(session, query, deadline);
   }
 
   async #fromLeader(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {

@@ -77,7 +77,7 @@ export class WatchedWorker implements AsyncDisposable {
   }
 
   /** Waits until these jobs have run here, and nothing is left in the queue; then each has run once, and the status never lied. */
-  async healed(ids: string[], timeout = 15_000): Promise<void> {
+  async healed(ids: string[], timeout = 25_000): Promise<void> {
     await waitUntil(() => ids.every((id) => this.runsOf(id) > 0), timeout);
     await waitUntil(async () => {
       const counts = await this.queue.counts();

@@ -11,7 +11,7 @@ Deno.test("JobConsumer serves again after its connection was cut", async () => {
   await worker.publish("before");
   await worker.healed(["before"]);
   relay.cut();
-  await worker.serving(false, 1_000);
+  await worker.serving(false);
   await worker.publish("after");
   await worker.healed(["before", "after"]);
 });
@@ -37,7 +37,7 @@ for (const how of ["stop", "kill"] as const) {
     await server.restart();
     await worker.publish("after");
     // Well before the end of its lease of 30 s.
-    await worker.healed(["across", "after"], 8_000);
+    await worker.healed(["across", "after"], 25_000);
     assertEquals(worker.consumer.status().ended.completed, 2);
   });
 }

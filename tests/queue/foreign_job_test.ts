@@ -4,14 +4,23 @@ import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
-import type { Job } from "../../mod.ts";
+import type { Job, JobQueue } from "../../mod.ts";
 
-Deno.test("JobConsumer runs a bare message of another client as a job", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
+/** A queue that another client publishes to. */
+async function shareQueue(): Promise<AsyncDisposable & { queue: JobQueue; foreign: ForeignClient }> {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startNatsServer());
+  const stores = stack.use(new QueueStores(server.url));
+  const foreign = stack.use(await ForeignClient.connect(server.url));
   const queue = stores.jobQueue("checks");
   await queue.open();
+  const held = stack.move();
+  return { queue, foreign, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+Deno.test("JobConsumer runs a bare message of another client as a job", async () => {
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   // A plain publish, without a reply.
   foreign.connection.publish("wq.checks.ready.high.a1", '{"url":"u"}');
   await foreign.connection.flush();
@@ -25,11 +34,8 @@ Deno.test("JobConsumer runs a bare message of another client as a job", async ()
 });
 
 Deno.test("JobConsumer goes by the headers of another client's job", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.open();
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   await foreign.publish("wq.checks.ready.normal.a1", "1", {
     "Job-Attempt": "2",
     "Job-Max-Attempts": "3",
@@ -49,11 +55,8 @@ Deno.test("JobConsumer goes by the headers of another client's job", async () =>
 });
 
 Deno.test("JobConsumer takes malformed headers of another client for absent", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.open();
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   await foreign.publish("wq.checks.ready.normal.a1", "1", {
     "Job-Attempt": "many",
     "Job-Max-Attempts": "-1",
@@ -72,11 +75,8 @@ Deno.test("JobConsumer takes malformed headers of another client for absent", as
 });
 
 Deno.test("JobConsumer survives the largest numbers in another client's headers", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.open();
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   await foreign.publish("wq.checks.ready.normal.a1", "1", { "Job-Timeout": "1e300", "Job-Backoff": "1e300" });
   let aborted: boolean | undefined;
   await using consumer = queue.consume(async (job) => {
@@ -90,11 +90,8 @@ Deno.test("JobConsumer survives the largest numbers in another client's headers"
 });
 
 Deno.test("JobConsumer sends a body that is not JSON to the dead letters at once, as it came", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.open();
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   const bodies = [new TextEncoder().encode("{oops"), new Uint8Array(), Uint8Array.of(0xff, 0xfe, 0)];
   for (const [index, body] of bodies.entries()) await foreign.publish(`wq.checks.ready.normal.bad${index}`, body);
   await foreign.publish("wq.checks.ready.normal.good", '"ü"');
@@ -116,11 +113,8 @@ Deno.test("JobConsumer sends a body that is not JSON to the dead letters at once
 });
 
 Deno.test("JobQueue.get, cancel and discard find a job of another client by the id that its handler would see", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.open();
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
   await foreign.publish("wq.checks.ready.normal.a1", "{oops");
   assertEquals(await queue.get("a1").then((info) => [info?.state, info?.data]), ["ready", undefined]);
   assertEquals(await queue.cancel("a1"), true);
