@@ -6,6 +6,7 @@ import { checkConsume, type ConsumeOptions, type ConsumeSettings, consumeSetting
 import type { Delivery } from "./delivery.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RunningJob } from "./job.ts";
+import { JobRescue } from "./job_rescue.ts";
 import { JobRunner, type RunEnd } from "./job_runner.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -69,6 +70,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #settings: ConsumeSettings;
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
+  readonly #rescue: JobRescue;
   readonly #limiter: StartLimiter | null;
   /** What runs, or has run and is not confirmed, by the sequence of its message. */
   readonly #running: Map<number, Run<T>> = new Map();
@@ -112,11 +114,20 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#intake = new Intake(context, names, stream, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
       ready: () => this.#refill(),
-      held: (consumer) => this.#held(consumer),
+      held: (consumer) => this.#held.filter((delivery) => delivery.consumer === consumer).length,
       served: (problem) => this.#serves(problem),
       paused: (paused) => this.#pauses(paused),
       deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
       orphaned: (streamToo) => this.#orphan(streamToo),
+    });
+    this.#rescue = new JobRescue(parts, {
+      lease: () => this.#intake.lease,
+      stateOf: (sequence, storedAt) =>
+        this.#runner.hasEnded(sequence, String(storedAt))
+          ? "ended"
+          : this.#held.some((delivery) => delivery.sequence === sequence && delivery.ours)
+          ? "held"
+          : undefined,
     });
     context.closers.add(this.#closer);
     this.#stopFollowing = context.connection.follow((session) => this.#serve(session));
@@ -169,6 +180,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     };
     await settledWithin(Promise.all([idle(), ...back]), until - performance.now());
     this.#intake.stop();
+    this.#rescue.stop();
     const abandoned = [...this.#running.values()].map(({ delivery }) => delivery.id);
     this.#release(() => true, "The consumer stopped");
     clearTimeout(this.#ticker);
@@ -193,6 +205,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       if (!this.#stop) this.#state = "connecting";
     }, { once: true });
     this.#intake.serve(session);
+    this.#rescue.serve(session);
   }
 
   #serves(problem: string | null): void {
@@ -328,9 +341,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     return Math.min(room, allowed);
   }
 
-  #held(consumer: string): number {
-    const held = [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting];
-    return held.filter((delivery) => delivery.consumer === consumer).length;
+  /** What was handed to us and has not ended. */
+  get #held(): Delivery[] {
+    return [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting];
   }
 
   /** How many jobs are fetched ahead: what the next few milliseconds need, so that a slow job holds up none behind it. */
@@ -355,7 +368,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const lease = this.#lease;
     this.#wasStopped();
     this.#lastTick = now;
-    for (const delivery of [...[...this.#running.values()].map((run) => run.delivery), ...this.#waiting]) {
+    for (const delivery of this.#held) {
       if (!delivery.ours) this.#release((other) => other === delivery, "The lease was lost");
       else if (delivery.leaseUntil - now < lease * 0.6) this.#extend(delivery, lease);
     }

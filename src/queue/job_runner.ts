@@ -63,7 +63,7 @@ export class JobRunner<T> {
   async run(delivery: Delivery, started: (job: RunningJob<T>) => void, handled: () => void): Promise<RunEnd> {
     const { headers, handedOut } = delivery;
     const reporter = this.#reporter;
-    if (reporter.hasEnded(delivery)) return await this.#finish(delivery, { type: "skipped" });
+    if (this.hasEnded(delivery.sequence, delivery.storedAt)) return await this.#finish(delivery, { type: "skipped" });
     if (headers.expiresAt && headers.expiresAt.getTime() <= (this.#session?.now() ?? Date.now())) {
       return await this.#finish(delivery, { type: "expired" });
     }
@@ -113,6 +113,11 @@ export class JobRunner<T> {
   /** Tells whoever listens how a run ended. */
   announce(delivery: Delivery, end: RunEnd): void {
     if (isEvent(end.type)) this.#tell(delivery, end.type, "reason" in end ? { reason: end.reason } : {});
+  }
+
+  /** Whether the run of this message has ended here; `storedAt` as in {@linkcode RunReporter.hasEnded}. */
+  hasEnded(sequence: number, storedAt: string): boolean {
+    return this.#reporter.hasEnded(sequence, storedAt);
   }
 
   /** Ends a delivery that needs no run. */

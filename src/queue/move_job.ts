@@ -12,6 +12,12 @@ import type { QueueNames } from "./queue_names.ts";
 /** Nothing is put off for longer than a hundred years. */
 const MAX_DELAY = 100 * 365 * 86_400_000;
 
+/** What is put back: a job that was handed out, as its message has it. */
+export type MovedJob = Pick<
+  Delivery,
+  "subject" | "token" | "priority" | "sequence" | "headers" | "enqueuedAt" | "data"
+>;
+
 /** How a job is put back. */
 export interface Move {
   /** Number of the coming attempt. */
@@ -33,14 +39,13 @@ export interface Move {
 export function moveJob(
   session: Session,
   names: QueueNames,
-  delivery: Delivery,
+  job: MovedJob,
   move: Move,
   deadline: number,
 ): Promise<boolean> {
   const { attempt, deliveries, started } = move;
   const delay = Math.min(move.delay, MAX_DELAY);
-  const { token, priority, sequence, headers, enqueuedAt } = delivery;
-  const ready = names.ready(priority, token);
+  const { token, priority, sequence, headers, enqueuedAt } = job;
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ["Job-Attempt", String(attempt)],
@@ -51,19 +56,19 @@ export function moveJob(
   if (delay > 0) {
     moved.push(["Nats-Schedule", `@at ${new Date(session.now() + delay).toISOString()}`], [
       "Nats-Schedule-Target",
-      ready,
+      job.subject,
     ]);
   }
-  const subject = delay > 0 ? names.later(priority, token) : ready;
+  const subject = delay > 0 ? names.later(priority, token) : job.subject;
   return insist(deadline, async (deadline) => {
     try {
-      await publish(session, subject, delivery.data, deadline, new HeaderBlock(moved));
+      await publish(session, subject, job.data, deadline, new HeaderBlock(moved));
       return true;
     } catch (error) {
       if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-      // An earlier try of ours may have been stored and its answer lost.
+      // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
       const newest = await leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
-      return newest !== null && parseJobHeaders(newest.headers()).replaces === sequence;
+      return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
     }
   });
 }

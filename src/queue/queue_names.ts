@@ -83,6 +83,11 @@ export class QueueNames {
     return `wqevt.${this.queue}.changed`;
   }
 
+  /** Asks the workers what they know of messages that belong to no consumer. */
+  get known(): string {
+    return `wqevt.${this.queue}.known`;
+  }
+
   event(type: string, token: string): string {
     return `wqevt.${this.queue}.${type}.${token}`;
   }

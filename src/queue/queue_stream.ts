@@ -33,6 +33,8 @@ export interface ConsumerInfo {
   /** The server's time. */
   ts: string;
   delivered: { stream_seq: number };
+  /** Up to where it takes all as acknowledged. */
+  ack_floor: { stream_seq: number };
   num_ack_pending: number;
   num_pending: number;
   paused?: boolean;

@@ -53,9 +53,13 @@ export class RunReporter {
       delivery.data.length + COPY_HEADERS <= (this.#session?.maxPayload ?? Infinity);
   }
 
-  /** Whether this process has reported the end of this message, or tried to. */
-  hasEnded({ sequence, storedAt }: Delivery): boolean {
-    return this.#ended.get(sequence) === storedAt || this.#endedBefore.get(sequence) === storedAt;
+  /**
+   * Whether this process has reported the end of this message, or tried to.
+   *
+   * @param storedAt When it was stored, in nanoseconds, or as many digits of it as are known.
+   */
+  hasEnded(sequence: number, storedAt: string): boolean {
+    return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
   }
 
   /** Takes the job's message off the queue; tells whether that is confirmed. */

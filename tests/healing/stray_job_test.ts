@@ -1,0 +1,118 @@
+import { assertEquals } from "@std/assert";
+import type { Msg } from "@nats-io/nats-core";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { ForeignClient } from "../queue/_foreign_client.ts";
+import { QueueStores } from "../queue/_queue_stores.ts";
+import { RecordedRuns } from "../queue/_recorded_runs.ts";
+import { waitUntil } from "../_wait_until.ts";
+
+const STREAM = "WQ_checks";
+const JOBS = Array.from({ length: 5 }, (_, n) => ({ data: n, id: `job${n}` }));
+
+/** Milliseconds. */
+const LEASE = 1_000;
+
+/** Purges `job2` by its exact subject, as nobody should who knows that others are with workers. */
+async function purgeJob2(client: ForeignClient): Promise<void> {
+  await client.api(`STREAM.PURGE.${STREAM}`, { filter: "wq.checks.ready.normal.job2" });
+}
+
+/** Waits until the server hands out again only so many. */
+async function unacknowledged(client: ForeignClient, count: number): Promise<void> {
+  await waitUntil(async () => {
+    const info = await client.api<{ num_ack_pending: number }>(`CONSUMER.INFO.${STREAM}.normal`);
+    return info.num_ack_pending === count;
+  });
+}
+
+async function messages(server: { url: string }): Promise<number | undefined> {
+  await using client = await ForeignClient.connect(server.url);
+  return (await client.stream(STREAM))?.state.messages;
+}
+
+Deno.test("JobConsumer brings back the jobs that belong to no consumer after a foreign purge and a restart", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks", { lease: LEASE });
+  const before = queue.consume(() => {});
+  await waitUntil(() => before.status().state === "serving");
+  await before.stop();
+  await queue.publishMany(JOBS);
+  {
+    // A worker that has them all, and ends only one before it dies.
+    await using client = await ForeignClient.connect(server.url);
+    const held: Msg[] = [];
+    client.connection.subscribe("held", { callback: (_, message) => void held.push(message) });
+    const pull = JSON.stringify({ batch: JOBS.length, expires: 5e9 });
+    client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "held" });
+    await waitUntil(() => held.length === JOBS.length);
+    await purgeJob2(client);
+    await client.connection.request(held[3].reply!, "+ACK");
+    // Its lease over, only the last one is handed out again.
+    await unacknowledged(client, 1);
+  }
+  await server.restart();
+  await stores.connect();
+  const runs = new RecordedRuns();
+  await using _consumer = queue.consume(runs.handler);
+  await waitUntil(() => runs.ids.length >= 3, 30_000);
+  await waitUntil(async () => await messages(server) === 0);
+  assertEquals(runs.ids.toSorted(), ["job0", "job1", "job4"]);
+  assertEquals(stores.log.filter((line) => /was put back/.test(line)).length, 2);
+});
+
+Deno.test("JobConsumer leaves a job alone that belongs to no consumer as long as a worker has it", async () => {
+  await using server = await startNatsServer();
+  await using others = new QueueStores(server.url);
+  await using stores = new QueueStores(server.url);
+  await using client = await ForeignClient.connect(server.url);
+  const gate = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(({ id }) => id === "job3" ? ended.promise : gate.promise);
+  const queue = stores.jobQueue("checks", { lease: LEASE });
+  await using consumer = queue.consume(runs.handler, { concurrency: JOBS.length });
+  await waitUntil(() => consumer.status().state === "serving");
+  await queue.publishMany(JOBS);
+  await runs.started(JOBS.length);
+  await purgeJob2(client);
+  ended.resolve();
+  await unacknowledged(client, 1);
+  const elsewhere = new RecordedRuns();
+  await using _other = others.jobQueue("checks").consume(elsewhere.handler);
+  let looks = 0;
+  client.connection.subscribe("wqevt.checks.known", { callback: () => void looks++ });
+  await waitUntil(() => looks >= 6, 60_000);
+  gate.resolve();
+  await waitUntil(async () => await messages(server) === 0);
+  assertEquals(runs.ids.toSorted(), JOBS.map(({ id }) => id));
+  assertEquals(elsewhere.ids, []);
+});
+
+Deno.test("JobConsumer removes a message that is back after a restart although its job has ended", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const gate = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(() => gate.promise);
+  const queue = stores.jobQueue("checks", { lease: LEASE });
+  await using consumer = queue.consume(runs.handler);
+  await queue.publish(null, { id: "done" });
+  await runs.started(1);
+  // What the server has on disk now, it is to have again when it has stopped: as if it had forgotten the removal, but not the acknowledgement.
+  const folder = `${server.storeDir}/jetstream/$G/streams/${STREAM}/msgs`;
+  const kept = [...Deno.readDirSync(folder)].map(({ name }) => ({
+    name,
+    bytes: Deno.readFileSync(`${folder}/${name}`),
+  }));
+  gate.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  await server.stop();
+  Deno.removeSync(folder, { recursive: true });
+  Deno.mkdirSync(folder);
+  for (const { name, bytes } of kept) Deno.writeFileSync(`${folder}/${name}`, bytes);
+  await server.restart();
+  await waitUntil(() => stores.log.some((line) => /Job done .* had ended/.test(line)));
+  assertEquals(await messages(server), 0);
+  assertEquals(runs.ids, ["done"]);
+  await waitUntil(async () => (await queue.publish(null, { id: "done" }))?.duplicate === false);
+  await runs.started(2);
+});
