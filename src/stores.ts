@@ -82,7 +82,9 @@ export class JetStreamStores implements AsyncDisposable {
   readonly #context: Context;
   readonly #queues: Map<string, JobQueue> = new Map();
   #healthchecks: ObjectBucket | null = null;
+  /** What reads and deletes; what writes goes by the TTL of the environment, too. */
   #kv: KvBucket | null = null;
+  #kvWrites: KvBucket | null = null;
 
   /**
    * Connects to nothing yet: the first call does.
@@ -263,7 +265,8 @@ export class JetStreamStores implements AsyncDisposable {
         `Cannot store the value as 'value' must be a string: current value is of type ${typeof value}`,
       );
     }
-    return await this.#supercheckKv().put(key, value, options);
+    this.#kvWrites ??= this.kvBucket("supercheck_kv", { ttl: this.#context.settings.kvTtl() });
+    return await this.#kvWrites.put(key, value, options);
   }
 
   /**
@@ -274,7 +277,8 @@ export class JetStreamStores implements AsyncDisposable {
    */
   async loadKV(key: string): Promise<KeyAndValue | null> {
     checkText(key, "load the value", "key");
-    const entry = await this.#supercheckKv().get(key);
+    this.#kv ??= this.kvBucket("supercheck_kv");
+    const entry = await this.#kv.get(key);
     return entry === null ? null : { key, val: entry.text() };
   }
 
@@ -287,7 +291,8 @@ export class JetStreamStores implements AsyncDisposable {
    */
   async deleteKV(key: string): Promise<true | null> {
     checkText(key, "delete the key", "key");
-    return await this.#supercheckKv().delete(key);
+    this.#kv ??= this.kvBucket("supercheck_kv");
+    return await this.#kv.delete(key);
   }
 
   /** Adds one job: {@linkcode JobQueue.publish}. */
@@ -313,10 +318,6 @@ export class JetStreamStores implements AsyncDisposable {
     const jobs = this.#queue<T>(queue);
     checkConsume(handler, options);
     return await jobs.open() ? jobs.consume(handler, options) : null;
-  }
-
-  #supercheckKv(): KvBucket {
-    return this.#kv ??= this.kvBucket("supercheck_kv", { ttl: this.#context.settings.kvTtl() });
   }
 
   /** The queues of the functions, each opened once. */

@@ -58,6 +58,8 @@ Deno.test("a malformed SUPERCHECK_NATS_KV_TTL_SECS is a RangeError from storeKV,
       RangeError,
       `Cannot use SUPERCHECK_NATS_KV_TTL_SECS as it must be a whole number from 1 to 4000000000: current value is "1 day"`,
     );
+    assertEquals(await stores.loadKV("k"), null);
+    assertEquals(await stores.deleteKV("k"), url === server.url ? true : null);
     assertEquals(await stores.storeHealthcheck("u", "{}") !== null, url === server.url);
     assertEquals(await stores.publishJob("q", 1) !== null, url === server.url);
   }
