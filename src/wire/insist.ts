@@ -3,6 +3,11 @@ import { Unavailable } from "../connection/unavailable.ts";
 /** Milliseconds after which an unanswered request is sent again. */
 const TRY = 1_000;
 
+/** Until when a request waits before it is sent again. */
+export function firstTry(deadline: number): number {
+  return Math.min(deadline, performance.now() + TRY);
+}
+
 /**
  * Sends what may be sent twice again and again, until it is answered or the deadline passes: an answer that got lost must not cost the whole
  * deadline.
@@ -15,7 +20,7 @@ export function insist<T>(
   send: (deadline: number, tries: number) => Promise<T>,
   tries = 1,
 ): Promise<T> {
-  return send(Math.min(deadline, performance.now() + TRY), tries).catch((error) => {
+  return send(firstTry(deadline), tries).catch((error) => {
     if (!(error instanceof Unavailable && error.reason === "timeout") || performance.now() >= deadline) throw error;
     return insist(deadline, send, tries + 1);
   });

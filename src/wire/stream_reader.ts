@@ -1,5 +1,6 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { directGet, directLast, leaderGet } from "./direct_get.ts";
+import { firstTry } from "./insist.ts";
 import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
@@ -29,8 +30,8 @@ export class StreamReader {
       session,
       this.#stream,
       subject,
-      deadline,
-      (error) => this.#notServed(error, session, query, deadline),
+      firstTry(deadline),
+      (error) => this.#unanswered(error, session, query, deadline),
     );
   }
 
@@ -41,8 +42,8 @@ export class StreamReader {
       session,
       this.#stream,
       query,
-      deadline,
-      (error) => this.#notServed(error, session, query, deadline),
+      firstTry(deadline),
+      (error) => this.#unanswered(error, session, query, deadline),
     );
   }
 
@@ -53,14 +54,19 @@ export class StreamReader {
     return info !== null;
   }
 
-  /** After a direct get that nobody serves: there is no such stream, it does not allow them, or (then the error stands) it has no leader now. */
-  async #notServed(
+  /**
+   * After a direct get that was not answered in time, which is sent again; or that nobody serves: there is no such stream, it does not allow them, or
+   * (then the error stands) it has no leader now.
+   */
+  async #unanswered(
     error: unknown,
     session: Session,
     query: Record<string, unknown>,
     deadline: number,
   ): Promise<StoredMessage | null> {
-    if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
+    if (!(error instanceof Unavailable)) throw error;
+    if (error.reason === "timeout" && performance.now() < deadline) return await this.get(session, query, deadline);
+    if (error.reason !== "no_responders") throw error;
     if (!await this.look(session, deadline)) return null;
     if (this.#direct) throw error;
     return await this.#fromLeader(session, query, deadline);

@@ -26,6 +26,18 @@ Deno.test("KvBucket.create and update know their own write when its confirmation
   assertEquals([entry?.text(), entry?.revision], ["updated", 3]);
 });
 
+Deno.test("KvBucket.get asks again when its answer was lost", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  await bucket.put("k", "v");
+  let lost = 0;
+  proxy.tampering.drop = (_, payload) => payload.endsWith("v\r\n") && lost++ === 0;
+  assertEquals((await bucket.get("k"))?.text(), "v");
+  assertEquals(lost, 2);
+});
+
 Deno.test("KvBucket.create knows its own write when the connection broke before its confirmation", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
