@@ -26,7 +26,6 @@ export abstract class OwnTransport implements Transport {
   readonly #over = Promise.withResolvers<never>();
   #frames: Uint8Array[] = [];
   #wake: () => void = () => {};
-  #connected = false;
   #done = false;
 
   constructor() {
@@ -42,7 +41,6 @@ export abstract class OwnTransport implements Transport {
     if (this.#done) throw this.closeError ?? new Error("the connection was given up");
     try {
       await Promise.race([this.open(server, options), this.#over.promise]);
-      this.#connected = true;
     } catch (error) {
       this.end(error as Error);
       throw error;
@@ -50,27 +48,30 @@ export abstract class OwnTransport implements Transport {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    while (!this.#done) {
+    // What the server said before it went still counts.
+    while (!this.#done || this.#frames.length > 0) {
       const frame = this.#frames.shift();
       if (frame) yield frame;
-      if (this.#done) return;
       // What one part leads to is sent before the next is looked at.
-      await new Promise<void>((resolve) => this.#frames.length > 0 ? nextTick(resolve) : this.#wake = resolve);
+      if (this.#frames.length > 0) await new Promise<void>((resolve) => nextTick(resolve));
+      else if (!this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
     }
+    this.#closed.resolve(this.closeError);
   }
 
   close(error?: Error): Promise<void> {
+    this.#frames = [];
     this.end(error);
     return Promise.resolve();
   }
 
   /** The server owes too many signs of life. */
   disconnect(): void {
-    this.end(new Error("the server does not answer"));
+    this.close(new Error("the server does not answer"));
   }
 
   discard(): void {
-    this.end();
+    this.close();
   }
 
   closed(): Promise<void | Error> {
@@ -113,8 +114,6 @@ export abstract class OwnTransport implements Transport {
     this.release();
     this.#over.reject(error ?? new Error("the connection was given up"));
     this.#wake();
-    // Of a connection that was never made, the caller of connect() hears.
-    if (this.#connected) this.#closed.resolve(error);
   }
 }
 
