@@ -6,53 +6,17 @@ import { checkConsume, type ConsumeOptions, type ConsumeSettings, consumeSetting
 import type { Delivery } from "./delivery.ts";
 import { Intake } from "./intake.ts";
 import type { Job, RunningJob } from "./job.ts";
+import type { JobConsumerStatus, StopOptions, StopSummary } from "./job_consumer_status.ts";
 import { JobRescue } from "./job_rescue.ts";
 import { JobRunner, type RunEnd } from "./job_runner.ts";
+import { Prefetch } from "./prefetch.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { StartLimiter } from "./start_limiter.ts";
 import { messageOf } from "./thrown.ts";
 
-/** How a consumer fares. */
-export interface JobConsumerStatus {
-  /**
-   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served; it
-   * mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
-   */
-  state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
-  /** Why it is impaired. */
-  reason: string | null;
-  /** Jobs that run. */
-  active: number;
-  /** Jobs that were fetched and have not started. */
-  prefetched: number;
-  /** How many deliveries ended in each way since it began. */
-  ended: Record<RunEnd["type"], number>;
-}
-
-/** Options of {@linkcode JobConsumer.stop}. */
-export interface StopOptions {
-  /**
-   * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
-   *
-   * @default {10_000}
-   */
-  deadline?: number;
-}
-
-/** What a consumer left when it stopped. */
-export interface StopSummary {
-  /** Jobs that had been fetched and were given back; it cost them no attempt. */
-  givenBack: number;
-  /** Ids of the jobs that were still running at the deadline. */
-  abandoned: string[];
-}
-
 /** Jobs that may wait for the confirmation of their end while the next ones run. */
 const UNCONFIRMED = 100;
-/** Milliseconds of work that are fetched ahead. */
-const AHEAD = 20;
-const MAX_AHEAD = 512;
 /** Milliseconds after which a job that was fetched ahead, by our own guess, and has not started is given back. */
 const HOLD = 1_000;
 
@@ -71,6 +35,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
   readonly #rescue: JobRescue;
+  readonly #prefetch: Prefetch;
   readonly #limiter: StartLimiter | null;
   /** What runs, or has run and is not confirmed, by the sequence of its message. */
   readonly #running: Map<number, Run<T>> = new Map();
@@ -95,9 +60,6 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
-  /** Milliseconds that a handler takes, and a run to its confirmed end, on the average of late. */
-  #pace = Infinity;
-  #span = Infinity;
   #lastTick = performance.now();
   #ticker: ReturnType<typeof setTimeout> | undefined;
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -109,6 +71,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const { context, names, stream } = parts;
     this.#context = context;
     this.#settings = settings;
+    this.#prefetch = new Prefetch(settings, UNCONFIRMED);
     this.#limiter = settings.rateLimit ? new StartLimiter(settings.rateLimit) : null;
     this.#runner = new JobRunner(parts, settings, handler);
     this.#intake = new Intake(context, names, stream, settings.priorities, {
@@ -303,13 +266,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** The next job need not wait until the server has confirmed the end of this one. */
   #handled(run: Run<T>): void {
     if (!this.#handling.delete(run)) return;
-    this.#pace = average(this.#pace, performance.now() - run.startedAt);
+    this.#prefetch.handled(performance.now() - run.startedAt);
     this.#startRuns();
     this.#refill();
   }
 
   #end(run: Run<T>, end: RunEnd): void {
-    this.#span = average(this.#span, performance.now() - run.startedAt);
+    this.#prefetch.ended(performance.now() - run.startedAt);
     this.#handling.delete(run);
     this.#ended[end.type]++;
     this.#runner.announce(run.delivery, end);
@@ -346,15 +309,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     return [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting];
   }
 
-  /** How many jobs are fetched ahead: what the next few milliseconds need, so that a slow job holds up none behind it. */
   #ahead(): number {
-    const { prefetch, concurrency } = this.#settings;
-    if (prefetch !== "auto") return prefetch;
-    if (this.#limiter) return 0;
-    const oldest = this.#handling.values().next().value;
-    const pace = Math.max(this.#pace, oldest ? performance.now() - oldest.startedAt : 0);
-    const each = Math.max(pace / concurrency, this.#span / (concurrency + UNCONFIRMED));
-    return Math.min(MAX_AHEAD, Math.floor(AHEAD / each));
+    return this.#prefetch.jobs(this.#handling.values().next().value?.startedAt);
   }
 
   get #lease(): number {
@@ -437,8 +393,4 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#waiting = [];
     for (const { delivery } of this.#running.values()) delivery.orphaned = true;
   }
-}
-
-function average(before: number, now: number): number {
-  return before === Infinity ? now : before * 0.9 + now * 0.1;
 }

@@ -1,0 +1,36 @@
+import type { RunEnd } from "./job_runner.ts";
+
+/** How a consumer fares. */
+export interface JobConsumerStatus {
+  /**
+   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served; it
+   * mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
+   */
+  state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
+  /** Why it is impaired. */
+  reason: string | null;
+  /** Jobs that run. */
+  active: number;
+  /** Jobs that were fetched and have not started. */
+  prefetched: number;
+  /** How many deliveries ended in each way since it began. */
+  ended: Record<RunEnd["type"], number>;
+}
+
+/** Options of {@linkcode JobConsumer.stop}. */
+export interface StopOptions {
+  /**
+   * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
+   *
+   * @default {10_000}
+   */
+  deadline?: number;
+}
+
+/** What a consumer left when it stopped. */
+export interface StopSummary {
+  /** Jobs that had been fetched and were given back; it cost them no attempt. */
+  givenBack: number;
+  /** Ids of the jobs that were still running at the deadline. */
+  abandoned: string[];
+}
