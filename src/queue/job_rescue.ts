@@ -13,8 +13,11 @@ import type { QueueParts } from "./queue_parts.ts";
 import type { ConsumerInfo } from "./queue_stream.ts";
 import { messageOf } from "./thrown.ts";
 
-/** Milliseconds from the start of a session to the first look, and from one look to the next at least, however short the lease. */
+/** Milliseconds from one look to the next at least, however short the lease. */
 const PAUSE = 1_000;
+
+/** Milliseconds from the start of a session to the first look: workers remember what they have just ended. */
+const FIRST = 500;
 
 /** Milliseconds within which workers tell what they know. */
 const ANSWER = 1_000;
@@ -66,7 +69,7 @@ export class JobRescue {
       session.send(message.reply, JSON.stringify(asked.map((one) => this.#worker.stateOf(...one) ?? null)));
     }, failed);
     let floors = new Map<string, number>();
-    for (let pause = PAUSE;; pause = Math.max(this.#worker.lease(), PAUSE)) {
+    for (let pause = FIRST;; pause = Math.max(this.#worker.lease(), PAUSE)) {
       // At random, so that workers do not all look at once.
       await delay(Math.min(pause * (1 + Math.random()), MAX_TIMER), { signal, persistent: false });
       if (signal.aborted) break;

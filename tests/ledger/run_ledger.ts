@@ -73,6 +73,7 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   if ((await published).includes(false)) throw new Error("A producer failed");
   log("all is published");
 
+  // What belongs to no consumer counts as delayed, so that workers are given time to look after it.
   const drained = async () => {
     const counts = await queue.counts();
     return counts !== null &&
