@@ -38,11 +38,12 @@ Deno.test("Waiting workers send the server nothing, and hear of it only by heart
     const { in_msgs, out_msgs } = (await server.monitor("/varz"))!;
     return { in: in_msgs as number, out: out_msgs as number };
   };
-  // The last pulls have been sent when the server's count stands still.
+  // The last pulls have been sent, and the first looks for what belongs to nobody are over, when the server's count stands still; the next looks come
+  // when a lease is over.
   let before = await messages();
   await waitUntil(async () => {
     const last = before;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
     return (before = await messages()).in === last.in;
   });
   const start = performance.now();
