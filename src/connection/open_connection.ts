@@ -1,6 +1,16 @@
-import type { ConnectionOptions, NatsConnection } from "@nats-io/nats-core";
-import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
+import {
+  deferred,
+  type MsgHdrsImpl,
+  NatsConnectionImpl,
+  ProtocolHandler,
+  type Transport,
+} from "@nats-io/nats-core/internal";
+import { Buffer } from "node:buffer";
 import { Outgoing } from "./outgoing.ts";
+
+const NOTHING = new Uint8Array(0);
+const LINE_END = Buffer.from("\r\n");
 
 /**
  * Opens a connection to one server over a transport of its own.
@@ -63,10 +73,21 @@ function sendInBlocks(protocol: ProtocolHandler) {
   const flushPending = (): void => {
     if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
   };
-  const sendCommand = (command: string | Uint8Array, ...parts: Uint8Array[]): void => {
+  const sendCommand = (...parts: (string | Uint8Array)[]): void => {
     if (outbound.size() === 0) queueMicrotask(flushPending);
-    outbound.add(command, parts);
+    outbound.add(...parts);
     if (outbound.size() >= protocol.pendingLimit) flushPending();
   };
-  return { outbound, flushPending, sendCommand };
+  const publish = (subject: string, payload: Payload = NOTHING, options: PublishOptions = {}): void => {
+    const { reply = "", headers } = options;
+    const block = headers ? (headers as MsgHdrsImpl).encode() : NOTHING;
+    const size = block.length + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
+    const max = protocol.info?.max_payload ?? Infinity;
+    if (size > max) throw new RangeError(`A message of ${size} bytes is over the server's max_payload of ${max}`);
+    protocol.outBytes += size;
+    protocol.outMsgs++;
+    if (headers) sendCommand(`HPUB ${subject} ${reply} ${block.length} ${size}\r\n`, block, payload, LINE_END);
+    else sendCommand(`PUB ${subject} ${reply} ${size}\r\n`, payload, LINE_END);
+  };
+  return { outbound, flushPending, sendCommand, publish };
 }

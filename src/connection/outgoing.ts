@@ -3,6 +3,9 @@ import { Buffer } from "node:buffer";
 /** Bytes of a block. */
 const BLOCK = 65_536;
 
+/** Bytes that a character of a text may take. */
+const BYTES_OF_CHARACTER = 3;
+
 const encoder = new TextEncoder();
 
 /**
@@ -16,23 +19,17 @@ export class Outgoing {
   #start = 0;
   #end = 0;
 
-  /** Adds a command, which is ASCII, and what belongs to it. */
-  add(command: string | Uint8Array, parts: Uint8Array[]): void {
-    let size = command.length;
-    for (const part of parts) size += part.length;
-    if (this.#block.length - this.#end < size) this.#begin(size);
-    if (typeof command === "string") {
-      encoder.encodeInto(command, this.#block.subarray(this.#end));
-      this.#end += command.length;
-    } else {
-      this.#put(command);
-    }
+  /** Adds parts of a frame. */
+  add(...parts: (string | Uint8Array)[]): void {
+    let most = 0;
+    for (const part of parts) most += typeof part === "string" ? part.length * BYTES_OF_CHARACTER : part.length;
+    if (this.#block.length - this.#end < most) this.#begin(most);
     for (const part of parts) this.#put(part);
   }
 
   /** What the NATS client calls to add bytes. */
   fill(...parts: Uint8Array[]): void {
-    this.add("", parts);
+    this.add(...parts);
   }
 
   /** Takes out all that was added. */
@@ -47,9 +44,13 @@ export class Outgoing {
     return this.#end - this.#start;
   }
 
-  #put(bytes: Uint8Array): void {
-    this.#block.set(bytes, this.#end);
-    this.#end += bytes.length;
+  #put(part: string | Uint8Array): void {
+    if (typeof part === "string") {
+      this.#end += encoder.encodeInto(part, this.#block.subarray(this.#end)).written;
+    } else {
+      this.#block.set(part, this.#end);
+      this.#end += part.length;
+    }
   }
 
   /** A block with room for `size` more bytes; what has not been taken out moves along. */

@@ -132,9 +132,8 @@ export class Requests {
     else if (subject.startsWith(this.#prefix)) this.end(reason);
   }
 
-  #send(pending: Pending, data: Uint8Array | string, headers?: HeaderBlock): void {
+  #send(pending: Pending, payload: Uint8Array | string, headers?: HeaderBlock): void {
     if (this.#ended) throw this.#ended;
-    const payload = typeof data === "string" ? Buffer.from(data) : data;
     const id = this.#free.pop() ?? ++this.#lastId;
     this.#pending.set(id, pending);
     try {
@@ -147,11 +146,11 @@ export class Requests {
     this.#timer ??= this.#startTimer();
   }
 
-  #whyNotSent(error: unknown, payload: Uint8Array, headers?: HeaderBlock): unknown {
+  #whyNotSent(error: unknown, payload: Uint8Array | string, headers?: HeaderBlock): unknown {
     if (this.#nc.isClosed() || this.#nc.isDraining()) {
       return new Unavailable("lost", "The connection is closing", { cause: error });
     }
-    const size = (headers?.length ?? 0) + payload.length;
+    const size = (headers?.length ?? 0) + Buffer.byteLength(payload);
     const max = this.#nc.info?.max_payload ?? Infinity;
     if (size <= max) return error;
     return new RangeError(

@@ -12,9 +12,9 @@ Deno.test("Outgoing gives what was added, in order, and never writes over what i
       const added: Uint8Array[] = [];
       const given: Uint8Array[] = [];
       for (const [index, { command, sizes, drains }] of steps.entries()) {
-        const text = String.fromCharCode(65 + index % 26).repeat(command);
+        const text = (index % 3 === 0 ? "ü€😀" : "A").repeat(command);
         const parts = sizes.map((size) => new Uint8Array(size).fill(index));
-        outgoing.add(index % 2 === 0 ? text : Buffer.from(text), parts);
+        outgoing.add(index % 2 === 0 ? text : Buffer.from(text), ...parts);
         added.push(Buffer.from(text), ...parts);
         if (drains) given.push(outgoing.drain());
       }
