@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket } from "../../src/kv/kv_bucket.ts";
 import { startProcess } from "../_start_process.ts";

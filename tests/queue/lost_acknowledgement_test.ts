@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
