@@ -63,7 +63,8 @@ export class EventSender {
     this.#lastLook = now;
     if (!this.#listeners) this.#held ??= [];
     try {
-      await session.requests.request(this.#names.listening, "", now + LOOK.timeout);
+      // Not a single request: nobody can say how many answer.
+      await session.requests.collect(this.#names.listening, "", now + LOOK.timeout, () => true);
       this.#listeners = true;
     } catch (error) {
       this.#listeners = error instanceof Unavailable && error.reason === "timeout";

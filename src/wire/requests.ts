@@ -75,7 +75,8 @@ export class Requests {
   }
 
   /**
-   * Sends a message and waits for one reply.
+   * Sends a message and waits for the one reply that it can have: of the server, not of whoever listens. What comes later could be taken for
+   * the answer of another call.
    *
    * @param deadline The moment of `performance.now()` by which it settles.
    * @throws {Unavailable} If no answer came.
