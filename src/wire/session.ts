@@ -7,6 +7,9 @@ import type { HeaderBlock } from "./headers.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
 
+/** Milliseconds by which the server's clock must seem to be behind what is known before that is believed. */
+const CLOCK_WAS_SET = 1_000;
+
 /** A subscription of a session. */
 export interface Listening {
   /** Stops at once. */
@@ -20,7 +23,8 @@ export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
   readonly #over = new AbortController();
   readonly #subscriptions: Set<Subscription> = new Set();
-  #clock: { server: number; local: number } | null = null;
+  /** By how much the server's clock is ahead of `performance.now()`. */
+  #ahead: number | null = null;
   /** Requests with an answer. */
   readonly requests: Requests;
   /** What the server can do. */
@@ -47,13 +51,14 @@ export class Session implements ConnectionSession {
    * wrong. Until the server has told its time, it is ours.
    */
   now(): number {
-    return this.#clock ? this.#clock.server + performance.now() - this.#clock.local : Date.now();
+    return this.#ahead === null ? Date.now() : this.#ahead + performance.now();
   }
 
   /** The server has told its time. */
   noteTime(text: string): void {
-    const server = Date.parse(text);
-    if (!Number.isNaN(server)) this.#clock = { server, local: performance.now() };
+    const ahead = Date.parse(text) - performance.now();
+    // What we read late makes the server seem to be behind, so the largest difference is the best; a much smaller one is a clock that was set.
+    if (ahead > (this.#ahead ?? -Infinity) || ahead < this.#ahead! - CLOCK_WAS_SET) this.#ahead = ahead;
   }
 
   /** Bytes that one message may have, headers included. */
