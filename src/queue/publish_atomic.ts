@@ -6,7 +6,7 @@ import { type PubAck, publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
 import { parseJobHeaders } from "./job_headers.ts";
-import { guardHeaders, type JobPublisher, type JobReceipt } from "./publish_job.ts";
+import { type JobPublisher, type JobReceipt, uniqueHeaders } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 
@@ -43,7 +43,7 @@ export async function publishAtomic(
     try {
       const ack = await insist(deadline, (deadline) => {
         call.tries++;
-        return sendBatch(session, names, rest, deadline);
+        return sendBatch(session, names, rest, deadline, call.tries > 1);
       });
       rest.forEach(({ id }, i) =>
         receipts.set(rest[i], { id, queue, sequence: ack.seq - rest.length + 1 + i, duplicate: false })
@@ -80,12 +80,13 @@ function sendBatch(
   names: QueueNames,
   jobs: readonly PreparedJob[],
   deadline: number,
+  again: boolean,
 ): Promise<PubAck> {
   const batch = nuid.next();
   const headersOf = (job: PreparedJob, place: number) =>
     new HeaderBlock([
       ...job.headers,
-      ...guardHeaders(names, job.token, 0),
+      ...uniqueHeaders(names, job, again),
       ["Nats-Batch-Id", batch],
       ["Nats-Batch-Sequence", String(place)],
       ...(place === jobs.length ? [["Nats-Batch-Commit", "1"] as [string, string]] : []),

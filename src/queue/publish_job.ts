@@ -37,6 +37,14 @@ export function guardHeaders(names: QueueNames, token: string, sequence: number)
   ];
 }
 
+/**
+ * The headers by which the server stores a job only if there is none of its id. An id that the library has just made is nobody else's, and the look
+ * would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
+ */
+export function uniqueHeaders(names: QueueNames, { fresh, token }: PreparedJob, again: boolean): HeaderList {
+  return fresh && !again ? [] : guardHeaders(names, token, 0);
+}
+
 /** Publishes jobs one by one, each under the guard of its id. */
 export class JobPublisher {
   readonly #names: QueueNames;
@@ -62,7 +70,7 @@ export class JobPublisher {
       const again = call.tried;
       call.tried = true;
       try {
-        const ack = await this.#send(session, job, deadline);
+        const ack = await this.#send(session, job, deadline, again);
         // A repeat within this call finds the message that this call stored.
         return this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again));
       } catch (error) {
@@ -85,8 +93,8 @@ export class JobPublisher {
     await (keyed ? this.#stream.openPartitions(session, deadline) : this.#stream.open(session, deadline));
   }
 
-  #send(session: Session, job: PreparedJob, deadline: number): Promise<PubAck> {
-    const headers = new HeaderBlock(job.headers, guardHeaders(this.#names, job.token, 0));
+  #send(session: Session, job: PreparedJob, deadline: number, again: boolean): Promise<PubAck> {
+    const headers = new HeaderBlock(job.headers, uniqueHeaders(this.#names, job, again));
     return publish(session, job.subject, job.payload, deadline, headers);
   }
 

@@ -64,6 +64,8 @@ export interface PreparedJob {
   nonce: string;
   /** Whether the caller can repeat this publish under the same message id. */
   repeatable: boolean;
+  /** Whether the library made the id, so that no other job can have it. */
+  fresh: boolean;
   /** When it is ready: after so many milliseconds, or at a moment. */
   due: number | Date | undefined;
   /** Milliseconds within which it must have started. */
@@ -115,6 +117,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     payload: encodeData(data),
     nonce,
     repeatable: requestId !== undefined,
+    fresh: options.id === undefined,
     due,
     ttl: options.ttl,
     keyed: key !== undefined,

@@ -43,6 +43,7 @@ export async function redriveJob(
     payload: letter.data,
     nonce,
     repeatable: false,
+    fresh: false,
     due: undefined,
     ttl: undefined,
     keyed: key !== undefined,

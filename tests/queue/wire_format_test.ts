@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 
@@ -160,4 +161,25 @@ Deno.test("JobQueue.open changes nothing of a queue that is there", async () => 
   assertEquals(changes.filter((subject) => !subject.includes(".INFO.")), []);
   assert(changes.length > 0);
   listening.unsubscribe();
+});
+
+Deno.test("JobQueue.publish has no need of a guard for an id that it has just made, except when it is sent again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1);
+  const [{ headers }] = await foreign.messages("WQ_checks");
+  assertEquals(Object.keys(headers), ["Nats-Msg-Id"]);
+  const sent: string[] = [];
+  foreign.connection.subscribe("wq.checks.ready.>", {
+    callback: (_, { headers }) => void sent.push(headers!.get("Nats-Expected-Last-Subject-Sequence")),
+  });
+  await foreign.connection.flush();
+  let lost = 0;
+  proxy.tampering.drop = (_, payload) => payload.includes('"seq":') && lost++ === 0;
+  const receipt = await queue.publish(2);
+  assertEquals([receipt?.sequence, receipt?.duplicate], [2, false]);
+  assertEquals(sent, ["", "0"]);
 });
