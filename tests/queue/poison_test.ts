@@ -21,7 +21,11 @@ async function sacrifice(stores: QueueStores, url: string): Promise<string[]> {
         if (line !== "serving") return started.push(line);
       }
     })().catch(() => {});
-    await Promise.race([died, waitUntil(dead)]);
+    let over = false;
+    const buried = waitUntil(async () => over || await dead());
+    await Promise.race([died, buried]);
+    over = true;
+    await buried;
   }
   return started;
 }
