@@ -95,7 +95,7 @@ export class JetStreamStores implements AsyncDisposable {
     const { timeout = 5_000, logger = consoleLogger, env, ...connectOptions } = options;
     checkDuration(timeout, "make the stores", "timeout", 1);
     const settings = new Settings(env);
-    this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc));
+    this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
     this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set() };
   }
 

@@ -2,6 +2,7 @@ import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { inboxPrefixOf } from "../connection/adopt.ts";
 import type { Session as ConnectionSession } from "../connection/connection.ts";
+import type { Logger } from "../connection/logger.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
 import type { HeaderBlock } from "./headers.ts";
 import { Requests } from "./requests.ts";
@@ -21,6 +22,7 @@ export interface Listening {
 /** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
 export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
+  readonly #logger: Logger;
   readonly #over = new AbortController();
   readonly #subscriptions: Set<Subscription> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`. */
@@ -30,8 +32,9 @@ export class Session implements ConnectionSession {
   /** What the server can do. */
   readonly server: ServerVersion;
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnection, logger: Logger) {
     this.#nc = nc;
+    this.#logger = logger;
     this.requests = new Requests(nc);
     this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
   }
@@ -79,7 +82,8 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * Listens until told to stop, or the session ends.
+   * Listens until told to stop, or the session ends. A message that cannot be read, as anybody may have sent it, is dropped: it must not cost the
+   * connection.
    *
    * @param denied Called if the server refuses the subscription.
    * @param group Of all subscriptions of one group, one gets each message.
@@ -90,9 +94,21 @@ export class Session implements ConnectionSession {
     denied: (error: Error) => void,
     group?: string,
   ): Listening {
+    let told = false;
     const subscription = this.#nc.subscribe(subject, {
       ...(group && { queue: group }),
-      callback: (error, message) => error ? denied(error) : receive(message),
+      callback: (error, message) => {
+        if (error) return denied(error);
+        try {
+          receive(message);
+        } catch {
+          // What it says may be a secret, and so may the error quote.
+          if (!told) {
+            this.#logger.warn(`A message on ${message.subject} cannot be read, and is dropped, as are more of them`);
+          }
+          told = true;
+        }
+      },
     });
     this.#subscriptions.add(subscription);
     return {

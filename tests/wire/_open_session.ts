@@ -13,7 +13,8 @@ export interface OpenSession extends AsyncDisposable {
 /** Connects and gives the session. */
 export async function openSession(options: ConnectOptions): Promise<OpenSession> {
   const settings = new Settings(() => undefined);
-  const connection = new Connection(settings, new CollectedLog(), options, (nc) => new Session(nc));
+  const logger = new CollectedLog();
+  const connection = new Connection(settings, logger, options, (nc) => new Session(nc, logger));
   const session = await connection.attempt((session) => Promise.resolve(session), { timeout: 5_000 });
   if (!session) throw new Error("There is no connection");
   return { session, connection, [Symbol.asyncDispose]: () => connection.close(1_000) };
