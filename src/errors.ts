@@ -16,7 +16,7 @@
  * | `limits` | a limit of the server, the account or the stream is reached |
  * | `jetstream_off` | the server or the account has no JetStream |
  * | `wrong_kind` | the stream under this name is of another kind |
- * | `unsupported` | the server is too old for the feature |
+ * | `unsupported` | the server is too old for the feature, or was configured without it |
  * | `damaged` | stored data does not match its digest |
  * | `replaced` | an object was replaced, deleted or has expired while its stream was read |
  * | `server` | any other refusal by the server |

@@ -7,8 +7,11 @@ import {
   type Transport,
 } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
+import { JetStreamStoreError } from "../errors.ts";
 import { Outgoing } from "./outgoing.ts";
 
+const NO_HEADERS =
+  "The server takes no message headers, which this needs: remove no_header_support from its configuration";
 const NOTHING = new Uint8Array(0);
 const LINE_END = Buffer.from("\r\n");
 
@@ -80,6 +83,8 @@ function sendInBlocks(protocol: ProtocolHandler) {
   };
   const publish = (subject: string, payload: Payload = NOTHING, options: PublishOptions = {}): void => {
     const { reply = "", headers } = options;
+    // Such a server would close the connection.
+    if (headers && !protocol.info?.headers) throw new JetStreamStoreError("unsupported", NO_HEADERS);
     const block = headers ? (headers as MsgHdrsImpl).encode() : NOTHING;
     const size = block.length + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
     const max = protocol.info?.max_payload ?? Infinity;

@@ -130,3 +130,16 @@ Deno.test("values above the server's max_payload are a RangeError", async () => 
   assertEquals((await stores.storeHealthcheck("u", big))?.size, 10_001);
   assertEquals(await stores.loadHealthcheck("u"), big);
 });
+
+Deno.test("what needs headers throws 'unsupported' where the server takes none, and costs no connection", async () => {
+  await using server = await startNatsServer({ config: "no_header_support: true" });
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: server.url, logger, env: () => undefined });
+  assertEquals(await stores.storeKV("k", "v"), 1);
+  const calls = [() => stores.storeHealthcheck("u", "{}"), () => stores.deleteKV("k"), () => stores.publishJob("q", 1)];
+  for (const call of calls) {
+    const error = await assertRejects(call, JetStreamStoreError, "no_header_support");
+    assertEquals(error.code, "unsupported");
+  }
+  assertEquals(stores.connectionCounters().disconnects, 0);
+});
