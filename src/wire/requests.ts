@@ -56,7 +56,10 @@ export class Requests {
   readonly #pending: Map<number, Pending> = new Map();
   /** Slots whose only answer has come. */
   readonly #free: number[] = [];
-  /** In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used twice. */
+  /**
+   * In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used twice, nor where the streams are
+   * those of other servers.
+   */
   readonly #reuses: boolean;
   #lastId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,7 +68,7 @@ export class Requests {
   constructor(nc: NatsConnection) {
     this.#nc = nc;
     this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
-    this.#reuses = nc.info !== undefined && nc.info.cluster === undefined;
+    this.#reuses = nc.info?.jetstream === true && nc.info.cluster === undefined;
     this.#inbox = nc.subscribe(`${this.#prefix}*`, { callback: (error, reply) => this.#receive(error, reply) });
   }
 
