@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { Relay } from "./relay.ts";
+import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 
 Deno.test("JobConsumer serves again after its connection was cut", async () => {
@@ -18,22 +19,14 @@ Deno.test("JobConsumer serves again after its connection was cut", async () => {
 
 for (const how of ["stop", "kill"] as const) {
   Deno.test(`JobConsumer reports what ended while the server was away, and serves again (${how})`, async () => {
-    const started = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
+    const across = new HeldJob("across");
     await using server = await startNatsServer();
-    await using worker = new WatchedWorker({
-      url: server.url,
-      handler: ({ id }) => {
-        if (id !== "across") return;
-        started.resolve();
-        return gate.promise;
-      },
-    });
+    await using worker = new WatchedWorker({ url: server.url, handler: across.handler });
     await worker.publish("across");
-    await started.promise;
+    await across.started;
     await server[how]();
     await waitUntil(() => worker.state === "connecting");
-    gate.resolve();
+    across.letGo();
     await server.restart();
     await worker.publish("after");
     // Well before the end of its lease of 30 s.

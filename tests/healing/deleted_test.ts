@@ -2,28 +2,21 @@ import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { api } from "../ledger/api.ts";
+import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 
 const STREAM = "WQ_healing";
 
 Deno.test("JobConsumer makes a durable consumer again that somebody deleted; what it runs meanwhile runs once", async () => {
-  const started = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
+  const across = new HeldJob("across");
   await using server = await startNatsServer();
-  await using worker = new WatchedWorker({
-    url: server.url,
-    handler: ({ id }) => {
-      if (id !== "across") return;
-      started.resolve();
-      return gate.promise;
-    },
-  });
+  await using worker = new WatchedWorker({ url: server.url, handler: across.handler });
   await worker.publish("across");
-  await started.promise;
+  await across.started;
   await api([server.url], `CONSUMER.DELETE.${STREAM}.normal`);
   await worker.publish("after");
   await waitUntil(() => worker.runsOf("after") === 1);
-  gate.resolve();
+  across.letGo();
   await worker.healed(["across", "after"]);
 });
 

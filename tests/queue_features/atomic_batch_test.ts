@@ -1,11 +1,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { JetStreamStoreError } from "../../mod.ts";
+import { JetStreamStoreError, type JetStreamStores, type JobQueue } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
 const ATOMIC = { atomic: true };
+
+/** A queue whose jobs may have 2000 bytes. */
+async function openSmall(stores: JetStreamStores, foreign: ForeignClient): Promise<JobQueue> {
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
+  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  return queue;
+}
 
 function jobs(prefix: string, count: number): { data: number; id: string }[] {
   return Array.from({ length: count }, (_, data) => ({ data, id: `${prefix}${data}` }));
@@ -15,10 +24,7 @@ Deno.test("JobQueue.publishMany with atomic stores nothing of a batch of which t
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue<unknown>("checks");
-  await queue.open();
-  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
-  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  const queue = await openSmall(stores, foreign);
   const large = { data: "x".repeat(3_000), id: "large" };
   await assertRejects(() => queue.publishMany([...jobs("a", 5), large, ...jobs("b", 5)], ATOMIC), JetStreamStoreError);
   const counts = await queue.counts();
@@ -31,10 +37,7 @@ Deno.test("JobQueue.publishMany with atomic sends no more when the server refuse
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue<unknown>("checks");
-  await queue.open();
-  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
-  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  const queue = await openSmall(stores, foreign);
   const good = jobs("job", 12_000);
   const bad = good.map((job) => job.id === "job1500" ? { ...job, data: "x".repeat(3_000) } : job);
   const error = await assertRejects(() => queue.publishMany(bad, ATOMIC), JetStreamStoreError);
