@@ -59,15 +59,18 @@ export class JobRescue {
   }
 
   /** Looks now and then, and answers others who do, until the session ends. */
-  async serve(session: Session): Promise<void> {
+  serve(session: Session): void {
+    // A connection that is just being closed takes no subscription.
+    this.#serve(session).catch((error) => this.#failed(error));
+  }
+
+  async #serve(session: Session): Promise<void> {
     const signal = AbortSignal.any([session.signal, this.#stopped.signal]);
-    const failed = (error: unknown) =>
-      this.#complain(`Jobs of queue ${this.#parts.names.queue} that belong to no consumer are not found`, error);
     const listening = session.subscribe(this.#parts.names.known, (message) => {
       if (!message.reply) return;
       const asked = message.json<[sequence: number, storedAt: number][]>();
       session.send(message.reply, JSON.stringify(asked.map((one) => this.#worker.stateOf(...one) ?? null)));
-    }, failed);
+    }, (error) => this.#failed(error));
     let floors = new Map<string, number>();
     for (let pause = FIRST;; pause = Math.max(this.#worker.lease(), PAUSE)) {
       // At random, so that workers do not all look at once.
@@ -76,10 +79,14 @@ export class JobRescue {
       try {
         floors = await this.#look(session, floors);
       } catch (error) {
-        failed(error);
+        this.#failed(error);
       }
     }
     listening.stop();
+  }
+
+  #failed(error: unknown): void {
+    this.#complain(`Jobs of queue ${this.#parts.names.queue} that belong to no consumer are not found`, error);
   }
 
   /** Ends it. */
