@@ -7,35 +7,29 @@ import { type ApiMessageBody, DirectMessage, LeaderMessage, type StoredMessage }
 
 const EMPTY = new Uint8Array(0);
 
-/**
- * The newest message on a subject, from any replica (ADR-31), or `null`.
- *
- * @param unanswered What to do if no answer came, in place of throwing.
- */
-export function directLast(
-  session: Session,
-  stream: string,
-  subject: string,
-  deadline: number,
-  unanswered?: (error: unknown) => Promise<StoredMessage | null>,
-): Promise<StoredMessage | null> {
-  return session.requests.request(`$JS.API.DIRECT.GET.${stream}.${subject}`, EMPTY, deadline).then(stored, unanswered);
-}
+/** Which message: that of a sequence, the first of a filter from a sequence on, or the newest on a subject. */
+export type DirectQuery =
+  | { seq: number; next_by_subj?: string; last_by_subj?: undefined }
+  | { last_by_subj: string };
 
 /**
- * One message by its own words of a direct get: `{ seq }`, `{ last_by_subj }`, `{ seq, next_by_subj }`; or `null`.
+ * One message, from any replica (ADR-31), or `null`.
  *
  * @param unanswered What to do if no answer came, in place of throwing.
  */
 export function directGet(
   session: Session,
   stream: string,
-  query: Record<string, unknown>,
+  query: DirectQuery,
   deadline: number,
   unanswered?: (error: unknown) => Promise<StoredMessage | null>,
 ): Promise<StoredMessage | null> {
-  return session.requests.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(query), deadline)
-    .then(stored, unanswered);
+  const call = `$JS.API.DIRECT.GET.${stream}`;
+  // The newest on a subject may be asked for without a body, which is the quickest.
+  const answer = query.last_by_subj === undefined
+    ? session.requests.request(call, JSON.stringify(query), deadline)
+    : session.requests.request(`${call}.${query.last_by_subj}`, EMPTY, deadline);
+  return answer.then(stored, unanswered);
 }
 
 /** What a batched direct get did not bring any more. */

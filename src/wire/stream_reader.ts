@@ -1,5 +1,5 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { directGet, directLast, leaderGet } from "./direct_get.ts";
+import { directGet, type DirectQuery, leaderGet } from "./direct_get.ts";
 import { firstTry } from "./insist.ts";
 import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
@@ -24,19 +24,11 @@ export class StreamReader {
 
   /** The newest message on a subject. */
   last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    const query = { last_by_subj: subject };
-    if (!this.#direct) return this.#fromLeader(session, query, deadline);
-    return directLast(
-      session,
-      this.#stream,
-      subject,
-      firstTry(deadline),
-      (error) => this.#unanswered(error, session, query, deadline),
-    );
+    return this.get(session, { last_by_subj: subject }, deadline);
   }
 
-  /** The first message of a query: `{ seq }`, or `{ seq, next_by_subj }`. */
-  get(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
+  /** The message of a query. */
+  get(session: Session, query: DirectQuery, deadline: number): Promise<StoredMessage | null> {
     if (!this.#direct) return this.#fromLeader(session, query, deadline);
     return directGet(
       session,
@@ -61,7 +53,7 @@ export class StreamReader {
   async #unanswered(
     error: unknown,
     session: Session,
-    query: Record<string, unknown>,
+    query: DirectQuery,
     deadline: number,
   ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable)) throw error;
@@ -72,7 +64,7 @@ export class StreamReader {
     return await this.#fromLeader(session, query, deadline);
   }
 
-  async #fromLeader(session: Session, query: Record<string, unknown>, deadline: number): Promise<StoredMessage | null> {
+  async #fromLeader(session: Session, query: DirectQuery, deadline: number): Promise<StoredMessage | null> {
     try {
       return await leaderGet(session, this.#stream, query, deadline);
     } catch (error) {
