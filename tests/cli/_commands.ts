@@ -15,7 +15,8 @@ export interface StartOptions {
 /** Starts one of the programs in `src/cli`, as a shell would. */
 export function start(file: "demo.ts" | "main.ts", args: string[], options: StartOptions = {}): StartedCommand {
   const { env = {}, terminal = false } = options;
-  const command = [Deno.execPath(), "run", "-A", "--no-check", path(file), ...args];
+  // Quiet is Deno itself, which would tell in colours of what it downloads.
+  const command = [Deno.execPath(), "run", "-A", "--no-check", "--quiet", path(file), ...args];
   if (!terminal) return new StartedCommand(command[0], command.slice(1), env);
   const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   return new StartedCommand("script", ["-qec", `stty cols 100 rows 40; exec ${line}`, "/dev/null"], env);
