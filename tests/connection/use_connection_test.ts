@@ -9,6 +9,7 @@ import { connect as connectVersion2 } from "nats";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./at_once.ts";
+import { waitUntil } from "../_wait_until.ts";
 import { CollectedLog } from "./collected_log.ts";
 
 /** What the clients have in common. */
@@ -148,8 +149,8 @@ Deno.test("JetStreamStores.useConnection takes the place of the present connecti
   stores.useConnection(second);
   assertEquals(stores.connectionInfo()?.serverName, one.name);
   await stores.close();
-  // Only that of its own is gone.
-  assertEquals((await one.monitor("/connz"))?.num_connections, 1);
+  // Only that of its own is gone, once the server has noticed.
+  await waitUntil(async () => (await one.monitor("/connz"))?.num_connections === 1);
   assertEquals([first.isClosed(), second.isClosed()], [false, false]);
   await Promise.all([first.close(), second.close()]);
 });
