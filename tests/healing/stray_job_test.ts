@@ -10,7 +10,7 @@ const STREAM = "WQ_checks";
 const JOBS = Array.from({ length: 5 }, (_, n) => ({ data: n, id: `job${n}` }));
 
 /** Milliseconds. */
-const LEASE = 1_000;
+const LEASE = 2_000;
 
 /** Purges `job2` by its exact subject, as nobody should who knows that others are with workers. */
 async function purgeJob2(client: ForeignClient): Promise<void> {
