@@ -9,6 +9,8 @@ export class Delivery {
   /** Subject of the acknowledgement. */
   ack: string;
   readonly subject: string;
+  /** The subject token of the job's id. */
+  readonly token: string;
   /** The durable consumer that handed it out. */
   readonly consumer: string;
   /** How often it was handed out, this time included. */
@@ -28,9 +30,10 @@ export class Delivery {
   handedBack = false;
   #headers: JobHeaders | undefined;
 
-  constructor(message: Msg, lease: number) {
+  constructor(message: Msg, lease: number, receivedAt: number) {
     this.#message = message;
     this.subject = message.subject;
+    this.token = this.subject.slice(this.subject.lastIndexOf(".") + 1);
     this.ack = message.reply!;
     // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, with domain and account hash in between where
     // the server has domains, and a random token behind (ADR-15).
@@ -41,7 +44,7 @@ export class Delivery {
     this.sequence = Number(tokens[first + 3]);
     this.storedAt = tokens[first + 5];
     this.pending = Number(tokens[first + 6]);
-    this.receivedAt = performance.now();
+    this.receivedAt = receivedAt;
     this.leaseUntil = this.receivedAt + lease;
   }
 
@@ -51,11 +54,6 @@ export class Delivery {
 
   get headers(): JobHeaders {
     return this.#headers ??= readJobHeaders(this.#message);
-  }
-
-  /** The subject token of the job's id. */
-  get token(): string {
-    return this.subject.slice(this.subject.lastIndexOf(".") + 1);
   }
 
   get id(): string {

@@ -21,6 +21,10 @@ export interface IntakeEvents {
   deliver(delivery: Delivery, waited: boolean): void;
   /** There may be jobs to fetch. */
   ready(): void;
+  /** How many jobs to ask for now. */
+  wanted(): number;
+  /** How many more may come. */
+  room(): number;
   /** How many jobs of a durable consumer are here. */
   held(consumer: string): number;
   /** Jobs are served again, or why they are not. */
@@ -107,12 +111,14 @@ export class Intake {
 
   /**
    * Fetches jobs as long as they are wanted and there are any; only if there is room left then, the server is to bring them as they come.
-   *
-   * @param wanted Tells how many to ask for.
-   * @param room Tells how many more may come.
    */
-  async fill(wanted: () => number, room: () => number): Promise<void> {
-    if (this.#filling) return;
+  fill(): void {
+    // This comes with each job that ends, and most of them want none.
+    if (!this.#filling && this.#events.wanted() > 0) this.#fill();
+  }
+
+  async #fill(): Promise<void> {
+    const { wanted, room } = this.#events;
     this.#filling = true;
     try {
       const empty = new Set<Pulls>();
@@ -216,7 +222,7 @@ export class Intake {
   #newPulls(session: Session, consumer: string): Pulls {
     const isBroken = this.#break;
     return new Pulls(session, this.#names.stream, consumer, {
-      deliver: (message, waited) => this.#events.deliver(new Delivery(message, this.#lease), waited),
+      deliver: (message, waited, at) => this.#events.deliver(new Delivery(message, this.#lease, at), waited),
       ready: () => this.#events.ready(),
       broken: (reason) => {
         if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(false);

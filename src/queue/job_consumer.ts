@@ -56,7 +56,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     skipped: 0,
     let_go: 0,
   };
-  #waiting: Delivery[] = [];
+  /** What has not started, by the sequence of its message, in the order in which it came. */
+  readonly #waiting: Map<number, Delivery> = new Map();
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
@@ -76,7 +77,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#runner = new JobRunner(parts, settings, handler);
     this.#intake = new Intake(context, names, stream, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
-      ready: () => this.#refill(),
+      ready: () => this.#intake.fill(),
+      wanted: () => this.#wanted(),
+      room: () => this.#room(),
       held: (consumer) => this.#held.filter((delivery) => delivery.consumer === consumer).length,
       served: (problem) => this.#serves(problem),
       paused: (paused) => this.#pauses(paused),
@@ -110,7 +113,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       state: this.#state,
       reason: this.#reason,
       active: this.#running.size,
-      prefetched: this.#waiting.length,
+      prefetched: this.#waiting.size,
       ended: { ...this.#ended },
     };
   }
@@ -137,7 +140,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
     await settledWithin(this.#intake.drain(), deadline);
-    const back = this.#waiting.splice(0).map((delivery) => this.#giveBack(delivery));
+    const back = [...this.#waiting.values()].map((delivery) => this.#giveBack(delivery));
+    this.#waiting.clear();
     const idle = async () => {
       while (this.#running.size > 0 && performance.now() < until) await this.#oneEnds();
     };
@@ -187,9 +191,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #take(delivery: Delivery, waited: boolean): void {
-    if (this.#wasStopped()) return;
-    const held = this.#running.get(delivery.sequence)?.delivery ??
-      this.#waiting.find((other) => other.sequence === delivery.sequence);
+    if (this.#wasStopped(delivery.receivedAt)) return;
+    const held = this.#running.get(delivery.sequence)?.delivery ?? this.#waiting.get(delivery.sequence);
     const isHere = held?.isOf(delivery) === true;
     // The server forgot that it had handed this out (it was killed): it is here already.
     if (isHere && !held.handedBack) return held.renewBy(delivery);
@@ -197,16 +200,16 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
     // of what has just ended here.
     if (waited && !isHere && !this.#stop && !this.#isBusy(delivery) && this.#room() <= 0) this.#giveBack(delivery);
-    else this.#waiting.push(delivery);
+    else this.#waiting.set(delivery.sequence, delivery);
     if (delivery.tick) this.#skipOlder(delivery.token);
     this.#startRuns();
   }
 
   /** Of a schedule's ticks that wait, only the newest is to run. */
   #skipOlder(token: string): void {
-    const ticks = this.#waiting.filter((delivery) => delivery.token === token).sort((a, b) => a.sequence - b.sequence);
-    for (const tick of ticks.slice(0, -1)) {
-      this.#waiting.splice(this.#waiting.indexOf(tick), 1);
+    const ticks = [...this.#waiting.values()].filter((delivery) => delivery.token === token);
+    for (const tick of ticks.sort((a, b) => a.sequence - b.sequence).slice(0, -1)) {
+      this.#waiting.delete(tick.sequence);
       this.#runner.skip(tick).then(({ type }) => this.#ended[type]++, (error) => {
         this.#context.logger.warn(`A tick of ${tick.id} could not be skipped, and comes again: ${messageOf(error)}`);
       });
@@ -216,15 +219,20 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #startRuns(): void {
     const { concurrency } = this.#settings;
     while (!this.#stop && this.#handling.size < concurrency && this.#running.size < concurrency + UNCONFIRMED) {
-      const next = this.#waiting.findIndex((delivery) => !this.#isBusy(delivery));
-      if (next === -1) return;
+      const next = this.#next();
+      if (!next) return;
       if (this.#limiter) {
         const wait = this.#limiter.wait;
         if (wait > 0) return this.#startLater(wait);
         this.#limiter.take();
       }
-      this.#start(this.#waiting.splice(next, 1)[0]);
+      this.#waiting.delete(next.sequence);
+      this.#start(next);
     }
+  }
+
+  #next(): Delivery | undefined {
+    for (const delivery of this.#waiting.values()) if (!this.#isBusy(delivery)) return delivery;
   }
 
   /** Whether it has to wait for a run to end: of the same schedule, or of a queue that was made again and uses its sequence once more. */
@@ -234,15 +242,15 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** How many of those that wait could start. The others, at most one for each schedule that runs, take no room from them. */
   get #load(): number {
-    if (this.#schedules.size === 0) return this.#waiting.length;
-    return this.#waiting.filter((delivery) => !this.#isBusy(delivery)).length;
+    if (this.#schedules.size === 0) return this.#waiting.size;
+    return [...this.#waiting.values()].filter((delivery) => !this.#isBusy(delivery)).length;
   }
 
   #startLater(wait: number): void {
     clearTimeout(this.#limitTimer);
     this.#limitTimer = setTimeout(() => {
       this.#startRuns();
-      this.#refill();
+      this.#intake.fill();
     }, Math.ceil(wait));
   }
 
@@ -268,7 +276,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     if (!this.#handling.delete(run)) return;
     this.#prefetch.handled(performance.now() - run.startedAt);
     this.#startRuns();
-    this.#refill();
+    this.#intake.fill();
   }
 
   #end(run: Run<T>, end: RunEnd): void {
@@ -280,22 +288,17 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#schedules.delete(run.delivery.token);
     this.#onEnd();
     this.#startRuns();
-    this.#refill();
-  }
-
-  #refill(): void {
-    if (this.#stop) return;
-    this.#intake.fill(() => this.#wanted(), () => this.#room());
+    this.#intake.fill();
   }
 
   /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
   #wanted(): number {
+    if (this.#stop) return 0;
     return this.#load * 2 <= this.#ahead() ? this.#room() : 0;
   }
 
   /** How many more jobs may come. */
   #room(): number {
-    if (this.#stop) return 0;
     const load = this.#load;
     const room = this.#settings.concurrency + this.#ahead() - this.#handling.size - load;
     if (!this.#limiter) return room;
@@ -306,7 +309,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** What was handed to us and has not ended. */
   get #held(): Delivery[] {
-    return [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting];
+    return [...[...this.#running.values()].map(({ delivery }) => delivery), ...this.#waiting.values()];
   }
 
   #ahead(): number {
@@ -322,7 +325,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     clearTimeout(this.#ticker);
     const now = performance.now();
     const lease = this.#lease;
-    this.#wasStopped();
+    this.#wasStopped(now);
     this.#lastTick = now;
     for (const delivery of this.#held) {
       if (!delivery.ours) this.#release((other) => other === delivery, "The lease was lost");
@@ -330,14 +333,12 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }
     const hold = this.#settings.prefetch === "auto" ? Math.min(HOLD, lease / 2) : lease / 2;
     // A tick whose schedule runs waits here, for as long as that takes: each time that it is handed out counts.
-    const late = this.#waiting.filter(({ receivedAt, token }) =>
-      now - receivedAt > hold && !this.#schedules.has(token)
-    );
-    if (late.length > 0) {
-      this.#waiting = this.#waiting.filter((delivery) => !late.includes(delivery));
-      for (const delivery of late) this.#giveBack(delivery);
-      this.#refill();
+    for (const [sequence, delivery] of this.#waiting) {
+      if (now - delivery.receivedAt <= hold || this.#schedules.has(delivery.token)) continue;
+      this.#waiting.delete(sequence);
+      this.#giveBack(delivery);
     }
+    this.#intake.fill();
     this.#ticker = setTimeout(() => this.#tick(), Math.min(lease / 10, 500));
     this.#ticker.unref?.();
   }
@@ -346,10 +347,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
    * Whether this process was stopped (a laptop's lid, a debugger) for so long that what lies in its socket looks fresh and is not: then all that has
    * not started is dropped, and handed out again when its lease is over.
    */
-  #wasStopped(): boolean {
-    if (performance.now() - this.#lastTick <= this.#lease / 2) return false;
-    this.#lastTick = performance.now();
-    this.#waiting = [];
+  #wasStopped(now: number): boolean {
+    if (now - this.#lastTick <= this.#lease / 2) return false;
+    this.#lastTick = now;
+    this.#waiting.clear();
     this.#intake.reopen("the process was stopped for a while");
     return true;
   }
@@ -379,18 +380,18 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   /** Lets go of jobs that are not ours any more: their runs end, and nothing is reported. */
   #release(which: (delivery: Delivery) => boolean, why: string): void {
-    this.#waiting = this.#waiting.filter((delivery) => !which(delivery));
+    for (const [sequence, delivery] of this.#waiting) if (which(delivery)) this.#waiting.delete(sequence);
     for (const run of this.#running.values()) {
       if (!which(run.delivery)) continue;
       run.released ??= new DOMException(why, "AbortError");
       run.job?.release(run.released);
     }
-    this.#refill();
+    this.#intake.fill();
   }
 
   #orphan(streamToo: boolean): void {
     if (streamToo) return this.#release(() => true, "The queue was deleted");
-    this.#waiting = [];
+    this.#waiting.clear();
     for (const { delivery } of this.#running.values()) delivery.orphaned = true;
   }
 }

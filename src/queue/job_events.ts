@@ -47,7 +47,8 @@ export class EventSender {
   send(session: Session, token: string, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
     const frequent = FREQUENT.has(type);
     if (frequent) {
-      this.#look(session);
+      const now = performance.now();
+      if (now - this.#lastLook >= LOOK.every) this.#look(session, now);
       if (!this.#listeners && !this.#held) return;
     }
     const subject = this.#names.event(type, token);
@@ -57,9 +58,7 @@ export class EventSender {
   }
 
   /** Now and then asks whether anybody listens: the server says at once if nobody does, a listener if it does. */
-  async #look(session: Session): Promise<void> {
-    const now = performance.now();
-    if (now - this.#lastLook < LOOK.every) return;
+  async #look(session: Session, now: number): Promise<void> {
     this.#lastLook = now;
     if (!this.#listeners) this.#held ??= [];
     try {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import { checkName } from "../wire/tokens.ts";
@@ -22,6 +23,9 @@ import {
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
+
+/** Jobs of one call that are sent within one turn of the event loop. */
+const SENT_TOGETHER = 64;
 
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> extends QueueAdministration<T> {
@@ -81,15 +85,15 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     if (!Array.isArray(jobs)) {
       throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
     }
-    const prepared = await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)));
+    const prepared = this.#options.schema
+      ? await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)))
+      : jobs.map((job) => prepareJob(this.#names, job?.data, job));
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
-    const ready = await this.#attempt((session, deadline) =>
-      Promise.all(prepared.map((job) => this.#ready(session, job, deadline)))
-    );
+    const ready = await this.#attempt((session, deadline) => this.#ready(session, prepared, deadline));
     if (!ready) return null;
     const receipts = atomic
       ? await publishBatches(this.#context, this.#names, this.#parts.publisher, ready)
-      : await Promise.all(prepared.map((job) => this.#publish(job)));
+      : await this.#publishAll(ready);
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
 
@@ -138,20 +142,43 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
 
   #publish(job: PreparedJob): Promise<JobReceipt | null> {
     const call = { tried: false };
-    return this.#context.connection.attempt(
-      async (session, deadline) =>
-        await this.#parts.publisher.publish(session, await this.#ready(session, job, deadline), deadline, call),
-      { timeout: this.#context.timeout, persist: true },
-    );
+    return this.#context.connection.attempt(async (session, deadline) => {
+      const [ready] = await this.#ready(session, [job], deadline);
+      return await this.#parts.publisher.publish(session, ready, deadline, call);
+    }, { timeout: this.#context.timeout, persist: true });
   }
 
-  /** The job as this queue takes it; makes the queue if it is missing. */
-  async #ready(session: Session, job: PreparedJob, deadline: number): Promise<PreparedJob> {
-    if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
-    checkSize(job, session.maxPayload);
+  /** Publishes jobs that are ready, all at once. */
+  async #publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
+    const { connection, timeout } = this.#context;
+    const publish = (job: PreparedJob) => {
+      const call = { tried: false };
+      return connection.attempt(
+        (session, deadline) => this.#parts.publisher.publish(session, job, deadline, call),
+        { timeout, persist: true },
+      );
+    };
+    const parts: Promise<(JobReceipt | null)[]>[] = [];
+    for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
+      // The server works at the first ones while the next are made ready to be sent.
+      if (start > 0) await new Promise((resolve) => setImmediate(resolve));
+      const part = Promise.all(jobs.slice(start, start + SENT_TOGETHER).map(publish));
+      // It is looked at when all are under way.
+      part.catch(() => {});
+      parts.push(part);
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  /** The jobs as this queue takes them; makes the queue if it is missing. */
+  async #ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
+    for (const job of jobs) {
+      if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
+      checkSize(job, session.maxPayload);
+    }
     const { dedupe } = await this.#parts.stream.open(session, deadline);
-    if (job.keyed) await this.#parts.stream.openPartitions(session, deadline);
-    return timedJob(dedupe ? dedupedJob(job) : job, session.now());
+    if (jobs.some((job) => job.keyed)) await this.#parts.stream.openPartitions(session, deadline);
+    return jobs.map((job) => timedJob(dedupe ? dedupedJob(job) : job, session.now()));
   }
 
   #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {

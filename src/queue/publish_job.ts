@@ -66,24 +66,32 @@ export class JobPublisher {
     deadline: number,
     call: PublishCall = { tried: false },
   ): Promise<JobReceipt> {
-    return insist(deadline, async (deadline) => {
+    return insist(deadline, (deadline) => {
       const again = call.tried;
       call.tried = true;
-      try {
-        const ack = await this.#send(session, job, deadline, again);
+      return this.#send(session, job, deadline, again).then(
         // A repeat within this call finds the message that this call stored.
-        return this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again));
-      } catch (error) {
-        if (isServerError(error, ErrorCode.wrongLastSequence)) {
-          return await this.#whoseIsIt(session, job, error, again, deadline);
-        }
-        if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
-          throw new Unavailable("no_leader", "Another publish of this id is in flight");
-        }
-        await this.remakeIfGone(session, error, job.keyed, deadline);
-        throw error;
-      }
+        (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again)),
+        (error) => this.#notStored(session, job, error, again, deadline),
+      );
     });
+  }
+
+  async #notStored(
+    session: Session,
+    job: PreparedJob,
+    error: unknown,
+    again: boolean,
+    deadline: number,
+  ): Promise<JobReceipt> {
+    if (isServerError(error, ErrorCode.wrongLastSequence)) {
+      return await this.#whoseIsIt(session, job, error, again, deadline);
+    }
+    if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
+      throw new Unavailable("no_leader", "Another publish of this id is in flight");
+    }
+    await this.remakeIfGone(session, error, job.keyed, deadline);
+    throw error;
   }
 
   /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */

@@ -24,8 +24,8 @@ interface OpenPull {
 
 /** What becomes of a durable consumer's pulls. */
 export interface PullEvents {
-  /** A job was handed out: as soon as it came (`waited`), or for a fetch. */
-  deliver(message: Msg, waited: boolean): void;
+  /** A job was handed out: as soon as it came (`waited`), or for a fetch; `at` is `performance.now()`. */
+  deliver(message: Msg, waited: boolean, at: number): void;
   /** A pull that waited was served, or renewed by the server: there may be more. */
   ready(): void;
   /** The consumer does not serve: it is gone, or its leader changes, or it went silent. */
@@ -165,7 +165,7 @@ export class Pulls {
   #receive(message: Msg): void {
     this.#lastSign = performance.now();
     if (message.reply?.startsWith("$JS.ACK.")) {
-      this.#events.deliver(message, this.waiting);
+      this.#events.deliver(message, this.waiting, this.#lastSign);
       if (this.#open && --this.#open.left === 0) this.#close();
       return;
     }

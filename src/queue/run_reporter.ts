@@ -107,7 +107,9 @@ export class RunReporter {
   touch(delivery: Delivery, lease: number): void {
     const session = this.#session;
     if (!session || session.signal.aborted) return;
-    if (session.now() - Number(delivery.storedAt.slice(0, -6)) > lease / 2) session.send(delivery.ack, "+WPI");
+    if (session.now(delivery.receivedAt) - Number(delivery.storedAt.slice(0, -6)) > lease / 2) {
+      session.send(delivery.ack, "+WPI");
+    }
   }
 
   /** Stores the dead letter, and only then takes the job off the queue. */

@@ -52,9 +52,11 @@ export class Session implements ConnectionSession {
   /**
    * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may be
    * wrong. Until the server has told its time, it is ours.
+   *
+   * @param at Of which moment of `performance.now()`.
    */
-  now(): number {
-    return this.#ahead === null ? Date.now() : this.#ahead + performance.now();
+  now(at: number = performance.now()): number {
+    return this.#ahead === null ? Date.now() : this.#ahead + at;
   }
 
   /** The server has told its time. */
