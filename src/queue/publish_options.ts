@@ -117,7 +117,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     payload: encodeData(data),
     nonce,
     repeatable: requestId !== undefined,
-    fresh: options.id === undefined,
+    fresh: options.id === undefined && requestId === undefined,
     due,
     ttl: options.ttl,
     keyed: key !== undefined,

@@ -57,3 +57,15 @@ Deno.test("JobQueue.publish takes two jobs of different requestIds for two", asy
   assertEquals(receipts.map((receipt) => receipt?.duplicate), [false, false, false, false]);
   assertEquals(new Set(receipts.map((receipt) => receipt?.id)).size, 4);
 });
+
+Deno.test("JobQueue.publish with only a requestId adds no job where one of that id waits", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const waiting = await queue.publish("waiting", { id: "x", delay: 60_000 });
+  const expected = { ...waiting!, duplicate: true };
+  assertEquals(await queue.publish("other", { requestId: "x" }), expected);
+  assertEquals(await queue.publishMany([{ data: "other", requestId: "x" }], { atomic: true }), [expected]);
+  assertEquals((await queue.get("x"))?.data, "waiting");
+  assertEquals((await queue.counts())?.ready.normal, 0);
+});
