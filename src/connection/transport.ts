@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 
 /** Into how many parts a frame is cut, and how few bytes a part may have. */
-const PARTS = 3;
+const PARTS = 2;
 const LEAST = 4_096;
 
 /** In front of "MSG" where the message has headers. */
