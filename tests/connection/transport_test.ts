@@ -45,7 +45,7 @@ Deno.test("OwnTransport hands on all that came, in parts that begin with message
   }
   assertEquals(await closing, [true, lost]);
   assertEquals(Buffer.concat(parts).equals(Buffer.concat([frame, frame])), true);
-  assertEquals(parts.length, 6);
+  assertEquals(parts.length, 4);
   for (const part of parts) assertEquals(/^H?MSG /.test(Buffer.from(part.subarray(0, 5)).toString()), true);
 });
 
@@ -64,7 +64,7 @@ Deno.test("OwnTransport lets what one part leads to be done before it hands on t
   const transport = new Bytes();
   transport.receive(frame);
   const order: string[] = [];
-  let left = 3;
+  let left = 2;
   for await (const _ of transport) {
     order.push("part");
     // As many turns of promises as a call may take.
@@ -74,5 +74,5 @@ Deno.test("OwnTransport lets what one part leads to be done before it hands on t
       if (--left === 0) transport.close();
     })();
   }
-  assertEquals(order, ["part", "led to", "part", "led to", "part", "led to"]);
+  assertEquals(order, ["part", "led to", "part", "led to"]);
 });
