@@ -137,32 +137,31 @@ export class Connection<S extends Session> {
    *
    * @param operation Gets the session and the moment (of `performance.now()`) by which it must settle.
    */
-  async attempt<T>(
-    operation: (session: S, deadline: number) => Promise<T>,
-    options: AttemptOptions,
-  ): Promise<T | null> {
+  attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
-    let session = this.#sessions.current ?? await this.#firstSession(deadline);
-    if (session === null && options.patient && this.#status === "reconnecting") {
-      await this.#sessions.next(deadline - performance.now());
-      session = this.#sessions.current;
-    }
-    for (let pause = 20; session !== null; pause = Math.min(pause * 2, 500)) {
+    const session = this.#sessions.current;
+    if (!session) return this.#attemptAgain(operation, deadline, options);
+    // The usual way, without what only a failure needs.
+    return operation(session, deadline).catch((error) =>
+      this.#attemptAgain(operation, deadline, options, { session, error })
+    );
+  }
+
+  async #attemptAgain<T>(
+    operation: (session: S, deadline: number) => Promise<T>,
+    deadline: number,
+    options: AttemptOptions,
+    failed?: { session: S; error: unknown },
+  ): Promise<T | null> {
+    for (let pause = 20;; pause = Math.min(pause * 2, 500)) {
+      const session = failed
+        ? await this.#sessionAfter(failed.session, failed.error, deadline, options, pause)
+        : await this.#firstSession(deadline, options);
+      if (!session) break;
       try {
         return await operation(session, deadline);
       } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
-        const left = deadline - performance.now();
-        if (error.reason === "timeout" || left <= pause) {
-          this.#counters.timedOut++;
-          break;
-        }
-        if (this.#sessions.current === session) await delay(pause, { signal: this.#keeping.signal });
-        if (!this.#sessions.current) {
-          if (options.persist) await this.#sessions.next(deadline - performance.now());
-          else if (this.#attempt) await settledWithin(this.#attempt.promise, deadline - performance.now());
-        }
-        session = this.#sessions.current;
+        failed = { session, error };
       }
     }
     this.#counters.degraded++;
@@ -171,10 +170,33 @@ export class Connection<S extends Session> {
     return null;
   }
 
-  async #firstSession(deadline: number): Promise<S | null> {
+  async #firstSession(deadline: number, { patient }: AttemptOptions): Promise<S | null> {
     this.#startLazily();
-    if (this.#status !== "connecting" || !this.#attempt) return null;
-    await settledWithin(this.#attempt.promise, deadline - performance.now());
+    if (this.#status === "connecting" && this.#attempt) {
+      await settledWithin(this.#attempt.promise, deadline - performance.now());
+    }
+    if (patient && this.#status === "reconnecting") await this.#sessions.next(deadline - performance.now());
+    return this.#sessions.current;
+  }
+
+  /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
+  async #sessionAfter(
+    last: S,
+    error: unknown,
+    deadline: number,
+    { persist }: AttemptOptions,
+    pause: number,
+  ): Promise<S | null> {
+    if (!(error instanceof Unavailable)) throw error;
+    if (error.reason === "timeout" || deadline - performance.now() <= pause) {
+      this.#counters.timedOut++;
+      return null;
+    }
+    if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
+    if (!this.#sessions.current) {
+      if (persist) await this.#sessions.next(deadline - performance.now());
+      else if (this.#attempt) await settledWithin(this.#attempt.promise, deadline - performance.now());
+    }
     return this.#sessions.current;
   }
 
