@@ -1,4 +1,6 @@
-import { checkDuration } from "./durations.ts";
+import { checkDuration, checkLabels, checkString, checkWhole, wrong, wrongType } from "../checks.ts";
+
+export { checkLabels, checkString, checkWhole } from "../checks.ts";
 
 const DOING = "open the bucket";
 
@@ -52,50 +54,11 @@ export function checkBucketOptions(options: BucketOptions): void {
   if (replicas !== undefined) checkWhole(replicas, DOING, "replicas", 1, 5);
   if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, DOING, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
   if (storage !== undefined && storage !== "file" && storage !== "memory") {
-    throw new RangeError(
-      `Cannot ${DOING} as 'storage' must be "file" or "memory": current value is ${JSON.stringify(storage)}`,
-    );
+    throw wrong(RangeError, `${DOING} as 'storage' must be "file" or "memory"`, storage);
   }
   if (compression !== undefined && typeof compression !== "boolean") {
-    throw new TypeError(
-      `Cannot ${DOING} as 'compression' must be true or false: current value is of type ${typeof compression}`,
-    );
+    throw wrongType(`${DOING} as 'compression' must be true or false`, compression);
   }
   if (description !== undefined) checkString(description, DOING, "description");
   checkLabels(metadata, DOING);
-}
-
-/**
- * Checks an option that counts.
- *
- * @throws {RangeError} If it is no whole number, or out of its range.
- */
-export function checkWhole(value: unknown, doing: string, option: string, min: number, max: number): void {
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(
-    `Cannot ${doing} as '${option}' must be a whole number from ${min} to ${max}: current value is ${String(value)}`,
-  );
-}
-
-/**
- * Checks an option that is text.
- *
- * @throws {TypeError} If it is no well-formed string.
- */
-export function checkString(value: unknown, doing: string, option: string): void {
-  if (typeof value === "string" && value.isWellFormed()) return;
-  throw new TypeError(
-    `Cannot ${doing} as '${option}' must be well-formed text: current value is ${
-      typeof value === "string" ? JSON.stringify(value) : `of type ${typeof value}`
-    }`,
-  );
-}
-
-/**
- * Checks labels.
- *
- * @throws {TypeError} If one is no well-formed string.
- */
-export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
-  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
 }

@@ -1,4 +1,7 @@
 import { Buffer } from "node:buffer";
+import { wrong, wrongType } from "../checks.ts";
+
+export { checkText } from "../checks.ts";
 
 /** Bytes a subject may have: a longer one could outgrow the server's control line, which costs the whole connection. */
 const MAX_SUBJECT = 3_000;
@@ -40,29 +43,6 @@ export function encodeObjectName(name: string): string {
 }
 
 /**
- * Checks a key, an id or an object's name.
- *
- * @param doing For the message, for instance "store the value".
- * @param what The argument's name.
- * @throws {TypeError} If it is no well-formed string, or empty.
- */
-export function checkText(text: unknown, doing: string, what: string): asserts text is string {
-  if (typeof text !== "string") {
-    throw new TypeError(
-      `Cannot ${doing} as '${what}' must be a string: current value is ${
-        text === null ? "null" : `of type ${typeof text}`
-      }`,
-    );
-  }
-  if (text === "") throw new TypeError(`Cannot ${doing} as '${what}' must not be empty: current value is ""`);
-  if (!text.isWellFormed()) {
-    throw new TypeError(
-      `Cannot ${doing} as '${what}' must be well-formed Unicode: current value is ${JSON.stringify(text)}`,
-    );
-  }
-}
-
-/**
  * Checks the length of a subject that was made from a user's text.
  *
  * @throws {RangeError} If the server would not take it.
@@ -87,16 +67,8 @@ export function isName(name: string): boolean {
  * @throws {RangeError} If it is not `[A-Za-z0-9_-]{1,64}`.
  */
 export function checkName(name: unknown, what: "bucket" | "queue"): asserts name is string {
-  if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot open the ${what} as its name must be a string: current value is of type ${typeof name}`,
-    );
-  }
+  if (typeof name !== "string") throw wrongType(`open the ${what} as its name must be a string`, name);
   if (!NAME.test(name)) {
-    throw new RangeError(
-      `Cannot open the ${what} as its name must be 1 to 64 of A-Z a-z 0-9 _ -: current value is ${
-        JSON.stringify(name)
-      }`,
-    );
+    throw wrong(RangeError, `open the ${what} as its name must be 1 to 64 of A-Z a-z 0-9 _ -`, name);
   }
 }

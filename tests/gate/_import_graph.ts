@@ -20,6 +20,7 @@ const CHAINS = [
     ["src/wire/"],
     ["src/connection/"],
     ["src/errors.ts", "src/settings.ts"],
+    ["src/checks.ts"],
     ["npm:"],
   ],
   [["src/cli/"], ["src/testing/"]],

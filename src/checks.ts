@@ -1,0 +1,163 @@
+/**
+ * Errors for bad arguments, each in the one sentence of this library: `Cannot <do> as '<option>' must <rule>: current value is <value>`.
+ *
+ * In all checks `doing` completes "Cannot …", for instance "store the value", and `option` is the argument's name.
+ * @module
+ */
+
+/** The longest time that a timer takes: about 24 days. One that is longer would be over at once. */
+export const MAX_TIMER = 2 ** 31 - 1;
+
+/** No duration is longer: a hundred years. */
+const MAX_DURATION = 100 * 365 * 86_400_000;
+
+/**
+ * What to throw for an argument that breaks a rule; the message shows its value.
+ *
+ * @param problem Completes "Cannot …": `publish the job as 'delay' must be ≥ 0 ms`.
+ */
+export function wrong<E extends TypeError | RangeError>(
+  kind: new (message: string, options?: ErrorOptions) => E,
+  problem: string,
+  value: unknown,
+  options?: ErrorOptions,
+): E {
+  return new kind(`Cannot ${problem}: current value is ${shown(value)}`, options);
+}
+
+/**
+ * What to throw for an argument of the wrong type; the message tells the type only, as the value may be large or a secret.
+ *
+ * @param problem Completes "Cannot …": `consume jobs as 'handler' must be a function`.
+ */
+export function wrongType(problem: string, value: unknown, options?: ErrorOptions): TypeError {
+  const type = value === null ? "null" : value === "" ? "empty" : `of type ${typeof value}`;
+  return new TypeError(`Cannot ${problem}: current value is ${type}`, options);
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(shown).join(",")}]`;
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/**
+ * Checks a key, an id or a name.
+ *
+ * @throws {TypeError} If it is no well-formed string, or empty.
+ */
+export function checkText(value: unknown, doing: string, option: string): asserts value is string {
+  if (typeof value !== "string") throw wrongType(`${doing} as '${option}' must be a string`, value);
+  if (value === "") throw wrong(TypeError, `${doing} as '${option}' must not be empty`, value);
+  if (!value.isWellFormed()) throw wrong(TypeError, `${doing} as '${option}' must be well-formed Unicode`, value);
+}
+
+/**
+ * Checks an option that is any text.
+ *
+ * @throws {TypeError} If it is no well-formed string.
+ */
+export function checkString(value: unknown, doing: string, option: string): asserts value is string {
+  const problem = `${doing} as '${option}' must be well-formed text`;
+  if (typeof value !== "string") throw wrongType(problem, value);
+  if (!value.isWellFormed()) throw wrong(TypeError, problem, value);
+}
+
+/**
+ * Checks labels.
+ *
+ * @throws {TypeError} If one is no well-formed string.
+ */
+export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
+  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
+}
+
+/**
+ * Checks an option that may be a secret: its value is never shown.
+ *
+ * @throws {TypeError} If it is no string, or empty.
+ */
+export function checkSecret(value: unknown, doing: string, option: string): asserts value is string {
+  if (typeof value !== "string" || value === "") {
+    throw wrongType(`${doing} as '${option}' must be a non-empty string`, value);
+  }
+}
+
+/**
+ * Checks an option that counts.
+ *
+ * @throws {RangeError} If it is no whole number, or out of its range.
+ */
+export function checkWhole(
+  value: unknown,
+  doing: string,
+  option: string,
+  min: number,
+  max?: number,
+): asserts value is number {
+  if (Number.isSafeInteger(value) && value as number >= min && value as number <= (max ?? Infinity)) return;
+  const range = max === undefined ? `≥ ${min}` : `from ${min} to ${max}`;
+  throw wrong(RangeError, `${doing} as '${option}' must be a whole number ${range}`, value);
+}
+
+/**
+ * Checks an option that is a duration in milliseconds.
+ *
+ * @param max {@linkcode MAX_TIMER} where a timer is to wait for so long.
+ * @throws {RangeError} If it is no number from `min` to `max`.
+ */
+export function checkDuration(
+  value: unknown,
+  doing: string,
+  option: string,
+  min: number,
+  max: number = MAX_DURATION,
+): asserts value is number {
+  if (typeof value === "number" && value >= min && value <= max) return;
+  const rule = typeof value === "number" && value > max ? `≤ ${max} ms` : `≥ ${min} ms`;
+  throw wrong(RangeError, `${doing} as '${option}' must be ${rule}`, value);
+}
+
+/**
+ * Checks a choice.
+ *
+ * @throws {RangeError} If it is none of those allowed.
+ */
+export function checkOneOf<V>(
+  value: unknown,
+  doing: string,
+  option: string,
+  allowed: readonly V[],
+): asserts value is V {
+  if (allowed.includes(value as V)) return;
+  throw wrong(RangeError, `${doing} as '${option}' must be one of ${allowed.join(", ")}`, value);
+}
+
+/**
+ * Checks a moment.
+ *
+ * @throws {TypeError} If it is no valid `Date`.
+ */
+export function checkDate(value: unknown, doing: string, option: string): asserts value is Date {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
+  throw wrong(TypeError, `${doing} as '${option}' must be a valid Date`, value);
+}
+
+/**
+ * Checks a handler.
+ *
+ * @throws {TypeError} If it is no function.
+ */
+export function checkFunction(value: unknown, doing: string, option: string): void {
+  if (typeof value !== "function") throw wrongType(`${doing} as '${option}' must be a function`, value);
+}
+
+/**
+ * Checks an option that has parts.
+ *
+ * @throws {TypeError} If it is no object.
+ */
+export function checkObject(value: unknown, doing: string, option: string): asserts value is object {
+  if (typeof value !== "object" || value === null) {
+    throw wrong(TypeError, `${doing} as '${option}' must be an object`, value);
+  }
+}
