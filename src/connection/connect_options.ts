@@ -1,3 +1,5 @@
+import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
+
 /** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, nothing of it is used. */
 export interface ConnectOptions {
   /**
@@ -47,8 +49,10 @@ export interface ConnectOptions {
   pingInterval?: number;
 }
 
-/** Texts among the options. Their values may be secrets, so no message shows them. */
-const TEXTS = ["creds", "token", "user", "password", "nkeySeed", "name"] as const;
+const DOING = "connect";
+
+/** Texts among the options. Any of their values may be a secret. */
+const TEXTS = ["creds", "token", "user", "password", "nkeySeed", "name", "inboxPrefix"] as const;
 
 /**
  * Checks what can be checked without looking at the environment.
@@ -56,34 +60,23 @@ const TEXTS = ["creds", "token", "user", "password", "nkeySeed", "name"] as cons
  * @throws {TypeError | RangeError} If an option is wrong.
  */
 export function checkConnectOptions(options: ConnectOptions): void {
-  for (const option of TEXTS) checkText(option, options[option]);
-  const { servers, tls, inboxPrefix, connectTimeout, pingInterval } = options;
-  for (const server of Array.isArray(servers) ? servers : [servers]) checkText("servers", server);
+  const { servers, tls, inboxPrefix } = options;
+  for (const option of TEXTS) checkUnlessUnset(options[option], option);
+  for (const server of Array.isArray(servers) ? servers : [servers]) checkUnlessUnset(server, "servers");
   if (tls !== undefined && (typeof tls !== "object" || tls === null)) {
-    throw new TypeError(`Cannot connect as 'tls' must be an object of paths: current value is of type ${typeof tls}`);
+    throw wrongType(`${DOING} as 'tls' must be an object of paths`, tls);
   }
-  for (const option of ["ca", "cert", "key"] as const) checkText(`tls.${option}`, tls?.[option]);
-  checkMilliseconds("connectTimeout", connectTimeout);
-  checkMilliseconds("pingInterval", pingInterval);
-  checkText("inboxPrefix", inboxPrefix);
+  for (const option of ["ca", "cert", "key"] as const) checkUnlessUnset(tls?.[option], `tls.${option}`);
+  for (const option of ["connectTimeout", "pingInterval"] as const) {
+    const ms: unknown = options[option];
+    if (ms === undefined || (typeof ms === "number" && ms > 0 && ms <= MAX_TIMER)) continue;
+    throw wrong(RangeError, `${DOING} as '${option}' must be > 0 and ≤ ${MAX_TIMER} ms`, ms);
+  }
   if (inboxPrefix !== undefined && !/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(inboxPrefix)) {
-    throw new RangeError(
-      `Cannot connect as 'inboxPrefix' must be a subject without wildcards: current value is "${inboxPrefix}"`,
-    );
+    throw wrong(RangeError, `${DOING} as 'inboxPrefix' must be a subject without wildcards`, inboxPrefix);
   }
 }
 
-function checkText(option: string, value: unknown): void {
-  if (value === undefined || (typeof value === "string" && value !== "")) return;
-  throw new TypeError(
-    `Cannot connect as '${option}' must be a non-empty string: current value is ${
-      value === "" ? "empty" : `of type ${value === null ? "null" : typeof value}`
-    }`,
-  );
-}
-
-function checkMilliseconds(option: string, value: unknown): void {
-  // Timers wrap around above this.
-  if (value === undefined || (typeof value === "number" && value > 0 && value <= 2 ** 31 - 1)) return;
-  throw new RangeError(`Cannot connect as '${option}' must be > 0 and ≤ ${2 ** 31 - 1} ms: current value is ${value}`);
+function checkUnlessUnset(value: unknown, option: string): void {
+  if (value !== undefined) checkSecret(value, DOING, option);
 }

@@ -78,7 +78,7 @@ const WRONG: [ConnectOptions, new () => Error, string][] = [
   [
     { servers: "a", password: null as never },
     TypeError,
-    "'password' must be a non-empty string: current value is of type null",
+    "'password' must be a non-empty string: current value is null",
   ],
   [{ servers: "a", nkeySeed: "SUA" }, RangeError, "'nkeySeed' must be the seed of a user (SU…)"],
   [{ servers: "a", tls: "ca.pem" as never }, TypeError, "'tls' must be an object"],
