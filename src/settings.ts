@@ -3,22 +3,10 @@
  * @module
  */
 import process from "node:process";
+import { wrong } from "./checks.ts";
 
 /** Looks up one environment variable; `undefined` when it is unset or may not be read. */
 export type ReadVariable = (name: string) => string | undefined;
-
-/** What the environment says about the way into the NATS server. */
-export interface ConnectionVariables {
-  servers: string[] | undefined;
-  creds: string | undefined;
-  token: string | undefined;
-  user: string | undefined;
-  password: string | undefined;
-  nkeySeed: string | undefined;
-  tlsCa: string | undefined;
-  tlsCert: string | undefined;
-  tlsKey: string | undefined;
-}
 
 /** The `SUPERCHECK_NATS_*` variables of one process. */
 export class Settings {
@@ -29,20 +17,10 @@ export class Settings {
     this.#read = read;
   }
 
-  /** Where and how to connect. `servers` is `undefined` when no connection is to be tried. */
-  connection(): ConnectionVariables {
-    const servers = this.#value("SUPERCHECK_NATS_URL")?.split(",").map((url) => url.trim()).filter((url) => url !== "");
-    return {
-      servers: servers?.length ? servers : undefined,
-      creds: this.#value("SUPERCHECK_NATS_CREDS"),
-      token: this.#value("SUPERCHECK_NATS_TOKEN"),
-      user: this.#value("SUPERCHECK_NATS_USER"),
-      password: this.#value("SUPERCHECK_NATS_PASSWORD"),
-      nkeySeed: this.#value("SUPERCHECK_NATS_NKEY_SEED"),
-      tlsCa: this.#value("SUPERCHECK_NATS_TLS_CA"),
-      tlsCert: this.#value("SUPERCHECK_NATS_TLS_CERT"),
-      tlsKey: this.#value("SUPERCHECK_NATS_TLS_KEY"),
-    };
+  /** One variable; `undefined` if it is unset or empty. */
+  text(name: string): string | undefined {
+    if (!this.#values.has(name)) this.#values.set(name, this.#read(name) || undefined);
+    return this.#values.get(name);
   }
 
   /** Milliseconds that values of the KV bucket `supercheck_kv` live. */
@@ -56,27 +34,22 @@ export class Settings {
   }
 
   #wholeNumber(name: string, unset: number, max: number): number {
-    const value = this.#value(name);
+    const value = this.text(name);
     if (value === undefined) return unset;
     const number = /^\d+$/.test(value.trim()) ? Number(value) : NaN;
-    if (!(number >= 1 && number <= max)) {
-      throw new RangeError(
-        `Cannot use ${name} as it must be a whole number from 1 to ${max}: current value is "${value}"`,
-      );
-    }
-    return number;
-  }
-
-  #value(name: string): string | undefined {
-    if (!this.#values.has(name)) this.#values.set(name, this.#read(name) || undefined);
-    return this.#values.get(name);
+    if (number >= 1 && number <= max) return number;
+    throw wrong(RangeError, `use ${name} as it must be a whole number from 1 to ${max}`, value);
   }
 }
 
-function readEnvironment(name: string): string | undefined {
-  // Asking first keeps a process without --allow-env from stopping at a prompt: what may not be read counts as unset.
-  if (typeof Deno !== "undefined" && Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") {
-    return undefined;
-  }
-  return process.env[name];
+/**
+ * Whether the runtime allows something. Asked before it is tried: trying would stop a program with a terminal at a prompt.
+ */
+export function isAllowed(what: Deno.PermissionDescriptor): boolean {
+  return typeof Deno === "undefined" || Deno.permissions.querySync(what).state === "granted";
+}
+
+/** What may not be read counts as unset. */
+function readEnvironment(variable: string): string | undefined {
+  return isAllowed({ name: "env", variable }) ? process.env[variable] : undefined;
 }

@@ -1,9 +1,10 @@
 import type { Authenticator, ConnectionOptions } from "@nats-io/nats-core";
 import { credsAuthenticator, nkeyAuthenticator, nkeys } from "@nats-io/nats-core";
+import { readFile } from "node:fs/promises";
+import { wrong } from "../checks.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import type { ConnectionVariables } from "../settings.ts";
+import { isAllowed, type Settings } from "../settings.ts";
 import type { ConnectOptions } from "./connect_options.ts";
-import { readFileFor } from "./read_file_for.ts";
 import { serverUrl, type TargetServer, type WrittenServer } from "./server_url.ts";
 
 /** A checked target: where to connect, and how to get in each time. */
@@ -18,8 +19,8 @@ export interface ConnectTarget {
   natsOptions(): Promise<ConnectionOptions>;
 }
 
-/** The variables by which messages call what came from the environment. */
-const VARIABLES: Record<string, string> = {
+/** How messages call what came from the environment. */
+const VARIABLES = {
   servers: "SUPERCHECK_NATS_URL",
   nkeySeed: "SUPERCHECK_NATS_NKEY_SEED",
   tls: "SUPERCHECK_NATS_TLS_CA, _CERT and _KEY",
@@ -31,11 +32,11 @@ const VARIABLES: Record<string, string> = {
  * @returns The target, or `null` when no server is configured.
  * @throws {RangeError} If a server, a seed or a combination is wrong.
  */
-export function connectTarget(options: ConnectOptions, variables: () => ConnectionVariables): ConnectTarget | null {
+export function connectTarget(options: ConnectOptions, settings: Settings): ConnectTarget | null {
   const { name = "supercheck", inboxPrefix = "_INBOX", connectTimeout = 2_000, pingInterval = 10_000 } = options;
-  const way = options.servers === undefined ? { ...fromEnvironment(variables()), ...defined(options) } : options;
+  const way = options.servers === undefined ? { ...fromEnvironment(settings), ...defined(options) } : options;
   if (way.servers === undefined) return null;
-  const called = (option: keyof ConnectOptions) => options[option] === undefined ? VARIABLES[option] : `'${option}'`;
+  const called = (option: keyof typeof VARIABLES) => options[option] === undefined ? VARIABLES[option] : `'${option}'`;
   const servers = listServers(way.servers, called("servers"));
   const websockets = servers.filter((server) => server.websocket).length;
   if (websockets !== 0 && websockets !== servers.length) {
@@ -96,10 +97,11 @@ function listServers(written: string | string[], called: string): WrittenServer[
   return texts.map((text) => {
     const server = serverUrl(text);
     if (server) return server;
-    throw new RangeError(
-      `Cannot connect as each of ${called} must look like nats://host:port (or tls://, ws://, wss://): current value is "${
-        // Whatever stands before the host may be a secret.
-        text.replace(/^(\w+:\/\/)?.*@/s, "$1…@")}"`,
+    throw wrong(
+      RangeError,
+      `connect as each of ${called} must look like nats://host:port (or tls://, ws://, wss://)`,
+      // Whatever stands before the host may be a secret.
+      text.replace(/^(\w+:\/\/)?.*@/s, "$1…@"),
     );
   });
 }
@@ -132,9 +134,44 @@ async function readTls(paths: ConnectOptions["tls"] = {}): Promise<NonNullable<C
   return Object.fromEntries(await Promise.all(files));
 }
 
-function fromEnvironment(variables: ConnectionVariables): ConnectOptions {
-  const { tlsCa: ca, tlsCert: cert, tlsKey: key, ...rest } = variables;
-  return { ...defined(rest), ...((ca ?? cert ?? key) !== undefined && { tls: defined({ ca, cert, key }) }) };
+/**
+ * Reads a file of credentials or certificates.
+ *
+ * @param code What is refused without it.
+ * @throws {JetStreamStoreError} If it cannot be read.
+ */
+async function readFileFor(code: "auth" | "tls", path: string): Promise<Uint8Array> {
+  if (!isAllowed({ name: "read", path })) {
+    throw new JetStreamStoreError(
+      "net_permission",
+      `The runtime does not allow to read the file ${path}: run with --allow-read=${path}`,
+    );
+  }
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : cause;
+    throw new JetStreamStoreError(code, `The file ${path} cannot be read: ${reason}`, { cause });
+  }
+}
+
+function fromEnvironment(settings: Settings): ConnectOptions {
+  const servers = settings.text("SUPERCHECK_NATS_URL");
+  const tls = defined({
+    ca: settings.text("SUPERCHECK_NATS_TLS_CA"),
+    cert: settings.text("SUPERCHECK_NATS_TLS_CERT"),
+    key: settings.text("SUPERCHECK_NATS_TLS_KEY"),
+  });
+  return defined({
+    // Without a name between the commas, none is configured.
+    servers: servers && /[^\s,]/.test(servers) ? servers : undefined,
+    creds: settings.text("SUPERCHECK_NATS_CREDS"),
+    token: settings.text("SUPERCHECK_NATS_TOKEN"),
+    user: settings.text("SUPERCHECK_NATS_USER"),
+    password: settings.text("SUPERCHECK_NATS_PASSWORD"),
+    nkeySeed: settings.text("SUPERCHECK_NATS_NKEY_SEED"),
+    tls: Object.keys(tls).length > 0 ? tls : undefined,
+  });
 }
 
 function defined<T extends object>(values: T): T {

@@ -67,7 +67,7 @@ export class Connection<S extends Session> {
    */
   constructor(settings: Settings, logger: Logger, defaults: ConnectOptions, openSession: (nc: NatsConnection) => S) {
     checkConnectOptions(defaults);
-    this.#targetOf = (options) => connectTarget({ ...defaults, ...options }, () => settings.connection());
+    this.#targetOf = (options) => connectTarget({ ...defaults, ...options }, settings);
     this.#log = new StateLog(logger);
     this.#sessions = new Sessions(openSession);
   }

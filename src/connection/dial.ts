@@ -1,9 +1,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
+import { isAllowed } from "../settings.ts";
 import type { ConnectTarget } from "./connect_target.ts";
 import { dialFailure } from "./dial_failure.ts";
 import { openConnection } from "./open_connection.ts";
-import { isAllowed } from "./permission.ts";
 import type { TargetServer } from "./server_url.ts";
 import { SocketTransport } from "./socket_transport.ts";
 import { WebsocketTransport } from "./websocket_transport.ts";

@@ -128,3 +128,21 @@ Deno.test("JetStreamStores asks the environment for no way in when it is given s
   await stores.storeKV("k", "v");
   assertEquals(asked.sort(), ["SUPERCHECK_NATS_KV_TTL_SECS", "SUPERCHECK_NATS_REPLICAS"]);
 });
+
+Deno.test("SUPERCHECK_NATS_URL may have spaces and empty places in its list, and names no server when it has nothing else", async () => {
+  await using server = await startNatsServer();
+  await assertWorks(
+    new JetStreamStores({
+      env: (name) => name === "SUPERCHECK_NATS_URL" ? ` ${server.url}, ,` : undefined,
+      logger: new CollectedLog(),
+    }),
+  );
+  for (const url of ["", " ", ",", " , "]) {
+    await using stores = new JetStreamStores({
+      env: (name) => name === "SUPERCHECK_NATS_URL" ? url : undefined,
+      logger: new CollectedLog(),
+    });
+    assertEquals(await stores.connect(), null);
+    assertEquals(stores.connectionStatus(), "none");
+  }
+});

@@ -16,35 +16,16 @@ Deno.test("Settings looks nothing up before it is asked, and each variable once"
   assertEquals(asked, []);
   assertEquals([some.kvTtl(), some.kvTtl()], [60_000, 60_000]);
   assertEquals(asked, ["SUPERCHECK_NATS_KV_TTL_SECS"]);
-  some.connection();
-  some.connection();
+  assertEquals([some.text("SUPERCHECK_NATS_URL"), some.text("SUPERCHECK_NATS_URL")], [undefined, undefined]);
   some.replicas();
   some.replicas();
   assertEquals(asked.length, new Set(asked).size);
 });
 
-Deno.test("Settings.connection gives the ways in, and undefined for what is unset or empty", () => {
-  const { settings: some } = settings({
-    SUPERCHECK_NATS_URL: " nats://a, b:1 ,,",
-    SUPERCHECK_NATS_CREDS: "/c",
-    SUPERCHECK_NATS_TOKEN: "",
-    SUPERCHECK_NATS_TLS_CA: "/ca",
-  });
-  assertEquals(some.connection(), {
-    servers: ["nats://a", "b:1"],
-    creds: "/c",
-    token: undefined,
-    user: undefined,
-    password: undefined,
-    nkeySeed: undefined,
-    tlsCa: "/ca",
-    tlsCert: undefined,
-    tlsKey: undefined,
-  });
-  for (const url of [undefined, "", " ", ",", " , "]) {
-    const { settings: none } = settings(url === undefined ? {} : { SUPERCHECK_NATS_URL: url });
-    assertEquals(none.connection().servers, undefined);
-  }
+Deno.test("Settings.text gives a variable, and undefined for one that is unset or empty", () => {
+  const { settings: some } = settings({ SUPERCHECK_NATS_CREDS: "/c", SUPERCHECK_NATS_TOKEN: "" });
+  const names = ["SUPERCHECK_NATS_CREDS", "SUPERCHECK_NATS_TOKEN", "SUPERCHECK_NATS_USER"];
+  assertEquals(names.map((name) => some.text(name)), ["/c", undefined, undefined]);
 });
 
 Deno.test("Settings.kvTtl is a day, Settings.replicas 1, when they are unset", () => {
