@@ -15,15 +15,19 @@ const CLOCK_WAS_SET = 1_000;
 export interface Listening {
   /** Stops at once. */
   stop(): void;
-  /** Stops once what the server has sent already has come. */
+  /** Stops once what the server has sent already has come, or the session ends. */
   drain(): Promise<void>;
 }
+
+/** Listens to nothing. */
+const NOTHING: Listening = { stop: () => {}, drain: () => Promise.resolve() };
 
 /** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
 export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
   readonly #logger: Logger;
   readonly #over = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
   readonly #subscriptions: Set<Subscription> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`. */
   #ahead: number | null = null;
@@ -76,16 +80,19 @@ export class Session implements ConnectionSession {
     return createInbox(inboxPrefixOf(this.#nc));
   }
 
-  /** Sends a message without waiting for an answer. */
+  /** Sends a message without waiting for an answer; not over a connection that its owner is closing. */
   send(subject: string, payload: Uint8Array | string, options: { reply?: string; headers?: HeaderBlock } = {}): void {
     const { reply, headers } = options;
-    if (this.#nc.isClosed()) return;
-    this.#nc.publish(subject, payload, { ...(reply && { reply }), ...(headers && { headers: headers.asMsgHdrs() }) });
+    try {
+      this.#nc.publish(subject, payload, { ...(reply && { reply }), ...(headers && { headers: headers.asMsgHdrs() }) });
+    } catch (error) {
+      if (!this.#nc.isClosed() && !this.#nc.isDraining()) throw error;
+    }
   }
 
   /**
-   * Listens until told to stop, or the session ends. A message that cannot be read, as anybody may have sent it, is dropped: it must not cost the
-   * connection.
+   * Listens until told to stop, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
+   * cannot be read, as anybody may have sent it, is dropped: it must not cost the connection.
    *
    * @param denied Called if the server refuses the subscription.
    * @param group Of all subscriptions of one group, one gets each message.
@@ -96,6 +103,7 @@ export class Session implements ConnectionSession {
     denied: (error: Error) => void,
     group?: string,
   ): Listening {
+    if (this.#nc.isClosed() || this.#nc.isDraining()) return NOTHING;
     let told = false;
     const subscription = this.#nc.subscribe(subject, {
       ...(group && { queue: group }),
@@ -119,7 +127,8 @@ export class Session implements ConnectionSession {
       },
       drain: async () => {
         if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed() && !subscription.isClosed()) {
-          await subscription.drain();
+          // Without an answer the client would wait for ever.
+          await Promise.race([subscription.drain(), this.#ended.promise]);
         }
       },
     };
@@ -127,6 +136,7 @@ export class Session implements ConnectionSession {
 
   end(reason: Unavailable): void {
     this.#over.abort(reason);
+    this.#ended.resolve();
     this.requests.end(reason);
     if (!this.#nc.isClosed()) { for (const subscription of this.#subscriptions) subscription.unsubscribe(); }
     this.#subscriptions.clear();
