@@ -45,7 +45,7 @@ export function connect(options?: ConnectOptions): Promise<ConnectionInfo | null
 /**
  * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
  *
- * @throws {TypeError} If it is none of these, or is closed.
+ * @throws {TypeError} If it is none of these, or is closed or draining.
  *
  * @example Share one connection
  * ```ts ignore

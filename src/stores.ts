@@ -113,7 +113,7 @@ export class JetStreamStores implements AsyncDisposable {
   /**
    * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
    *
-   * @throws {TypeError} If it is none of these, or is closed.
+   * @throws {TypeError} If it is none of these, or is closed or draining.
    */
   useConnection(nc: unknown): void {
     this.#connection.use(nc);

@@ -5,7 +5,7 @@ const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "isDrai
 /**
  * Checks a connection made elsewhere: any transport of `@nats-io/*`, nats.deno, or `npm:nats` 2.
  *
- * @throws {TypeError} If it is none of these, or is closed.
+ * @throws {TypeError} If it is none of these, or is closed or draining.
  */
 export function adoptable(nc: unknown): NatsConnection {
   const candidate = nc as Partial<NatsConnection> | null | undefined;
@@ -17,7 +17,8 @@ export function adoptable(nc: unknown): NatsConnection {
     );
   }
   const connection = candidate as NatsConnection;
-  if (connection.isClosed()) throw new TypeError("Cannot use the connection as it is closed: hand over an open one");
+  const over = connection.isClosed() ? "closed" : connection.isDraining() ? "draining" : null;
+  if (over !== null) throw new TypeError(`Cannot use the connection as it is ${over}: hand over an open one`);
   if (connection.info?.headers === false) {
     throw new TypeError(
       "Cannot use the connection as its server has no message headers: update the server to 2.10 or newer",

@@ -249,7 +249,8 @@ export class Connection<S extends Session> {
   }
 
   #gain(nc: NatsConnection): void {
-    if (this.#sessions.current) return;
+    // One that is drained takes no subscription, and is closed soon.
+    if (this.#sessions.current || nc.isDraining()) return;
     this.#sessions.begin(nc);
     this.#nc = nc;
     this.#status = "connected";

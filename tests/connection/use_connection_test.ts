@@ -138,6 +138,67 @@ for (const [client, connect] of CLIENTS) {
   });
 }
 
+for (const [client, connect] of CLIENTS) {
+  Deno.test(`JetStreamStores lets a connection of ${client} come back that its owner drains, and goes without it`, async () => {
+    await using server = await startNatsServer({ websocket: true });
+    const nc = await connect(server);
+    const logger = new CollectedLog();
+    await using stores = new JetStreamStores({ logger, env: () => undefined });
+    stores.useConnection(nc);
+    const following = stores.jobQueue("q").events()[Symbol.asyncIterator]();
+    const event = following.next();
+    assertEquals(await stores.storeKV("k", "v"), 1);
+    const status = nc.status()[Symbol.asyncIterator]() as AsyncIterator<{ type: string }>;
+    await server.stop();
+    while ((await status.next()).value.type !== "disconnect") continue;
+    const drained = nc.drain().catch(() => {});
+    await server.restart();
+    while ((await status.next()).value.type !== "reconnect") continue;
+    assertEquals(await stores.loadKV("k"), null);
+    await nc.close();
+    await drained;
+    await logger.until(/closed by its owner/);
+    assertEquals((await stores.connect({ servers: server.url }))?.serverName, server.name);
+    assertEquals((await stores.loadKV("k"))?.val, "v");
+    await stores.close();
+    assertEquals(await event, { done: true, value: undefined });
+  });
+
+  Deno.test(`JetStreamStores over a connection of ${client} that its owner drains lists nothing, and follows once there is another`, async () => {
+    await using server = await startNatsServer({ websocket: true });
+    const nc = await connect(server);
+    await using stores = new JetStreamStores({ logger: new CollectedLog(), env: () => undefined });
+    stores.useConnection(nc);
+    const bucket = stores.kvBucket("b");
+    await bucket.put("k", "v");
+    const drained = nc.drain();
+    const watching = bucket.watch()[Symbol.asyncIterator]();
+    const watched = watching.next();
+    const following = stores.jobQueue("q").events()[Symbol.asyncIterator]();
+    const event = following.next();
+    const error = await assertRejects(() => Array.fromAsync(bucket.keys()), JetStreamStoreError);
+    assertEquals(error.code, "disconnected");
+    await drained;
+    await stores.connect({ servers: server.url });
+    assertEquals((await watched).value?.text(), "v");
+    await stores.publishJob("q", 1);
+    await watching.return?.();
+    await stores.close();
+    await event;
+  });
+
+  Deno.test(`JetStreamStores.useConnection refuses a connection of ${client} that is being drained, and keeps the present one`, async () => {
+    await using server = await startNatsServer({ websocket: true });
+    await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    await stores.storeKV("k", "v");
+    const nc = await connect(server);
+    const drained = nc.drain();
+    assertThrows(() => stores.useConnection(nc), TypeError, "Cannot use the connection as it is draining");
+    await drained;
+    assertEquals((await stores.loadKV("k"))?.val, "v");
+  });
+}
+
 Deno.test("JetStreamStores.useConnection takes the place of the present connection, which is closed if it is ours", async () => {
   await using one = await startNatsServer();
   await using two = await startNatsServer();
