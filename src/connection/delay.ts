@@ -1,4 +1,5 @@
 import { clearTimeout, setTimeout } from "node:timers";
+import { MAX_TIMER } from "../checks.ts";
 
 /** Options of {@linkcode delay}. */
 export interface DelayOptions {
@@ -12,7 +13,7 @@ export interface DelayOptions {
   persistent?: boolean;
 }
 
-/** Waits `ms` milliseconds, or until the signal aborts. */
+/** Waits `ms` milliseconds, but at most 24 days, or until the signal aborts. */
 export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
   const { signal, persistent = true } = options;
   if (signal?.aborted) return Promise.resolve();
@@ -22,16 +23,19 @@ export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, MAX_TIMER));
     if (!persistent) timer.unref();
     signal?.addEventListener("abort", done, { once: true });
   });
 }
 
-/** Waits until `promise` settles or `ms` milliseconds have passed; tells whether it settled. Its error, if any, is for others to handle. */
+/**
+ * Waits until `promise` settles or `ms` milliseconds, but at most 24 days, have passed; tells whether it settled. Its error, if any, is for others to
+ * handle.
+ */
 export function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), Math.max(ms, 0));
+    const timer = setTimeout(() => resolve(false), Math.min(Math.max(ms, 0), MAX_TIMER));
     const done = () => {
       clearTimeout(timer);
       resolve(true);

@@ -102,6 +102,30 @@ Deno.test("JetStreamStores.close while the server is away ends the attempts", as
   assertEquals(stores.connectionStatus(), "closed");
 });
 
+Deno.test("JetStreamStores.close lets running jobs finish within a deadline of years", async () => {
+  await using server = await startNatsServer();
+  const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  const started = Promise.withResolvers<void>();
+  const finish = Promise.withResolvers<void>();
+  let aborted = false;
+  await stores.consumeJobs("q", async (job) => {
+    job.signal.addEventListener("abort", () => aborted = true);
+    started.resolve();
+    await finish.promise;
+  });
+  await stores.publishJob("q", 1, { id: "long" });
+  await started.promise;
+  const closed = stores.close({ deadline: 1_000 * 86_400_000 });
+  // An answer of the server later, and one more: a deadline that is over at once has ended the run by now.
+  for (let round = 0; round < 2; round++) await server.monitor("/varz");
+  assertEquals(aborted, false);
+  finish.resolve();
+  await closed;
+  await stores.connect();
+  assertEquals(await stores.jobQueue("q").get("long"), null);
+  await stores.close();
+});
+
 for (const websocket of [false, true]) {
   Deno.test(`JetStreamStores.close ends within its deadline when the ${websocket ? "websocket of a " : ""}server does not answer`, async () => {
     await using server = await startNatsServer({ websocket });
