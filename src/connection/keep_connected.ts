@@ -42,29 +42,26 @@ export async function keepConnected(target: ConnectTarget, events: KeeperEvents,
 }
 
 /**
- * Holds a connection until it breaks or the signal aborts, and closes it.
+ * Holds a connection until it breaks, which closes it, or the signal aborts.
  *
  * @returns The servers that the cluster told of.
  */
 async function hold(nc: NatsConnection, events: KeeperEvents, stop: AbortSignal): Promise<string[]> {
-  const { promise: over, resolve } = Promise.withResolvers<void>();
-  const closing = new AbortController();
+  const over = new AbortController();
   let announced = nc.info?.connect_urls ?? [];
   const following = followStatus(nc, {
-    lost: resolve,
-    closed: resolve,
     announced: () => announced = nc.info?.connect_urls ?? announced,
     denied: events.denied,
-  }, closing.signal);
-  stop.addEventListener("abort", () => resolve(), { once: true, signal: closing.signal });
+  }, over.signal);
+  stop.addEventListener("abort", () => void nc.close(), { once: true, signal: over.signal });
   try {
     if (stop.aborted) return announced;
     events.connected(nc);
-    await over;
-    if (!stop.aborted) events.lost(nc, await nc.closed() || undefined);
+    const why = await nc.closed();
+    if (!stop.aborted) events.lost(nc, why || undefined);
     return announced;
   } finally {
-    closing.abort();
+    over.abort();
     await Promise.all([nc.close(), following]);
   }
 }

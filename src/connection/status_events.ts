@@ -2,12 +2,12 @@ import type { NatsConnection } from "@nats-io/nats-core";
 
 /** What a connection reports, in the words of this library. */
 export interface StatusEvents {
-  /** The connection broke. */
-  lost(): void;
-  /** It is over, for good. */
-  closed(): void;
-  /** An adopted connection is back by itself. */
+  /** It broke. */
+  lost?(): void;
+  /** It is back by itself. */
   back?(): void;
+  /** It is over, for good. */
+  closed?(): void;
   /** The cluster told of other servers. */
   announced?(): void;
   /** The server refused a subject. */
@@ -26,11 +26,11 @@ export async function followStatus(nc: NatsConnection, events: StatusEvents, sto
   // Both versions give an iterator that can be stopped from outside, and keep it until then.
   const status = nc.status() as AsyncIterable<StatusEvent> & { stop?(): void };
   stop.addEventListener("abort", () => status.stop?.(), { once: true });
-  nc.closed().then(() => stop.aborted || events.closed());
+  nc.closed().then(() => stop.aborted || events.closed?.());
   for await (const event of status) {
     if (stop.aborted) return;
     const { type, permissionContext: context = event.error } = event;
-    if (type === "disconnect" || type === "staleConnection") events.lost();
+    if (type === "disconnect" || type === "staleConnection") events.lost?.();
     else if (type === "reconnect") events.back?.();
     else if (type === "update") events.announced?.();
     else if (type === "error" && context?.subject !== undefined) {
