@@ -3,7 +3,7 @@
  * @module
  */
 import type { ConnectOptions } from "./connection/connect_options.ts";
-import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection.ts";
+import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import type { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";
 import type { KvWriteOptions } from "./kv/kv_write.ts";

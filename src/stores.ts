@@ -1,10 +1,6 @@
 import type { ConnectOptions } from "./connection/connect_options.ts";
-import {
-  Connection,
-  type ConnectionCounters,
-  type ConnectionInfo,
-  type ConnectionStatus,
-} from "./connection/connection.ts";
+import { Connection } from "./connection/connection.ts";
+import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import { settledWithin } from "./connection/delay.ts";
 import { consoleLogger, type Logger } from "./connection/logger.ts";
 import { KvBucket } from "./kv/kv_bucket.ts";

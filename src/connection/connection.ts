@@ -15,8 +15,6 @@ import { StateLog } from "./state_log.ts";
 import { followStatus } from "./status_events.ts";
 import { Unavailable } from "./unavailable.ts";
 
-export type { ConnectionCounters, ConnectionInfo, ConnectionStatus, Session };
-
 /** How an attempt of {@linkcode Connection.attempt} waits. */
 export interface AttemptOptions {
   /** Milliseconds until the call is given up. */
@@ -35,6 +33,9 @@ export interface AttemptOptions {
   patient?: boolean;
 }
 
+/** Milliseconds between two tries of one call; doubles from the first to the last. */
+const PAUSE = { first: 20, last: 500 };
+
 /** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
 const GRACE = 50;
 
@@ -50,7 +51,6 @@ export class Connection<S extends Session> {
   readonly #sessions: Sessions<S>;
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
   #status: ConnectionStatus = "none";
-  #nc: NatsConnection | null = null;
   #target: ConnectTarget | null = null;
   /** Ends whatever keeps the present connection; a new one for each connect(), useConnection() and close(). */
   #keeping = new AbortController();
@@ -82,7 +82,8 @@ export class Connection<S extends Session> {
 
   /** The server we are connected to, or `null`. */
   get info(): ConnectionInfo | null {
-    return this.#nc && connectionInfo(this.#nc);
+    const { nc } = this.#sessions;
+    return nc && connectionInfo(nc);
   }
 
   /** Connects if there is no connection yet, and waits for the first attempt. */
@@ -90,9 +91,8 @@ export class Connection<S extends Session> {
     checkConnectOptions(options);
     const target = this.#targetOf(options);
     if (this.#sessions.current) return this.info;
-    const underWay = this.#status === "connecting" || this.#status === "reconnecting";
     const isNew = Object.keys(options).length > 0 && target?.identity !== this.#target?.identity;
-    if (!underWay || isNew) this.#start(target);
+    if (!this.#isUnderWay || isNew) this.#start(target);
     await this.#attempt?.promise;
     if (!this.#sessions.current && this.#refused !== null) throw this.#refused;
     return this.info;
@@ -119,7 +119,8 @@ export class Connection<S extends Session> {
   /** Flushes and closes within `deadline` milliseconds. Afterwards everything is `null` until connect() is called again. */
   async close(deadline: number): Promise<void> {
     const until = performance.now() + deadline;
-    if (this.#nc) await settledWithin(Promise.race([this.#nc.flush(), this.#nc.closed()]), deadline);
+    const { nc } = this.#sessions;
+    if (nc) await settledWithin(Promise.race([nc.flush(), nc.closed()]), deadline);
     const wasOpen = this.#status !== "none" && this.#status !== "closed";
     this.#shut();
     await settledWithin(this.#kept, Math.max(until - performance.now(), GRACE));
@@ -140,28 +141,26 @@ export class Connection<S extends Session> {
   attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
     const session = this.#sessions.current;
-    if (!session) return this.#attemptAgain(operation, deadline, options);
+    if (!session) return this.#attemptOver(this.#firstSession(deadline, options.patient), operation, deadline, options);
     // The usual way, without what only a failure needs.
-    return operation(session, deadline).catch((error) =>
-      this.#attemptAgain(operation, deadline, options, { session, error })
-    );
+    return operation(session, deadline).catch((error) => {
+      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options.persist);
+      return this.#attemptOver(next, operation, deadline, options);
+    });
   }
 
-  async #attemptAgain<T>(
+  async #attemptOver<T>(
+    first: Promise<S | null>,
     operation: (session: S, deadline: number) => Promise<T>,
     deadline: number,
-    options: AttemptOptions,
-    failed?: { session: S; error: unknown },
+    { persist }: AttemptOptions,
   ): Promise<T | null> {
-    for (let pause = 20;; pause = Math.min(pause * 2, 500)) {
-      const session = failed
-        ? await this.#sessionAfter(failed.session, failed.error, deadline, options, pause)
-        : await this.#firstSession(deadline, options);
-      if (!session) break;
+    let session = await first;
+    for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
       try {
         return await operation(session, deadline);
       } catch (error) {
-        failed = { session, error };
+        session = await this.#sessionAfter(session, error, pause, deadline, persist);
       }
     }
     this.#counters.degraded++;
@@ -170,34 +169,32 @@ export class Connection<S extends Session> {
     return null;
   }
 
-  async #firstSession(deadline: number, { patient }: AttemptOptions): Promise<S | null> {
+  /** For a call that begins without one: while the connection is being made again, only who is patient waits. */
+  async #firstSession(deadline: number, patient?: boolean): Promise<S | null> {
     this.#startLazily();
-    if (this.#status === "connecting" && this.#attempt) {
-      await settledWithin(this.#attempt.promise, deadline - performance.now());
-    }
-    if (patient && this.#status === "reconnecting") await this.#sessions.next(deadline - performance.now());
-    return this.#sessions.current;
+    return this.#status === "connecting" || patient ? await this.#nextSession(deadline, patient) : null;
   }
 
   /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
-  async #sessionAfter(
-    last: S,
-    error: unknown,
-    deadline: number,
-    { persist }: AttemptOptions,
-    pause: number,
-  ): Promise<S | null> {
+  async #sessionAfter(last: S, error: unknown, pause: number, deadline: number, persist?: boolean): Promise<S | null> {
     if (!(error instanceof Unavailable)) throw error;
     if (error.reason === "timeout" || deadline - performance.now() <= pause) {
       this.#counters.timedOut++;
       return null;
     }
     if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
-    if (!this.#sessions.current) {
-      if (persist) await this.#sessions.next(deadline - performance.now());
-      else if (this.#attempt) await settledWithin(this.#attempt.promise, deadline - performance.now());
-    }
+    return this.#sessions.current ?? await this.#nextSession(deadline, persist);
+  }
+
+  /** Waits for what the attempt under way brings, or, persistently, for any later one. */
+  async #nextSession(deadline: number, persistent = false): Promise<S | null> {
+    const arrival = persistent && this.#isUnderWay ? this.#sessions.next : this.#attempt?.promise;
+    if (arrival) await settledWithin(arrival, deadline - performance.now());
     return this.#sessions.current;
+  }
+
+  get #isUnderWay(): boolean {
+    return this.#status === "connecting" || this.#status === "reconnecting";
   }
 
   /** The first use opens the connection that the environment names. */
@@ -218,7 +215,7 @@ export class Connection<S extends Session> {
         this.#lose(nc, why);
       },
       failed: (error) => this.#fail(error),
-      late: () => this.#attemptOver(),
+      late: () => this.#endAttempt(),
       denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
     }, stop);
     this.#kept = Promise.all([this.#kept, keeping]);
@@ -231,9 +228,8 @@ export class Connection<S extends Session> {
     this.#target = null;
     this.#refused = null;
     this.#log.begin();
-    this.#nc = null;
     this.#sessions.end("The connection was closed");
-    this.#attemptOver();
+    this.#endAttempt();
     return this.#keeping.signal;
   }
 
@@ -243,7 +239,7 @@ export class Connection<S extends Session> {
     this.#sessions.giveUp();
   }
 
-  #attemptOver(): void {
+  #endAttempt(): void {
     this.#attempt?.resolve();
     this.#attempt = null;
   }
@@ -252,12 +248,11 @@ export class Connection<S extends Session> {
     // One that is drained takes no subscription, and is closed soon.
     if (this.#sessions.current || nc.isDraining()) return;
     this.#sessions.begin(nc);
-    this.#nc = nc;
     this.#status = "connected";
     this.#refused = null;
     this.#counters.connects++;
     this.#log.connected(nc);
-    this.#attemptOver();
+    this.#endAttempt();
     this.#sessions.announce();
   }
 
@@ -266,13 +261,12 @@ export class Connection<S extends Session> {
     this.#status = "reconnecting";
     this.#counters.disconnects++;
     this.#log.lost(nc, why);
-    this.#nc = null;
     this.#sessions.end("The connection was lost");
   }
 
   #fail(error: unknown): void {
     this.#refused = error instanceof JetStreamStoreError ? error : null;
     this.#log.failed(error);
-    this.#attemptOver();
+    this.#endAttempt();
   }
 }

@@ -1,5 +1,4 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { settledWithin } from "./delay.ts";
 import { Unavailable } from "./unavailable.ts";
 
 /** What is built anew over each unbroken stretch of a connection, and torn down at its end. */
@@ -15,6 +14,7 @@ export class Sessions<S extends Session> {
   readonly #open: (nc: NatsConnection) => S;
   readonly #followers: Set<(session: S) => void> = new Set();
   #current: S | null = null;
+  #nc: NatsConnection | null = null;
   /** Settles when there is a session again, or is not going to be one. */
   #arrival = Promise.withResolvers<void>();
 
@@ -26,11 +26,16 @@ export class Sessions<S extends Session> {
     return this.#current;
   }
 
+  /** The connection of the present session. */
+  get nc(): NatsConnection | null {
+    return this.#nc;
+  }
+
   /** Begins the session of a connection that has come up. */
-  begin(nc: NatsConnection): S {
-    const session = this.#current = this.#open(nc);
+  begin(nc: NatsConnection): void {
+    this.#current = this.#open(nc);
+    this.#nc = nc;
     this.#arrival.resolve();
-    return session;
   }
 
   /** Hands the present session to those who follow. */
@@ -44,19 +49,20 @@ export class Sessions<S extends Session> {
   end(why: string): void {
     const session = this.#current;
     if (!session) return;
-    this.#current = null;
+    this.#current = this.#nc = null;
     this.#arrival = Promise.withResolvers();
     session.end(new Unavailable("lost", why));
   }
 
-  /** There is not going to be another one: nobody need wait any longer. */
+  /** There is not going to be another one for now: nobody need wait any longer. */
   giveUp(): void {
     this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
   }
 
-  /** Waits for the next session, for at most `ms` milliseconds. */
-  async next(ms: number): Promise<void> {
-    await settledWithin(this.#arrival.promise, ms);
+  /** Settles when the next session begins, or none is to be expected. */
+  get next(): Promise<void> {
+    return this.#arrival.promise;
   }
 
   /** Calls back with the present session, if any, and with each later one. Returns what ends this. */

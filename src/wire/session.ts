@@ -1,8 +1,8 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { inboxPrefixOf } from "../connection/adopt.ts";
-import type { Session as ConnectionSession } from "../connection/connection.ts";
 import type { Logger } from "../connection/logger.ts";
+import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
 import type { HeaderBlock } from "./headers.ts";
 import { Requests } from "./requests.ts";

@@ -1,0 +1,47 @@
+import { assertEquals, assertLess } from "@std/assert";
+import { connect } from "@nats-io/transport-node";
+import { Connection } from "../../src/connection/connection.ts";
+import { Settings } from "../../src/settings.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { Session } from "../../src/wire/session.ts";
+import { CollectedLog } from "./collected_log.ts";
+
+function newConnection(): Connection<Session> {
+  const logger = new CollectedLog();
+  return new Connection(new Settings(() => undefined), logger, {}, (nc) => new Session(nc, logger));
+}
+
+Deno.test("Connection.attempt that is patient waits for a connection that was handed over while it was down, also after a close()", async () => {
+  await using server = await startNatsServer();
+  const nc = await connect({ servers: server.url, reconnectTimeWait: 20 });
+  const connection = newConnection();
+  connection.use(nc);
+  await connection.close(1_000);
+  const status = nc.status()[Symbol.asyncIterator]();
+  await server.stop();
+  while ((await status.next()).value.type !== "disconnect") continue;
+  connection.use(nc);
+  const call = connection.attempt(() => Promise.resolve("done"), { timeout: 60_000, patient: true });
+  await server.restart();
+  assertEquals(await call, "done");
+  await connection.close(1_000);
+  await nc.close();
+});
+
+for (const end of ["it is closed", "its owner closes it"]) {
+  Deno.test(`Connection.attempt that persists is null once the connection has gone for good: ${end}`, async () => {
+    await using server = await startNatsServer();
+    const nc = await connect({ servers: server.url });
+    const connection = newConnection();
+    connection.use(nc);
+    const start = performance.now();
+    const call = connection.attempt(({ signal }) => {
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    }, { timeout: 600_000, persist: true, patient: true });
+    await (end === "it is closed" ? connection.close(1_000) : nc.close());
+    assertEquals(await call, null);
+    assertEquals(await connection.attempt(() => Promise.resolve(1), { timeout: 600_000, patient: true }), null);
+    assertLess(performance.now() - start, 300_000);
+    await nc.close();
+  });
+}
