@@ -38,9 +38,7 @@ const stores = new JetStreamStores();
  * console.log(server ? `NATS ${server.version}` : "without NATS for now");
  * ```
  */
-export function connect(options?: ConnectOptions): Promise<ConnectionInfo | null> {
-  return stores.connect(options);
-}
+export const connect = (options?: ConnectOptions): Promise<ConnectionInfo | null> => stores.connect(options);
 
 /**
  * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
@@ -55,38 +53,23 @@ export function connect(options?: ConnectOptions): Promise<ConnectionInfo | null
  * useConnection(await connect({ servers: "nats://127.0.0.1:4222" }));
  * ```
  */
-export function useConnection(nc: unknown): void {
-  stores.useConnection(nc);
-}
+export const useConnection = (nc: unknown): void => stores.useConnection(nc);
 
 /**
  * Where the connection stands.
  *
- * @example In a readiness probe
+ * @example In a readiness probe, and as metrics
  * ```ts
- * import { connectionStatus } from "@supercheck/jetstream";
+ * import { connectionCounters, connectionStatus } from "@supercheck/jetstream";
  *
  * console.log(connectionStatus()); // "none", before the first use
+ * console.log(connectionCounters().disconnects);
  * ```
  */
-export function connectionStatus(): ConnectionStatus {
-  return stores.connectionStatus();
-}
+export const connectionStatus = (): ConnectionStatus => stores.connectionStatus();
 
-/**
- * How many calls were `null` for want of NATS, and how often the connection came and went.
- *
- * @example Export as metrics
- * ```ts
- * import { connectionCounters } from "@supercheck/jetstream";
- *
- * const { degraded, disconnects } = connectionCounters();
- * console.log({ degraded, disconnects });
- * ```
- */
-export function connectionCounters(): ConnectionCounters {
-  return stores.connectionCounters();
-}
+/** How many calls were `null` for want of NATS, and how often the connection came and went. */
+export const connectionCounters = (): ConnectionCounters => stores.connectionCounters();
 
 /**
  * Stops consumers, flushes and closes, within the deadline. Afterwards everything is `null` until `connect()` is called again.
@@ -100,9 +83,7 @@ export function connectionCounters(): ConnectionCounters {
  * await close({ deadline: 5_000 });
  * ```
  */
-export function close(options?: CloseOptions): Promise<void> {
-  return stores.close(options);
-}
+export const close = (options?: CloseOptions): Promise<void> => stores.close(options);
 
 /**
  * Keeps a health check's result for 30 seconds, in the object bucket `supercheck`.
@@ -121,27 +102,16 @@ export function close(options?: CloseOptions): Promise<void> {
  * console.log(await loadHealthcheck("https://example.com/health"));
  * ```
  */
-export function storeHealthcheck(url: string, json: string): Promise<ObjectInfo | null> {
-  return stores.storeHealthcheck(url, json);
-}
+export const storeHealthcheck = (url: string, json: string): Promise<ObjectInfo | null> =>
+  stores.storeHealthcheck(url, json);
 
 /**
  * The result of a health check, or `null`: there is none of the last 30 seconds, or no connection.
  *
  * @throws {TypeError | RangeError} If the URL is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good, or the stored result is damaged.
- *
- * @example Serve the last result
- * ```ts
- * import { loadHealthcheck } from "@supercheck/jetstream";
- *
- * const json = await loadHealthcheck("https://example.com/health");
- * console.log(json ?? "not checked of late");
- * ```
  */
-export function loadHealthcheck(url: string): Promise<string | null> {
-  return stores.loadHealthcheck(url);
-}
+export const loadHealthcheck = (url: string): Promise<string | null> => stores.loadHealthcheck(url);
 
 /**
  * Keeps a value under a key in the bucket `supercheck_kv`, for `SUPERCHECK_NATS_KV_TTL_SECS` seconds (a day if unset).
@@ -152,36 +122,26 @@ export function loadHealthcheck(url: string): Promise<string | null> {
  * @throws {TypeError | RangeError} If an argument is wrong, or the variable is malformed.
  * @throws {JetStreamStoreError} If the server refuses for good.
  *
- * @example Store and load
+ * @example Store, load and delete
  * ```ts
- * import { loadKV, storeKV } from "@supercheck/jetstream";
+ * import { deleteKV, loadKV, storeKV } from "@supercheck/jetstream";
  *
  * await storeKV("https://example.com/", "up");
  * const entry = await loadKV("https://example.com/");
  * console.log(entry?.val);
+ * if (await deleteKV("https://example.com/") === null) console.error("not confirmed");
  * ```
  */
-export function storeKV(key: string, value: string, options?: KvWriteOptions): Promise<number | null> {
-  return stores.storeKV(key, value, options);
-}
+export const storeKV = (key: string, value: string, options?: KvWriteOptions): Promise<number | null> =>
+  stores.storeKV(key, value, options);
 
 /**
  * The value of a key, or `null`: it was never stored, is deleted or expired, or there is no connection.
  *
  * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
- *
- * @example Load with a default
- * ```ts
- * import { loadKV } from "@supercheck/jetstream";
- *
- * const { val } = await loadKV("theme") ?? { val: "light" };
- * console.log(val);
- * ```
  */
-export function loadKV(key: string): Promise<KeyAndValue | null> {
-  return stores.loadKV(key);
-}
+export const loadKV = (key: string): Promise<KeyAndValue | null> => stores.loadKV(key);
 
 /**
  * Deletes a key.
@@ -189,17 +149,8 @@ export function loadKV(key: string): Promise<KeyAndValue | null> {
  * @returns `true`, also if there was none; `null` if it is not confirmed.
  * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
- *
- * @example Delete
- * ```ts
- * import { deleteKV } from "@supercheck/jetstream";
- *
- * if (await deleteKV("theme") === null) console.error("not confirmed");
- * ```
  */
-export function deleteKV(key: string): Promise<true | null> {
-  return stores.deleteKV(key);
-}
+export const deleteKV = (key: string): Promise<true | null> => stores.deleteKV(key);
 
 /**
  * Adds one job to a queue.
@@ -218,9 +169,8 @@ export function deleteKV(key: string): Promise<true | null> {
  * console.log(receipt?.duplicate ? "waits already" : receipt?.id);
  * ```
  */
-export function publishJob<T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> {
-  return stores.publishJob(queue, data, options);
-}
+export const publishJob = <T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> =>
+  stores.publishJob(queue, data, options);
 
 /**
  * Adds many jobs to a queue.
@@ -238,13 +188,11 @@ export function publishJob<T>(queue: string, data: T, options?: PublishOptions):
  * console.log(receipts?.filter((receipt) => receipt !== null).length);
  * ```
  */
-export function publishJobs<T>(
+export const publishJobs = <T>(
   queue: string,
   jobs: readonly (PublishOptions & { /** What the job is about. */ data: T })[],
   options?: PublishManyOptions,
-): Promise<(JobReceipt | null)[] | null> {
-  return stores.publishJobs(queue, jobs, options);
-}
+): Promise<(JobReceipt | null)[] | null> => stores.publishJobs(queue, jobs, options);
 
 /**
  * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped. A handler that returns has done its job; one
@@ -265,13 +213,11 @@ export function publishJobs<T>(
  * console.log(consumer?.status().state);
  * ```
  */
-export function consumeJobs<T>(
+export const consumeJobs = <T>(
   queue: string,
   handler: (job: Job<T>) => unknown,
   options?: ConsumeOptions,
-): Promise<JobConsumer<T> | null> {
-  return stores.consumeJobs(queue, handler, options);
-}
+): Promise<JobConsumer<T> | null> => stores.consumeJobs(queue, handler, options);
 
 /**
  * An object bucket: made at once, and cheap to keep.
@@ -287,9 +233,8 @@ export function consumeJobs<T>(
  * console.log(await reports.getText("2026/11.txt"));
  * ```
  */
-export function objectBucket(name: string, options?: ObjectBucketOptions): ObjectBucket {
-  return stores.objectBucket(name, options);
-}
+export const objectBucket = (name: string, options?: ObjectBucketOptions): ObjectBucket =>
+  stores.objectBucket(name, options);
 
 /**
  * A key-value bucket: made at once, and cheap to keep.
@@ -305,9 +250,7 @@ export function objectBucket(name: string, options?: ObjectBucketOptions): Objec
  * console.log(revision === false ? "somebody was faster" : revision);
  * ```
  */
-export function kvBucket(name: string, options?: KvBucketOptions): KvBucket {
-  return stores.kvBucket(name, options);
-}
+export const kvBucket = (name: string, options?: KvBucketOptions): KvBucket => stores.kvBucket(name, options);
 
 /**
  * A queue of jobs: made at once, and cheap to keep. Its consumers start by themselves as soon as there is a connection.
@@ -323,6 +266,5 @@ export function kvBucket(name: string, options?: KvBucketOptions): KvBucket {
  * await mails.publish({ to: "ann" });
  * ```
  */
-export function jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
-  return stores.jobQueue(name, options);
-}
+export const jobQueue = <T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> =>
+  stores.jobQueue(name, options);

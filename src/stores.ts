@@ -1,3 +1,4 @@
+import { checkDuration, checkText, wrongType } from "./checks.ts";
 import type { ConnectOptions } from "./connection/connect_options.ts";
 import { Connection } from "./connection/connection.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
@@ -19,10 +20,9 @@ import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import type { Context } from "./wire/context.ts";
-import { checkDuration } from "./wire/durations.ts";
 import { Session } from "./wire/session.ts";
 import { streamNames } from "./wire/stream_names.ts";
-import { checkText, isName } from "./wire/tokens.ts";
+import { isName } from "./wire/tokens.ts";
 
 /** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
 export interface StoresOptions extends ConnectOptions {
@@ -77,9 +77,9 @@ export class JetStreamStores implements AsyncDisposable {
   readonly #connection: Connection<Session>;
   readonly #context: Context;
   readonly #queues: Map<string, JobQueue> = new Map();
-  #healthchecks: ObjectBucket | null = null;
+  readonly #healthchecks: ObjectBucket;
   /** What reads and deletes; what writes goes by the TTL of the environment, too. */
-  #kv: KvBucket | null = null;
+  readonly #kv: KvBucket;
   #kvWrites: KvBucket | null = null;
 
   /**
@@ -93,29 +93,21 @@ export class JetStreamStores implements AsyncDisposable {
     const settings = new Settings(env);
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
     this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set() };
+    this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
+    this.#kv = this.kvBucket("supercheck_kv");
   }
 
-  /**
-   * Connects, if there is no connection yet, and waits for the first attempt. Concurrent calls share it.
-   *
-   * @returns The server, or `null`: none is configured, or it is away, in which case the library keeps trying.
-   * @throws {TypeError | RangeError} If an option is wrong.
-   * @throws {JetStreamStoreError} If credentials or TLS were refused, or the runtime does not allow the connection; the library keeps trying.
-   */
+  /** {@linkcode connect} of this instance. */
   async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
     return await this.#connection.connect(options);
   }
 
-  /**
-   * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
-   *
-   * @throws {TypeError} If it is none of these, or is closed or draining.
-   */
+  /** {@linkcode useConnection} of this instance. */
   useConnection(nc: unknown): void {
     this.#connection.use(nc);
   }
 
-  /** Where the connection stands. */
+  /** {@linkcode connectionStatus} of this instance. */
   connectionStatus(): ConnectionStatus {
     return this.#connection.status;
   }
@@ -125,16 +117,12 @@ export class JetStreamStores implements AsyncDisposable {
     return this.#connection.info;
   }
 
-  /** How many calls were `null` for want of NATS, and how often the connection came and went. */
+  /** {@linkcode connectionCounters} of this instance. */
   connectionCounters(): ConnectionCounters {
     return this.#connection.counters;
   }
 
-  /**
-   * Stops consumers, flushes and closes. Afterwards everything is `null` until `connect()` is called again.
-   *
-   * @throws {RangeError} If the deadline is negative.
-   */
+  /** {@linkcode close} of this instance. */
   async close(options: CloseOptions = {}): Promise<void> {
     const { deadline = 10_000 } = options;
     checkDuration(deadline, "close the connection", "deadline", 0);
@@ -153,56 +141,35 @@ export class JetStreamStores implements AsyncDisposable {
     await this.close();
   }
 
-  /**
-   * An object bucket.
-   *
-   * @throws {TypeError | RangeError} If the name or an option is wrong.
-   */
+  /** {@linkcode objectBucket} of this instance. */
   objectBucket(name: string, options?: ObjectBucketOptions): ObjectBucket {
     return new ObjectBucket(this.#context, name, options);
   }
 
-  /**
-   * A key-value bucket.
-   *
-   * @throws {TypeError | RangeError} If the name or an option is wrong.
-   */
+  /** {@linkcode kvBucket} of this instance. */
   kvBucket(name: string, options?: KvBucketOptions): KvBucket {
     return new KvBucket(this.#context, name, options);
   }
 
-  /**
-   * A queue of jobs.
-   *
-   * @throws {TypeError | RangeError} If the name or an option is wrong.
-   */
+  /** {@linkcode jobQueue} of this instance. */
   jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
     return new JobQueue<T>(this.#context, name, options);
   }
 
-  /**
-   * The names of the object buckets that there are.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
-   */
+  /** The names of the object buckets that there are. Iterating throws a {@linkcode JetStreamStoreError} (`disconnected`) without a connection. */
   objectBuckets(): AsyncIterable<string> {
     return this.#names("OBJ_", "The object buckets", "$O.>");
   }
 
   /**
-   * The names of the key-value buckets that there are; results of queues stand in buckets `wq_…`.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
+   * The names of the key-value buckets that there are; results of queues stand in buckets `wq_…`. Iterating throws a
+   * {@linkcode JetStreamStoreError} (`disconnected`) without a connection.
    */
   kvBuckets(): AsyncIterable<string> {
     return this.#names("KV_", "The key-value buckets", "$KV.>");
   }
 
-  /**
-   * The names of the queues that there are.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
-   */
+  /** The names of the queues that there are. Iterating throws a {@linkcode JetStreamStoreError} (`disconnected`) without a connection. */
   jobQueues(): AsyncIterable<string> {
     return this.#names("WQ_", "The queues", "wq.>");
   }
@@ -215,88 +182,46 @@ export class JetStreamStores implements AsyncDisposable {
     }
   }
 
-  /**
-   * Keeps a health check's result for 30 seconds.
-   *
-   * @param url The checked URL: any non-empty text.
-   * @param json The result.
-   * @returns What was stored; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If an argument is no text, is empty or too long.
-   * @throws {JetStreamStoreError} If the server refuses for good.
-   */
+  /** {@linkcode storeHealthcheck} of this instance. */
   async storeHealthcheck(url: string, json: string): Promise<ObjectInfo | null> {
     checkText(url, "store the health check", "url");
-    if (typeof json !== "string") {
-      throw new TypeError(
-        `Cannot store the health check as 'json' must be a string: current value is of type ${typeof json}`,
-      );
-    }
-    this.#healthchecks ??= this.objectBucket("supercheck", { ttl: 30_000 });
+    if (typeof json !== "string") throw wrongType("store the health check as 'json' must be a string", json);
     return await this.#healthchecks.put(url, json);
   }
 
-  /**
-   * The result of a health check, or `null`: there is none of the last 30 seconds, or no connection.
-   *
-   * @throws {TypeError | RangeError} If the URL is no text, is empty or too long.
-   * @throws {JetStreamStoreError} If the server refuses for good, or the stored result is damaged.
-   */
+  /** {@linkcode loadHealthcheck} of this instance. */
   async loadHealthcheck(url: string): Promise<string | null> {
     checkText(url, "load the health check", "url");
-    this.#healthchecks ??= this.objectBucket("supercheck", { ttl: 30_000 });
     return await this.#healthchecks.getText(url);
   }
 
-  /**
-   * Keeps a value under a key, for `SUPERCHECK_NATS_KV_TTL_SECS` seconds (a day if unset).
-   *
-   * @returns The revision; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If an argument is wrong, or the variable is malformed.
-   * @throws {JetStreamStoreError} If the server refuses for good.
-   */
+  /** {@linkcode storeKV} of this instance. */
   async storeKV(key: string, value: string, options?: KvWriteOptions): Promise<number | null> {
     checkText(key, "store the value", "key");
-    if (typeof value !== "string") {
-      throw new TypeError(
-        `Cannot store the value as 'value' must be a string: current value is of type ${typeof value}`,
-      );
-    }
+    if (typeof value !== "string") throw wrongType("store the value as 'value' must be a string", value);
     this.#kvWrites ??= this.kvBucket("supercheck_kv", { ttl: this.#context.settings.kvTtl() });
     return await this.#kvWrites.put(key, value, options);
   }
 
-  /**
-   * The value of a key, or `null`: it was never stored, is deleted or expired, or there is no connection.
-   *
-   * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
-   * @throws {JetStreamStoreError} If the server refuses for good.
-   */
+  /** {@linkcode loadKV} of this instance. */
   async loadKV(key: string): Promise<KeyAndValue | null> {
     checkText(key, "load the value", "key");
-    this.#kv ??= this.kvBucket("supercheck_kv");
     const entry = await this.#kv.get(key);
     return entry === null ? null : { key, val: entry.text() };
   }
 
-  /**
-   * Deletes a key.
-   *
-   * @returns `true`, also if there was none; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
-   * @throws {JetStreamStoreError} If the server refuses for good.
-   */
+  /** {@linkcode deleteKV} of this instance. */
   async deleteKV(key: string): Promise<true | null> {
     checkText(key, "delete the key", "key");
-    this.#kv ??= this.kvBucket("supercheck_kv");
     return await this.#kv.delete(key);
   }
 
-  /** Adds one job: {@linkcode JobQueue.publish}. */
+  /** {@linkcode publishJob} of this instance. */
   async publishJob<T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> {
     return await this.#queue<T>(queue).publish(data, options);
   }
 
-  /** Adds many jobs: {@linkcode JobQueue.publishMany}. */
+  /** {@linkcode publishJobs} of this instance. */
   async publishJobs<T>(
     queue: string,
     jobs: readonly (PublishOptions & { /** What the job is about. */ data: T })[],
@@ -305,7 +230,7 @@ export class JetStreamStores implements AsyncDisposable {
     return await this.#queue<T>(queue).publishMany(jobs, options);
   }
 
-  /** Runs `handler` for each job: {@linkcode JobQueue.consume}; but `null` if there is no connection now. */
+  /** {@linkcode consumeJobs} of this instance. */
   async consumeJobs<T>(
     queue: string,
     handler: (job: Job<T>) => unknown,
@@ -318,11 +243,8 @@ export class JetStreamStores implements AsyncDisposable {
 
   /** The queues of the functions, each opened once. */
   #queue<T>(name: string): JobQueue<T> {
-    let queue = this.#queues.get(name);
-    if (!queue) {
-      queue = this.jobQueue(name);
-      this.#queues.set(name, queue);
-    }
+    const queue = this.#queues.get(name) ?? this.jobQueue(name);
+    this.#queues.set(name, queue);
     return queue as JobQueue<T>;
   }
 }
