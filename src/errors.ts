@@ -2,6 +2,7 @@
  * The own errors of this library. Bad arguments are built-in `TypeError`s and `RangeError`s; being without a connection is no error but `null`.
  * @module
  */
+import { checkDuration } from "./checks.ts";
 
 /**
  * Why a {@linkcode JetStreamStoreError} was thrown.
@@ -70,25 +71,17 @@ export class JetStreamStoreError extends Error {
    * @param options `cause` and the server's own code.
    */
   constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message, options);
     this.name = "JetStreamStoreError";
     this.code = code;
     this.serverCode = options.serverCode;
   }
 }
 
-/** Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once. */
+/** Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once, with the error's message as the reason. */
 export class UnrecoverableJobError extends Error {
-  /**
-   * Makes one.
-   *
-   * @param message The reason that the dead letter keeps.
-   * @param options `cause`, if there is one.
-   */
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "UnrecoverableJobError";
-  }
+  /** The name of the class. */
+  override readonly name: string = "UnrecoverableJobError";
 }
 
 /** Options of {@linkcode RetryJobError}. */
@@ -110,14 +103,12 @@ export class RetryJobError extends Error {
    * Makes one.
    *
    * @param options When to try again.
-   * @throws {RangeError} If `delay` is negative or no finite number.
+   * @throws {RangeError} If `delay` is no number, negative, or more than a hundred years.
    */
   constructor(options: RetryJobOptions = {}) {
-    const { delay = 0, cause } = options;
-    if (!Number.isFinite(delay) || delay < 0) {
-      throw new RangeError(`Cannot retry the job as 'delay' must be ≥ 0 ms: current value is ${delay}`);
-    }
-    super(`The job asked to run again in ${delay} ms`, cause === undefined ? undefined : { cause });
+    const { delay = 0 } = options;
+    checkDuration(delay, "retry the job", "delay", 0);
+    super(`The job asked to run again in ${delay} ms`, options);
     this.name = "RetryJobError";
     this.delay = delay;
   }
@@ -145,8 +136,8 @@ export class JobFailedError extends Error {
    * @param options Whose it is.
    */
   constructor(reason: string, options: JobFailedOptions) {
-    const { id, attempts = 0, cause } = options;
-    super(reason, cause === undefined ? undefined : { cause });
+    const { id, attempts = 0 } = options;
+    super(reason, options);
     this.name = "JobFailedError";
     this.id = id;
     this.attempts = attempts;
