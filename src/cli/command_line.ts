@@ -50,6 +50,11 @@ export class CommandLine {
     this.screen.print(...this.json ? [JSON.stringify(record)] : text());
   }
 
+  /** Tells a person what is not part of the result. */
+  hint(text: string): void {
+    if (!this.json) this.screen.note(this.screen.noteColours.dim(text));
+  }
+
   /**
    * Connects, works and closes. An interruption closes the connection, which ends whatever follows it.
    *

@@ -3,6 +3,7 @@
  * @module
  */
 import { CommanderError } from "commander";
+import { reasonOf } from "./command_failure.ts";
 import { demoArguments } from "./demo/demo_arguments.ts";
 import { runDemo } from "./demo/run_demo.ts";
 import { Interruption } from "./interruption.ts";
@@ -21,7 +22,7 @@ async function demo(args: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (interruption.signal.aborted) return interruption.exitCode;
-    screen.note(`${screen.noteColours.red("error:")} ${error instanceof Error ? error.message : error}`);
+    screen.note(`${screen.noteColours.red("error:")} ${reasonOf(error)}`);
     // The library's word for a malformed variable of the environment.
     return error instanceof RangeError ? 2 : 1;
   }

@@ -1,4 +1,4 @@
-import { CommandFailure, EXIT } from "./command_failure.ts";
+import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
 
 /** What a command is given: its size is known of files only. */
 export interface Input {
@@ -28,7 +28,7 @@ export async function openInput(path: string = "-"): Promise<Input> {
     return { stream: file.readable, size };
   } catch (error) {
     if (error instanceof CommandFailure) throw error;
-    throw new CommandFailure(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new CommandFailure(`cannot read ${path}: ${reasonOf(error)}`);
   }
 }
 

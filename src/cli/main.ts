@@ -11,7 +11,7 @@
  * @module
  */
 import { Command, CommanderError } from "commander";
-import { CommandFailure, EXIT } from "./command_failure.ts";
+import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
 import { CommandLine } from "./command_line.ts";
 import { Interruption } from "./interruption.ts";
 import { kvCommands } from "./kv/kv_commands.ts";
@@ -57,8 +57,7 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (signal.aborted) return line.follows ? EXIT.ok : interruption.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const message = error instanceof Error ? error.message : String(error);
-    screen.note(`${screen.noteColours.red("error:")} ${message}`);
+    screen.note(`${screen.noteColours.red("error:")} ${reasonOf(error)}`);
     return exitCodeOf(error);
   }
 }

@@ -20,6 +20,6 @@ export async function openForWriting<B extends Bucket>(
 ): Promise<B> {
   const bucket = open();
   if (await nats.ask(bucket.status()) !== null) return bucket;
-  if (!line.json) line.screen.note(line.screen.noteColours.dim(`Making bucket ${bucket.name}.`));
+  line.hint(`Making bucket ${bucket.name}.`);
   return bucket.name === own.name ? open(own.ttl) : bucket;
 }

@@ -9,11 +9,10 @@ export function bucketsOption(): Option {
 
 /** Prints the names of buckets, one on each line. */
 export async function printBuckets(line: CommandLine, names: AsyncIterable<string>): Promise<void> {
-  const { screen, json } = line;
   const listed = await printList(line, names, {
     record: (bucket) => ({ bucket }),
     plain: (bucket) => bucket,
     columns: [],
   });
-  if (listed === 0 && !json) screen.note(screen.noteColours.dim("No buckets."));
+  if (listed === 0) line.hint("No buckets.");
 }

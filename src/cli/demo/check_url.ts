@@ -1,3 +1,4 @@
+import { reasonOf } from "../command_failure.ts";
 import { certificateExpiry } from "./certificate.ts";
 import { excerpt } from "./excerpt.ts";
 
@@ -75,7 +76,7 @@ export async function checkUrl(url: string, { timeout, attempt, signal }: CheckO
 /** The reason at the end of the chain of errors that `fetch` gives, e.g. "connection refused". */
 function describeFailure(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = reasonOf(cause);
   const reason = message.replace(/^.*client error \(\w+\): /s, "").replace(
     /^(tcp connect error|dns error|fetch failed): /i,
     "",

@@ -1,5 +1,6 @@
 import { JetStreamStores, type Logger } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../testing/mod.ts";
+import { reasonOf } from "../command_failure.ts";
 import { sleep } from "../sleep.ts";
 
 /** Milliseconds that a call of the demo may take before it goes on without NATS. */
@@ -69,7 +70,7 @@ export class DemoNats implements AsyncDisposable {
       try {
         await server.restart();
       } catch (error) {
-        this.#logger.error(error instanceof Error ? error.message : String(error));
+        this.#logger.error(reasonOf(error));
       }
     }
   }

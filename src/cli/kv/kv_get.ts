@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { valueJson } from "../stored_value.ts";
-import { kvBucketOption } from "./kv_bucket_option.ts";
+import { bucketOption } from "../bucket_option.ts";
 
 /** `kv get`: prints the value of a key. */
 export function kvGet(kv: Command, line: CommandLine): void {
   kv.command("get")
     .description("print the value of a key, as it is")
     .argument("<key>", "any text, URLs too")
-    .addOption(kvBucketOption())
+    .addOption(bucketOption("kv"))
     .addHelpText(
       "after",
       `

@@ -6,7 +6,7 @@ import { bucketsOption, printBuckets } from "../print_buckets.ts";
 import { printList } from "../print_list.ts";
 import { valueExcerpt, valueJson } from "../stored_value.ts";
 import { bytes, localTime, oneLine } from "../terminal/text.ts";
-import { kvBucketOption } from "./kv_bucket_option.ts";
+import { bucketOption } from "../bucket_option.ts";
 
 const EVERYTHING = ">";
 
@@ -21,7 +21,7 @@ export function kvList(kv: Command, line: CommandLine): void {
   kv.command("ls")
     .description("list the keys that have a value")
     .argument("[filter]", "* stands for one token between dots, > at the end for all the rest", EVERYTHING)
-    .addOption(kvBucketOption())
+    .addOption(bucketOption("kv"))
     .addOption(bucketsOption())
     .option("-l, --long", "a table with revisions, dates and values (--json always has them)")
     .addHelpText(
@@ -68,7 +68,7 @@ async function printEntries(line: CommandLine, entries: AsyncIterable<KvEntry>):
 }
 
 /** An empty list is fine, a bucket that is not there may be a slip of the pen. */
-async function explainNothing(nats: Nats, kv: KvBucket, { screen, json }: CommandLine): Promise<void> {
+async function explainNothing(nats: Nats, kv: KvBucket, line: CommandLine): Promise<void> {
   if (await nats.ask(kv.status()) === null) throw new CommandFailure(`there is no key-value bucket ${kv.name}`);
-  if (!json) screen.note(screen.noteColours.dim("No keys."));
+  line.hint("No keys.");
 }

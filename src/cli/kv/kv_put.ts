@@ -5,10 +5,7 @@ import type { CommandLine } from "../command_line.ts";
 import { readInput } from "../input.ts";
 import { duration, wholeNumber } from "../option_values.ts";
 import { openForWriting } from "../open_for_writing.ts";
-import { kvBucketOption, OWN_KV_BUCKET } from "./kv_bucket_option.ts";
-
-/** Milliseconds that the values of the library's own bucket live, until a service says otherwise. */
-const DAY = 86_400_000;
+import { bucketOption, OWN_BUCKETS } from "../bucket_option.ts";
 
 interface PutOptions {
   bucket: string;
@@ -24,7 +21,7 @@ export function kvPut(kv: Command, line: CommandLine): void {
     .description("store a value under a key")
     .argument("<key>", "any text, URLs too")
     .argument("[value]", "the value; without it, standard input")
-    .addOption(kvBucketOption())
+    .addOption(bucketOption("kv"))
     .option("-f, --file <path>", "read the value from a file")
     .option("--ttl <duration>", "how long it lives, e.g. 30s or 2h; rounded up to seconds", duration)
     .addOption(new Option("--create", "only if the key has no value; else exit code 1").conflicts("revision"))
@@ -46,7 +43,7 @@ Examples:
       const data = value ?? await readInput(options.file);
       await line.withNats(async (nats) => {
         const open = (ttl?: number) => nats.stores.kvBucket(options.bucket, ttl === undefined ? {} : { ttl });
-        const bucket = await openForWriting(nats, line, open, { name: OWN_KV_BUCKET, ttl: DAY });
+        const bucket = await openForWriting(nats, line, open, OWN_BUCKETS.kv);
         const revision = await nats.confirmed(put(bucket, key, data, options));
         if (revision === false) {
           throw new CommandFailure(

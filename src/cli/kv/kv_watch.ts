@@ -4,14 +4,14 @@ import type { CommandLine } from "../command_line.ts";
 import { valueExcerpt, valueJson } from "../stored_value.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { localTime, oneLine } from "../terminal/text.ts";
-import { kvBucketOption } from "./kv_bucket_option.ts";
+import { bucketOption } from "../bucket_option.ts";
 
 /** `kv watch`: follows keys. */
 export function kvWatch(kv: Command, line: CommandLine): void {
   kv.command("watch")
     .description("follow the keys: first what is there, then each change, until Ctrl-C; goes on after a reconnect")
     .argument("[filter]", "* stands for one token between dots, > at the end for all the rest", ">")
-    .addOption(kvBucketOption())
+    .addOption(bucketOption("kv"))
     .option("-u, --updates-only", "begin with the next change")
     .addHelpText(
       "after",

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import type { ObjectInfo } from "../../../mod.ts";
-import { CommandFailure } from "../command_failure.ts";
+import { CommandFailure, reasonOf } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { valueJson } from "../stored_value.ts";
 import { bytes } from "../terminal/text.ts";
 import { Transfer } from "../transfer.ts";
-import { objectBucketOption } from "./object_bucket_option.ts";
+import { bucketOption } from "../bucket_option.ts";
 
 interface GetOptions {
   bucket: string;
@@ -17,7 +17,7 @@ export function objectGet(object: Command, line: CommandLine): void {
   object.command("get")
     .description("print an object as it is, or write it to a file; its digest is checked")
     .argument("<name>", "any text, URLs too")
-    .addOption(objectBucketOption())
+    .addOption(bucketOption("object"))
     .option("-o, --output <file>", "write it to this file, which changes only once the object is whole")
     .addHelpText(
       "after",
@@ -63,7 +63,7 @@ async function writeFile(
     file = await Deno.open(part, { write: true, createNew: true });
   } catch (error) {
     await stream.cancel();
-    throw new CommandFailure(`cannot write ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new CommandFailure(`cannot write ${path}: ${reasonOf(error)}`);
   }
   try {
     await stream.pipeTo(file.writable);

@@ -4,13 +4,13 @@ import type { CommandLine } from "../command_line.ts";
 import { bucketsOption, printBuckets } from "../print_buckets.ts";
 import { printList } from "../print_list.ts";
 import { bytes, localTime, oneLine } from "../terminal/text.ts";
-import { objectBucketOption } from "./object_bucket_option.ts";
+import { bucketOption } from "../bucket_option.ts";
 
 /** `object ls`: lists objects. */
 export function objectList(object: Command, line: CommandLine): void {
   object.command("ls")
     .description("list the objects of a bucket")
-    .addOption(objectBucketOption())
+    .addOption(bucketOption("object"))
     .addOption(bucketsOption())
     .option("-q, --names", "names only, one on each line")
     .addHelpText(
@@ -39,7 +39,7 @@ Examples:
         });
         if (listed > 0) return;
         if (await nats.ask(objects.status()) === null) throw new CommandFailure(`there is no object bucket ${bucket}`);
-        if (!json) screen.note(screen.noteColours.dim("No objects."));
+        line.hint("No objects.");
       })
     );
 }

@@ -6,10 +6,7 @@ import { nameAndValue } from "../option_values.ts";
 import { bytes } from "../terminal/text.ts";
 import { Transfer } from "../transfer.ts";
 import { openForWriting } from "../open_for_writing.ts";
-import { objectBucketOption, OWN_OBJECT_BUCKET } from "./object_bucket_option.ts";
-
-/** Milliseconds that the objects of the library's own bucket live. */
-const HEALTHCHECK_TTL = 30_000;
+import { bucketOption, OWN_BUCKETS } from "../bucket_option.ts";
 
 interface PutOptions {
   bucket: string;
@@ -23,7 +20,7 @@ export function objectPut(object: Command, line: CommandLine): void {
     .description("store an object, of any size; whoever reads meanwhile gets the old one whole")
     .argument("<name>", "any text, URLs too")
     .argument("[file]", "the file to store; without it or with -, standard input")
-    .addOption(objectBucketOption())
+    .addOption(bucketOption("object"))
     .option("--description <text>", "what it is")
     .option("-H, --header <name=value>", "a header for its readers; may be repeated", nameAndValue)
     .addHelpText(
@@ -38,7 +35,7 @@ Examples:
       const { stream, size } = await openInput(file);
       await line.withNats(async (nats) => {
         const open = (ttl?: number) => nats.stores.objectBucket(bucket, ttl === undefined ? {} : { ttl });
-        const objects = await openForWriting(nats, line, open, { name: OWN_OBJECT_BUCKET, ttl: HEALTHCHECK_TTL });
+        const objects = await openForWriting(nats, line, open, OWN_BUCKETS.object);
         using transfer = new Transfer(line.screen, "stored", size);
         const options = { description, headers, signal: line.signal };
         const info: ObjectInfo = await nats.confirmed(objects.putStream(name, stream.pipeThrough(transfer), options));

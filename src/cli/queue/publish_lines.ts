@@ -1,5 +1,5 @@
 import type { PublishOptions } from "../../../mod.ts";
-import { CommandFailure, EXIT } from "../command_failure.ts";
+import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { openInput } from "../input.ts";
 import { Progress } from "../terminal/progress.ts";
@@ -51,9 +51,8 @@ async function* batches(
     try {
       batch.push(JSON.parse(text));
     } catch (error) {
-      const why = error instanceof Error ? error.message : error;
       const left = `${count(published(), "job")} of the lines before are published`;
-      throw new CommandFailure(`line ${number} is not JSON: ${why}; ${left}`);
+      throw new CommandFailure(`line ${number} is not JSON: ${reasonOf(error)}; ${left}`);
     }
     if (batch.length === BATCH) {
       yield batch;

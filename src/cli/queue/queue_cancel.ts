@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../command_line.ts";
 import { confirm } from "../confirm.ts";
-import { count } from "../terminal/text.ts";
-import { eachId } from "./each_id.ts";
+import { named } from "../terminal/text.ts";
+import { actOnEach } from "../act_on_each.ts";
 
 /** `queue cancel`: takes jobs out. */
 export function queueCancel(queue: Command, line: CommandLine): void {
@@ -18,12 +18,12 @@ Examples:
   cli queue cancel mails 17 18 19 --yes`,
     )
     .action(async (name: string, ids: string[]) => {
-      const what = ids.length === 1 ? `job ${JSON.stringify(ids[0])}` : count(ids.length, "job");
-      await confirm(line, `cancel ${what} in queue ${name}`);
+      await confirm(line, `cancel ${named("job", ids)} in queue ${name}`);
       await line.withNats(async (nats) => {
         const queue = nats.stores.jobQueue(name);
         const act = (id: string) => nats.confirmed(queue.cancel(id));
-        await eachId(line, ids, { act, done: "cancelled", none: `there is no job in queue ${name}:` });
+        const none = (ids: string) => `there is no job in queue ${name}: ${ids}`;
+        await actOnEach(line, ids, { field: "id", act, done: "cancelled", none });
       });
     });
 }

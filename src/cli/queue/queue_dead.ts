@@ -36,11 +36,8 @@ Examples:
             { title: "REASON", cell: ({ reason }) => oneLine(reason), shrinkTo: 20 },
           ],
         });
-        if (line.json) return;
-        if (listed === 0) line.screen.note(line.screen.noteColours.dim("No dead letters."));
-        if (listed === limit) {
-          line.screen.note(line.screen.noteColours.dim(`Only the newest ${limit}: --limit shows more.`));
-        }
+        if (listed === 0) line.hint("No dead letters.");
+        if (listed === limit) line.hint(`Only the newest ${limit}: --limit shows more.`);
       })
     );
 }

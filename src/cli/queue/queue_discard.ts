@@ -4,7 +4,7 @@ import type { CommandLine } from "../command_line.ts";
 import { confirm } from "../confirm.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
-import { eachId } from "./each_id.ts";
+import { actOnEach } from "../act_on_each.ts";
 
 /** `queue discard`: removes dead letters. */
 export function queueDiscard(queue: Command, line: CommandLine): void {
@@ -27,7 +27,10 @@ Examples:
         const dead = all ? (await nats.ask(queue.counts()))?.dead ?? 0 : ids.length;
         await confirm(line, `remove ${count(dead, "dead letter")} of queue ${name} for good`);
         const act = (id: string) => nats.confirmed(queue.discard(id));
-        if (!all) return await eachId(line, ids, { act, done: "discarded", none: "there is no dead letter" });
+        if (!all) {
+          const none = (ids: string) => `there is no dead letter ${ids}`;
+          return await actOnEach(line, ids, { field: "id", act, done: "discarded", none });
+        }
         let discarded = 0;
         {
           using _progress = new Progress(line.screen, () => `${discarded} of ${dead} discarded …`);

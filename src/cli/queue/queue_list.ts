@@ -42,9 +42,7 @@ Examples:
           lines: (counted, colours, maxWidth) => counted.length > 0 ? TABLE.lines(counted, colours, maxWidth) : none,
           brief: (counted) => counted.length > 0 ? TABLE.brief(counted) : none,
         });
-        if (counted.length === 0 && !line.json && !options.watch) {
-          line.screen.note(line.screen.noteColours.dim(NONE));
-        }
+        if (counted.length === 0 && !options.watch) line.hint(NONE);
       }, { follows: options.watch })
     );
 }

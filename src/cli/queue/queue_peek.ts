@@ -49,13 +49,11 @@ Examples:
             { title: "DATA", cell: dataExcerpt, shrinkTo: 12 },
           ],
         });
-        const { screen, json } = line;
         if (listed === 0 && await nats.ask(queue.counts()) === null) {
           throw new CommandFailure(`there is no queue ${name}`);
         }
-        if (json) return;
-        if (listed === 0) screen.note(screen.noteColours.dim(`No ${kind} jobs.`));
-        if (listed === limit) screen.note(screen.noteColours.dim(`Only the first ${limit}: --limit shows more.`));
+        if (listed === 0) line.hint(`No ${kind} jobs.`);
+        if (listed === limit) line.hint(`Only the first ${limit}: --limit shows more.`);
       })
     );
 }

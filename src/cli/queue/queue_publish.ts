@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { PublishOptions } from "../../../mod.ts";
-import { CommandFailure, EXIT } from "../command_failure.ts";
+import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { readInput } from "../input.ts";
 import { duration, moment, nameAndValue, wholeNumber } from "../option_values.ts";
@@ -61,7 +61,7 @@ Examples:
       await line.withNats(async (nats) => {
         const receipt = await nats.confirmed(nats.stores.publishJob(name, job, options));
         line.print(receipt, () => [receipt.id]);
-        if (receipt.duplicate && !line.json) line.screen.note("A job of this id was there already.");
+        if (receipt.duplicate) line.hint("A job of this id was there already.");
       });
     });
 }
@@ -72,7 +72,7 @@ function parse(text: string): unknown {
   } catch (error) {
     const hint = /^[\w.:/-]+$/.test(text) ? `; a text goes in quotes, too: '${JSON.stringify(text)}'` : "";
     throw new CommandFailure(
-      `the data is not JSON: ${error instanceof Error ? error.message : error}${hint}`,
+      `the data is not JSON: ${reasonOf(error)}${hint}`,
       EXIT.usage,
     );
   }

@@ -3,7 +3,7 @@ import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
-import { eachId } from "./each_id.ts";
+import { actOnEach } from "../act_on_each.ts";
 
 /** `queue redrive`: makes dead letters jobs again. */
 export function queueRedrive(queue: Command, line: CommandLine): void {
@@ -25,8 +25,8 @@ Examples:
         const queue = nats.stores.jobQueue(name);
         if (!all) {
           const act = async (id: string) => await nats.confirmed(queue.redrive(id)) > 0;
-          const none = `there is no dead letter in queue ${name} that could become a job:`;
-          return await eachId(line, ids, { act, done: "redriven", none });
+          const none = (ids: string) => `there is no dead letter in queue ${name} that could become a job: ${ids}`;
+          return await actOnEach(line, ids, { field: "id", act, done: "redriven", none });
         }
         let redriven = 0;
         let left = 0;
@@ -40,9 +40,7 @@ Examples:
           }
         }
         line.print({ redriven, left }, () => [`${count(redriven, "job")} redriven`]);
-        if (left > 0 && !line.json) {
-          line.screen.note(`${count(left, "dead letter")} left, as jobs of these ids are in the queue.`);
-        }
+        if (left > 0) line.hint(`${count(left, "dead letter")} left, as jobs of these ids are in the queue.`);
       });
     });
 }

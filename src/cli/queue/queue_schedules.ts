@@ -35,7 +35,7 @@ Examples:
             },
           ],
         });
-        if (listed === 0 && !line.json) line.screen.note(line.screen.noteColours.dim("No schedules."));
+        if (listed === 0) line.hint("No schedules.");
       })
     );
 }

@@ -40,6 +40,11 @@ export function count(amount: number, one: string, many: string = `${one}s`): st
   return `${amount} ${amount === 1 ? one : many}`;
 }
 
+/** Which of several things: `job "17"`, or `2 jobs`. */
+export function named(one: string, names: string[]): string {
+  return names.length === 1 ? `${one} ${JSON.stringify(names[0])}` : count(names.length, one);
+}
+
 /** A size for people: `512 B`, `1.5 MiB`. */
 export function bytes(size: number): string {
   const power = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, size)) / 10)));
