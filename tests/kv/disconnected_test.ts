@@ -2,6 +2,7 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { KvBucket } from "../../src/kv/kv_bucket.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { suspend } from "../connection/suspend.ts";
 import { KvStores } from "./_kv_stores.ts";
 
 async function assertAllNull(bucket: KvBucket): Promise<void> {
@@ -47,7 +48,7 @@ Deno.test("KvBucket gives null within its deadline when the server does not answ
   await using stores = new KvStores({ servers: server.url, timeout: 300 });
   const bucket = stores.kvBucket("silent");
   await bucket.put("k", "v");
-  server.suspend();
+  await suspend(server);
   const calls = [
     () => bucket.get("k"),
     () => bucket.getMany(["k"]),

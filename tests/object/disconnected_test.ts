@@ -2,6 +2,7 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { ObjectBucket } from "../../src/object/object_bucket.ts";
 import { waitUntil } from "../_wait_until.ts";
+import { suspend } from "../connection/suspend.ts";
 import { ObjectServer, randomBytes } from "./_object_server.ts";
 
 /** @param watches Whether watches throw, too: they wait for an answer as long as it takes. */
@@ -47,7 +48,7 @@ Deno.test("ObjectBucket gives null within its deadline while the server does not
   await using server = await ObjectServer.start({}, { timeout: 400 });
   const bucket = server.bucket("silent");
   await bucket.put("a", "x");
-  server.server.suspend();
+  await suspend(server.server);
   const since = performance.now();
   await assertAllNull(bucket, false);
   // The list waits after the calls.
@@ -61,7 +62,7 @@ Deno.test("ObjectBucket.put that nobody confirmed has stored the object whole, o
   const [before, after] = [randomBytes(1_000), randomBytes(1_000)];
   for (let round = 0; round < 3; round++) {
     await bucket.put("a", before);
-    server.server.suspend();
+    await suspend(server.server);
     const told = await bucket.put("a", after);
     server.server.resume();
     // Confirmed by the same server after all that was sent before.
