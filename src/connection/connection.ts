@@ -19,17 +19,9 @@ import { Unavailable } from "./unavailable.ts";
 export interface AttemptOptions {
   /** Milliseconds until the call is given up. */
   timeout: number;
-  /**
-   * Whether a call that lost its connection waits for the next one as long as its deadline allows, not only for the first attempt to return.
-   *
-   * @default {false}
-   */
+  /** Whether a call that lost its connection waits for the next one as long as its deadline allows, not only for the first attempt to return. */
   persist?: boolean;
-  /**
-   * Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported.
-   *
-   * @default {false}
-   */
+  /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
   patient?: boolean;
 }
 
@@ -56,8 +48,6 @@ export class Connection<S extends Session> {
   #keeping = new AbortController();
   /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
   #kept: Promise<unknown> = Promise.resolve();
-  /** The attempt that callers may wait for: the first one, or the first one after a loss. */
-  #attempt: PromiseWithResolvers<void> | null = null;
   #refused: JetStreamStoreError | null = null;
 
   /**
@@ -92,8 +82,8 @@ export class Connection<S extends Session> {
     const target = this.#targetOf(options);
     if (this.#sessions.current) return this.info;
     const isNew = Object.keys(options).length > 0 && target?.identity !== this.#target?.identity;
-    if (!this.#isUnderWay || isNew) this.#start(target);
-    await this.#attempt?.promise;
+    if (!this.#sessions.areExpected || isNew) this.#start(target);
+    await this.#sessions.coming(Infinity);
     if (!this.#sessions.current && this.#refused !== null) throw this.#refused;
     return this.info;
   }
@@ -103,6 +93,7 @@ export class Connection<S extends Session> {
     const adopted = adoptable(nc);
     const stop = this.#stopKeeping();
     this.#status = "reconnecting";
+    this.#sessions.expect();
     followStatus(adopted, {
       lost: () => this.#lose(adopted),
       back: () => this.#gain(adopted),
@@ -172,7 +163,7 @@ export class Connection<S extends Session> {
   /** For a call that begins without one: while the connection is being made again, only who is patient waits. */
   async #firstSession(deadline: number, patient?: boolean): Promise<S | null> {
     this.#startLazily();
-    return this.#status === "connecting" || patient ? await this.#nextSession(deadline, patient) : null;
+    return this.#status === "connecting" || patient ? await this.#sessions.coming(deadline, patient) : null;
   }
 
   /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
@@ -183,18 +174,7 @@ export class Connection<S extends Session> {
       return null;
     }
     if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
-    return this.#sessions.current ?? await this.#nextSession(deadline, persist);
-  }
-
-  /** Waits for what the attempt under way brings, or, persistently, for any later one. */
-  async #nextSession(deadline: number, persistent = false): Promise<S | null> {
-    const arrival = persistent && this.#isUnderWay ? this.#sessions.next : this.#attempt?.promise;
-    if (arrival) await settledWithin(arrival, deadline - performance.now());
-    return this.#sessions.current;
-  }
-
-  get #isUnderWay(): boolean {
-    return this.#status === "connecting" || this.#status === "reconnecting";
+    return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
   }
 
   /** The first use opens the connection that the environment names. */
@@ -207,15 +187,15 @@ export class Connection<S extends Session> {
     const stop = this.#stopKeeping();
     this.#status = "connecting";
     this.#target = target;
-    this.#attempt = Promise.withResolvers();
+    this.#sessions.attempt();
     const keeping = keepConnected(target, {
       connected: (nc) => this.#gain(nc),
       lost: (nc, why) => {
-        this.#attempt = Promise.withResolvers();
+        this.#sessions.attempt();
         this.#lose(nc, why);
       },
       failed: (error) => this.#fail(error),
-      late: () => this.#endAttempt(),
+      late: () => this.#sessions.attemptOver(),
       denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
     }, stop);
     this.#kept = Promise.all([this.#kept, keeping]);
@@ -229,7 +209,7 @@ export class Connection<S extends Session> {
     this.#refused = null;
     this.#log.begin();
     this.#sessions.end("The connection was closed");
-    this.#endAttempt();
+    this.#sessions.attemptOver();
     return this.#keeping.signal;
   }
 
@@ -237,11 +217,6 @@ export class Connection<S extends Session> {
     this.#stopKeeping();
     this.#status = "closed";
     this.#sessions.giveUp();
-  }
-
-  #endAttempt(): void {
-    this.#attempt?.resolve();
-    this.#attempt = null;
   }
 
   #gain(nc: NatsConnection): void {
@@ -252,7 +227,6 @@ export class Connection<S extends Session> {
     this.#refused = null;
     this.#counters.connects++;
     this.#log.connected(nc);
-    this.#endAttempt();
     this.#sessions.announce();
   }
 
@@ -261,12 +235,13 @@ export class Connection<S extends Session> {
     this.#status = "reconnecting";
     this.#counters.disconnects++;
     this.#log.lost(nc, why);
+    this.#sessions.expect();
     this.#sessions.end("The connection was lost");
   }
 
   #fail(error: unknown): void {
     this.#refused = error instanceof JetStreamStoreError ? error : null;
     this.#log.failed(error);
-    this.#endAttempt();
+    this.#sessions.attemptOver();
   }
 }

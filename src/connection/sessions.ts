@@ -1,4 +1,5 @@
 import type { NatsConnection } from "@nats-io/nats-core";
+import { settledWithin } from "./delay.ts";
 import { Unavailable } from "./unavailable.ts";
 
 /** What is built anew over each unbroken stretch of a connection, and torn down at its end. */
@@ -15,8 +16,10 @@ export class Sessions<S extends Session> {
   readonly #followers: Set<(session: S) => void> = new Set();
   #current: S | null = null;
   #nc: NatsConnection | null = null;
-  /** Settles when there is a session again, or is not going to be one. */
-  #arrival = Promise.withResolvers<void>();
+  /** Settles when there is a session again, or is not going to be one; `null` where none is to come. */
+  #arrival: PromiseWithResolvers<void> | null = null;
+  /** Settles when the attempt to connect is over that callers may wait for: the first one, or the first one after a loss. */
+  #attempt: PromiseWithResolvers<void> | null = null;
 
   constructor(open: (nc: NatsConnection) => S) {
     this.#open = open;
@@ -31,11 +34,33 @@ export class Sessions<S extends Session> {
     return this.#nc;
   }
 
+  /** Whether there is none now, but is going to be one. */
+  get areExpected(): boolean {
+    return this.#arrival !== null;
+  }
+
+  /** There is going to be another one. */
+  expect(): void {
+    this.#arrival ??= Promise.withResolvers();
+  }
+
+  /** There is going to be another one, and callers may wait for what the first attempt brings. */
+  attempt(): void {
+    this.expect();
+    this.#attempt = Promise.withResolvers();
+  }
+
+  /** Callers need not wait for the attempt any longer. */
+  attemptOver(): void {
+    this.#attempt?.resolve();
+    this.#attempt = null;
+  }
+
   /** Begins the session of a connection that has come up. */
   begin(nc: NatsConnection): void {
     this.#current = this.#open(nc);
     this.#nc = nc;
-    this.#arrival.resolve();
+    this.giveUp();
   }
 
   /** Hands the present session to those who follow. */
@@ -48,21 +73,22 @@ export class Sessions<S extends Session> {
   /** Ends the session: all that waits in it is settled. */
   end(why: string): void {
     const session = this.#current;
-    if (!session) return;
     this.#current = this.#nc = null;
-    this.#arrival = Promise.withResolvers();
-    session.end(new Unavailable("lost", why));
+    session?.end(new Unavailable("lost", why));
   }
 
-  /** There is not going to be another one for now: nobody need wait any longer. */
+  /** Nobody need wait for another one any longer. */
   giveUp(): void {
-    this.#arrival.resolve();
-    this.#arrival = Promise.withResolvers();
+    this.attemptOver();
+    this.#arrival?.resolve();
+    this.#arrival = null;
   }
 
-  /** Settles when the next session begins, or none is to be expected. */
-  get next(): Promise<void> {
-    return this.#arrival.promise;
+  /** Waits for what the attempt under way brings, or, persistently, for any session to come. */
+  async coming(deadline: number, persistent = false): Promise<S | null> {
+    const arrival = persistent ? this.#arrival : this.#attempt;
+    if (arrival) await settledWithin(arrival.promise, deadline - performance.now());
+    return this.#current;
   }
 
   /** Calls back with the present session, if any, and with each later one. Returns what ends this. */
