@@ -89,7 +89,6 @@ export const close = (options?: CloseOptions): Promise<void> => stores.close(opt
  * Keeps a health check's result for 30 seconds, in the object bucket `supercheck`.
  *
  * @param url The checked URL: any non-empty text.
- * @param json The result.
  * @returns What was stored; `null` if it is not confirmed: no connection, or no answer within the deadline.
  * @throws {TypeError | RangeError} If an argument is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
@@ -117,7 +116,6 @@ export const loadHealthcheck = (url: string): Promise<string | null> => stores.l
  * Keeps a value under a key in the bucket `supercheck_kv`, for `SUPERCHECK_NATS_KV_TTL_SECS` seconds (a day if unset).
  *
  * @param key Any non-empty text; URLs are fine.
- * @param options `ttl`: milliseconds that this value lives, if less than the bucket's.
  * @returns The revision; `null` if it is not confirmed: no connection, or no answer within the deadline.
  * @throws {TypeError | RangeError} If an argument is wrong, or the variable is malformed.
  * @throws {JetStreamStoreError} If the server refuses for good.
@@ -220,35 +218,17 @@ export const consumeJobs = <T>(
 ): Promise<JobConsumer<T> | null> => stores.consumeJobs(queue, handler, options);
 
 /**
- * An object bucket: made at once, and cheap to keep.
+ * An object bucket, made at once, and cheap to keep; {@linkcode ObjectBucket} shows what to do with it.
  *
  * @throws {TypeError | RangeError} If the name or an option is wrong.
- *
- * @example Files of any size
- * ```ts
- * import { objectBucket } from "@supercheck/jetstream";
- *
- * const reports = objectBucket("reports", { ttl: 86_400_000 });
- * await reports.put("2026/11.txt", "all up");
- * console.log(await reports.getText("2026/11.txt"));
- * ```
  */
 export const objectBucket = (name: string, options?: ObjectBucketOptions): ObjectBucket =>
   stores.objectBucket(name, options);
 
 /**
- * A key-value bucket: made at once, and cheap to keep.
+ * A key-value bucket, made at once, and cheap to keep; {@linkcode KvBucket} shows what to do with it.
  *
  * @throws {TypeError | RangeError} If the name or an option is wrong.
- *
- * @example Compare and set
- * ```ts
- * import { kvBucket } from "@supercheck/jetstream";
- *
- * const leases = kvBucket("leases", { ttl: 60_000 });
- * const revision = await leases.create("leader", "me");
- * console.log(revision === false ? "somebody was faster" : revision);
- * ```
  */
 export const kvBucket = (name: string, options?: KvBucketOptions): KvBucket => stores.kvBucket(name, options);
 
