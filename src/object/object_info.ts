@@ -61,19 +61,38 @@ export interface StoredMeta extends ObjectMeta {
 
 const decoder = new TextDecoder();
 
+/** What a version may be called: its name is a token of subjects. All clients take letters and digits. */
+const NUID = /^(?!.*[.*>])[!-~]{1,200}$/;
+
+/** Bytes that no server takes in one message. */
+const TOO_LARGE = 2 ** 30;
+
 /**
- * Reads an object's record.
+ * Reads an object's record. Anybody may have stored it, and what it says of the pieces goes into subjects and sizes.
  *
  * @throws {JetStreamStoreError} `damaged`, if it is none.
  */
 export function parseMeta(subject: string, message: StoredMessage): StoredMeta {
+  let meta: ObjectMeta;
   try {
-    const meta = JSON.parse(decoder.decode(message.data));
-    if (typeof meta.name === "string") return Object.assign(meta, { subject, message });
+    meta = JSON.parse(decoder.decode(message.data));
   } catch (cause) {
     throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" is no JSON`, { cause });
   }
-  throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
+  if (typeof meta?.name !== "string") {
+    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
+  }
+  const { nuid = "", size = 0, chunks = 0 } = meta;
+  // A link has no pieces, so it needs no version.
+  const named = typeof nuid === "string" && (NUID.test(nuid) || (nuid === "" && chunks === 0));
+  if (!named || !isCount(size) || !isCount(chunks) || size > chunks * TOO_LARGE) {
+    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no pieces that can be read`);
+  }
+  return Object.assign(meta, { subject, message });
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && value as number >= 0;
 }
 
 /** Whose pieces a record makes an object, if it does; one that cannot be read does not, and can be replaced like any other. */

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/direct_get.ts";
@@ -12,7 +13,10 @@ import { Pieces } from "./pieces.ts";
 const MAX_LINKS = 8;
 
 /** A bucket's name as other clients have it. */
-const BUCKET = /^[A-Za-z0-9_-]+$/;
+const BUCKET = /^[A-Za-z0-9_-]{1,200}$/;
+
+/** Bytes of the longest name that fits a subject. */
+const MAX_NAME = 2_250;
 
 /** Reads the objects of one bucket. No read leaves anything on the server. */
 export class ObjectReader {
@@ -75,6 +79,9 @@ export class ObjectReader {
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
+    if (typeof link.name !== "string" || Buffer.byteLength(link.name) > MAX_NAME) {
+      throw this.#badLink(name, "is a link to no object");
+    }
     const reader = link.bucket === this.#stream.bucket
       ? this
       : new ObjectReader(this.#context, new ObjectStream(this.#context, link.bucket));

@@ -91,3 +91,35 @@ Deno.test("ObjectBucket tells of a record that cannot be read, leaves it out of 
     assertEquals(await bucket.getText(name), name);
   }
 });
+
+Deno.test("ObjectBucket does not take a record's word for subjects and sizes: it is damaged, and no pieces are removed for it", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("foreign");
+  await bucket.put("other", randomBytes(300_000));
+  const whole = { name: "a", bucket: "foreign", nuid: "v", size: 10, chunks: 1, digest: "", mtime: "" };
+  const wrong = [
+    ...[">", "*", "a.>", "a b", "a\r\nb", "x".repeat(5_000), "", 5, null].map((nuid) => ({ ...whole, nuid })),
+    ...[1e13, -1, 0.5, "10"].map((size) => ({ ...whole, size, chunks: 2 })),
+    ...[-1, 0, 0.5, "1"].map((chunks) => ({ ...whole, chunks })),
+  ];
+  const subject = `$O.foreign.M.${btoa("a").padEnd(4, "=")}`;
+  for (const record of wrong) {
+    await server.nc.request(subject, JSON.stringify(record));
+    const uses = [
+      () => bucket.get("a"),
+      () => bucket.getStream("a"),
+      () => bucket.info("a"),
+      () => bucket.delete("a"),
+    ];
+    for (const use of uses) {
+      const error = await assertRejects(use, JetStreamStoreError, `The record of the object on "${subject}"`);
+      assertEquals(error.code, "damaged");
+    }
+    assertEquals((await bucket.put("a", "x"))?.size, 1);
+  }
+  // Each version of ours that was replaced is removed, after whatever was to be removed before.
+  await bucket.put("a", "last");
+  await server.assertClean("foreign");
+  assertEquals((await bucket.get("other"))?.length, 300_000);
+  assertEquals(server.stores.connectionCounters().disconnects, 0);
+});
