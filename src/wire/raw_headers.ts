@@ -36,7 +36,17 @@ export function rawHeaders(message: Msg): string | undefined {
 export function headerOf(message: Msg, name: string): string | undefined {
   const block = rawHeaders(message);
   if (block === undefined) return message.headers?.get(name) || undefined;
-  const start = block.indexOf(`\r\n${name}:`);
+  return valueAt(block, block.indexOf(`\r\n${name}:`), name);
+}
+
+/** The last value of a header: the server's, who adds its own behind those of the publisher, who may have used the same name. */
+export function lastHeaderOf(message: Msg, name: string): string | undefined {
+  const block = rawHeaders(message);
+  if (block === undefined) return message.headers?.values(name).at(-1) || undefined;
+  return valueAt(block, block.lastIndexOf(`\r\n${name}:`), name);
+}
+
+function valueAt(block: string, start: number, name: string): string | undefined {
   if (start === -1) return undefined;
   return block.slice(start + name.length + 3, block.indexOf("\r\n", start + 2)).trim() || undefined;
 }

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
-import { headerOf, parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
+import { headerOf, lastHeaderOf, parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
 
 /** A message as a stream keeps it, however it was fetched. */
 export interface StoredMessage {
@@ -23,15 +23,15 @@ export class DirectMessage implements StoredMessage {
   }
 
   get subject(): string {
-    return this.header("Nats-Subject") ?? "";
+    return lastHeaderOf(this.#reply, "Nats-Subject") ?? "";
   }
 
   get sequence(): number {
-    return Number(this.header("Nats-Sequence"));
+    return Number(lastHeaderOf(this.#reply, "Nats-Sequence"));
   }
 
   get time(): Date {
-    return new Date(this.header("Nats-Time-Stamp") ?? NaN);
+    return new Date(lastHeaderOf(this.#reply, "Nats-Time-Stamp") ?? NaN);
   }
 
   get data(): Uint8Array {
