@@ -1,6 +1,5 @@
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
-import { readMany } from "../wire/read_many.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
@@ -95,7 +94,7 @@ export class KvBucket {
     }
     if (missing.size === 0) return entries;
     return await this.#attempt(async (session, deadline) => {
-      for (const message of await readMany(session, this.#reader, this.#stream.name, [...missing.keys()], deadline)) {
+      for (const message of await this.#reader.many(session, [...missing.keys()], deadline)) {
         const { subject } = message;
         const key = missing.get(subject)!;
         this.#mirror?.knows(subject, message.sequence);

@@ -16,7 +16,6 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
   /** What is on its way. */
   #next: Promise<Uint8Array[]> | null = null;
   #size = 0;
-  #cancelled = false;
 
   /** @param first The first pieces. */
   constructor(context: Context, pieces: Pieces, first: Uint8Array[]) {
@@ -45,20 +44,13 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
     controller.close();
   }
 
-  cancel(): void {
-    this.#cancelled = true;
-  }
-
   #fetch(): Promise<Uint8Array[]> {
     const { connection, timeout } = this.#context;
     const { name } = this.#pieces.meta;
-    const came = () => {
-      if (this.#cancelled) throw new DOMException("The stream was cancelled", "AbortError");
-    };
     const next = connection.attempt(async (session, deadline) => {
-      const pieces = await this.#pieces.next(session, deadline, false, came);
+      const pieces = await this.#pieces.next(session, deadline, false);
       // A replica may lag behind.
-      return pieces.length > 0 ? pieces : await this.#pieces.next(session, deadline, true, came);
+      return pieces.length > 0 ? pieces : await this.#pieces.next(session, deadline, true);
     }, { timeout, persist: true }).then((pieces) => {
       if (pieces === null) {
         throw new JetStreamStoreError("disconnected", `The object "${name}" broke off: NATS does not answer`);

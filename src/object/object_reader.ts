@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
-import { leaderGet } from "../wire/direct_get.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
@@ -89,9 +88,7 @@ export class ObjectReader {
   }
 
   #last(session: Session, subject: string, deadline: number, sure: boolean): Promise<StoredMessage | null> {
-    return sure
-      ? leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline)
-      : this.#reader.last(session, subject, deadline);
+    return this.#reader.last(session, subject, deadline, sure);
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {

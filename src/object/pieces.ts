@@ -1,7 +1,5 @@
 import { JetStreamStoreError } from "../errors.ts";
-import { directBatch, leaderGet } from "../wire/direct_get.ts";
 import type { Session } from "../wire/session.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamReader } from "../wire/stream_reader.ts";
 import { Budget } from "./budget.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
@@ -17,9 +15,6 @@ const IN_FLIGHT = 16 * 1024 * 1024;
 /** A single piece of at most so many bytes does not count. */
 const SMALL = 64 * 1024;
 
-/** Pieces that are asked for at the same time where each is a request of its own. */
-const SINGLE_REQUESTS = 8;
-
 const budgets: WeakMap<Session, Budget> = new WeakMap();
 
 /** The pieces of one object, read in their order, some at a time. */
@@ -27,7 +22,6 @@ export class Pieces {
   /** The object's record. */
   readonly meta: StoredMeta;
   readonly #reader: StreamReader;
-  readonly #stream: string;
   readonly #subject: string;
   /** Bytes of one piece, about. */
   readonly #size: number;
@@ -38,7 +32,6 @@ export class Pieces {
   constructor(reader: StreamReader, stream: ObjectStream, meta: StoredMeta) {
     this.meta = meta;
     this.#reader = reader;
-    this.#stream = stream.name;
     this.#subject = stream.pieces(meta.nuid);
     this.#left = meta.chunks;
     this.#size = Math.max(1, Math.ceil(meta.size / meta.chunks));
@@ -59,9 +52,7 @@ export class Pieces {
     const { size, chunks, digest } = this.meta;
     if (size === 0) return new Uint8Array(0);
     if (chunks === 1 && size <= SMALL) {
-      const piece = sure
-        ? await leaderGet(session, this.#stream, { last_by_subj: this.#subject }, deadline)
-        : await this.#reader.last(session, this.#subject, deadline);
+      const piece = await this.#reader.last(session, this.#subject, deadline, sure);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
@@ -88,52 +79,18 @@ export class Pieces {
    * The next pieces: none if there are none, though some are left.
    *
    * @param sure Whether the leader is asked: a replica may lag behind.
-   * @param came Called as each comes; may throw to get no more.
    */
-  async next(session: Session, deadline: number, sure: boolean, came: () => void = () => {}): Promise<Uint8Array[]> {
+  async next(session: Session, deadline: number, sure: boolean): Promise<Uint8Array[]> {
     const batch = Math.min(this.#left, Math.max(1, Math.floor(BATCH / this.#size)));
     let budget = budgets.get(session);
     if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
     await budget.take(batch * this.#size);
-    const pieces: StoredMessage[] = [];
-    const take = (piece: StoredMessage) => {
-      came();
-      pieces.push(piece);
-    };
-    try {
-      if (!sure && this.#reader.direct && session.server.atLeast("2.11")) {
-        const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
-        await directBatch(session, this.#stream, query, deadline, take);
-      } else await this.#oneByOne(session, batch, deadline, sure, take);
-    } finally {
-      budget.give(batch * this.#size);
-    }
+    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
+    const pieces = await this.#reader.page(session, query, deadline, sure)
+      .finally(() => budget.give(batch * this.#size));
     this.#left -= pieces.length;
     this.#after = pieces.at(-1)?.sequence ?? this.#after;
     return pieces.map(({ data }) => data);
-  }
-
-  /** Several single requests are under way; a piece that lies beyond the next sequences is the answer to more than one. */
-  async #oneByOne(
-    session: Session,
-    count: number,
-    deadline: number,
-    sure: boolean,
-    take: (piece: StoredMessage) => void,
-  ): Promise<void> {
-    for (let after = this.#after; count > 0;) {
-      const requests = Array.from({ length: Math.min(SINGLE_REQUESTS, count) }, (_, i) => {
-        const query = { seq: after + 1 + i, next_by_subj: this.#subject };
-        return sure ? leaderGet(session, this.#stream, query, deadline) : this.#reader.get(session, query, deadline);
-      });
-      for (const piece of await Promise.all(requests)) {
-        if (!piece) return;
-        if (piece.sequence <= after) continue;
-        take(piece);
-        after = piece.sequence;
-        count--;
-      }
-    }
   }
 }
 

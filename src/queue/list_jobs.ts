@@ -1,10 +1,9 @@
 import type { Context } from "../wire/context.ts";
-import { directBatch, leaderGet } from "../wire/direct_get.ts";
 import { listingStep } from "../wire/listing.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { deliveredUpTo, type JobInfo, readJobInfo } from "./find_job.ts";
+import { StreamReader } from "../wire/stream_reader.ts";
 import { streamInfo } from "../wire/streams.ts";
+import { deliveredUpTo, type JobInfo, readJobInfo } from "./find_job.ts";
 import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
@@ -55,10 +54,11 @@ export async function* listJobs<T>(
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;
   if (!await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline))) return;
+  const reader = new StreamReader(names.stream);
   for (const filter of filters) {
     for (let seq = 1;;) {
       const page = await listingStep(context, what, async (session, deadline) => {
-        const messages = await readPage(session, names.stream, { seq, next_by_subj: filter }, deadline);
+        const messages = await reader.page(session, { seq, next_by_subj: filter, batch: PAGE }, deadline);
         const subjects = [...new Set(messages.map((message) => placeOf(message)))];
         const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(session, stream, subject, deadline)));
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
@@ -77,20 +77,4 @@ export async function* listJobs<T>(
 /** A job's subject without its id. */
 function placeOf({ subject }: StoredMessage): string {
   return subject.slice(0, subject.lastIndexOf("."));
-}
-
-/** The messages of a subject filter from a sequence on, as many as fit a page. */
-export async function readPage(
-  session: Session,
-  stream: string,
-  query: { seq: number; next_by_subj: string },
-  deadline: number,
-): Promise<StoredMessage[]> {
-  if (!session.server.atLeast("2.11")) {
-    const message = await leaderGet(session, stream, query, deadline);
-    return message ? [message] : [];
-  }
-  const page: StoredMessage[] = [];
-  await directBatch(session, stream, { ...query, batch: PAGE }, deadline, (message) => page.push(message));
-  return page;
 }

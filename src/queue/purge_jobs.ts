@@ -1,7 +1,7 @@
 import type { Session } from "../wire/session.ts";
+import { StreamReader } from "../wire/stream_reader.ts";
 import { deleteMessage, purgeStream } from "../wire/streams.ts";
 import { findJobMessage } from "./find_job.ts";
-import { readPage } from "./list_jobs.ts";
 import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
@@ -29,8 +29,9 @@ async function removeReplaced(
   const consumer = await stream.consumerInfo(session, priority, deadline);
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;
+  const reader = new StreamReader(names.stream);
   for (let seq = 1; seq <= delivered.stream_seq;) {
-    const page = await readPage(session, names.stream, { seq, next_by_subj: config.filter_subject }, deadline);
+    const page = await reader.page(session, { seq, next_by_subj: config.filter_subject, batch: 256 }, deadline);
     if (page.length === 0) return;
     await Promise.all(page.map(async ({ subject, sequence }) => {
       if (sequence > delivered.stream_seq) return;

@@ -4,7 +4,6 @@ import type { Context } from "./context.ts";
 import type { DeliveredMessage } from "./delivered_message.ts";
 import { listingStep } from "./listing.ts";
 import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
-import { readMany } from "./read_many.ts";
 import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
 import { StreamReader } from "./stream_reader.ts";
@@ -119,7 +118,7 @@ async function* listOthers(
     yield* await listingStep(
       context,
       what,
-      (session, deadline) => readMany(session, reader, stream, some, deadline),
+      (session, deadline) => reader.many(session, some, deadline),
     );
   }
 }

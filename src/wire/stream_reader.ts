@@ -1,49 +1,162 @@
+import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
-import { directGet, type DirectQuery, leaderGet } from "./direct_get.ts";
+import { apiError } from "./api.ts";
+import { leaderGet } from "./direct_get.ts";
 import { firstTry } from "./insist.ts";
+import { headerOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
-import type { StoredMessage } from "./stored_message.ts";
+import { DirectMessage, type StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
 
+/** Subjects of one batched get: the server gives up at more than 1024 messages. */
+const SUBJECTS = 1_000;
+
+/** Single gets that are under way at once where there are no batched ones: for several subjects, and for messages in a row. */
+const IN_FLIGHT = 256;
+const IN_A_ROW = 8;
+
+const EMPTY = new Uint8Array(0);
+
+/** Some messages of a subject filter. */
+export interface PageQuery {
+  /** The sequence to begin with. */
+  seq: number;
+  next_by_subj: string;
+  /** How many at most. */
+  batch: number;
+}
+
+/** What one batched get brought. */
+interface Batch {
+  messages: StoredMessage[];
+  /** Messages that match and have not been sent. */
+  pending: number;
+  /** Up to which sequence the newest messages of subjects were looked for. */
+  upTo: number | undefined;
+}
+
 /**
- * Reads single messages of one stream: by direct get, and where the stream does not allow it (`allow_direct: false`, old servers) from its
- * leader. A stream that does not exist reads as `null`.
+ * Reads messages of one stream by request: by direct get from any replica (ADR-31), many at a time where the server can (2.11), and where the stream
+ * does not allow it (`allow_direct: false`) from its leader. A stream that does not exist reads as empty.
  */
 export class StreamReader {
   readonly #stream: string;
+  readonly #call: string;
+  /** Whether the stream allows direct gets, as far as is known. */
   #direct = true;
 
   constructor(stream: string) {
     this.#stream = stream;
+    this.#call = `$JS.API.DIRECT.GET.${stream}`;
   }
 
-  /** Whether direct get works here, as far as is known. */
-  get direct(): boolean {
-    return this.#direct;
-  }
-
-  /** The newest message on a subject. */
-  last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    return this.get(session, { last_by_subj: subject }, deadline);
-  }
-
-  /** The message of a query. */
-  get(session: Session, query: DirectQuery, deadline: number): Promise<StoredMessage | null> {
-    if (!this.#direct) return this.#fromLeader(session, query, deadline);
-    return directGet(
-      session,
-      this.#stream,
-      query,
-      firstTry(deadline),
-      (error) => this.#unanswered(error, session, query, deadline),
+  /**
+   * The newest message on a subject.
+   *
+   * @param sure Whether the leader is asked: a replica may lag behind.
+   */
+  last(session: Session, subject: string, deadline: number, sure = false): Promise<StoredMessage | null> {
+    if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline);
+    // Without a body, which is the quickest.
+    return session.requests.request(`${this.#call}.${subject}`, EMPTY, firstTry(deadline)).then(
+      stored,
+      (error) => this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline)),
     );
   }
 
-  /** Whether the stream is there; finds out, too, whether it allows direct gets. */
-  async look(session: Session, deadline: number): Promise<boolean> {
-    const info = await streamInfo(session, this.#stream, deadline);
-    if (info) this.#direct = info.config.allow_direct === true;
-    return info !== null;
+  /** The newest message of each of the subjects that has one, in no order. */
+  async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+    const found: StoredMessage[] = [];
+    for (const some of requestsOf(subjects, session.maxPayload)) {
+      found.push(...await this.#newest(session, some, deadline));
+    }
+    return found;
+  }
+
+  /**
+   * Messages of a subject filter from a sequence on, the oldest first: as many as the server gives at a time, none only if there are none.
+   *
+   * @param sure Whether the leader is asked: a replica may lag behind.
+   */
+  async page(session: Session, query: PageQuery, deadline: number, sure = false): Promise<StoredMessage[]> {
+    const batch = sure ? null : await this.#batch(session, query, deadline);
+    if (batch) return batch.messages;
+    const page: StoredMessage[] = [];
+    for (let next = query.seq; page.length < query.batch;) {
+      const gets = Array.from(
+        { length: Math.min(IN_A_ROW, query.batch - page.length) },
+        (_, i) => this.#next(session, { seq: next + i, next_by_subj: query.next_by_subj }, deadline, sure),
+      );
+      for (const message of await Promise.all(gets)) {
+        if (!message) return page;
+        // One that lies beyond the next sequences is the answer to more than one.
+        if (message.sequence < next) continue;
+        page.push(message);
+        next = message.sequence + 1;
+      }
+    }
+    return page;
+  }
+
+  async #newest(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+    const found: StoredMessage[] = [];
+    for (let rest: Record<string, number> = {};;) {
+      const batch = await this.#batch(session, { multi_last: subjects, batch: subjects.length, ...rest }, deadline);
+      if (!batch) return await this.#oneByOne(session, subjects, deadline);
+      found.push(...batch.messages);
+      if (batch.pending === 0 || batch.upTo === undefined) return found;
+      // The server sends a limited number of bytes at a time.
+      rest = { seq: found[found.length - 1].sequence + 1, up_to_seq: batch.upTo };
+    }
+  }
+
+  async #oneByOne(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+    const found: StoredMessage[] = [];
+    for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
+      const gets = subjects.slice(i, i + IN_FLIGHT).map((subject) => this.last(session, subject, deadline));
+      for (const message of await Promise.all(gets)) if (message) found.push(message);
+    }
+    return found;
+  }
+
+  /** The first message of a subject filter from a sequence on. */
+  #next(
+    session: Session,
+    query: { seq: number; next_by_subj: string },
+    deadline: number,
+    sure: boolean,
+  ): Promise<StoredMessage | null> {
+    if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
+    return session.requests.request(this.#call, JSON.stringify(query), firstTry(deadline)).then(
+      stored,
+      (error) => this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure)),
+    );
+  }
+
+  /** Many messages by one request; `null` where that does not work. */
+  async #batch(session: Session, query: object, deadline: number): Promise<Batch | null> {
+    if (!this.#direct || !session.server.atLeast("2.11")) return null;
+    const batch: Batch = { messages: [], pending: 0, upTo: undefined };
+    const take = (reply: Msg) => {
+      const { code, description } = statusOf(reply);
+      if (code === 404) return true;
+      if (code === 204) {
+        batch.pending = Number(headerOf(reply, "Nats-Num-Pending") ?? 0);
+        batch.upTo = Number(headerOf(reply, "Nats-UpTo-Sequence") ?? 0) || undefined;
+        return true;
+      }
+      if (code !== 0) throw apiError({ code, description }, "a batched direct get");
+      batch.messages.push(new DirectMessage(reply));
+      return false;
+    };
+    try {
+      await session.requests.collect(this.#call, JSON.stringify(query), deadline, take);
+      return batch;
+    } catch (error) {
+      // No stream, or one without direct gets: a single get finds out.
+      if (error instanceof Unavailable && error.reason === "no_responders") return null;
+      throw error;
+    }
   }
 
   /**
@@ -53,23 +166,42 @@ export class StreamReader {
   async #unanswered(
     error: unknown,
     session: Session,
-    query: DirectQuery,
     deadline: number,
+    again: () => Promise<StoredMessage | null>,
   ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable)) throw error;
-    if (error.reason === "timeout" && performance.now() < deadline) return await this.get(session, query, deadline);
+    if (error.reason === "timeout" && performance.now() < deadline) return await again();
     if (error.reason !== "no_responders") throw error;
-    if (!await this.look(session, deadline)) return null;
+    const info = await streamInfo(session, this.#stream, deadline);
+    if (!info) return null;
+    this.#direct = info.config.allow_direct === true;
     if (this.#direct) throw error;
-    return await this.#fromLeader(session, query, deadline);
+    return await again();
   }
+}
 
-  async #fromLeader(session: Session, query: DirectQuery, deadline: number): Promise<StoredMessage | null> {
-    try {
-      return await leaderGet(session, this.#stream, query, deadline);
-    } catch (error) {
-      if (error instanceof Unavailable || await this.look(session, deadline)) throw error;
-      return null;
+function stored(reply: Msg): StoredMessage | null {
+  const { code, description } = statusOf(reply);
+  if (code === 404) return null;
+  if (code === 408) throw new Unavailable("no_leader", description);
+  if (code !== 0) throw apiError({ code, description }, "a direct get");
+  return new DirectMessage(reply);
+}
+
+/** Cuts subjects into requests that the server takes. */
+function* requestsOf(subjects: string[], maxPayload: number): Generator<string[]> {
+  // What surrounds the subjects in the request has less than 200 bytes, each subject has quotes and a comma.
+  const room = maxPayload - 200;
+  let some: string[] = [];
+  let size = 0;
+  for (const subject of subjects) {
+    if (some.length === SUBJECTS || (some.length > 0 && size + subject.length + 3 > room)) {
+      yield some;
+      some = [];
+      size = 0;
     }
+    some.push(subject);
+    size += subject.length + 3;
   }
+  if (some.length > 0) yield some;
 }
