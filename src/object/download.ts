@@ -1,7 +1,6 @@
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
-import { Digest, sameDigest } from "./object_digest.ts";
-import { damaged, type Pieces } from "./pieces.ts";
+import type { Pieces } from "./pieces.ts";
 
 /**
  * The bytes of an object as they are taken: what is not taken yet is not asked for, except the next few pieces. It goes on after a reconnect, and
@@ -10,12 +9,10 @@ import { damaged, type Pieces } from "./pieces.ts";
 export class Download implements UnderlyingDefaultSource<Uint8Array> {
   readonly #context: Context;
   readonly #pieces: Pieces;
-  readonly #digest = new Digest();
   /** What has come and is not taken, the last piece first. */
   #ready: Uint8Array[];
   /** What is on its way. */
   #next: Promise<Uint8Array[]> | null = null;
-  #size = 0;
 
   /** @param first The first pieces. */
   constructor(context: Context, pieces: Pieces, first: Uint8Array[]) {
@@ -29,37 +26,28 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
       this.#ready = (await this.#next).reverse();
       this.#next = null;
     }
-    if (this.#pieces.left > 0) this.#next ??= this.#fetch();
-    const piece = this.#ready.pop();
-    if (piece) {
-      this.#digest.update(piece);
-      this.#size += piece.length;
-      // A copy: the view of the socket's buffer is not the taker's to keep or give away.
-      controller.enqueue(new Uint8Array(piece));
+    if (this.#pieces.left > 0 && !this.#next) {
+      this.#next = this.#fetch();
+      // Who takes the next piece will hear of it.
+      this.#next.catch(() => {});
     }
-    if (this.#ready.length > 0 || this.#next) return;
-    const { meta } = this.#pieces;
-    if (this.#size !== meta.size) throw damaged(meta);
-    if (meta.size > 0 && !sameDigest(meta.digest, this.#digest.end())) throw damaged(meta);
-    controller.close();
+    const piece = this.#ready.pop();
+    // A copy: the view of the socket's buffer is not the taker's to keep or give away.
+    if (piece) controller.enqueue(new Uint8Array(piece));
+    if (this.#ready.length === 0 && !this.#next) controller.close();
   }
 
-  #fetch(): Promise<Uint8Array[]> {
+  async #fetch(): Promise<Uint8Array[]> {
     const { connection, timeout } = this.#context;
     const { name } = this.#pieces.meta;
-    const next = connection.attempt(async (session, deadline) => {
-      const pieces = await this.#pieces.next(session, deadline, false);
-      // A replica may lag behind.
-      return pieces.length > 0 ? pieces : await this.#pieces.next(session, deadline, true);
-    }, { timeout, persist: true }).then((pieces) => {
-      if (pieces === null) {
-        throw new JetStreamStoreError("disconnected", `The object "${name}" broke off: NATS does not answer`);
-      }
-      if (pieces.length > 0) return pieces;
-      throw new JetStreamStoreError("replaced", `The object "${name}" was replaced, deleted or has expired meanwhile`);
-    });
-    // Who takes the next piece will hear of it.
-    next.catch(() => {});
-    return next;
+    const pieces = await connection.attempt(
+      (session, deadline) => this.#pieces.next(session, deadline),
+      { timeout, persist: true, patient: true },
+    );
+    if (pieces === null) {
+      throw new JetStreamStoreError("disconnected", `The object "${name}" broke off: NATS does not answer`);
+    }
+    if (pieces.length > 0) return pieces;
+    throw new JetStreamStoreError("replaced", `The object "${name}" was replaced, deleted or has expired meanwhile`);
   }
 }

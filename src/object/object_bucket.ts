@@ -160,8 +160,8 @@ export class ObjectBucket {
   async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
     this.#check(name, "read the object");
     return await this.#attempt((session, deadline) =>
-      this.#reader.read(session, name, deadline, async (pieces, sure) => {
-        const first = pieces.left > 0 ? await pieces.next(session, deadline, sure) : [];
+      this.#reader.read(session, name, deadline, async (pieces) => {
+        const first = pieces.left > 0 ? await pieces.next(session, deadline) : [];
         if (first.length === 0 && pieces.left > 0) return null;
         return new ReadableStream(new Download(this.#context, pieces, first), { highWaterMark: 0 });
       })
@@ -255,7 +255,7 @@ export class ObjectBucket {
   #read(name: string): Promise<Uint8Array | null> {
     this.#check(name, "read the object");
     return this.#attempt((session, deadline) =>
-      this.#reader.read(session, name, deadline, (pieces, sure) => pieces.all(session, deadline, sure))
+      this.#reader.read(session, name, deadline, (pieces) => pieces.all(session, deadline))
     );
   }
 

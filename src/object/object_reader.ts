@@ -54,14 +54,14 @@ export class ObjectReader {
     session: Session,
     name: string,
     deadline: number,
-    read: (pieces: Pieces, sure: boolean) => Promise<T | null>,
+    read: (pieces: Pieces) => Promise<T | null>,
   ): Promise<T | null> {
     for (let before: string | null = null;;) {
       const pieces = await this.#follow(session, name, deadline, before !== null);
       if (!pieces) return null;
       const { nuid } = pieces.meta;
       try {
-        const value = await read(pieces, before !== null);
+        const value = await read(pieces);
         if (value !== null || nuid === before) return value;
       } catch (error) {
         if (nuid === before || !(error instanceof JetStreamStoreError && error.code === "damaged")) throw error;
@@ -74,7 +74,7 @@ export class ObjectReader {
     const meta = await this.find(session, name, deadline, sure);
     if (!meta || meta.deleted) return null;
     const link = meta.options?.link;
-    if (!link) return new Pieces(this.#reader, this.#stream, meta);
+    if (!link) return new Pieces(this.#reader, this.#stream, meta, sure);
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");

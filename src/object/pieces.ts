@@ -1,5 +1,6 @@
 import { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamReader } from "../wire/stream_reader.ts";
 import { Budget } from "./budget.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
@@ -17,85 +18,101 @@ const SMALL = 64 * 1024;
 
 const budgets: WeakMap<Session, Budget> = new WeakMap();
 
-/** The pieces of one object, read in their order, some at a time. */
+/** The pieces of one object, read in their order, some at a time, and checked against its record. */
 export class Pieces {
   /** The object's record. */
   readonly meta: StoredMeta;
+  /** How many have not come. */
+  left: number;
   readonly #reader: StreamReader;
   readonly #subject: string;
   /** Bytes of one piece, about. */
   readonly #size: number;
-  #left: number;
+  #sure: boolean;
   /** Sequence of the last one that has come. */
   #after = 0;
+  /** Bytes that have come, and their digest. */
+  #length = 0;
+  #digest: Digest | null = null;
 
-  constructor(reader: StreamReader, stream: ObjectStream, meta: StoredMeta) {
+  /** @param sure Whether the leader is asked: a replica may lag behind. */
+  constructor(reader: StreamReader, stream: ObjectStream, meta: StoredMeta, sure: boolean) {
     this.meta = meta;
+    this.left = meta.size > 0 ? meta.chunks : 0;
     this.#reader = reader;
     this.#subject = stream.pieces(meta.nuid);
-    this.#left = meta.chunks;
-    this.#size = Math.max(1, Math.ceil(meta.size / meta.chunks));
-  }
-
-  /** How many have not come. */
-  get left(): number {
-    return this.#left;
+    this.#size = Math.ceil(meta.size / meta.chunks);
+    this.#sure = sure;
   }
 
   /**
    * The bytes of the whole object; `null` if pieces are missing.
    *
-   * @param sure Whether the leader is asked: a replica may lag behind.
    * @throws {JetStreamStoreError} `damaged`.
    */
-  async all(session: Session, deadline: number, sure: boolean): Promise<Uint8Array | null> {
-    const { size, chunks, digest } = this.meta;
-    if (size === 0) return new Uint8Array(0);
-    if (chunks === 1 && size <= SMALL) {
-      const piece = await this.#reader.last(session, this.#subject, deadline, sure);
+  async all(session: Session, deadline: number): Promise<Uint8Array | null> {
+    const { size, digest } = this.meta;
+    if (this.left === 1 && size <= SMALL) {
+      const piece = await this.#reader.last(session, this.#subject, deadline, this.#sure);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
       return data;
     }
     const data = new Uint8Array(size);
-    const sum = new Digest();
-    let length = 0;
-    while (this.#left > 0) {
-      const pieces = await this.next(session, deadline, sure);
+    for (let length = 0; this.left > 0;) {
+      const pieces = await this.next(session, deadline);
       if (pieces.length === 0) return null;
       for (const piece of pieces) {
-        if (length + piece.length > size) throw damaged(this.meta);
-        sum.update(piece);
         data.set(piece, length);
         length += piece.length;
       }
     }
-    if (length !== size || !sameDigest(digest, sum.end())) throw damaged(this.meta);
     return data;
   }
 
   /**
    * The next pieces: none if there are none, though some are left.
    *
-   * @param sure Whether the leader is asked: a replica may lag behind.
+   * @throws {JetStreamStoreError} `damaged`.
    */
-  async next(session: Session, deadline: number, sure: boolean): Promise<Uint8Array[]> {
-    const batch = Math.min(this.#left, Math.max(1, Math.floor(BATCH / this.#size)));
+  async next(session: Session, deadline: number): Promise<Uint8Array[]> {
+    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH / this.#size)));
     let budget = budgets.get(session);
     if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
-    await budget.take(batch * this.#size);
+    await budget.take(batch * this.#size, () => deadline);
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
-    const pieces = await this.#reader.page(session, query, deadline, sure)
-      .finally(() => budget.give(batch * this.#size));
-    this.#left -= pieces.length;
-    this.#after = pieces.at(-1)?.sequence ?? this.#after;
-    return pieces.map(({ data }) => data);
+    let page: StoredMessage[];
+    try {
+      page = await this.#reader.page(session, query, deadline, this.#sure);
+      if (page.length === 0 && !this.#sure) {
+        this.#sure = true;
+        page = await this.#reader.page(session, query, deadline, true);
+      }
+    } finally {
+      budget.give(batch * this.#size);
+    }
+    if (page.length > 0) this.#after = page[page.length - 1].sequence;
+    this.left -= page.length;
+    const pieces = page.map(({ data }) => data);
+    this.#check(pieces);
+    return pieces;
+  }
+
+  #check(pieces: Uint8Array[]): void {
+    const { size, digest } = this.meta;
+    const sum = this.#digest ??= new Digest();
+    for (const piece of pieces) {
+      sum.update(piece);
+      this.#length += piece.length;
+    }
+    const whole = this.left > 0 ? this.#length <= size : this.#length === size && sameDigest(digest, sum.end());
+    if (!whole) throw damaged(this.meta);
   }
 }
 
 /** What to throw for an object that is not what its record says. */
-export function damaged({ name, bucket }: StoredMeta): JetStreamStoreError {
+function damaged({ name, bucket }: StoredMeta): JetStreamStoreError {
   return new JetStreamStoreError(
     "damaged",
     `The object "${name}" of the bucket "${bucket}" does not match its digest: store it again`,

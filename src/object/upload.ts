@@ -49,7 +49,7 @@ export class Upload {
 
   /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
   async add(piece: Uint8Array): Promise<void> {
-    await this.#budget.take(piece.length);
+    await this.#budget.take(piece.length, this.#deadline);
     if (this.#failure !== null) {
       this.#budget.give(piece.length);
       throw this.#failure;

@@ -88,6 +88,21 @@ Deno.test("ObjectBucket.get asks for no more at the same time than the server ke
   assertEquals(server.stores.connectionCounters().disconnects, 0);
 });
 
+Deno.test("ObjectBucket.get asks for nothing more once its deadline is over, also where it has waited for others", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url, { drop: (_, payload) => payload.length > 100_000 });
+  await using other = new ObjectServer.Stores(proxy.url, { timeout: 1_000 });
+  await server.bucket("late").put("object", randomBytes(2 * MiB));
+  let asked = 0;
+  server.nc.subscribe("$JS.API.DIRECT.GET.OBJ_late", { callback: () => void asked++ });
+  await server.nc.flush();
+  const reads = Array.from({ length: 40 }, () => other.objectBucket("late").get("object"));
+  assertEquals(new Set(await Promise.all(reads)), new Set([null]));
+  await server.nc.flush();
+  // Eight may be under way at the same time.
+  assertLess(asked, 30);
+});
+
 Deno.test("ObjectBucket.getStream fetches no more than a few pieces ahead, and ends when it is cancelled early", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("early");
@@ -190,6 +205,27 @@ Deno.test("ObjectBucket.getStream goes on after a reconnect", async () => {
     pieces.push(piece);
     if (pieces.length % 40 === 0) proxy.cut();
   }
+  assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+});
+
+Deno.test("ObjectBucket.getStream goes on when pieces are taken while the connection is being made again", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url);
+  await using other = new ObjectServer.Stores(proxy.url);
+  const data = randomBytes(6 * MiB);
+  await server.bucket("goes-on").put("object", data);
+  let batches = 0;
+  proxy.tampering.drop = (_, payload) => {
+    if (payload.startsWith("NATS/1.0 204")) batches++;
+    return false;
+  };
+  const reader = (await other.objectBucket("goes-on").getStream("object"))!.getReader();
+  const pieces = [(await reader.read()).value!];
+  // Nothing is under way then that would wait for the next connection.
+  await waitUntil(() => batches === 2);
+  proxy.cut();
+  await waitUntil(() => other.connectionStatus() === "reconnecting");
+  for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value);
   assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
 });
 
