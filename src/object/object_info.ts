@@ -55,7 +55,6 @@ export interface ObjectMeta {
 
 /** An object's record, and the message that keeps it. */
 export interface StoredMeta extends ObjectMeta {
-  subject: string;
   message: StoredMessage;
 }
 
@@ -72,23 +71,25 @@ const TOO_LARGE = 2 ** 30;
  *
  * @throws {JetStreamStoreError} `damaged`, if it is none.
  */
-export function parseMeta(subject: string, message: StoredMessage): StoredMeta {
+export function parseMeta(message: StoredMessage): StoredMeta {
   let meta: ObjectMeta;
   try {
     meta = JSON.parse(decoder.decode(message.data));
   } catch (cause) {
-    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" is no JSON`, { cause });
+    throw badRecord(message, "is no JSON", cause);
   }
-  if (typeof meta?.name !== "string") {
-    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no name`);
-  }
+  if (typeof meta?.name !== "string") throw badRecord(message, "has no name");
   const { nuid = "", size = 0, chunks = 0 } = meta;
   // A link has no pieces, so it needs no version.
   const named = typeof nuid === "string" && (NUID.test(nuid) || (nuid === "" && chunks === 0));
   if (!named || !isCount(size) || !isCount(chunks) || size > chunks * TOO_LARGE) {
-    throw new JetStreamStoreError("damaged", `The record of the object on "${subject}" has no pieces that can be read`);
+    throw badRecord(message, "tells of no pieces that can be read");
   }
-  return Object.assign(meta, { subject, message });
+  return Object.assign(meta, { message });
+}
+
+function badRecord({ subject }: StoredMessage, what: string, cause?: unknown): JetStreamStoreError {
+  return new JetStreamStoreError("damaged", `The record of the object on "${subject}" ${what}`, { cause });
 }
 
 function isCount(value: unknown): boolean {
@@ -98,7 +99,7 @@ function isCount(value: unknown): boolean {
 /** Whose pieces a record makes an object, if it does; one that cannot be read does not, and can be replaced like any other. */
 export function objectOf(message: StoredMessage): string | undefined {
   try {
-    const { nuid, deleted } = parseMeta("", message);
+    const { nuid, deleted } = parseMeta(message);
     return deleted ? undefined : nuid;
   } catch {
     return undefined;

@@ -2,7 +2,6 @@ import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { parseMeta, type StoredMeta } from "./object_info.ts";
 import { ObjectStream } from "./object_stream.ts";
@@ -35,13 +34,12 @@ export class ObjectReader {
    * @param sure Whether the leader is asked: a replica may lag behind.
    */
   async find(session: Session, name: string, deadline: number, sure: boolean): Promise<StoredMeta | null> {
-    const subject = this.#stream.record(name);
-    const message = await this.#last(session, subject, deadline, sure);
-    if (message) return parseMeta(subject, message);
-    const otherSpelling = this.#stream.latin1Record(name);
-    if (otherSpelling === undefined) return null;
-    const other = await this.#last(session, otherSpelling, deadline, sure);
-    return other && parseMeta(otherSpelling, other);
+    let message = await this.#reader.last(session, this.#stream.record(name), deadline, sure);
+    if (!message) {
+      const otherSpelling = this.#stream.latin1Record(name);
+      if (otherSpelling !== undefined) message = await this.#reader.last(session, otherSpelling, deadline, sure);
+    }
+    return message && parseMeta(message);
   }
 
   /**
@@ -85,10 +83,6 @@ export class ObjectReader {
       ? this
       : new ObjectReader(this.#context, new ObjectStream(this.#context, link.bucket));
     return await reader.#follow(session, link.name, deadline, sure, links + 1);
-  }
-
-  #last(session: Session, subject: string, deadline: number, sure: boolean): Promise<StoredMessage | null> {
-    return this.#reader.last(session, subject, deadline, sure);
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {

@@ -17,6 +17,8 @@ export interface NewRecord {
   /** Whose pieces it makes an object; those of one that marks a deletion, nobody's. */
   nuid?: string;
   body: string;
+  /** Whose pieces a try that nobody has answered has replaced, perhaps. */
+  replaced?: string;
 }
 
 /** The newest record of a name. */
@@ -25,8 +27,6 @@ export interface Newest {
   sequence: number;
   /** Whose pieces it makes an object: nobody needs them when it is replaced. */
   nuid?: string;
-  /** The moment of `performance.now()` by which it has expired. */
-  until: number;
 }
 
 /**
@@ -36,7 +36,8 @@ export interface Newest {
 export class ObjectRecords {
   readonly #stream: ObjectStream;
   readonly #leftovers: Leftovers;
-  readonly #newest: Map<string, Newest> = new Map();
+  /** The records that are known, each until the moment of `performance.now()` by which it has expired. */
+  readonly #newest: Map<string, Newest & { until: number }> = new Map();
   /** The last write of each record that is under way. */
   readonly #turns: Map<string, Promise<unknown>> = new Map();
 
@@ -48,7 +49,10 @@ export class ObjectRecords {
   /** Lets this process write a record only once what it writes there already is done: else it would outrun itself again and again. */
   async inTurn<T>(subject: string, deadline: number, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(subject);
-    const next = () => inTime(deadline, work);
+    const next = () => {
+      if (performance.now() < deadline) return work();
+      throw new Unavailable("timeout", "Other writes of the same object took too long");
+    };
     const mine = before ? before.then(next, next) : work();
     this.#turns.set(subject, mine);
     try {
@@ -63,17 +67,16 @@ export class ObjectRecords {
     const known = this.#newest.get(subject);
     if (!known || known.until > performance.now()) return known;
     this.#newest.delete(subject);
-    return { sequence: 0, until: Infinity };
+    return { sequence: 0 };
   }
 
   /** The newest record as the stream's leader knows it. */
   async look(session: Session, subject: string, deadline: number): Promise<Newest> {
     const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
-    if (!message) return { sequence: 0, until: Infinity };
-    return { sequence: message.sequence, nuid: objectOf(message), until: Infinity };
+    return message ? { sequence: message.sequence, nuid: objectOf(message) } : { sequence: 0 };
   }
 
-  /** Stores a record in place of whatever is the newest one. */
+  /** Stores a record in place of whatever is the newest one. May be tried again. */
   async replace(
     session: Session,
     record: NewRecord,
@@ -82,6 +85,7 @@ export class ObjectRecords {
   ): Promise<void> {
     for (let newest = known;; newest = undefined) {
       newest ??= await this.look(session, record.subject, deadline);
+      if (record.nuid && newest.nuid === record.nuid) return this.#remember(record, newest.sequence, record.replaced);
       try {
         return await this.store(session, record, newest, deadline);
       } catch (error) {
@@ -97,7 +101,7 @@ export class ObjectRecords {
    * @throws {JetStreamStoreError} If it is not the newest one, see {@linkcode isOutrun}.
    */
   async store(session: Session, record: NewRecord, newest: Newest, deadline: number, behind?: string): Promise<void> {
-    const { subject, nuid, body } = record;
+    const { subject, body } = record;
     const headers = headerBlock({
       "Nats-Rollup": "sub",
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
@@ -106,23 +110,29 @@ export class ObjectRecords {
     const { seq } = await publish(session, subject, body, deadline, headers).catch((error) => {
       // It may have been stored.
       if (error instanceof Unavailable && newest.nuid) {
+        record.replaced = newest.nuid;
         this.#leftovers.removeLater({ nuid: newest.nuid, record: subject });
       }
       throw error;
     });
-    const known = this.#newest.get(subject);
-    this.#newest.delete(subject);
-    this.#newest.set(subject, { sequence: seq, nuid, until: performance.now() + this.#stream.ttl });
-    if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
-    if (newest.nuid) this.#leftovers.remove({ nuid: newest.nuid });
-    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
-    if (known?.nuid && known.nuid !== newest.nuid) this.#leftovers.remove({ nuid: known.nuid });
+    this.#remember(record, seq, newest.nuid);
     this.#leftovers.confirmed();
   }
 
   /** Forgets all: the stream has gone. */
   forget(): void {
     this.#newest.clear();
+  }
+
+  /** A record is stored, in place of one whose pieces are left over. */
+  #remember({ subject, nuid }: NewRecord, sequence: number, replaced: string | undefined): void {
+    const known = this.#newest.get(subject);
+    this.#newest.delete(subject);
+    this.#newest.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });
+    if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
+    if (replaced) this.#leftovers.remove({ nuid: replaced });
+    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
+    if (known?.nuid && known.nuid !== replaced) this.#leftovers.remove({ nuid: known.nuid });
   }
 }
 
@@ -131,9 +141,4 @@ export function isOutrun(error: unknown): boolean {
   return isServerError(error, ErrorCode.wrongLastSequence) ||
     isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
     isServerError(error, ErrorCode.wrongLastMessageId);
-}
-
-function inTime<T>(deadline: number, work: () => Promise<T>): Promise<T> {
-  if (performance.now() < deadline) return work();
-  throw new Unavailable("timeout", "Other writes of the same object took too long");
 }

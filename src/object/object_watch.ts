@@ -81,7 +81,7 @@ async function* followObjects(
 /** What a record says; one that cannot be read is left out, and told of. */
 function readInfo(context: Context, message: StoredMessage): ObjectInfo | null {
   try {
-    return objectInfo(parseMeta(message.subject, message), message.time);
+    return objectInfo(parseMeta(message), message.time);
   } catch (error) {
     context.logger.warn(error instanceof Error ? error.message : String(error));
     return null;

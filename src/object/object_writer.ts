@@ -10,7 +10,7 @@ import type { Session } from "../wire/session.ts";
 import { Leftovers } from "./leftovers.ts";
 import { dataPieces, sourcePieces } from "./object_data.ts";
 import { digestOf } from "./object_digest.ts";
-import { type ObjectInfo, objectInfo, type ObjectMeta } from "./object_info.ts";
+import { type ObjectInfo, objectInfo, type ObjectMeta, type StoredMeta } from "./object_info.ts";
 import type { PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./object_reader.ts";
 import { isOutrun, type NewRecord, ObjectRecords } from "./object_records.ts";
@@ -28,10 +28,10 @@ export interface NewObject {
   chunkSize: number;
 }
 
-/** A deletion, which may take several tries. */
+/** A deletion. */
 export interface Deletion {
   name: string;
-  /** The version that an unanswered try has marked, perhaps. */
+  /** The version that a try that nobody has answered has marked, perhaps. */
   nuid?: string;
 }
 
@@ -75,33 +75,40 @@ export class ObjectWriter {
   }
 
   /** Marks an object as deleted; `false` if there is none. */
-  async delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
-    const found = await this.#reader.find(session, deletion.name, deadline, true);
-    if (!found) return false;
-    return await this.#explained(this.#records.inTurn(found.subject, deadline, async () => {
-      for (let meta = found;;) {
-        const { subject, message, ...record } = meta;
-        if (record.deleted) return record.nuid === deletion.nuid;
-        const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime: now() });
-        const newest = { sequence: message.sequence, nuid: record.nuid, until: Infinity };
-        try {
-          await this.#records.store(session, { subject, body }, newest, deadline);
-          return true;
-        } catch (error) {
-          if (error instanceof Unavailable) deletion.nuid = record.nuid;
-          if (!isOutrun(error)) throw error;
-        }
-        const again = await this.#reader.find(session, deletion.name, deadline, true);
-        if (!again) return false;
-        meta = again;
-      }
-    }));
+  delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
+    return this.#explained(insist(deadline, (deadline) => this.#delete(session, deletion, deadline)));
   }
 
   /** The stream has gone. */
   forget(): void {
     this.#stream.forget();
     this.#records.forget();
+  }
+
+  async #delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
+    const find = () => this.#reader.find(session, deletion.name, deadline, true);
+    const first = await find();
+    if (!first) return false;
+    return await this.#records.inTurn(first.message.subject, deadline, async () => {
+      for (let meta: StoredMeta | null = first; meta; meta = await find()) {
+        const { message: { subject, sequence }, ...record } = meta;
+        const { nuid } = record;
+        if (record.deleted) {
+          if (!nuid || nuid !== deletion.nuid) return false;
+          this.#leftovers.remove({ nuid });
+          return true;
+        }
+        const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime: now() });
+        try {
+          await this.#records.store(session, { subject, body }, { sequence, nuid }, deadline);
+          return true;
+        } catch (error) {
+          if (error instanceof Unavailable) deletion.nuid = nuid;
+          if (!isOutrun(error)) throw error;
+        }
+      }
+      return false;
+    });
   }
 
   async #putSmall(session: Session, object: NewObject, data: Uint8Array, deadline: number): Promise<ObjectInfo> {
@@ -115,8 +122,7 @@ export class ObjectWriter {
         if (chunks === 0) await this.#records.replace(session, record, deadline);
         else await this.#storeTogether(session, nuid, data, record, deadline);
       } catch (error) {
-        if (error instanceof Unavailable) this.#leftovers.removeLater({ nuid, record: record.subject });
-        else this.#leftovers.remove({ nuid });
+        this.#abandon(record, error instanceof Unavailable);
         throw error;
       }
     });
@@ -167,24 +173,26 @@ export class ObjectWriter {
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
     const upload = new Upload(session, this.#stream.pieces(nuid), deadline);
-    let recordSent = false;
     try {
       for await (const piece of pieces) await upload.add(piece);
       const digest = await upload.end();
       const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest });
+      const record = { subject, nuid, body: JSON.stringify(meta) };
       const until = deadline();
-      await this.#records.inTurn(subject, until, async () => {
-        recordSent = true;
-        await this.#records.replace(session, { subject, nuid, body: JSON.stringify(meta) }, until);
-      });
+      const store = (deadline: number) => this.#records.replace(session, record, deadline);
+      await this.#records.inTurn(subject, until, () => insist(until, store));
       return objectInfo(meta, new Date(meta.mtime));
     } catch (error) {
       await upload.settled();
-      if (recordSent && error instanceof Unavailable) this.#leftovers.removeLater({ nuid, record: subject });
-      else if (upload.unanswered) this.#leftovers.removeLater({ nuid });
-      else if (upload.chunks > 0) this.#leftovers.remove({ nuid });
+      if (upload.chunks > 0) this.#abandon({ nuid, subject }, upload.unanswered || error instanceof Unavailable);
       throw error;
     }
+  }
+
+  /** Removes what a failed write has stored; where it is unsure what that is, only the record will tell whether the pieces are an object. */
+  #abandon({ nuid, subject }: { nuid: string; subject: string }, unsure: boolean): void {
+    if (unsure) this.#leftovers.removeLater({ nuid, record: subject });
+    else this.#leftovers.remove({ nuid });
   }
 
   #meta(

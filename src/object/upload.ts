@@ -18,9 +18,12 @@ export class Upload {
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
   #failure: unknown = null;
-  #unanswered = false;
-  #size = 0;
-  #chunks = 0;
+  /** Bytes that came. */
+  size = 0;
+  /** Pieces that came. */
+  chunks = 0;
+  /** Whether some pieces were neither stored nor refused, and so may still reach the server. */
+  unanswered = false;
 
   /** @param deadline Tells by when a piece that is sent now must be confirmed. */
   constructor(session: Session, subject: string, deadline: () => number) {
@@ -32,21 +35,6 @@ export class Upload {
     this.#budget = budget;
   }
 
-  /** Bytes that came. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Pieces that came. */
-  get chunks(): number {
-    return this.#chunks;
-  }
-
-  /** Whether some pieces were neither stored nor refused, and so may still reach the server. */
-  get unanswered(): boolean {
-    return this.#unanswered;
-  }
-
   /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
   async add(piece: Uint8Array): Promise<void> {
     await this.#budget.take(piece.length, this.#deadline);
@@ -55,8 +43,8 @@ export class Upload {
       throw this.#failure;
     }
     this.#digest.update(piece);
-    this.#size += piece.length;
-    this.#chunks++;
+    this.size += piece.length;
+    this.chunks++;
     const sent = this.#send(piece).finally(() => {
       this.#budget.give(piece.length);
       this.#underWay.delete(sent);
@@ -81,7 +69,7 @@ export class Upload {
       await publish(this.#session, this.#subject, piece, this.#deadline());
     } catch (error) {
       this.#failure ??= error;
-      this.#unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
+      this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
     }
   }
 }

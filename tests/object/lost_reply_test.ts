@@ -1,6 +1,6 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { Proxy } from "../_proxy.ts";
-import { ObjectServer } from "./_object_server.ts";
+import { ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no pieces", async () => {
   await using server = await ObjectServer.start();
@@ -24,6 +24,31 @@ Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no
   lost = -1;
   await bucket.put("b", "x");
   await server.assertClean("lost");
+});
+
+Deno.test("ObjectBucket.delete and a put of several pieces that lose the record's confirmation look whether it is stored", async () => {
+  await using server = await ObjectServer.start();
+  let acks = 0;
+  let lost = -1;
+  await using proxy = new Proxy(server.server.url, {
+    drop: (_, payload) => payload.startsWith('{"stream":') && acks++ === lost,
+  });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("lost");
+  const put = () => bucket.put("a", randomBytes(2_500), { chunkSize: 1_000 });
+  for (const before of [false, true]) {
+    [acks, lost] = [0, 3];
+    assertEquals((await put())?.chunks, 3, `with a version before: ${before}`);
+    assertEquals(acks, 4);
+    assertEquals((await server.bucket("lost").info("a"))?.size, 2_500);
+    await server.assertClean("lost");
+  }
+  [acks, lost] = [0, 0];
+  assertEquals(await bucket.delete("a"), true);
+  assertEquals(acks, 1);
+  assertEquals(await server.bucket("lost").info("a"), null);
+  await server.assertClean("lost");
+  assertEquals(other.connectionCounters().timedOut, 0);
 });
 
 Deno.test("ObjectBucket.put leaves one whole version and no pieces while every tenth reply is lost", async () => {
