@@ -65,7 +65,8 @@ export class ObjectBucket {
   }
 
   /**
-   * Stores an object, in place of the one of this name.
+   * Stores an object, in place of the one of this name. Large data should not be changed before that is done: what is stored could be of both states,
+   * though never `damaged`.
    *
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    * @throws {TypeError | RangeError} If an argument is not what it must be.
@@ -73,9 +74,10 @@ export class ObjectBucket {
    */
   async put(name: string, data: string | Uint8Array, options: PutOptions = {}): Promise<ObjectInfo | null> {
     this.#check(name, STORING);
-    const bytes = dataBytes(data, STORING);
     checkPutOptions(options, STORING);
-    const object = { name, options, chunkSize: options.chunkSize ?? this.#chunkSize };
+    const { chunkSize = this.#chunkSize } = options;
+    const bytes = dataBytes(data, STORING, chunkSize);
+    const object = { name, options, chunkSize };
     return await this.#attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
   }
 

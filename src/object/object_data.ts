@@ -1,12 +1,13 @@
 import { Buffer } from "node:buffer";
 
 /**
- * The bytes to store.
+ * The bytes to store. Those of one piece are copied, as {@linkcode dataPieces} copies those of several: their owner may change them while they wait to
+ * be sent, and then they would not match their digest.
  *
  * @throws {TypeError} If they are none.
  */
-export function dataBytes(data: unknown, doing: string): Uint8Array {
-  if (data instanceof Uint8Array) return data;
+export function dataBytes(data: unknown, doing: string, pieceSize: number): Uint8Array {
+  if (data instanceof Uint8Array) return data.length > pieceSize ? data : new Uint8Array(data);
   if (typeof data !== "string") {
     throw new TypeError(
       `Cannot ${doing} as 'data' must be a string or a Uint8Array: current value is ${
@@ -32,9 +33,9 @@ export function checkSource(source: unknown, doing: string): void {
   );
 }
 
-/** Bytes in pieces of equal size, the last one smaller. */
+/** Bytes in pieces of equal size, the last one smaller, each a copy. */
 export function* dataPieces(data: Uint8Array, size: number): Generator<Uint8Array, void> {
-  for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
+  for (let start = 0; start < data.length; start += size) yield new Uint8Array(data.subarray(start, start + size));
 }
 
 /**
@@ -49,7 +50,13 @@ export async function* sourcePieces(
 ): AsyncGenerator<Uint8Array, void> {
   let piece = new Uint8Array(0);
   let length = 0;
-  for await (const part of parts(source, signal)) {
+  // What stands between is cancelled at once, however long the source takes over it.
+  for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
+    if (!((part as unknown) instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot store the object as its source must give Uint8Arrays: current value is of type ${typeof part}`,
+      );
+    }
     for (let start = 0; start < part.length;) {
       const taken = part.subarray(start, start + size - length);
       start += taken.length;
@@ -65,29 +72,4 @@ export async function* sourcePieces(
     }
   }
   if (length > 0) yield piece.subarray(0, length);
-}
-
-async function* parts(source: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  const reader = source.getReader();
-  // A source that has failed says so to who reads it.
-  const cancel = () => void reader.cancel(signal?.reason).catch(() => {});
-  signal?.addEventListener("abort", cancel, { once: true });
-  try {
-    for (;;) {
-      signal?.throwIfAborted();
-      const { done, value } = await reader.read();
-      signal?.throwIfAborted();
-      if (done) return;
-      if (!((value as unknown) instanceof Uint8Array)) {
-        throw new TypeError(
-          `Cannot store the object as its source must give Uint8Arrays: current value is of type ${typeof value}`,
-        );
-      }
-      yield value;
-    }
-  } finally {
-    signal?.removeEventListener("abort", cancel);
-    cancel();
-    reader.releaseLock();
-  }
 }
