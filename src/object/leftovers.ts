@@ -1,5 +1,4 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import { settledWithin } from "../connection/delay.ts";
+import { delay, settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
@@ -13,7 +12,7 @@ import type { ObjectStream } from "./object_stream.ts";
 /** Milliseconds that removals wait: a row of writes goes before, and who is just reading what was replaced may finish. */
 const PAUSE = 20;
 
-/** Removals that are under way at the same time: a server drops all requests of its API, everybody's, when too many wait. */
+/** Removals that one pause brings: a server drops all requests of its API, everybody's, when too many wait. */
 const AT_ONCE = 500;
 
 /**
@@ -24,7 +23,7 @@ const AT_A_TIME = 50;
 const WAITING = 5_000;
 
 /** Pieces that may have to be removed. */
-interface Pieces {
+interface Leftover {
   nuid: string;
   /** Subject of the record that tells whether they are an object; without it they surely are none. */
   record?: string;
@@ -39,10 +38,11 @@ interface Pieces {
 export class Leftovers {
   readonly #context: Context;
   readonly #stream: ObjectStream;
-  #due: Pieces[] = [];
-  #later: Pieces[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #removals: Set<Promise<void>> = new Set();
+  #due: Leftover[] = [];
+  #later: Leftover[] = [];
+  /** The removal of what is due; `null` while nothing is. */
+  #removing: Promise<void> | null = null;
+  #closing = new AbortController();
   #complaint = "";
 
   constructor(context: Context, stream: ObjectStream) {
@@ -51,53 +51,46 @@ export class Leftovers {
   }
 
   /** Removes pieces soon. */
-  remove(...pieces: Pieces[]): void {
-    this.#due.push(...pieces);
-    if (this.#stream.expiresSoon && this.#due.length > 2 * WAITING) this.#due = this.#due.slice(-WAITING);
-    if (this.#timer || this.#due.length === 0) return;
-    const count = this.#stream.expiresSoon ? AT_A_TIME : Infinity;
-    this.#timer = setTimeout(() => this.#begin(count), PAUSE).unref();
-    this.#context.closers.add(this.#close);
+  remove(leftover: Leftover): void {
+    this.#due.push(leftover);
+    if (this.#due.length > 2 * WAITING && this.#expiresSoon) this.#due = this.#due.slice(-WAITING);
+    this.#removing ??= this.#removeDue();
   }
 
   /** Removes pieces once a later write is confirmed. */
-  removeLater(...pieces: Pieces[]): void {
-    this.#later.push(...pieces);
+  removeLater(leftover: Leftover): void {
+    this.#later.push(leftover);
     this.#context.closers.add(this.#close);
   }
 
   /** A write was confirmed. */
   confirmed(): void {
-    if (this.#later.length > 0) this.remove(...this.#later.splice(0));
+    if (this.#later.length === 0) return;
+    for (const leftover of this.#later.splice(0)) this.remove(leftover);
   }
 
-  #begin(count: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#due.length === 0) return;
+  /** Whether what nobody needs any more can be left to the TTL: within a minute it is gone, and until then it keeps nothing else out. */
+  get #expiresSoon(): boolean {
+    return this.#stream.ttl <= 60_000 && (this.#stream.config?.max_bytes ?? -1) < 0;
+  }
+
+  async #removeDue(): Promise<void> {
     const { connection, timeout, closers } = this.#context;
-    const due = this.#due.splice(0, count);
-    const removeAll = (session: Session, deadline: number) => this.#removeAll(session, due, deadline);
-    const removal = connection.attempt(removeAll, { timeout, persist: true }).then((done) => {
-      if (done === null) this.removeLater(...due);
-      this.#removals.delete(removal);
-      if (this.#removals.size + this.#due.length + this.#later.length === 0) closers.delete(this.#close);
-    });
-    this.#removals.add(removal);
-    this.remove();
-  }
-
-  async #removeAll(session: Session, due: Pieces[], deadline: number): Promise<true> {
-    for (let i = 0; i < due.length; i += AT_ONCE) {
-      const some = due.slice(i, i + AT_ONCE);
-      await Promise.all(
-        some.map((pieces) => insist(deadline, (deadline) => this.#remove(session, pieces, deadline))),
-      );
+    closers.add(this.#close);
+    while (this.#due.length > 0) {
+      const { signal } = this.#closing;
+      await delay(PAUSE, { signal, persistent: false });
+      const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? AT_A_TIME : AT_ONCE);
+      const removeAll = (session: Session, deadline: number) =>
+        Promise.all(some.map((one) => insist(deadline, (deadline) => this.#remove(session, one, deadline))));
+      const done = await connection.attempt(removeAll, { timeout, persist: true });
+      if (done === null) this.#later.push(...some);
     }
-    return true;
+    this.#removing = null;
+    if (this.#later.length === 0) closers.delete(this.#close);
   }
 
-  async #remove(session: Session, { nuid, record }: Pieces, deadline: number): Promise<void> {
+  async #remove(session: Session, { nuid, record }: Leftover, deadline: number): Promise<void> {
     try {
       const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
       if (message && objectOf(message) === nuid) return;
@@ -117,7 +110,8 @@ export class Leftovers {
 
   readonly #close = async (deadline: number) => {
     this.confirmed();
-    this.#begin(Infinity);
-    await settledWithin(Promise.all(this.#removals), deadline);
+    this.#closing.abort();
+    if (this.#removing) await settledWithin(this.#removing, deadline);
+    this.#closing = new AbortController();
   };
 }

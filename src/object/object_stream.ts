@@ -22,11 +22,6 @@ export class ObjectStream extends BucketStream {
     this.records = records;
   }
 
-  /** Whether what nobody needs any more can be left to the TTL: within a minute it is gone, and until then it keeps nothing else out. */
-  get expiresSoon(): boolean {
-    return this.ttl <= 60_000 && (this.config?.max_bytes ?? -1) < 0;
-  }
-
   /** Subject of an object's record. */
   record(name: string): string {
     return `$O.${this.bucket}.M.${encodeObjectName(name)}`;
