@@ -1,7 +1,8 @@
+import { checkText } from "../checks.ts";
 import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
-import { checkName, checkSubject, checkText } from "../wire/tokens.ts";
+import { checkName, checkSubject } from "../wire/tokens.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
 import { type ObjectInfo, objectInfo } from "./object_info.ts";

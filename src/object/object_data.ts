@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { wrongType } from "../checks.ts";
 
 /**
  * The bytes to store. Those of one piece are copied, as {@linkcode dataPieces} copies those of several: their owner may change them while they wait to
@@ -8,13 +9,7 @@ import { Buffer } from "node:buffer";
  */
 export function dataBytes(data: unknown, doing: string, pieceSize: number): Uint8Array {
   if (data instanceof Uint8Array) return data.length > pieceSize ? data : new Uint8Array(data);
-  if (typeof data !== "string") {
-    throw new TypeError(
-      `Cannot ${doing} as 'data' must be a string or a Uint8Array: current value is ${
-        data === null ? "null" : `of type ${typeof data}`
-      }`,
-    );
-  }
+  if (typeof data !== "string") throw wrongType(`${doing} as 'data' must be a string or a Uint8Array`, data);
   if (data.isWellFormed()) return Buffer.from(data);
   throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode: current value has a lone surrogate`);
 }
@@ -25,12 +20,9 @@ export function dataBytes(data: unknown, doing: string, pieceSize: number): Uint
  * @throws {TypeError} If it is none, or somebody else reads it.
  */
 export function checkSource(source: unknown, doing: string): void {
-  if (source instanceof ReadableStream && !source.locked) return;
-  throw new TypeError(
-    `Cannot ${doing} as 'source' must be a ReadableStream that nobody else reads: current value is ${
-      source instanceof ReadableStream ? "locked" : `of type ${typeof source}`
-    }`,
-  );
+  const problem = `${doing} as 'source' must be a ReadableStream that nobody else reads`;
+  if (!(source instanceof ReadableStream)) throw wrongType(problem, source);
+  if (source.locked) throw new TypeError(`Cannot ${problem}: current value is locked`);
 }
 
 /** Bytes in pieces of equal size, the last one smaller, each a copy. */
@@ -53,9 +45,7 @@ export async function* sourcePieces(
   // What stands between is cancelled at once, however long the source takes over it.
   for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
     if (!((part as unknown) instanceof Uint8Array)) {
-      throw new TypeError(
-        `Cannot store the object as its source must give Uint8Arrays: current value is of type ${typeof part}`,
-      );
+      throw wrongType("store the object as its source must give Uint8Arrays", part);
     }
     for (let start = 0; start < part.length;) {
       const taken = part.subarray(start, start + size - length);

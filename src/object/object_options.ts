@@ -1,10 +1,5 @@
-import {
-  type BucketOptions,
-  checkBucketOptions,
-  checkLabels,
-  checkString,
-  checkWhole,
-} from "../wire/bucket_options.ts";
+import { checkLabels, checkString, checkWhole, wrong } from "../checks.ts";
+import { type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
 
 /** How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface ObjectBucketOptions extends BucketOptions {
@@ -66,11 +61,7 @@ export function checkPutOptions({ description, headers, metadata, chunkSize }: P
   checkLabels(metadata, doing);
   for (const [header, values] of Object.entries(headers ?? {})) {
     if (!HEADER_NAME.test(header) || /^(nats|job)-/i.test(header)) {
-      throw new TypeError(
-        `Cannot ${doing} as a header's name must be a token and not begin with Nats- or Job-: current value is ${
-          JSON.stringify(header)
-        }`,
-      );
+      throw wrong(TypeError, `${doing} as a header's name must be a token and not begin with Nats- or Job-`, header);
     }
     for (const value of [values].flat()) checkString(value, doing, `headers.${header}`);
   }

@@ -1,3 +1,4 @@
+import { checkOneOf } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
@@ -31,18 +32,12 @@ const PAGE = 256;
  * @throws {RangeError} If an option is wrong.
  */
 export function listFilters(names: QueueNames, { kind = "waiting", priority }: ListJobsOptions): string[] {
-  const rule = (option: string, allowed: readonly string[], value: unknown) =>
-    new RangeError(
-      `Cannot list the jobs as '${option}' must be one of ${allowed.join(", ")}: current value is ${
-        JSON.stringify(value)
-      }`,
-    );
-  if (priority !== undefined && !PRIORITIES.includes(priority)) throw rule("priority", PRIORITIES, priority);
+  checkOneOf(kind, "list the jobs", "kind", ["waiting", "delayed", "keyed"]);
+  if (priority !== undefined) checkOneOf(priority, "list the jobs", "priority", PRIORITIES);
   const priorities = priority === undefined ? PRIORITIES : [priority];
   if (kind === "waiting") return priorities.map((priority) => names.readyFilter(priority));
   if (kind === "delayed") return priorities.map((priority) => names.later(priority, "*"));
-  if (kind === "keyed") return [names.keyed("*", "*")];
-  throw rule("kind", ["waiting", "delayed", "keyed"], kind);
+  return [names.keyed("*", "*")];
 }
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
