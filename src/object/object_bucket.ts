@@ -32,6 +32,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * leaves the old one as it was. The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no
  * connection.
  *
+ * All methods throw a `TypeError` or a `RangeError` for an argument that is not what it must be, an empty name for instance, and a
+ * {@linkcode JetStreamStoreError} if the server refuses, or the stream of the bucket's name is no object bucket.
+ *
  * @example
  * ```ts
  * import { objectBucket } from "@supercheck/jetstream";
@@ -70,7 +73,6 @@ export class ObjectBucket {
    * though never `damaged`.
    *
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
-   * @throws {TypeError | RangeError} If an argument is not what it must be.
    * @throws {JetStreamStoreError} If the server refuses, for instance as the bucket is full. The version before is still there then.
    */
   async put(name: string, data: string | Uint8Array, options: PutOptions = {}): Promise<ObjectInfo | null> {
@@ -87,7 +89,6 @@ export class ObjectBucket {
    * time, the server's answers not. In any case it is read to its end or cancelled.
    *
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
-   * @throws {TypeError | RangeError} If an argument is not what it must be.
    * @throws {JetStreamStoreError} If the server refuses. The version before is still there then, as it is if the stream fails (what it throws is
    * thrown) or `signal` aborts (its reason is thrown).
    *
@@ -129,9 +130,7 @@ export class ObjectBucket {
    * The bytes of an object. Links that other clients made are followed.
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
-   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads
-   * to no object.
+   * @throws {JetStreamStoreError} `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads to no object.
    */
   async get(name: string): Promise<Uint8Array | null> {
     const data = await this.#read(name);
@@ -139,26 +138,15 @@ export class ObjectBucket {
     return data && (data.byteLength < data.buffer.byteLength ? new Uint8Array(data) : data);
   }
 
-  /**
-   * The text of an object (UTF-8). Links that other clients made are followed.
-   *
-   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
-   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses; `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads
-   * to no object.
-   */
+  /** As {@linkcode ObjectBucket.get}, as text (UTF-8). */
   async getText(name: string): Promise<string | null> {
     const data = await this.#read(name);
     return data && decoder.decode(data);
   }
 
   /**
-   * The bytes of an object as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
+   * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
    * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
-   *
-   * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
-   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
     this.#check(name, "read the object");
@@ -175,8 +163,6 @@ export class ObjectBucket {
    * What the bucket knows of an object, or of a link that another client made.
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
-   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async info(name: string): Promise<ObjectInfo | null> {
     this.#check(name, "look at the object");
@@ -190,8 +176,6 @@ export class ObjectBucket {
    * Deletes an object, or a link that another client made.
    *
    * @returns `false` if there was none; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If the name is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
@@ -235,7 +219,6 @@ export class ObjectBucket {
    * The state of the bucket, and how it was made.
    *
    * @returns `null` if there is no such bucket, or without a connection.
-   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async status(): Promise<BucketStatus | null> {
     return await this.#attempt(async (session, deadline) => {
@@ -248,7 +231,6 @@ export class ObjectBucket {
    * Removes the bucket with all that is in it. The next write makes a new one.
    *
    * @returns `false` if there was none; `null` if it is not confirmed.
-   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
     this.#writer.forget();
