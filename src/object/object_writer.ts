@@ -172,7 +172,7 @@ export class ObjectWriter {
     if (!this.#stream.config) await this.#stream.open(session, deadline());
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
-    const upload = new Upload(session, this.#stream.pieces(nuid), deadline);
+    const upload = new Upload(session, this.#stream, nuid, deadline);
     try {
       for await (const piece of pieces) await upload.add(piece);
       const digest = await upload.end();

@@ -1,17 +1,24 @@
+import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
+import { streamInfo } from "../wire/streams.ts";
 import { Budget } from "./budget.ts";
 import { Digest } from "./object_digest.ts";
+import type { ObjectStream } from "./object_stream.ts";
 
 /** Bytes that may be on their way to the server at the same time, over one connection. */
 const IN_FLIGHT = 4 * 1024 * 1024;
+
+/** Milliseconds after which the stream is asked for the pieces that are not confirmed. */
+const PATIENCE = 1_000;
 
 const budgets: WeakMap<Session, Budget> = new WeakMap();
 
 /** Stores the pieces of one object, several at a time. */
 export class Upload {
   readonly #session: Session;
+  readonly #stream: string;
   readonly #subject: string;
   readonly #deadline: () => number;
   readonly #budget: Budget;
@@ -26,9 +33,10 @@ export class Upload {
   unanswered = false;
 
   /** @param deadline Tells by when a piece that is sent now must be confirmed. */
-  constructor(session: Session, subject: string, deadline: () => number) {
+  constructor(session: Session, stream: ObjectStream, nuid: string, deadline: () => number) {
     this.#session = session;
-    this.#subject = subject;
+    this.#stream = stream.name;
+    this.#subject = stream.pieces(nuid);
     this.#deadline = deadline;
     let budget = budgets.get(session);
     if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
@@ -54,7 +62,8 @@ export class Upload {
 
   /** Waits until all pieces are confirmed, and gives their digest; throws what one has met. */
   async end(): Promise<string> {
-    await this.settled();
+    // A piece is never sent twice, as they would lie in another order then. But a confirmation may be lost.
+    while (!await settledWithin(this.settled(), PATIENCE) && !await this.#areStored());
     if (this.#failure !== null) throw this.#failure;
     return this.#digest.end();
   }
@@ -62,6 +71,12 @@ export class Upload {
   /** Waits until nothing is under way. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay);
+  }
+
+  async #areStored(): Promise<boolean> {
+    const query = { subjects_filter: this.#subject };
+    const info = await streamInfo(this.#session, this.#stream, this.#deadline(), query);
+    return info?.state.subjects?.[this.#subject] === this.chunks;
   }
 
   async #send(piece: Uint8Array): Promise<void> {

@@ -1,6 +1,6 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { Proxy } from "../_proxy.ts";
-import { ObjectServer, randomBytes } from "./_object_server.ts";
+import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no pieces", async () => {
   await using server = await ObjectServer.start();
@@ -24,6 +24,24 @@ Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no
   lost = -1;
   await bucket.put("b", "x");
   await server.assertClean("lost");
+});
+
+Deno.test("ObjectBucket.put of several pieces that loses their confirmation looks whether they are stored", async () => {
+  await using server = await ObjectServer.start();
+  let acks = 0;
+  await using proxy = new Proxy(server.server.url, {
+    drop: (_, payload) => payload.startsWith('{"stream":') && acks++ < 2,
+  });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("lost");
+  const data = randomBytes(2_500);
+  assertEquals((await bucket.put("a", data, { chunkSize: 1_000 }))?.chunks, 3);
+  assertBytes(await bucket.get("a"), data);
+  acks = 0;
+  assertEquals((await bucket.putStream("a", new Blob([data]).stream(), { chunkSize: 1_000 }))?.chunks, 3);
+  assertBytes(await bucket.get("a"), data);
+  await server.assertClean("lost");
+  assertEquals(other.connectionCounters().timedOut, 0);
 });
 
 Deno.test("ObjectBucket.delete and a put of several pieces that lose the record's confirmation look whether it is stored", async () => {
