@@ -61,7 +61,7 @@ export interface StoredMeta extends ObjectMeta {
 const decoder = new TextDecoder();
 
 /** What a version may be called: its name is a token of subjects. All clients take letters and digits. */
-const NUID = /^(?!.*[.*>])[!-~]{1,200}$/;
+const NUID = /^[^\s.*>]{1,200}$/;
 
 /** Bytes that no server takes in one message. */
 const TOO_LARGE = 2 ** 30;
@@ -79,7 +79,9 @@ export function parseMeta(message: StoredMessage): StoredMeta {
     throw badRecord(message, "is no JSON", cause);
   }
   if (typeof meta?.name !== "string") throw badRecord(message, "has no name");
-  const { nuid = "", size = 0, chunks = 0 } = meta;
+  const nuid = meta.nuid ?? "";
+  const size = meta.size ?? 0;
+  const chunks = meta.chunks ?? 0;
   // A link has no pieces, so it needs no version.
   const named = typeof nuid === "string" && (NUID.test(nuid) || (nuid === "" && chunks === 0));
   if (!named || !isCount(size) || !isCount(chunks) || size > chunks * TOO_LARGE) {
