@@ -1,0 +1,59 @@
+import { connect } from "@nats-io/transport-node";
+import { assertEquals } from "@std/assert";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { StreamReader } from "../../src/wire/stream_reader.ts";
+import { Proxy } from "../_proxy.ts";
+import { openSession, within } from "./_open_session.ts";
+
+/** A server with two streams of the same 60 messages, of which every third is on `<stream>.a` and each tenth is deleted. */
+async function startFilled() {
+  const server = await startNatsServer();
+  const nc = await connect({ servers: server.url });
+  const api = (call: string, body: unknown) => nc.request(`$JS.API.${call}`, JSON.stringify(body));
+  for (const [name, allow_direct] of [["DIRECT", true], ["LEADER", false]]) {
+    await api(`STREAM.CREATE.${name}`, { name, subjects: [`${name}.>`], allow_direct });
+    for (let n = 1; n <= 60; n++) await nc.request(`${name}.${n % 3 === 0 ? "a" : `b${n}`}`, `${n}`);
+    for (let seq = 10; seq <= 60; seq += 10) await api(`STREAM.MSG.DELETE.${name}`, { seq });
+  }
+  await nc.close();
+  return server;
+}
+
+for (const version of [undefined, "2.10.29"]) {
+  const kind = version === undefined ? "a server with batched gets" : "an old server";
+  Deno.test(`StreamReader reads the same of ${kind}, by direct get and from the leader`, async () => {
+    await using server = await startFilled();
+    await using proxy = new Proxy(server.url, { version });
+    await using open = await openSession({ servers: proxy.url });
+    const { session } = open;
+    for (const stream of ["DIRECT", "LEADER"]) {
+      const page = (query: { seq: number; batch: number }, sure = false, reader = new StreamReader(stream)) =>
+        reader.page(session, { next_by_subj: `${stream}.a`, ...query }, within(5_000), sure)
+          .then((messages) => messages.map(({ sequence, subject }) => subject === `${stream}.a` ? sequence : subject));
+      for (const sure of [false, true]) {
+        assertEquals(await page({ seq: 4, batch: 10 }, sure), [6, 9, 12, 15, 18, 21, 24, 27, 33, 36]);
+        assertEquals(await page({ seq: 54, batch: 10 }, sure), [54, 57]);
+        assertEquals(await page({ seq: 58, batch: 10 }, sure), []);
+        const reader = new StreamReader(stream);
+        const newest = await reader.last(session, `${stream}.a`, within(5_000), sure);
+        assertEquals([newest?.sequence, newest?.subject], [57, `${stream}.a`]);
+        assertEquals(await reader.last(session, `${stream}.none`, within(5_000), sure), null);
+      }
+      const subjects = ["b1", "a", "none", "b2", "b10"].map((end) => `${stream}.${end}`);
+      const found = await new StreamReader(stream).many(session, subjects, within(5_000));
+      assertEquals(found.map(({ sequence }) => sequence).sort((a, b) => a - b), [1, 2, 57]);
+    }
+  });
+
+  Deno.test(`StreamReader reads a stream that is not there as empty, of ${kind}`, async () => {
+    await using server = await startNatsServer();
+    await using proxy = new Proxy(server.url, { version });
+    await using open = await openSession({ servers: proxy.url });
+    const reader = new StreamReader("NONE");
+    for (const sure of [false, true]) {
+      assertEquals(await reader.page(open.session, { seq: 1, next_by_subj: ">", batch: 10 }, within(5_000), sure), []);
+      assertEquals(await reader.last(open.session, "a", within(5_000), sure), null);
+    }
+    assertEquals(await reader.many(open.session, ["a", "b"], within(5_000)), []);
+  });
+}
