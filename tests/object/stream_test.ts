@@ -168,6 +168,22 @@ Deno.test("ObjectBucket.putStream throws the reason of an aborted signal, cancel
   await server.assertClean("aborted");
 });
 
+Deno.test("ObjectBucket.putStream does not wait until its source has been cancelled", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("stuck");
+  const endless = (part: unknown) =>
+    new ReadableStream({
+      pull: (controller) => controller.enqueue(part),
+      cancel: () => new Promise<void>(() => {}),
+    });
+  await assertRejects(() => bucket.putStream("object", endless("no bytes")), TypeError, "must give Uint8Arrays");
+  const abort = new AbortController();
+  const put = bucket.putStream("object", endless(randomBytes(10_000)), { signal: abort.signal });
+  await server.bucket("stuck").status();
+  abort.abort(new Error("enough"));
+  await assertRejects(() => put, Error, "enough");
+});
+
 Deno.test("ObjectBucket.putStream returns null when the connection breaks, cancels its source and leaves the version before", async () => {
   await using server = await ObjectServer.start();
   await using proxy = new Proxy(server.server.url);
