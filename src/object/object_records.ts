@@ -17,8 +17,8 @@ export interface NewRecord {
   /** Whose pieces it makes an object; those of one that marks a deletion, nobody's. */
   nuid?: string;
   body: string;
-  /** Whose pieces a try that nobody has answered has replaced, perhaps. */
-  replaced?: string;
+  /** What a try that nobody has answered has replaced, perhaps. */
+  replaced?: Newest;
 }
 
 /** The newest record of a name. */
@@ -28,6 +28,9 @@ export interface Newest {
   /** Whose pieces it makes an object: nobody needs them when it is replaced. */
   nuid?: string;
 }
+
+/** There is no record. */
+const NONE: Newest = { sequence: 0 };
 
 /**
  * Stores the records that make pieces an object, each guarded by the sequence of the one it replaces: so every writer knows whose pieces are left
@@ -67,13 +70,13 @@ export class ObjectRecords {
     const known = this.#newest.get(subject);
     if (!known || known.until > performance.now()) return known;
     this.#newest.delete(subject);
-    return { sequence: 0 };
+    return NONE;
   }
 
   /** The newest record as the stream's leader knows it. */
   async look(session: Session, subject: string, deadline: number): Promise<Newest> {
     const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
-    return message ? { sequence: message.sequence, nuid: objectOf(message) } : { sequence: 0 };
+    return message ? { sequence: message.sequence, nuid: objectOf(message) } : NONE;
   }
 
   /** Stores a record in place of whatever is the newest one. May be tried again. */
@@ -85,7 +88,9 @@ export class ObjectRecords {
   ): Promise<void> {
     for (let newest = known;; newest = undefined) {
       newest ??= await this.look(session, record.subject, deadline);
-      if (record.nuid && newest.nuid === record.nuid) return this.#remember(record, newest.sequence, record.replaced);
+      if (record.nuid && newest.nuid === record.nuid) {
+        return this.#remember(record, newest.sequence, record.replaced ?? NONE);
+      }
       try {
         return await this.store(session, record, newest, deadline);
       } catch (error) {
@@ -110,12 +115,12 @@ export class ObjectRecords {
     const { seq } = await publish(session, subject, body, deadline, headers).catch((error) => {
       // It may have been stored.
       if (error instanceof Unavailable && newest.nuid) {
-        record.replaced = newest.nuid;
+        record.replaced = newest;
         this.#leftovers.removeLater({ nuid: newest.nuid, record: subject });
       }
       throw error;
     });
-    this.#remember(record, seq, newest.nuid);
+    this.#remember(record, seq, newest);
     this.#leftovers.confirmed();
   }
 
@@ -124,15 +129,18 @@ export class ObjectRecords {
     this.#newest.clear();
   }
 
-  /** A record is stored, in place of one whose pieces are left over. */
-  #remember({ subject, nuid }: NewRecord, sequence: number, replaced: string | undefined): void {
+  /** A record is stored, and the pieces of the one that it has replaced are left over. */
+  #remember({ subject, nuid }: NewRecord, sequence: number, replaced: Newest): void {
     const known = this.#newest.get(subject);
     this.#newest.delete(subject);
     this.#newest.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });
     if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
-    if (replaced) this.#leftovers.remove({ nuid: replaced });
-    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
-    if (known?.nuid && known.nuid !== replaced) this.#leftovers.remove({ nuid: known.nuid });
+    if (replaced.nuid) this.#leftovers.remove({ nuid: replaced.nuid });
+    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces. If there was none any more, they have
+    // expired with it, or belong to an object of another name: so do other clients rename.
+    if (known?.nuid && replaced.sequence > 0 && known.nuid !== replaced.nuid) {
+      this.#leftovers.remove({ nuid: known.nuid });
+    }
   }
 }
 
