@@ -14,6 +14,17 @@ export interface StoredMessage {
   headers(): [name: string, value: string][];
 }
 
+/** The headers that the server adds to an answer of a direct get. */
+const ADDED: ReadonlySet<string> = new Set([
+  "Nats-Subject",
+  "Nats-Sequence",
+  "Nats-Time-Stamp",
+  "Nats-Stream",
+  "Nats-Num-Pending",
+  "Nats-Last-Sequence",
+  "Nats-UpTo-Sequence",
+]);
+
 /** A message that came by direct get: where it was stored is told in headers of the server's, which are read only when asked for. */
 export class DirectMessage implements StoredMessage {
   readonly #reply: Msg;
@@ -43,16 +54,7 @@ export class DirectMessage implements StoredMessage {
   }
 
   headers(): [string, string][] {
-    const added = new Set([
-      "Nats-Subject",
-      "Nats-Sequence",
-      "Nats-Time-Stamp",
-      "Nats-Stream",
-      "Nats-Num-Pending",
-      "Nats-Last-Sequence",
-      "Nats-UpTo-Sequence",
-    ]);
-    return headerPairs(this.#reply).filter(([name]) => !added.has(name));
+    return headerPairs(this.#reply).filter(([name]) => !ADDED.has(name));
   }
 }
 
