@@ -82,6 +82,8 @@ export class StreamFollower implements AsyncIterable<DeliveredMessage> {
       if (!session) return;
       try {
         const consumer = await this.#begin(session);
+        // Stopped as the consumer was being made.
+        if (signal.aborted) return;
         const place = this.#place!;
         pause = PAUSE.first;
         for await (const message of consumer) {

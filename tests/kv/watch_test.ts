@@ -4,7 +4,7 @@ import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
 import { Proxy } from "../_proxy.ts";
 import { startProcess } from "../_start_process.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 
 /** Iterates in the background, and remembers what comes. */
 class Watcher implements AsyncDisposable {
@@ -90,6 +90,31 @@ Deno.test("KvBucket.watch ends with the loop, its signal, and the stores, and le
     assertEquals((await open.next()).done, true);
   }
   assertEquals(await other.consumers("watched"), []);
+});
+
+Deno.test("KvBucket.watch ends with its signal, and by return(), also while its consumer is being made", async () => {
+  await using server = await startNatsServer();
+  await using other = new KvStores({ servers: server.url });
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("quiet");
+  await bucket.put("k", "v");
+  const whenMade = (act: () => void) => {
+    proxy.tampering.drop = (_, payload) => {
+      if (payload.includes("consumer_create_response")) act();
+      return false;
+    };
+  };
+  const abort = new AbortController();
+  whenMade(() => abort.abort());
+  assertEquals(await within(Array.fromAsync(bucket.watch(">", { signal: abort.signal }))), []);
+  const iterator = bucket.watch(">", { updatesOnly: true })[Symbol.asyncIterator]();
+  const returned = Promise.withResolvers<unknown>();
+  whenMade(() => returned.resolve(iterator.return!()));
+  const waiting = iterator.next();
+  await within(returned.promise);
+  assertEquals((await within(waiting)).done, true);
+  assertEquals(await other.consumers("quiet"), []);
 });
 
 Deno.test("KvBucket.watch waits for a bucket that is not there, and does not make it", async () => {
