@@ -8,6 +8,9 @@ import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInf
 /** Longest time for which the server remembers message ids, in milliseconds. */
 const DUPLICATE_WINDOW = 120_000;
 
+/** What the server leaves out of a configuration. */
+const UNSAID: Partial<StreamConfig> = { description: "", compression: "none" };
+
 /** What one kind of buckets has of its own. */
 export interface BucketKind {
   /** What it is called, for instance "object bucket". */
@@ -138,7 +141,7 @@ export class BucketStream {
     };
     const change: Partial<StreamConfig> = Object.fromEntries(
       Object.entries(given).filter(([name, value]) =>
-        value !== undefined && present[name as keyof StreamConfig] !== value
+        value !== undefined && ({ ...UNSAID, ...present })[name as keyof StreamConfig] !== value
       ),
     );
     if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
