@@ -1,3 +1,5 @@
+import { settledWithin } from "../connection/delay.ts";
+import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketOptions } from "./bucket_options.ts";
 import type { Context } from "./context.ts";
@@ -53,10 +55,19 @@ export class BucketStream {
     return milliseconds(this.config?.max_age) || Infinity;
   }
 
-  /** Makes the stream if it is missing, and changes what an option asks for. */
-  open(session: Session, deadline: number): Promise<StreamConfig> {
-    this.#opening ??= this.#open(session, deadline).finally(() => this.#opening = null);
-    return this.#opening;
+  /** Makes the stream if it is missing, and changes what an option asks for. What calls this at the same time shares it. */
+  async open(session: Session, deadline: number): Promise<StreamConfig> {
+    for (;;) {
+      const opening = this.#opening ??= this.#open(session, deadline).finally(() => this.#opening = null);
+      // Who began it may have less time than this call, or more.
+      const settled = await settledWithin(opening, deadline - performance.now());
+      if (!settled) throw new Unavailable("timeout", `${this.what} is still being opened`);
+      try {
+        return await opening;
+      } catch (error) {
+        if (!(error instanceof Unavailable && error.reason === "timeout")) throw error;
+      }
+    }
   }
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */

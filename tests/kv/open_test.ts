@@ -1,9 +1,10 @@
-import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
 
@@ -55,6 +56,38 @@ Deno.test("KvBucket caps the duplicate window to the TTL", async () => {
   await stores.kvBucket("long", { ttl: 500_000 }).put("k", "v");
   assertEquals((await stores.config("short")).duplicate_window, 5e9);
   assertEquals((await stores.config("long")).duplicate_window, 120e9);
+});
+
+Deno.test("KvBucket sends no update for an option that says what the server leaves unsaid", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const updates: string[] = [];
+  await stores.listen("$JS.API.STREAM.UPDATE.>", (subject) => updates.push(subject));
+  for (let i = 0; i < 2; i++) {
+    for (
+      const options of [{ description: "" }, { ttl: 0 }, { compression: false }, { maxBytes: -1, maxValueSize: -1 }]
+    ) {
+      await stores.kvBucket("same", options).put("k", "v");
+    }
+  }
+  await stores.kvBucket("same", { description: "other" }).put("k", "v");
+  await stores.kvBucket("same", { description: "" }).put("k", "v");
+  assertEquals((await stores.config("same")).description, undefined);
+  assertEquals(updates.length, 2);
+});
+
+Deno.test("KvBucket.put does not fail with the opening of another call whose time is up earlier", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("slow");
+  let lost = 0;
+  proxy.tampering.drop = (_, payload) => payload.includes("stream_create_response") && lost++ === 0;
+  // create() tries again after a second, and so does the opening that it began.
+  const created = bucket.create("a", "v");
+  const stored = bucket.put("b", "v");
+  assertEquals([await created, await stored].toSorted(), [1, 2]);
+  assert(lost > 0);
 });
 
 Deno.test("KvBucket changes nothing of a bucket that exists when no option is given", async () => {
