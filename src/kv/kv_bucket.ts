@@ -1,5 +1,6 @@
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
+import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
@@ -94,7 +95,12 @@ export class KvBucket {
     }
     if (missing.size === 0) return entries;
     return await this.#attempt(async (session, deadline) => {
-      for (const message of await this.#reader.many(session, [...missing.keys()], deadline)) {
+      // A second try gets all the time that is left: it may be a lot to send.
+      const messages = await insist(deadline, (firstDeadline, tries) => {
+        const until = tries === 1 ? firstDeadline : deadline;
+        return this.#reader.many(session, [...missing.keys()], until);
+      });
+      for (const message of messages) {
         const { subject } = message;
         const key = missing.get(subject)!;
         this.#mirror?.knows(subject, message.sequence);
@@ -259,7 +265,7 @@ export class KvBucket {
    * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
-    const destroyed = await this.#attempt((session, deadline) => this.#stream.destroy(session, deadline));
+    const destroyed = await this.#stream.destroy();
     if (destroyed) this.#mirror?.distrust();
     return destroyed;
   }

@@ -234,7 +234,7 @@ export class ObjectBucket {
    */
   async destroy(): Promise<boolean | null> {
     this.#writer.forget();
-    return await this.#attempt((session, deadline) => this.#stream.destroy(session, deadline));
+    return await this.#stream.destroy();
   }
 
   #read(name: string): Promise<Uint8Array | null> {

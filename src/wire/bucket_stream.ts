@@ -82,9 +82,15 @@ export class BucketStream {
     return info;
   }
 
-  /** Removes the stream; `false` if there was none. */
-  async destroy(session: Session, deadline: number): Promise<boolean> {
-    return await this.info(session, deadline) !== null && await deleteStream(session, this.name, deadline);
+  /** Removes the stream; `false` if there was none, and `null` if it is not confirmed. */
+  async destroy(): Promise<boolean | null> {
+    let tried = false;
+    return await this.context.connection.attempt(async (session, deadline) => {
+      // What is gone after a try without an answer was there before it, or was not.
+      if (!await this.info(session, deadline)) return tried ? null : false;
+      tried = true;
+      return await deleteStream(session, this.name, deadline);
+    }, { timeout: this.context.timeout });
   }
 
   /**

@@ -38,6 +38,36 @@ Deno.test("KvBucket.get asks again when its answer was lost", async () => {
   assertEquals(lost, 2);
 });
 
+Deno.test("KvBucket.getMany asks again when an answer was lost", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  for (const key of ["a", "b", "c"]) await bucket.put(key, `value of ${key}`);
+  let lost = 0;
+  proxy.tampering.drop = (subject) => subject.startsWith("_INBOX.") && lost++ === 3;
+  const entries = await bucket.getMany(["a", "b", "c"]);
+  assertEquals([...entries!.keys()].sort(), ["a", "b", "c"]);
+  assertEquals(lost, 8);
+});
+
+Deno.test("KvBucket.destroy is null when nobody can tell whether it was this call that removed the bucket", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  await bucket.put("k", "v");
+  let lost = 0;
+  proxy.tampering.drop = (_, payload) => {
+    if (!payload.includes("stream_delete_response") || lost++ > 0) return false;
+    setTimeout(() => proxy.cut(), 0);
+    return true;
+  };
+  assertEquals(await bucket.destroy(), null);
+  assertEquals(lost, 1);
+  assertEquals(await bucket.destroy(), false);
+});
+
 Deno.test("KvBucket.create knows its own write when the connection broke before its confirmation", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
