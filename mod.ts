@@ -37,15 +37,14 @@ export { kvBucket, objectBucket } from "./src/default.ts";
 export type { BucketOptions } from "./src/wire/bucket_options.ts";
 export type { BucketStatus } from "./src/wire/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
-export type { KvBucketOptions } from "./src/kv/kv_options.ts";
+export type { KvBucketOptions, KvWatchOptions } from "./src/kv/kv_options.ts";
 export type { KvStatus } from "./src/kv/kv_status.ts";
-export type { KvWatchOptions } from "./src/kv/kv_watch.ts";
 export type { KvWriteOptions } from "./src/kv/kv_write.ts";
 export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
-export type { ObjectWatchOptions } from "./src/object/object_watch.ts";
+export type { WatchOptions as ObjectWatchOptions } from "./src/wire/watch.ts";
 
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";

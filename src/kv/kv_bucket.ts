@@ -1,18 +1,18 @@
 import type { Context } from "../wire/context.ts";
 import { checkDuration } from "../wire/durations.ts";
 import { insist } from "../wire/insist.ts";
+import { listMessages } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
-import { checkName, checkSubject, checkText, encodeKey } from "../wire/tokens.ts";
+import { checkName } from "../wire/tokens.ts";
+import { watchBucket } from "../wire/watch.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
-import { encodeFilter } from "./kv_filter.ts";
-import { KvLister } from "./kv_list.ts";
 import { KvMirror } from "./kv_mirror.ts";
-import { checkKvOptions, type KvBucketOptions } from "./kv_options.ts";
+import { checkKvOptions, type KvBucketOptions, type KvWatchOptions } from "./kv_options.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import { KvWatch, type KvWatchOptions } from "./kv_watch.ts";
-import { checkValue, GuardedWrite, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
+import { checkValue, Guard, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
 
 const PURGE = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
 const DELETE = { "KV-Operation": "DEL" };
@@ -22,6 +22,9 @@ const DELETE = { "KV-Operation": "DEL" };
  *
  * Any non-empty string is a key: made of `A-Z a-z 0-9 - / _ = .` it looks the same to every client, and other characters are encoded token by token.
  * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
+ *
+ * Each method throws a `TypeError` or a `RangeError` if an argument is not what it must be (a key: a non-empty, well-formed string of at most 3 000
+ * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good.
  *
  * @example
  * ```ts
@@ -40,7 +43,6 @@ export class KvBucket {
   readonly #stream: KvStream;
   readonly #reader: StreamReader;
   readonly #writer: KvWriter;
-  readonly #lister: KvLister;
   readonly #mirror: KvMirror | null;
 
   /**
@@ -55,7 +57,6 @@ export class KvBucket {
     this.#stream = new KvStream(context, name, options);
     this.#reader = new StreamReader(this.#stream.name);
     this.#writer = new KvWriter(this.#stream);
-    this.#lister = new KvLister(context, this.#stream);
     this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
   }
 
@@ -63,34 +64,30 @@ export class KvBucket {
    * The value of a key.
    *
    * @returns `null` if the key has no value (never had one, is deleted, has expired), or without a connection.
-   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async get(key: string): Promise<KvEntry | null> {
-    const subject = this.#subject(key, "read the value");
+    const subject = this.#stream.subjectOf(key, "read the value");
     const held = this.#mirror?.get(subject);
-    if (held !== undefined) return held && new StoredEntry(key, held);
+    if (held !== undefined) return held && new StoredEntry(key, "put", held);
     const message = await this.#attempt((session, deadline) => this.#reader.last(session, subject, deadline));
     if (message === null) return null;
     this.#mirror?.knows(subject, message.sequence);
-    return operationOf(message) === "put" ? new StoredEntry(key, message) : null;
+    return operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
   }
 
   /**
    * The values of many keys in few requests; keys without a value are not in the map.
    *
    * @returns `null` without a connection, or if not all of them could be read within the deadline.
-   * @throws {TypeError | RangeError} If a key is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async getMany(keys: Iterable<string>): Promise<Map<string, KvEntry> | null> {
     const entries = new Map<string, KvEntry>();
     const missing = new Map<string, string>();
     // All keys are checked before the first one is looked up.
-    const subjects = Array.from(keys, (key): [string, string] => [key, this.#subject(key, "read the values")]);
+    const subjects = Array.from(keys, (key): [string, string] => [key, this.#stream.subjectOf(key, "read the values")]);
     for (const [key, subject] of subjects) {
       const held = this.#mirror?.get(subject);
-      if (held) entries.set(key, new StoredEntry(key, held));
+      if (held) entries.set(key, new StoredEntry(key, "put", held));
       else if (held === undefined) missing.set(subject, key);
     }
     if (missing.size === 0) return entries;
@@ -104,7 +101,7 @@ export class KvBucket {
         const { subject } = message;
         const key = missing.get(subject)!;
         this.#mirror?.knows(subject, message.sequence);
-        if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, message));
+        if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
       return entries;
     });
@@ -114,8 +111,6 @@ export class KvBucket {
    * Stores a value, whatever is there. Objects go in as `JSON.stringify(value)` and come out by `entry.json()`.
    *
    * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
-   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async put(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
@@ -129,8 +124,6 @@ export class KvBucket {
    * Stores the value of a key that has none.
    *
    * @returns The revision; `false` if the key has a value; `null` if it is not confirmed: then it may be stored.
-   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
-   * @throws {JetStreamStoreError} If the server refuses.
    *
    * @example Only one of many processes does it
    * ```ts
@@ -141,15 +134,13 @@ export class KvBucket {
    * ```
    */
   async create(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | false | null> {
-    return await this.#guarded(new GuardedWrite(this.#write(key, value, options, "create the key", true), 0));
+    return await this.#guarded(this.#write(key, value, options, "create the key"), 0);
   }
 
   /**
    * Stores a value if the key still has the revision that was read before.
    *
    * @returns The new revision; `false` if somebody was faster; `null` if it is not confirmed: then it may be stored.
-   * @throws {TypeError | RangeError} If an argument is not what it must be, or the value is larger than the server takes.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async update(
     key: string,
@@ -163,29 +154,25 @@ export class KvBucket {
         `Cannot update the value as 'revision' must be a whole number ≥ 1 (create() is for keys without a value): current value is ${revision}`,
       );
     }
-    return await this.#guarded(new GuardedWrite(write, revision));
+    return await this.#guarded(write, revision);
   }
 
   /**
    * Deletes a key; its older revisions stay in the history.
    *
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async delete(key: string): Promise<true | null> {
-    return await this.#mark(this.#subject(key, "delete the key"), DELETE);
+    return await this.#mark(this.#stream.subjectOf(key, "delete the key"), DELETE);
   }
 
   /**
    * Deletes a key with all its revisions.
    *
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
-   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
-   * @throws {JetStreamStoreError} If the server refuses.
    */
   async purge(key: string): Promise<true | null> {
-    return await this.#mark(this.#subject(key, "purge the key"), PURGE);
+    return await this.#mark(this.#stream.subjectOf(key, "purge the key"), PURGE);
   }
 
   /**
@@ -193,10 +180,14 @@ export class KvBucket {
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
-   * @throws {TypeError | RangeError} If the filter is none.
    */
   keys(filter: string = ">"): AsyncIterable<string> {
-    return this.#lister.keys(this.#filter(filter, "list the keys"));
+    const subjects = this.#stream.subjectsOf(filter, "list the keys");
+    return listMessages(
+      this.#stream,
+      { filter: subjects, which: "last", headersOnly: true },
+      (message) => operationOf(message) === "put" ? this.#stream.keyOf(message.subject) : null,
+    );
   }
 
   /**
@@ -204,20 +195,20 @@ export class KvBucket {
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
-   * @throws {TypeError | RangeError} If the filter is none.
    */
   entries(filter: string = ">"): AsyncIterable<KvEntry> {
-    return this.#lister.entries(this.#filter(filter, "list the entries"));
+    const subjects = this.#stream.subjectsOf(filter, "list the entries");
+    return listMessages(this.#stream, { filter: subjects, which: "last" }, (message) => this.#entry(message, true));
   }
 
   /**
    * All revisions of a key that are kept, the oldest first, deletions among them.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
-   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
    */
   history(key: string): AsyncIterable<KvEntry> {
-    return this.#lister.history(this.#subject(key, "read the history"));
+    const subject = this.#stream.subjectOf(key, "read the history");
+    return listMessages(this.#stream, { filter: subject, which: "all" }, (message) => this.#entry(message));
   }
 
   /**
@@ -226,7 +217,6 @@ export class KvBucket {
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
-   * @throws {TypeError | RangeError} If the filter is none.
    *
    * @example
    * ```ts
@@ -242,7 +232,14 @@ export class KvBucket {
    * ```
    */
   watch(filter: string = ">", options: KvWatchOptions = {}): AsyncIterable<KvEntry> {
-    return new KvWatch(this.#context, this.#stream, this.#filter(filter, "watch the keys"), options);
+    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, signal } = options;
+    const from = updatesOnly ? "new" : includeHistory ? "all" : "last";
+    const subjects = this.#stream.subjectsOf(filter, "watch the keys");
+    return watchBucket(
+      this.#stream,
+      { filter: subjects, from, signal },
+      (message) => this.#entry(message, ignoreDeletes),
+    );
   }
 
   /**
@@ -270,31 +267,23 @@ export class KvBucket {
     return destroyed;
   }
 
-  #subject(key: string, doing: string): string {
-    checkText(key, doing, "key");
-    return checkSubject(this.#stream.prefix + encodeKey(key), doing, "key");
+  #entry(message: StoredMessage, onlyValues: boolean = false): KvEntry | null {
+    const operation = operationOf(message);
+    if (onlyValues && operation !== "put") return null;
+    return new StoredEntry(this.#stream.keyOf(message.subject), operation, message);
   }
 
-  #filter(filter: string, doing: string): string {
-    return checkSubject(this.#stream.prefix + encodeFilter(filter, doing), doing, "filter");
-  }
-
-  #write(
-    key: string,
-    value: string | Uint8Array,
-    { ttl }: KvWriteOptions,
-    doing: string,
-    creates: boolean = false,
-  ): KvWrite {
-    const subject = this.#subject(key, doing);
+  #write(key: string, value: string | Uint8Array, { ttl }: KvWriteOptions, doing: string): KvWrite {
+    const subject = this.#stream.subjectOf(key, doing);
     checkValue(value, doing);
     if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
-    return { subject, value, ttl, creates };
+    return { subject, value, ttl };
   }
 
-  async #guarded(guarded: GuardedWrite): Promise<number | false | null> {
+  async #guarded(write: KvWrite, expected: number): Promise<number | false | null> {
+    const guarded = { ...write, guard: new Guard(expected) };
     return this.#told(
-      guarded.write.subject,
+      write.subject,
       await this.#attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline)),
     );
   }

@@ -27,13 +27,15 @@ export interface KvEntry {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** An entry over the message that keeps it; nothing of the message is read before it is asked for. */
+/** An entry over what keeps it; nothing of that is read before it is asked for. */
 export class StoredEntry implements KvEntry {
   readonly key: string;
-  readonly #message: StoredMessage;
+  readonly operation: KvOperation;
+  readonly #message: Pick<StoredMessage, "sequence" | "time" | "data">;
 
-  constructor(key: string, message: StoredMessage) {
+  constructor(key: string, operation: KvOperation, message: Pick<StoredMessage, "sequence" | "time" | "data">) {
     this.key = key;
+    this.operation = operation;
     this.#message = message;
   }
 
@@ -49,10 +51,6 @@ export class StoredEntry implements KvEntry {
 
   get created(): Date {
     return this.#message.time;
-  }
-
-  get operation(): KvOperation {
-    return operationOf(this.#message);
   }
 
   text(): string {

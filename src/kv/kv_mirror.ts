@@ -1,18 +1,33 @@
-import { StreamFollower } from "../wire/stream_follower.ts";
 import type { Context } from "../wire/context.ts";
-import type { DeliveredMessage } from "../wire/delivered_message.ts";
 import { milliseconds } from "../wire/durations.ts";
+import { followStream } from "../wire/follow_stream.ts";
+import type { OrderedConsumer } from "../wire/ordered_consumer.ts";
+import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./kv_stream.ts";
-import { messageTtl } from "./message_ttl.ts";
 
 /** Milliseconds between two looks for values that have expired. */
 const SWEEP = 60_000;
 
 /** Milliseconds after which a mirror that the server refused is tried again. */
 const REFUSED = 60_000;
+
+/** Milliseconds of the units that a TTL in a header may have. */
+const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000 };
+
+/** The watch that keeps a mirror current, since it began the last time. */
+interface Watching {
+  readonly session: Session;
+  readonly consumer: OrderedConsumer;
+  /** Milliseconds that each value lives. */
+  readonly ttl: number;
+  /** Whether nothing comes back when a value expires before the bucket's TTL. */
+  readonly single: boolean;
+  /** Whether it has given all that was there. */
+  complete: boolean;
+}
 
 /**
  * A copy of a whole bucket in memory, kept current by a watch.
@@ -23,21 +38,15 @@ const REFUSED = 60_000;
 export class KvMirror {
   readonly #context: Context;
   readonly #stream: KvStream;
-  readonly #held: Map<string, HeldMessage> = new Map();
+  readonly #held: Map<string, HeldValue> = new Map();
   /** Newest revision of a subject that this process knows of and the watch has not passed yet. */
   readonly #awaited: Map<string, number> = new Map();
-  #follower: StreamFollower | null = null;
+  #started = false;
+  /** `null` if there is none, or none that sees in all ways how values go. */
+  #watching: Watching | null = null;
   #created = "";
   /** Sequence of the newest message that the watch gave: it has passed all before. */
   #seen = 0;
-  /** Milliseconds that each value lives. */
-  #ttl = Infinity;
-  /** Whether nothing comes back when a value expires before the bucket's TTL. */
-  #single = false;
-  /** What to add to `performance.now()` for the time of the server, at most. */
-  #clock = 0;
-  /** Whether values go only in ways that can be seen. */
-  #exact = false;
   #swept = 0;
   #refusedAt = -Infinity;
 
@@ -47,16 +56,16 @@ export class KvMirror {
   }
 
   /** The value of a subject, `null` if it has none, and `undefined` if the server must be asked. */
-  get(subject: string): StoredMessage | null | undefined {
-    if (!this.#follower) this.#start();
-    const state = this.#follower?.state ?? "behind";
-    if (state === "behind" || !this.#exact) return undefined;
+  get(subject: string): HeldValue | null | undefined {
+    if (!this.#started) this.#start();
+    const watching = this.#watching;
+    if (!watching?.complete || !watching.consumer.alive) return undefined;
     const awaited = this.#awaited.get(subject);
     if (awaited !== undefined && awaited > this.#seen) return undefined;
     const held = this.#held.get(subject);
-    if (held === undefined) return state === "complete" ? null : undefined;
+    if (held === undefined) return null;
     // The server may keep it a little longer, and says so.
-    return held.expires > this.#now() ? held : undefined;
+    return held.expires > watching.session.now() ? held : undefined;
   }
 
   /** This process wrote or read this revision, so it must not see an older one from now on. */
@@ -66,74 +75,84 @@ export class KvMirror {
 
   /** The bucket is gone, so all that the mirror holds is old until it begins anew. */
   distrust(): void {
-    this.#exact = false;
+    this.#watching = null;
   }
 
   #start(): void {
     if (performance.now() - this.#refusedAt < REFUSED) return;
-    const follower = this.#follower = new StreamFollower(this.#context, {
-      stream: this.#stream.name,
-      filter: `${this.#stream.prefix}>`,
-      from: "last",
-      resume: false,
-      endsOnUpdate: true,
-      begun: (info, asked) => this.#begin(info, asked),
-    });
-    this.#keep(follower).catch((error) => {
+    this.#started = true;
+    const stopping = new AbortController();
+    const kept = this.#keep(stopping.signal).catch((error) => {
       this.#refusedAt = performance.now();
       this.#context.logger.warn(
         `${this.#stream.name} is read without its cache: ${error instanceof Error ? error.message : error}`,
       );
     }).finally(() => {
-      this.#follower = null;
+      this.#context.closers.delete(stop);
+      this.#started = false;
+      this.#watching = null;
       this.#held.clear();
     });
+    const stop = () => {
+      stopping.abort();
+      return kept;
+    };
+    this.#context.closers.add(stop);
   }
 
-  async #keep(follower: StreamFollower): Promise<void> {
-    for await (const message of follower) this.#take(message);
+  async #keep(stop: AbortSignal): Promise<void> {
+    const messages = followStream(this.#context, {
+      stream: this.#stream.name,
+      filter: this.#stream.subjectsOf(">", "mirror the bucket"),
+      from: "last",
+      resume: false,
+      endsOnUpdate: true,
+      begun: (info, session, consumer) => this.#begin(info, session, consumer),
+    }, stop);
+    for await (const message of messages) {
+      if (message !== null) this.#take(message);
+      else if (this.#watching) this.#watching.complete = true;
+    }
   }
 
-  #begin({ config, created, ts }: StreamInfo, asked: number): void {
+  #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer): void {
     this.#stream.checkKind(config);
     this.#held.clear();
     if (created !== this.#created) this.#awaited.clear();
     this.#created = created;
     this.#seen = 0;
-    this.#ttl = milliseconds(config.max_age) || Infinity;
-    this.#single = config.max_msgs_per_subject === 1;
-    this.#clock = (ts === undefined ? Date.now() : Date.parse(ts)) - asked;
-    // A full bucket of this kind drops its oldest values without a word.
-    this.#exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
+    // A full bucket of the other kind drops its oldest values without a word.
+    const exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
+    const [ttl, single] = [milliseconds(config.max_age) || Infinity, config.max_msgs_per_subject === 1];
+    this.#watching = exact ? { session, consumer, ttl, single, complete: false } : null;
   }
 
-  #take(message: DeliveredMessage): void {
+  #take(message: StoredMessage): void {
     const { subject, sequence } = message;
     this.#seen = sequence;
     if ((this.#awaited.get(subject) ?? Infinity) <= sequence) this.#awaited.delete(subject);
-    if (operationOf(message) === "put") this.#held.set(subject, new HeldMessage(message, this.#ttl));
-    else this.#held.delete(subject);
+    if (this.#watching && operationOf(message) === "put") {
+      this.#held.set(subject, new HeldValue(message, this.#watching.ttl));
+    } else this.#held.delete(subject);
     if (performance.now() - this.#swept > SWEEP) this.#sweep();
   }
 
   /** What has expired for certain, and is not asked for, must not pile up. */
   #sweep(): void {
     this.#swept = performance.now();
-    const certain = this.#now() - SWEEP;
-    for (const [subject, { expires, stored }] of this.#held) {
-      if ((this.#single ? expires : stored + this.#ttl) < certain) this.#held.delete(subject);
+    if (this.#watching) {
+      const { session, ttl, single } = this.#watching;
+      const certain = session.now() - SWEEP;
+      for (const [subject, { expires, stored }] of this.#held) {
+        if ((single ? expires : stored + ttl) < certain) this.#held.delete(subject);
+      }
     }
     for (const [subject, revision] of this.#awaited) if (revision <= this.#seen) this.#awaited.delete(subject);
-  }
-
-  #now(): number {
-    return this.#clock + performance.now();
   }
 }
 
 /** A value in memory. */
-class HeldMessage implements StoredMessage {
-  readonly subject: string;
+class HeldValue {
   readonly sequence: number;
   /** The time of the server at which it was stored. */
   readonly stored: number;
@@ -141,8 +160,7 @@ class HeldMessage implements StoredMessage {
   readonly expires: number;
   readonly #data: Uint8Array;
 
-  constructor(message: DeliveredMessage, ttl: number) {
-    this.subject = message.subject;
+  constructor(message: StoredMessage, ttl: number) {
     this.sequence = message.sequence;
     this.stored = message.time.getTime();
     this.expires = this.stored + Math.min(ttl, messageTtl(message));
@@ -158,13 +176,15 @@ class HeldMessage implements StoredMessage {
   get data(): Uint8Array {
     return this.#data.slice();
   }
+}
 
-  /** Headers are read when a value comes in, and not kept. */
-  header(): undefined {
-    return undefined;
-  }
-
-  headers(): [] {
-    return [];
-  }
+/** Milliseconds that a message lives by its own header (ADR-43): `Infinity` if it has none, and 0 if it cannot be read. */
+function messageTtl(message: StoredMessage): number {
+  const text = message.header("Nats-TTL");
+  if (text === undefined || text === "never") return Infinity;
+  if (/^\d+$/.test(text)) return Number(text) * 1_000;
+  if (!/^(\d+[hms])+$/.test(text)) return 0;
+  return Array.from(text.matchAll(/(\d+)([hms])/g), ([, count, unit]) => Number(count) * UNITS[unit]).reduce((a, b) =>
+    a + b
+  );
 }

@@ -1,3 +1,4 @@
+import type { WatchOptions } from "../wire/watch.ts";
 import { type BucketOptions, checkBucketOptions, checkWhole } from "../wire/bucket_options.ts";
 
 /** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
@@ -17,11 +18,22 @@ export interface KvBucketOptions extends BucketOptions {
   /**
    * Whether this handle keeps a mirror of the whole bucket in memory, from its first read until the stores are closed: reads are answered from it
    * while a watch keeps it current, and by the server while it does not. What this handle wrote it reads; what others wrote it sees as soon as
-   * the server tells, or a connection that went silent counts as lost (3 s).
+   * the server tells, or a connection that went silent counts as lost (3 s). Only of a purge of the stream itself that leaves no marker
+   * (`nats stream purge`) nobody tells: what it removed is served until it expires, or until the mirror begins anew.
    *
    * @default {false}
    */
   cache?: boolean;
+}
+
+/** What a watch of keys gives. */
+export interface KvWatchOptions extends WatchOptions {
+  /**
+   * Whether it begins with all revisions that are kept, not with the newest one of each key.
+   *
+   * @default {false}
+   */
+  includeHistory?: boolean;
 }
 
 /**

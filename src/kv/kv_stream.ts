@@ -1,16 +1,13 @@
-import { Unavailable } from "../connection/unavailable.ts";
 import { BucketStream } from "../wire/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
-import { type StreamConfig, streamInfo, updateStream } from "../wire/streams.ts";
-import { decodeKey } from "../wire/tokens.ts";
+import type { StreamConfig } from "../wire/streams.ts";
+import { checkSubject, checkText, decodeKey, encodeKey, encodeToken } from "../wire/tokens.ts";
 import type { KvBucketOptions } from "./kv_options.ts";
 
 /** The stream under a key-value bucket: its configuration, and the subjects of keys. */
 export class KvStream extends BucketStream {
-  /** What precedes the key in its subject. */
-  readonly prefix: string;
-  #allowing: Promise<StreamConfig> | null = null;
+  readonly #prefix: string;
 
   constructor(context: Context, bucket: string, options: KvBucketOptions) {
     const { history, maxValueSize } = options;
@@ -23,30 +20,49 @@ export class KvStream extends BucketStream {
       given: { max_msgs_per_subject: history, max_msg_size: maxValueSize },
       fits: ({ max_msgs_per_subject = -1 }) => max_msgs_per_subject >= 1,
     });
-    this.prefix = prefix;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * The subject of a key.
+   *
+   * @throws {TypeError | RangeError} If the key is empty, no well-formed string, or too long.
+   */
+  subjectOf(key: string, doing: string): string {
+    checkText(key, doing, "key");
+    return checkSubject(this.#prefix + encodeKey(key), doing, "key");
   }
 
   /** The key of a subject. */
   keyOf(subject: string): string {
-    return decodeKey(subject.slice(this.prefix.length));
+    return decodeKey(subject.slice(this.#prefix.length));
+  }
+
+  /**
+   * The subjects of a filter over keys: its tokens `*` (any one token) and, at the end, `>` (one or more tokens) stay as they are, all others are
+   * encoded as those of a key.
+   *
+   * @throws {TypeError} If it is no well-formed string, or empty.
+   * @throws {RangeError} If `>` is not at the end, or it is too long.
+   */
+  subjectsOf(filter: string, doing: string): string {
+    checkText(filter, doing, "filter");
+    const tokens = filter.split(".");
+    if (tokens.indexOf(">") >= 0 && tokens.indexOf(">") < tokens.length - 1) {
+      throw new RangeError(
+        `Cannot ${doing} as 'filter' must have '>' at its end only: current value is ${JSON.stringify(filter)}`,
+      );
+    }
+    const encoded = tokens.map((token) => token === "*" || token === ">" ? token : encodeToken(token));
+    return checkSubject(this.#prefix + encoded.join("."), doing, "filter");
   }
 
   /** Opens the stream, and from then on messages may have a TTL of their own. */
   async openWithTtl(session: Session, deadline: number): Promise<StreamConfig> {
     session.server.require("2.11", "The TTL of a single key");
+    // No markers for what expires (subject_delete_marker_ttl): clients that do not know them would read them as empty values.
+    this.demand({ allow_msg_ttl: true });
     const config = this.config ?? await this.open(session, deadline);
-    if (config.allow_msg_ttl) return config;
-    this.#allowing ??= this.#allowTtl(session, deadline).finally(() => this.#allowing = null);
-    return await this.#allowing;
-  }
-
-  async #allowTtl(session: Session, deadline: number): Promise<StreamConfig> {
-    const info = await streamInfo(session, this.name, deadline);
-    if (!info) throw new Unavailable("no_responders", `The stream ${this.name} has gone`);
-    const { config } = info.config.allow_msg_ttl
-      ? info
-      // No markers for what expires (subject_delete_marker_ttl): clients that do not know them would read them as empty values.
-      : await updateStream(session, { ...info.config, allow_msg_ttl: true }, deadline);
-    return this.config = config;
+    return config.allow_msg_ttl ? config : await this.open(session, deadline);
   }
 }

@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
-import { headerBlock } from "../wire/headers.ts";
+import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
@@ -29,22 +29,22 @@ export interface KvWrite {
   readonly value: string | Uint8Array;
   /** Milliseconds. */
   readonly ttl: number | undefined;
-  /** Whether it is for a key without a value: a marker that is met is written over. */
-  readonly creates: boolean;
+  readonly guard?: Guard;
 }
 
-/** A write that the server takes only if the key's newest message has a certain sequence. It outlives a broken connection. */
-export class GuardedWrite {
+/** What makes the server take a write only if the key's newest message has a certain sequence. It outlives a broken connection. */
+export class Guard {
   /** Tells this write from all others. */
   readonly nonce: string = nuid.next();
-  readonly write: KvWrite;
+  /** Whether the write is for a key without a value: a marker that is met is written over. */
+  readonly creates: boolean;
   /** Sequence that the key's newest message must have; 0: there must be none. */
   expected: number;
   /** Whether an earlier try was not answered: it may have been stored. */
   unsure = false;
 
-  constructor(write: KvWrite, expected: number) {
-    this.write = write;
+  constructor(expected: number) {
+    this.creates = expected === 0;
     this.expected = expected;
   }
 }
@@ -58,33 +58,30 @@ export class KvWriter {
   }
 
   /** Stores a value; returns the revision. */
-  store(session: Session, write: KvWrite, deadline: number, guard?: Record<string, string>): Promise<number> {
+  store(session: Session, write: KvWrite, deadline: number): Promise<number> {
     const { config } = this.#stream;
-    if (config && write.ttl === undefined) return this.#publish(session, write, config, deadline, guard);
+    if (config && write.ttl === undefined) return this.#publish(session, write, config, deadline);
     const opened = write.ttl === undefined
       ? this.#stream.open(session, deadline)
       : this.#openForTtl(session, write, deadline);
-    return opened.then((config) => this.#publish(session, write, config, deadline, guard));
+    return opened.then((config) => this.#publish(session, write, config, deadline));
   }
 
-  /** Stores a value if the guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
-  guarded(session: Session, guarded: GuardedWrite, deadline: number): Promise<number | false | null> {
+  /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
+  guarded(session: Session, write: KvWrite & { guard: Guard }, deadline: number): Promise<number | false | null> {
     return insist(deadline, async (deadline) => {
       for (;;) {
         try {
-          return await this.store(session, guarded.write, deadline, {
-            "Nats-Expected-Last-Subject-Sequence": String(guarded.expected),
-            "Nats-Msg-Id": guarded.nonce,
-          });
+          return await this.store(session, write, deadline);
         } catch (error) {
           if (error instanceof Unavailable && (error.reason === "lost" || error.reason === "timeout")) {
-            guarded.unsure = true;
+            write.guard.unsure = true;
           }
           if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
             throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
           }
           if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-          const outcome = await this.#lost(session, guarded, error, deadline);
+          const outcome = await this.#lost(session, write.guard, error, deadline);
           if (outcome !== "again") return outcome;
         }
       }
@@ -101,15 +98,8 @@ export class KvWriter {
     }
   }
 
-  #publish(
-    session: Session,
-    { subject, value, ttl }: KvWrite,
-    config: StreamConfig,
-    deadline: number,
-    guard?: Record<string, string>,
-  ): Promise<number> {
-    const headers = ttl === undefined ? guard : { ...guard, "Nats-TTL": `${wholeSeconds(ttl)}s` };
-    return publish(session, subject, value, deadline, headers && headerBlock(headers)).then(
+  #publish(session: Session, write: KvWrite, config: StreamConfig, deadline: number): Promise<number> {
+    return publish(session, write.subject, write.value, deadline, headersOf(write)).then(
       ({ seq }) => seq,
       (error) => {
         const otherStream = isServerError(error, ErrorCode.messageTtlOff);
@@ -120,10 +110,10 @@ export class KvWriter {
     );
   }
 
-  async #openForTtl(session: Session, { creates }: KvWrite, deadline: number): Promise<StreamConfig> {
+  async #openForTtl(session: Session, { guard }: KvWrite, deadline: number): Promise<StreamConfig> {
     const config = await this.#stream.openWithTtl(session, deadline);
     const { max_msgs_per_subject: history } = config;
-    if (creates || history === 1) return config;
+    if (guard?.creates || history === 1) return config;
     throw new JetStreamStoreError(
       "unsupported",
       `A value of ${this.#stream.name} cannot have a 'ttl' of its own, as the bucket keeps ${history} revisions of each key: the one before would ` +
@@ -134,22 +124,30 @@ export class KvWriter {
   /** The key's newest message is another than expected. */
   async #lost(
     session: Session,
-    guarded: GuardedWrite,
+    guard: Guard,
     error: JetStreamStoreError,
     deadline: number,
   ): Promise<number | false | null | "again"> {
-    if (!guarded.unsure && !guarded.write.creates) return false;
+    if (!guard.unsure && !guard.creates) return false;
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
     // A single server looks at the guard before it looks whether it knows the message id.
-    if (found?.header("Nats-Msg-Id") === guarded.nonce) return sequence;
-    if (guarded.write.creates && (found === null || operationOf(found) !== "put")) {
-      guarded.expected = found === null ? 0 : sequence;
+    if (found?.header("Nats-Msg-Id") === guard.nonce) return sequence;
+    if (guard.creates && (found === null || operationOf(found) !== "put")) {
+      guard.expected = found === null ? 0 : sequence;
       return "again";
     }
     // Somebody else's value; after an unanswered try it may have taken the place of ours.
-    return guarded.unsure ? null : false;
+    return guard.unsure ? null : false;
   }
+}
+
+function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
+  if (ttl === undefined && !guard) return undefined;
+  return headerBlock({
+    ...(guard && { "Nats-Expected-Last-Subject-Sequence": String(guard.expected), "Nats-Msg-Id": guard.nonce }),
+    ...(ttl !== undefined && { "Nats-TTL": `${wholeSeconds(ttl)}s` }),
+  });
 }
 
 /**

@@ -1,11 +1,13 @@
 import { checkText } from "../checks.ts";
 import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
+import { listMessages } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
+import { watchBucket, type WatchOptions } from "../wire/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
-import { type ObjectInfo, objectInfo } from "./object_info.ts";
+import { type ObjectInfo, objectInfo, readInfo } from "./object_info.ts";
 import {
   checkObjectBucketOptions,
   checkPutOptions,
@@ -15,7 +17,6 @@ import {
 } from "./object_options.ts";
 import { ObjectReader } from "./object_reader.ts";
 import { ObjectStream } from "./object_stream.ts";
-import { listObjects, type ObjectWatchOptions, watchObjects } from "./object_watch.ts";
 import { type Deletion, ObjectWriter } from "./object_writer.ts";
 
 /** Bytes of a piece, where nobody says otherwise: what all clients take. */
@@ -189,7 +190,10 @@ export class ObjectBucket {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   list(): AsyncIterable<ObjectInfo> {
-    return { [Symbol.asyncIterator]: () => listObjects(this.#context, this.#stream) };
+    return listMessages(this.#stream, { filter: this.#stream.records, which: "last" }, (message) => {
+      const object = readInfo(message, this.#context.logger);
+      return object?.deleted ? null : object;
+    });
   }
 
   /**
@@ -211,8 +215,13 @@ export class ObjectBucket {
    * }
    * ```
    */
-  watch(options: ObjectWatchOptions = {}): AsyncIterable<ObjectInfo> {
-    return { [Symbol.asyncIterator]: () => watchObjects(this.#context, this.#stream, options) };
+  watch(options: WatchOptions = {}): AsyncIterable<ObjectInfo> {
+    const { ignoreDeletes = false, updatesOnly = false, signal } = options;
+    const from = updatesOnly ? "new" : "last";
+    return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {
+      const object = readInfo(message, this.#context.logger);
+      return ignoreDeletes && object?.deleted ? null : object;
+    });
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Logger } from "../connection/logger.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 
@@ -119,4 +120,14 @@ export function objectInfo(meta: ObjectMeta, mtime: Date): ObjectInfo {
   if (metadata) info.metadata = metadata;
   if (link) info.link = { bucket: link.bucket, ...(link.name && { name: link.name }) };
   return info;
+}
+
+/** What a record says; one that cannot be read is left out, and told of. */
+export function readInfo(message: StoredMessage, logger: Logger): ObjectInfo | null {
+  try {
+    return objectInfo(parseMeta(message), message.time);
+  } catch (error) {
+    logger.warn(error instanceof Error ? error.message : String(error));
+    return null;
+  }
 }

@@ -2,9 +2,9 @@ import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
-import { listingStep } from "../wire/listing.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import { decodeToken } from "../wire/tokens.ts";
+import { watch } from "../wire/watch.ts";
 import type { QueueNames } from "./queue_names.ts";
 
 /** Something that happened to a job. */
@@ -130,22 +130,24 @@ export interface EventsOptions {
 }
 
 /**
- * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the connection is closed.
+ * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the stores are closed.
  *
  * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
  */
-export async function* followEvents(
+export function followEvents(
   context: Context,
   names: QueueNames,
   { signal }: EventsOptions,
 ): AsyncGenerator<JobEvent, void> {
-  await listingStep(context, `The events of queue ${names.queue}`, () => Promise.resolve());
-  if (signal?.aborted) return;
+  return watch(context, `The events of queue ${names.queue}`, signal, (stop) => eventsUntil(stop, context, names));
+}
+
+async function* eventsUntil(stop: AbortSignal, context: Context, names: QueueNames): AsyncGenerator<JobEvent, void> {
   const arrived: JobEvent[] = [];
   let failure: Error | null = null;
-  let open = true;
   let wake = () => {};
-  const stop = listenToEvents(context, names, "*", {
+  stop.addEventListener("abort", () => wake(), { once: true });
+  const unlisten = listenToEvents(context, names, "*", {
     event: (event) => {
       arrived.push(event);
       wake();
@@ -156,23 +158,14 @@ export async function* followEvents(
       wake();
     },
   });
-  const close = () => {
-    open = false;
-    wake();
-    return Promise.resolve();
-  };
-  context.closers.add(close);
-  signal?.addEventListener("abort", close, { once: true });
   try {
-    while (open) {
+    while (!stop.aborted) {
       const event = arrived.shift();
       if (event) yield event;
       else if (failure) throw failure;
       else await new Promise<void>((resolve) => wake = resolve);
     }
   } finally {
-    signal?.removeEventListener("abort", close);
-    context.closers.delete(close);
-    stop();
+    unlisten();
   }
 }

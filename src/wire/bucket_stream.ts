@@ -34,9 +34,10 @@ export class BucketStream {
   readonly bucket: string;
   /** What it is, for messages. */
   readonly what: string;
-  protected readonly context: Context;
+  readonly context: Context;
   readonly #kind: BucketKind;
   readonly #options: BucketOptions;
+  readonly #demanded: Partial<StreamConfig> = {};
   #opening: Promise<StreamConfig> | null = null;
   /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
   config: StreamConfig | null = null;
@@ -68,6 +69,11 @@ export class BucketStream {
         if (!(error instanceof Unavailable && error.reason === "timeout")) throw error;
       }
     }
+  }
+
+  /** What the stream must have, beyond the options, when it is opened from now on. */
+  protected demand(config: Partial<StreamConfig>): void {
+    Object.assign(this.#demanded, config);
   }
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */
@@ -139,6 +145,7 @@ export class BucketStream {
       ...(description !== undefined && { description }),
       ...(metadata !== undefined && { metadata }),
       ...this.#kind.wanted,
+      ...this.#demanded,
     };
   }
 
@@ -155,6 +162,7 @@ export class BucketStream {
       max_bytes: maxBytes,
       compression: compression === undefined ? undefined : compression ? "s2" : "none",
       ...this.#kind.given,
+      ...this.#demanded,
     };
     const change: Partial<StreamConfig> = Object.fromEntries(
       Object.entries(given).filter(([name, value]) =>

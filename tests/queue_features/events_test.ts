@@ -72,6 +72,16 @@ Deno.test("JobQueue.events tells all that happens to jobs, in order, from all wo
   assertEquals(told.get("die")?.[2].reason, "always");
 });
 
+Deno.test("JobQueue.events ends by return() while next() waits", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const iterator = stores.jobQueue("quiet").events()[Symbol.asyncIterator]();
+  const waiting = iterator.next();
+  await untilHeard(server, "wqevt.quiet.completed.a");
+  await within(iterator.return!());
+  assertEquals((await waiting).done, true);
+});
+
 Deno.test("JobQueue.events hears every worker", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);

@@ -1,0 +1,108 @@
+import { delay } from "../connection/delay.ts";
+import { Unavailable } from "../connection/unavailable.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { ErrorCode, isServerError } from "./api.ts";
+import type { Context } from "./context.ts";
+import type { DeliveredMessage } from "./delivered_message.ts";
+import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
+import type { Session } from "./session.ts";
+import { type StreamInfo, streamInfo } from "./streams.ts";
+
+/** Milliseconds between two tries to begin again; doubles from the first to the last. */
+const PAUSE = { first: 50, last: 1_000 };
+
+/** What is followed. */
+export interface FollowOptions extends OrderedOptions {
+  /** Where to begin the first time. */
+  from: "last" | "all" | "new";
+  /**
+   * Whether it goes on after the last message it gave when it begins again, as long as the stream is still the same one; else it begins anew.
+   *
+   * @default {true}
+   */
+  resume?: boolean;
+  /** Called each time it begins, before the messages. An error of it ends the first beginning. */
+  begun?: (info: StreamInfo, session: Session, consumer: OrderedConsumer) => void;
+}
+
+/** How far a stream has been followed. */
+interface Place {
+  /** When the stream was made: another time, another stream. */
+  created: string;
+  /** Sequence of the newest message that was met. */
+  seen: number;
+  /** Whether all has been met that the stream kept at the beginning. */
+  loaded: boolean;
+}
+
+/**
+ * Follows the messages of a stream for ever: begins again by itself when its consumer or its stream has gone, the server is another or the
+ * connection is back. `null` comes where there is nothing more to give, once after each beginning. It ends, without an error, when `stop` aborts,
+ * and throws what is refused for good.
+ */
+export async function* followStream(
+  context: Context,
+  options: FollowOptions,
+  stop: AbortSignal,
+): AsyncGenerator<DeliveredMessage | null, void> {
+  const { stream, from, resume = true, begun } = options;
+  let place = null as Place | null;
+  let complaint = "";
+  for (let pause = PAUSE.first; !stop.aborted; pause = Math.min(2 * pause, PAUSE.last)) {
+    const session = await nextSession(context, stop);
+    if (!session) return;
+    const before = resume ? place : null;
+    const next = before && (before.loaded || from !== "last") ? before.seen + 1 : null;
+    const deadline = performance.now() + context.timeout;
+    let consumer: OrderedConsumer | undefined;
+    const close = () => consumer?.close();
+    stop.addEventListener("abort", close, { once: true });
+    try {
+      consumer = await OrderedConsumer.open(session, { ...options, from: next ?? from }, deadline);
+      const info = await streamInfo(session, stream, deadline);
+      if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
+      const { created, state: { last_seq: present } } = info;
+      const same = before?.created === created && before.seen <= present ? before : null;
+      if (next !== null && !same) {
+        // All of it is new, so the next beginning is its first message, or the newest ones.
+        place = { created, seen: 0, loaded: false };
+        throw new Unavailable("lost", `The stream ${stream} was made again`);
+      }
+      begun?.(info, session, consumer);
+      const here: Place = place = same ?? { created, seen: from === "new" ? consumer.floor : 0, loaded: false };
+      here.loaded = here.seen >= present;
+      pause = PAUSE.first;
+      // Stopped as the consumer was being made.
+      if (stop.aborted) return;
+      for await (const message of consumer) {
+        here.loaded ||= message === null || message.sequence >= present;
+        if (message !== null && message.sequence <= here.seen) continue;
+        if (message !== null) here.seen = message.sequence;
+        yield message;
+      }
+    } catch (error) {
+      if (stop.aborted) return;
+      if (!(error instanceof Unavailable || isServerError(error, ErrorCode.streamNotFound))) {
+        if (!place || !(error instanceof JetStreamStoreError)) throw error;
+        if (error.message !== complaint) context.logger.warn(`${error.message}. Trying on`);
+        complaint = error.message;
+      }
+    } finally {
+      stop.removeEventListener("abort", close);
+      await consumer?.close();
+    }
+    await delay(pause, { signal: stop });
+  }
+}
+
+function nextSession({ connection }: Context, stop: AbortSignal): Promise<Session | null> {
+  const { promise, resolve } = Promise.withResolvers<Session | null>();
+  const stopped = () => resolve(null);
+  if (stop.aborted) stopped();
+  stop.addEventListener("abort", stopped, { once: true });
+  const unfollow = connection.follow(resolve);
+  return promise.finally(() => {
+    unfollow();
+    stop.removeEventListener("abort", stopped);
+  });
+}

@@ -1,0 +1,78 @@
+import type { BucketStream } from "./bucket_stream.ts";
+import type { Context } from "./context.ts";
+import { type FollowOptions, followStream } from "./follow_stream.ts";
+import { listingStep } from "./listing.ts";
+import type { StoredMessage } from "./stored_message.ts";
+
+/** What a watch gives. */
+export interface WatchOptions {
+  /**
+   * Whether deleted ones are left out.
+   *
+   * @default {false}
+   */
+  ignoreDeletes?: boolean;
+  /**
+   * Whether it begins with the next change, not with what is there.
+   *
+   * @default {false}
+   */
+  updatesOnly?: boolean;
+  /** Ends the watch, without an error. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Follows something until `signal` aborts, the stores are closed or the iteration is ended, which it may be while it waits.
+ *
+ * @param what What is followed, for the message.
+ * @param follow Gives what happens until its signal aborts.
+ * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
+ */
+export function watch<T>(
+  context: Context,
+  what: string,
+  signal: AbortSignal | undefined,
+  follow: (stop: AbortSignal) => AsyncIterable<T>,
+): AsyncGenerator<T, void> {
+  const stopping = new AbortController();
+  async function* run(): AsyncGenerator<T, void> {
+    // Without a connection it could not be told from a watch of nothing.
+    await listingStep(context, what, () => Promise.resolve());
+    if (signal?.aborted) return;
+    context.closers.add(stop);
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      yield* follow(stopping.signal);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      context.closers.delete(stop);
+    }
+  }
+  const values = run();
+  const stop = async () => void await values.return();
+  const finish = values.return.bind(values);
+  values.return = (value) => {
+    // A generator alone would first wait for what next() waits for.
+    stopping.abort();
+    return finish(value);
+  };
+  return values;
+}
+
+/** What comes into the stream of a bucket, each message as `read` makes it; what it makes `null` is left out. Each iteration is a watch of its own. */
+export function watchBucket<T>(
+  stream: BucketStream,
+  { from, filter, signal }: { from: FollowOptions["from"]; filter: string; signal: AbortSignal | undefined },
+  read: (message: StoredMessage) => T | null,
+): AsyncIterable<T> {
+  const { context, what, name } = stream;
+  const options: FollowOptions = { stream: name, filter, from, begun: ({ config }) => stream.checkKind(config) };
+  async function* follow(stop: AbortSignal): AsyncGenerator<T, void> {
+    for await (const message of followStream(context, options, stop)) {
+      const value = message && read(message);
+      if (value !== null) yield value;
+    }
+  }
+  return { [Symbol.asyncIterator]: () => watch(context, what, signal, follow) };
+}
