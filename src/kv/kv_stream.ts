@@ -16,7 +16,7 @@ export class KvStream extends BucketStream {
       kind: "key-value bucket",
       stream: `KV_${bucket}`,
       subjects: [`${prefix}>`],
-      wanted: { max_msgs_per_subject: history ?? 1, max_msg_size: maxValueSize ?? -1, deny_delete: true },
+      wanted: { max_msgs_per_subject: 1, deny_delete: true },
       given: { max_msgs_per_subject: history, max_msg_size: maxValueSize },
       fits: ({ max_msgs_per_subject = -1 }) => max_msgs_per_subject >= 1,
     });

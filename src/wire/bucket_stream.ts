@@ -21,7 +21,7 @@ export interface BucketKind {
   subjects: string[];
   /** What a new stream has beyond the common. */
   wanted?: Partial<StreamConfig>;
-  /** What the options change of a stream that is there, beyond the common; `undefined`: nothing. */
+  /** What its own options ask for, also of a stream that is there; `undefined`: nothing. */
   given?: Partial<StreamConfig>;
   /** Whether the rest of a stream's configuration is one of this kind. */
   fits?: (config: StreamConfig) => boolean;
@@ -37,7 +37,8 @@ export class BucketStream {
   readonly context: Context;
   readonly #kind: BucketKind;
   readonly #options: BucketOptions;
-  readonly #demanded: Partial<StreamConfig> = {};
+  /** What the options ask for. */
+  readonly #given: Partial<StreamConfig>;
   #opening: Promise<StreamConfig> | null = null;
   /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
   config: StreamConfig | null = null;
@@ -49,6 +50,15 @@ export class BucketStream {
     this.context = context;
     this.#kind = kind;
     this.#options = options;
+    const { ttl, replicas, description, maxBytes, compression } = options;
+    this.#given = definedOf({
+      max_age: ttl === undefined ? undefined : nanoseconds(ttl),
+      num_replicas: replicas,
+      description,
+      max_bytes: maxBytes,
+      compression: compression === undefined ? undefined : compression ? "s2" : "none",
+      ...kind.given,
+    });
   }
 
   /** Milliseconds that a message lives, as far as is known. */
@@ -73,7 +83,7 @@ export class BucketStream {
 
   /** What the stream must have, beyond the options, when it is opened from now on. */
   protected demand(config: Partial<StreamConfig>): void {
-    Object.assign(this.#demanded, config);
+    Object.assign(this.#given, config);
   }
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */
@@ -123,8 +133,7 @@ export class BucketStream {
 
   /** What a new bucket is made of, as the official clients make it. */
   #wanted(): StreamConfig {
-    const { ttl = 0, storage = "file", replicas = this.context.settings.replicas() } = this.#options;
-    const { description, metadata, maxBytes = -1, compression = false } = this.#options;
+    const { ttl, storage = "file", replicas = this.context.settings.replicas(), metadata } = this.#options;
     return {
       name: this.name,
       subjects: this.#kind.subjects,
@@ -132,8 +141,8 @@ export class BucketStream {
       storage,
       discard: "new",
       num_replicas: replicas,
-      max_age: nanoseconds(ttl),
-      max_bytes: maxBytes,
+      max_age: 0,
+      max_bytes: -1,
       max_msgs: -1,
       max_msg_size: -1,
       max_msgs_per_subject: -1,
@@ -141,33 +150,21 @@ export class BucketStream {
       duplicate_window: nanoseconds(Math.min(ttl || DUPLICATE_WINDOW, DUPLICATE_WINDOW)),
       allow_rollup_hdrs: true,
       allow_direct: true,
-      ...(compression && { compression: "s2" }),
-      ...(description !== undefined && { description }),
-      ...(metadata !== undefined && { metadata }),
       ...this.#kind.wanted,
-      ...this.#demanded,
+      ...this.#given,
+      ...(metadata !== undefined && { metadata }),
     };
   }
 
-  /** What the options change of a bucket that is there. */
+  /** What is to change of a bucket that is there. */
   #change(present: StreamConfig): Partial<StreamConfig> | null {
     this.checkKind(present);
     // A write will be refused, and told why.
     if (present.sealed) return null;
-    const { ttl, storage, replicas, description, metadata, maxBytes, compression } = this.#options;
-    const given: Partial<StreamConfig> = {
-      max_age: ttl === undefined ? undefined : nanoseconds(ttl),
-      num_replicas: replicas,
-      description,
-      max_bytes: maxBytes,
-      compression: compression === undefined ? undefined : compression ? "s2" : "none",
-      ...this.#kind.given,
-      ...this.#demanded,
-    };
+    const { storage, metadata } = this.#options;
+    const has: Record<string, unknown> = { ...UNSAID, ...present };
     const change: Partial<StreamConfig> = Object.fromEntries(
-      Object.entries(given).filter(([name, value]) =>
-        value !== undefined && ({ ...UNSAID, ...present })[name as keyof StreamConfig] !== value
-      ),
+      Object.entries(this.#given).filter(([name, value]) => has[name] !== value),
     );
     if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
       change.metadata = { ...present.metadata, ...metadata };
@@ -188,4 +185,8 @@ export class BucketStream {
       } ms (0: none)`,
     );
   }
+}
+
+function definedOf(config: Partial<StreamConfig>): Partial<StreamConfig> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }
