@@ -64,9 +64,12 @@ export class OrderedConsumer {
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: Error | null = null;
   #caughtUp = false;
-  #floor = 0;
-  #total = 0;
   #closed: Promise<void> | null = null;
+
+  /** Sequence of the stream's last message before this consumer's first. */
+  floor = 0;
+  /** Messages that it had to deliver when it was made. */
+  total = 0;
 
   private constructor(session: Session, options: OrderedOptions) {
     this.#session = session;
@@ -86,19 +89,9 @@ export class OrderedConsumer {
       await consumer.#open(deadline);
       return consumer;
     } catch (error) {
-      consumer.#fail(new Unavailable("lost", "The consumer was not made"));
+      consumer.#lose("was not made");
       throw error;
     }
-  }
-
-  /** Sequence of the stream's last message before this consumer's first. */
-  get floor(): number {
-    return this.#floor;
-  }
-
-  /** Messages that it had to deliver when it was made. */
-  get total(): number {
-    return this.#total;
   }
 
   /** Whether the server would have told of anything newer. */
@@ -134,7 +127,7 @@ export class OrderedConsumer {
 
   async #close(): Promise<void> {
     const gone = this.#failure !== null;
-    this.#fail(new Unavailable("lost", "The consumer was stopped"));
+    this.#lose("was stopped");
     if (gone) return;
     try {
       const call = `CONSUMER.DELETE.${this.#options.stream}.${this.#name}`;
@@ -146,11 +139,14 @@ export class OrderedConsumer {
 
   async #open(deadline: number): Promise<void> {
     const { stream, filter, from, headersOnly = false, endsOnUpdate = false } = this.#options;
-    const gone = () => this.#fail(new Unavailable("lost", `The consumer of ${stream} has gone`));
+    const gone = () => this.#lose("has gone");
     this.#session.signal.throwIfAborted();
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
     this.#listening.push(
-      this.#session.subscribe(this.#inbox, (message) => this.#receive(message), (cause) => this.#denied(cause)),
+      this.#session.subscribe(this.#inbox, (message) => this.#receive(message), (cause) => {
+        const message = `The server does not allow this user to receive on "${this.#inbox}"`;
+        this.#fail(new JetStreamStoreError("permission", message, { cause }));
+      }),
     );
     // Quicker than to notice the silence. Who may not listen to these has the heartbeats.
     const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
@@ -183,10 +179,10 @@ export class OrderedConsumer {
       deadline,
     );
     if (this.#failure) throw this.#failure;
-    this.#floor = info.delivered.stream_seq;
-    this.#total = info.num_pending;
-    if (this.#total === 0) this.#give(null);
-    this.#timer = setInterval(() => this.#look(stream), HEARTBEAT).unref();
+    this.floor = info.delivered.stream_seq;
+    this.total = info.num_pending;
+    if (this.total === 0) this.#give(null);
+    this.#timer = setInterval(() => this.#look(), HEARTBEAT).unref();
   }
 
   #receive(message: Msg): void {
@@ -194,12 +190,12 @@ export class OrderedConsumer {
     const { reply } = message;
     if (reply?.startsWith("$JS.ACK.")) {
       const delivered = new DeliveredMessage(message);
-      if (delivered.delivery !== ++this.#delivered) this.#missed();
+      if (delivered.delivery !== ++this.#delivered) this.#lose("missed a message");
       else this.#give(delivered);
     } else if (reply) {
       this.#give(reply);
     } else {
-      if (Number(message.headers?.get("Nats-Last-Consumer")) !== this.#delivered) return this.#missed();
+      if (Number(message.headers?.get("Nats-Last-Consumer")) !== this.#delivered) return this.#lose("missed a message");
       this.#give(message.headers?.get("Nats-Consumer-Stalled") || null);
     }
   }
@@ -211,21 +207,16 @@ export class OrderedConsumer {
     this.#wake = null;
   }
 
-  #look(stream: string): void {
+  #look(): void {
     const now = performance.now();
     // A process that was stopped has missed what passed meanwhile, even if the server's silence does not show it.
     const silent = now - this.#heard > SILENCE || now - this.#looked > SILENCE;
     this.#looked = now;
-    if (silent) this.#fail(new Unavailable("lost", `The consumer of ${stream} is silent`));
+    if (silent) this.#lose("is silent");
   }
 
-  #missed(): void {
-    this.#fail(new Unavailable("lost", `A message of ${this.#options.stream} was missed`));
-  }
-
-  #denied(cause: Error): void {
-    const message = `The server does not allow this user to receive on "${this.#inbox}"`;
-    this.#fail(new JetStreamStoreError("permission", message, { cause }));
+  #lose(how: string): void {
+    this.#fail(new Unavailable("lost", `The consumer of ${this.#options.stream} ${how}`));
   }
 
   #fail(reason: Error): void {
