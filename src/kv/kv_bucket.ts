@@ -12,10 +12,7 @@ import { KvMirror } from "./kv_mirror.ts";
 import { checkKvOptions, type KvBucketOptions, type KvWatchOptions } from "./kv_options.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import { checkValue, Guard, type KvWrite, type KvWriteOptions, KvWriter } from "./kv_write.ts";
-
-const PURGE = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
-const DELETE = { "KV-Operation": "DEL" };
+import { checkValue, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter, PURGE } from "./kv_write.ts";
 
 /**
  * A key-value bucket, in the format of all NATS clients (ADR-8).
@@ -56,8 +53,8 @@ export class KvBucket {
     this.#context = context;
     this.#stream = new KvStream(context, name, options);
     this.#reader = new StreamReader(this.#stream.name);
-    this.#writer = new KvWriter(this.#stream);
     this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
+    this.#writer = new KvWriter(this.#stream, this.#mirror);
   }
 
   /**
@@ -114,10 +111,7 @@ export class KvBucket {
    */
   async put(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
-    return this.#told(
-      write.subject,
-      await this.#attempt((session, deadline) => this.#writer.store(session, write, deadline)),
-    );
+    return await this.#attempt((session, deadline) => this.#writer.store(session, write, deadline));
   }
 
   /**
@@ -134,7 +128,7 @@ export class KvBucket {
    * ```
    */
   async create(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | false | null> {
-    return await this.#guarded(this.#write(key, value, options, "create the key"), 0);
+    return await this.#guarded(0, this.#write(key, value, options, "create the key"));
   }
 
   /**
@@ -154,7 +148,7 @@ export class KvBucket {
         `Cannot update the value as 'revision' must be a whole number ≥ 1 (create() is for keys without a value): current value is ${revision}`,
       );
     }
-    return await this.#guarded(write, revision);
+    return await this.#guarded(revision, write);
   }
 
   /**
@@ -163,7 +157,8 @@ export class KvBucket {
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
    */
   async delete(key: string): Promise<true | null> {
-    return await this.#mark(this.#stream.subjectOf(key, "delete the key"), DELETE);
+    const subject = this.#stream.subjectOf(key, "delete the key");
+    return await this.#attempt((session, deadline) => this.#writer.mark(session, subject, DELETE, deadline));
   }
 
   /**
@@ -172,7 +167,8 @@ export class KvBucket {
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
    */
   async purge(key: string): Promise<true | null> {
-    return await this.#mark(this.#stream.subjectOf(key, "purge the key"), PURGE);
+    const subject = this.#stream.subjectOf(key, "purge the key");
+    return await this.#attempt((session, deadline) => this.#writer.mark(session, subject, PURGE, deadline));
   }
 
   /**
@@ -280,23 +276,9 @@ export class KvBucket {
     return { subject, value, ttl };
   }
 
-  async #guarded(write: KvWrite, expected: number): Promise<number | false | null> {
+  #guarded(expected: number, write: KvWrite): Promise<number | false | null> {
     const guarded = { ...write, guard: new Guard(expected) };
-    return this.#told(
-      write.subject,
-      await this.#attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline)),
-    );
-  }
-
-  async #mark(subject: string, headers: Record<string, string>): Promise<true | null> {
-    const mark = (session: Session, deadline: number) => this.#writer.mark(session, subject, headers, deadline);
-    return this.#told(subject, await this.#attempt(mark)) === null ? null : true;
-  }
-
-  /** The mirror must not answer with anything older. */
-  #told<T extends number | false | null>(subject: string, revision: T): T {
-    if (this.#mirror && typeof revision === "number") this.#mirror.knows(subject, revision);
-    return revision;
+    return this.#attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline));
   }
 
   #attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {

@@ -10,6 +10,7 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { type StreamConfig, streamInfo } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
+import type { KvMirror } from "./kv_mirror.ts";
 import type { KvStream } from "./kv_stream.ts";
 
 /** How one value is stored. */
@@ -49,12 +50,23 @@ export class Guard {
   }
 }
 
-/** Writes to the stream under a bucket. */
+/** A write with a guard. */
+type GuardedWrite = KvWrite & { readonly guard: Guard };
+
+/** The marker of a deleted key. */
+export const DELETE = headerBlock({ "KV-Operation": "DEL" });
+
+/** The marker of a key that is deleted with all its revisions. */
+export const PURGE = headerBlock({ "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
+
+/** Writes to the stream under a bucket, and tells the mirror, which must not answer with anything older. */
 export class KvWriter {
   readonly #stream: KvStream;
+  readonly #mirror: KvMirror | null;
 
-  constructor(stream: KvStream) {
+  constructor(stream: KvStream, mirror: KvMirror | null) {
     this.#stream = stream;
+    this.#mirror = mirror;
   }
 
   /** Stores a value; returns the revision. */
@@ -68,7 +80,7 @@ export class KvWriter {
   }
 
   /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
-  guarded(session: Session, write: KvWrite & { guard: Guard }, deadline: number): Promise<number | false | null> {
+  guarded(session: Session, write: GuardedWrite, deadline: number): Promise<number | false | null> {
     return insist(deadline, async (deadline) => {
       for (;;) {
         try {
@@ -81,26 +93,26 @@ export class KvWriter {
             throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
           }
           if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-          const outcome = await this.#lost(session, write.guard, error, deadline);
+          const outcome = await this.#lost(session, write, error, deadline);
           if (outcome !== "again") return outcome;
         }
       }
     });
   }
 
-  /** Writes a marker that hides the key; returns its sequence, or 0 if there is no bucket, and so nothing to hide. */
-  async mark(session: Session, subject: string, headers: Record<string, string>, deadline: number): Promise<number> {
+  /** Writes a marker that hides the key; without a bucket there is nothing to hide. */
+  async mark(session: Session, subject: string, marker: HeaderBlock, deadline: number): Promise<true> {
     try {
-      return (await publish(session, subject, "", deadline, headerBlock(headers))).seq;
+      this.#stored(subject, (await publish(session, subject, "", deadline, marker)).seq);
     } catch (error) {
       if (!isNoResponders(error) || await streamInfo(session, this.#stream.name, deadline)) throw error;
-      return 0;
     }
+    return true;
   }
 
   #publish(session: Session, write: KvWrite, config: StreamConfig, deadline: number): Promise<number> {
     return publish(session, write.subject, write.value, deadline, headersOf(write)).then(
-      ({ seq }) => seq,
+      ({ seq }) => this.#stored(write.subject, seq),
       (error) => {
         const otherStream = isServerError(error, ErrorCode.messageTtlOff);
         if (!otherStream && !isNoResponders(error)) throw error;
@@ -108,6 +120,11 @@ export class KvWriter {
         throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
       },
     );
+  }
+
+  #stored(subject: string, revision: number): number {
+    this.#mirror?.knows(subject, revision);
+    return revision;
   }
 
   async #openForTtl(session: Session, { guard }: KvWrite, deadline: number): Promise<StreamConfig> {
@@ -124,7 +141,7 @@ export class KvWriter {
   /** The key's newest message is another than expected. */
   async #lost(
     session: Session,
-    guard: Guard,
+    { subject, guard }: GuardedWrite,
     error: JetStreamStoreError,
     deadline: number,
   ): Promise<number | false | null | "again"> {
@@ -132,7 +149,7 @@ export class KvWriter {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
     // A single server looks at the guard before it looks whether it knows the message id.
-    if (found?.header("Nats-Msg-Id") === guard.nonce) return sequence;
+    if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(subject, sequence);
     if (guard.creates && (found === null || operationOf(found) !== "put")) {
       guard.expected = found === null ? 0 : sequence;
       return "again";
