@@ -1,5 +1,5 @@
+import { checkDuration, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
-import { checkDuration } from "../wire/durations.ts";
 import { insist } from "../wire/insist.ts";
 import { listMessages } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
@@ -144,9 +144,8 @@ export class KvBucket {
   ): Promise<number | false | null> {
     const write = this.#write(key, value, options, "update the value");
     if (!Number.isSafeInteger(revision) || revision < 1) {
-      throw new RangeError(
-        `Cannot update the value as 'revision' must be a whole number ≥ 1 (create() is for keys without a value): current value is ${revision}`,
-      );
+      const rule = "must be a whole number ≥ 1 (create() is for keys without a value)";
+      throw wrong(RangeError, `update the value as 'revision' ${rule}`, revision);
     }
     return await this.#guarded(revision, write);
   }

@@ -1,5 +1,6 @@
+import { checkWhole } from "../checks.ts";
+import { type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
 import type { WatchOptions } from "../wire/watch.ts";
-import { type BucketOptions, checkBucketOptions, checkWhole } from "../wire/bucket_options.ts";
 
 /** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface KvBucketOptions extends BucketOptions {

@@ -1,8 +1,9 @@
+import { checkText, wrong } from "../checks.ts";
 import { BucketStream } from "../wire/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import type { StreamConfig } from "../wire/streams.ts";
-import { checkSubject, checkText, decodeKey, encodeKey, encodeToken } from "../wire/tokens.ts";
+import { checkSubject, decodeKey, encodeKey, encodeToken } from "../wire/tokens.ts";
 import type { KvBucketOptions } from "./kv_options.ts";
 
 /** The stream under a key-value bucket: its configuration, and the subjects of keys. */
@@ -49,9 +50,7 @@ export class KvStream extends BucketStream {
     checkText(filter, doing, "filter");
     const tokens = filter.split(".");
     if (tokens.indexOf(">") >= 0 && tokens.indexOf(">") < tokens.length - 1) {
-      throw new RangeError(
-        `Cannot ${doing} as 'filter' must have '>' at its end only: current value is ${JSON.stringify(filter)}`,
-      );
+      throw wrong(RangeError, `${doing} as 'filter' must have '>' at its end only`, filter);
     }
     const encoded = tokens.map((token) => token === "*" || token === ">" ? token : encodeToken(token));
     return checkSubject(this.#prefix + encoded.join("."), doing, "filter");

@@ -1,4 +1,5 @@
 import { nuid } from "@nats-io/nats-core";
+import { wrongType } from "../checks.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
@@ -174,13 +175,7 @@ function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
  */
 export function checkValue(value: unknown, doing: string): asserts value is string | Uint8Array {
   if (value instanceof Uint8Array) return;
-  if (typeof value !== "string") {
-    throw new TypeError(
-      `Cannot ${doing} as 'value' must be a string or a Uint8Array: current value is ${
-        value === null ? "null" : `of type ${typeof value}`
-      }`,
-    );
-  }
+  if (typeof value !== "string") throw wrongType(`${doing} as 'value' must be a string or a Uint8Array`, value);
   if (!value.isWellFormed()) {
     throw new TypeError(`Cannot ${doing} as 'value' must be well-formed Unicode: it has a lone surrogate`);
   }
