@@ -70,6 +70,8 @@ export class KvMirror {
 
   /** This process wrote or read this revision, so it must not see an older one from now on. */
   knows(subject: string, revision: number): void {
+    // A watch that begins later gives it at once; and a handle that never reads must not remember all that it writes.
+    if (!this.#started) return;
     if (revision > this.#seen && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
   }
 
@@ -92,6 +94,7 @@ export class KvMirror {
       this.#started = false;
       this.#watching = null;
       this.#held.clear();
+      this.#awaited.clear();
     });
     const stop = () => {
       stopping.abort();
