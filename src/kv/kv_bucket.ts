@@ -1,7 +1,7 @@
 import { checkDuration, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { insist } from "../wire/insist.ts";
-import { listMessages } from "../wire/list_messages.ts";
+import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
@@ -178,11 +178,9 @@ export class KvBucket {
    */
   keys(filter: string = ">"): AsyncIterable<string> {
     const subjects = this.#stream.subjectsOf(filter, "list the keys");
-    return listMessages(
-      this.#stream,
-      { filter: subjects, which: "last", headersOnly: true },
-      (message) => operationOf(message) === "put" ? this.#stream.keyOf(message.subject) : null,
-    );
+    const keyOf = (message: StoredMessage) =>
+      operationOf(message) === "put" ? this.#stream.keyOf(message.subject) : null;
+    return listNewest(this.#stream, subjects, keyOf, true);
   }
 
   /**
@@ -193,7 +191,7 @@ export class KvBucket {
    */
   entries(filter: string = ">"): AsyncIterable<KvEntry> {
     const subjects = this.#stream.subjectsOf(filter, "list the entries");
-    return listMessages(this.#stream, { filter: subjects, which: "last" }, (message) => this.#entry(message, true));
+    return listNewest(this.#stream, subjects, (message) => this.#entry(message, true));
   }
 
   /**
@@ -203,7 +201,7 @@ export class KvBucket {
    */
   history(key: string): AsyncIterable<KvEntry> {
     const subject = this.#stream.subjectOf(key, "read the history");
-    return listMessages(this.#stream, { filter: subject, which: "all" }, (message) => this.#entry(message));
+    return listAll(this.#stream, subject, (message) => new StoredEntry(key, operationOf(message), message));
   }
 
   /**
@@ -262,7 +260,7 @@ export class KvBucket {
     return destroyed;
   }
 
-  #entry(message: StoredMessage, onlyValues: boolean = false): KvEntry | null {
+  #entry(message: StoredMessage, onlyValues: boolean): KvEntry | null {
     const operation = operationOf(message);
     if (onlyValues && operation !== "put") return null;
     return new StoredEntry(this.#stream.keyOf(message.subject), operation, message);

@@ -1,7 +1,7 @@
 import { checkText } from "../checks.ts";
 import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
-import { listMessages } from "../wire/list_messages.ts";
+import { listNewest } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
 import { watchBucket, type WatchOptions } from "../wire/watch.ts";
@@ -190,7 +190,7 @@ export class ObjectBucket {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   list(): AsyncIterable<ObjectInfo> {
-    return listMessages(this.#stream, { filter: this.#stream.records, which: "last" }, (message) => {
+    return listNewest(this.#stream, this.#stream.records, (message) => {
       const object = readInfo(message, this.#context.logger);
       return object?.deleted ? null : object;
     });

@@ -12,32 +12,24 @@ import { streamInfo } from "./streams.ts";
 /** Subjects that are looked up at once. */
 const LOOK_UP = 100;
 
-/** What is listed of a bucket's stream. */
-export interface ListOptions {
-  /** The subjects. */
-  filter: string;
-  /** The newest message of each subject, once each and in no certain order; or all messages, the oldest first. */
-  which: "last" | "all";
-  /**
-   * Whether the messages may come without their bodies.
-   *
-   * @default {false}
-   */
-  headersOnly?: boolean;
-}
+/** Messages of one subject that are read at once. */
+const PAGE = 64;
 
 /**
- * What the stream of a bucket keeps when the list begins, each message as `read` makes it; what it makes `null` is left out, and nothing comes if
- * there is no such stream. Each iteration is a list of its own, and its consumer is gone at the end; it throws a `JetStreamStoreError`
- * (`disconnected`) if it cannot begin, or breaks off.
+ * The newest message of each subject, each once and as `read` makes it; what that makes `null` is left out, and nothing comes if there is no such
+ * bucket. Each iteration is a list of its own, and its consumer is gone at the end. It throws a `JetStreamStoreError` (`disconnected`) if it
+ * cannot begin, or breaks off.
+ *
+ * @param headersOnly Whether the messages may come without their bodies.
  */
-export function listMessages<T>(
+export function listNewest<T>(
   stream: BucketStream,
-  options: ListOptions,
+  filter: string,
   read: (message: StoredMessage) => T | null,
+  headersOnly: boolean = false,
 ): AsyncIterable<T> {
   async function* list(): AsyncGenerator<T, void> {
-    for await (const message of options.which === "all" ? listAll(stream, options) : listNewest(stream, options)) {
+    for await (const message of newestMessages(stream, filter, headersOnly)) {
       const value = read(message);
       if (value !== null) yield value;
     }
@@ -45,22 +37,43 @@ export function listMessages<T>(
   return { [Symbol.asyncIterator]: list };
 }
 
-async function* listAll(stream: BucketStream, options: ListOptions): AsyncGenerator<StoredMessage, void> {
-  const list = await openList(stream, options);
-  if (!list) return;
-  for await (const message of messagesOf(list.consumer, stream)) {
-    if (message === null) return;
-    yield message;
-    if (message.sequence >= list.present) return;
+/** All messages of one subject, the oldest first; else as {@linkcode listNewest}, but without a consumer: they are few. */
+export function listAll<T>(
+  stream: BucketStream,
+  subject: string,
+  read: (message: StoredMessage) => T,
+): AsyncIterable<T> {
+  const { context, what, name } = stream;
+  const reader = new StreamReader(name);
+  async function* list(): AsyncGenerator<T, void> {
+    const info = await listingStep(context, what, (session, deadline) => stream.info(session, deadline));
+    for (let seq = 1; info && seq <= info.state.last_seq;) {
+      const query = { seq, next_by_subj: subject, batch: PAGE };
+      const page = await listingStep(context, what, (session, deadline) => reader.page(session, query, deadline));
+      if (page.length === 0) return;
+      for (const message of page) yield read(message);
+      seq = page[page.length - 1].sequence + 1;
+    }
   }
+  return { [Symbol.asyncIterator]: list };
 }
 
-async function* listNewest(stream: BucketStream, options: ListOptions): AsyncGenerator<StoredMessage, void> {
-  const list = await openList(stream, options);
+async function* newestMessages(
+  stream: BucketStream,
+  filter: string,
+  headersOnly: boolean,
+): AsyncGenerator<StoredMessage, void> {
+  const { context, what, name } = stream;
+  const list = await listingStep(context, what, async (session, deadline) => {
+    const info = await stream.info(session, deadline);
+    if (!info) return null;
+    const options = { stream: name, filter, from: "last" as const, headersOnly };
+    return { consumer: await OrderedConsumer.open(session, options, deadline), present: info.state.last_seq };
+  });
   if (!list) return;
   const given = new Set<string>();
   const { total } = list.consumer;
-  for await (const message of messagesOf(list.consumer, stream)) {
+  for await (const message of messagesOf(list.consumer, what)) {
     if (message === null) break;
     if (!given.has(message.subject)) {
       given.add(message.subject);
@@ -72,25 +85,12 @@ async function* listNewest(stream: BucketStream, options: ListOptions): AsyncGen
   if (given.size === total) return;
   // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
   // more: it is looked up.
-  yield* listOthers(stream, options.filter, given);
-}
-
-/** A consumer, and the newest sequence of the stream before it was made; `null` if there is no such stream. */
-function openList(
-  stream: BucketStream,
-  { filter, which, headersOnly }: ListOptions,
-): Promise<{ consumer: OrderedConsumer; present: number } | null> {
-  return listingStep(stream.context, stream.what, async (session, deadline) => {
-    const info = await stream.info(session, deadline);
-    if (!info) return null;
-    const options = { stream: stream.name, filter, from: which, headersOnly };
-    return { consumer: await OrderedConsumer.open(session, options, deadline), present: info.state.last_seq };
-  });
+  yield* otherMessages(stream, filter, given);
 }
 
 async function* messagesOf(
   consumer: OrderedConsumer,
-  { what }: BucketStream,
+  what: string,
 ): AsyncGenerator<DeliveredMessage | null, void> {
   try {
     yield* consumer;
@@ -104,7 +104,7 @@ async function* messagesOf(
   }
 }
 
-async function* listOthers(
+async function* otherMessages(
   { context, what, name }: BucketStream,
   filter: string,
   given: Set<string>,
