@@ -2,7 +2,6 @@ import { checkDuration, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { insist } from "../wire/insist.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { checkName } from "../wire/tokens.ts";
@@ -21,7 +20,9 @@ import { checkValue, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter,
  * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
  *
  * Each method throws a `TypeError` or a `RangeError` if an argument is not what it must be (a key: a non-empty, well-formed string of at most 3 000
- * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good.
+ * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good, or the stream of this
+ * name is no key-value bucket. What lists or follows gives an iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no
+ * connection when it begins, and when a list breaks off.
  *
  * @example
  * ```ts
@@ -36,7 +37,6 @@ import { checkValue, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter,
 export class KvBucket {
   /** The bucket's name. */
   readonly name: string;
-  readonly #context: Context;
   readonly #stream: KvStream;
   readonly #reader: StreamReader;
   readonly #writer: KvWriter;
@@ -50,7 +50,6 @@ export class KvBucket {
     checkName(name, "bucket");
     checkKvOptions(options);
     this.name = name;
-    this.#context = context;
     this.#stream = new KvStream(context, name, options);
     this.#reader = new StreamReader(this.#stream.name);
     this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
@@ -66,7 +65,7 @@ export class KvBucket {
     const subject = this.#stream.subjectOf(key, "read the value");
     const held = this.#mirror?.get(subject);
     if (held !== undefined) return held && new StoredEntry(key, "put", held);
-    const message = await this.#attempt((session, deadline) => this.#reader.last(session, subject, deadline));
+    const message = await this.#stream.attempt((session, deadline) => this.#reader.last(session, subject, deadline));
     if (message === null) return null;
     this.#mirror?.knows(subject, message.sequence);
     return operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
@@ -88,7 +87,7 @@ export class KvBucket {
       else if (held === undefined) missing.set(subject, key);
     }
     if (missing.size === 0) return entries;
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#stream.attempt(async (session, deadline) => {
       // A second try gets all the time that is left: it may be a lot to send.
       const messages = await insist(deadline, (firstDeadline, tries) => {
         const until = tries === 1 ? firstDeadline : deadline;
@@ -111,7 +110,7 @@ export class KvBucket {
    */
   async put(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
-    return await this.#attempt((session, deadline) => this.#writer.store(session, write, deadline));
+    return await this.#stream.attempt((session, deadline) => this.#writer.store(session, write, deadline));
   }
 
   /**
@@ -157,7 +156,7 @@ export class KvBucket {
    */
   async delete(key: string): Promise<true | null> {
     const subject = this.#stream.subjectOf(key, "delete the key");
-    return await this.#attempt((session, deadline) => this.#writer.mark(session, subject, DELETE, deadline));
+    return await this.#stream.attempt((session, deadline) => this.#writer.mark(session, subject, DELETE, deadline));
   }
 
   /**
@@ -167,14 +166,13 @@ export class KvBucket {
    */
   async purge(key: string): Promise<true | null> {
     const subject = this.#stream.subjectOf(key, "purge the key");
-    return await this.#attempt((session, deadline) => this.#writer.mark(session, subject, PURGE, deadline));
+    return await this.#stream.attempt((session, deadline) => this.#writer.mark(session, subject, PURGE, deadline));
   }
 
   /**
    * The keys that have a value, each once.
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   keys(filter: string = ">"): AsyncIterable<string> {
     const subjects = this.#stream.subjectsOf(filter, "list the keys");
@@ -187,7 +185,6 @@ export class KvBucket {
    * The entries of the keys that have a value, each key once.
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   entries(filter: string = ">"): AsyncIterable<KvEntry> {
     const subjects = this.#stream.subjectsOf(filter, "list the entries");
@@ -196,8 +193,6 @@ export class KvBucket {
 
   /**
    * All revisions of a key that are kept, the oldest first, deletions among them.
-   *
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   history(key: string): AsyncIterable<KvEntry> {
     const subject = this.#stream.subjectOf(key, "read the history");
@@ -209,7 +204,6 @@ export class KvBucket {
    * written meanwhile comes then, the newest value of each key at least. It ends with the loop, with `signal`, and when the stores are closed.
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
-   * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
    *
    * @example
    * ```ts
@@ -239,10 +233,9 @@ export class KvBucket {
    * The state of the bucket, and how it was made.
    *
    * @returns `null` if there is no such bucket, or without a connection.
-   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async status(): Promise<KvStatus | null> {
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#stream.attempt(async (session, deadline) => {
       const info = await this.#stream.info(session, deadline);
       return info && kvStatus(this.name, info);
     });
@@ -252,7 +245,6 @@ export class KvBucket {
    * Removes the bucket with all that is in it. The next write makes a new one.
    *
    * @returns `false` if there was none; `null` if it is not confirmed.
-   * @throws {JetStreamStoreError} If the server refuses, or the stream of this name is no bucket.
    */
   async destroy(): Promise<boolean | null> {
     const destroyed = await this.#stream.destroy();
@@ -275,10 +267,6 @@ export class KvBucket {
 
   #guarded(expected: number, write: KvWrite): Promise<number | false | null> {
     const guarded = { ...write, guard: new Guard(expected) };
-    return this.#attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline));
-  }
-
-  #attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {
-    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
+    return this.#stream.attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline));
   }
 }

@@ -1,3 +1,4 @@
+import type { AttemptOptions } from "../connection/connection.ts";
 import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
@@ -35,6 +36,7 @@ export class BucketStream {
   /** What it is, for messages. */
   readonly what: string;
   readonly context: Context;
+  readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
   readonly #options: BucketOptions;
   /** What the options ask for. */
@@ -48,6 +50,7 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
+    this.#waiting = { timeout: context.timeout };
     this.#kind = kind;
     this.#options = options;
     const { ttl, replicas, description, maxBytes, compression } = options;
@@ -98,15 +101,20 @@ export class BucketStream {
     return info;
   }
 
+  /** Does something with the bucket; `null` if it cannot be done within the deadline. */
+  attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {
+    return this.context.connection.attempt(operation, this.#waiting);
+  }
+
   /** Removes the stream; `false` if there was none, and `null` if it is not confirmed. */
   async destroy(): Promise<boolean | null> {
     let tried = false;
-    return await this.context.connection.attempt(async (session, deadline) => {
+    return await this.attempt(async (session, deadline) => {
       // What is gone after a try without an answer was there before it, or was not.
       if (!await this.info(session, deadline)) return tried ? null : false;
       tried = true;
       return await deleteStream(session, this.name, deadline);
-    }, { timeout: this.context.timeout });
+    });
   }
 
   /**
