@@ -43,9 +43,9 @@ export interface ApiErrorBody {
   description?: string;
 }
 
-/** Whether the server refused with this code of its API. */
-export function isServerError(error: unknown, serverCode: number): error is JetStreamStoreError {
-  return error instanceof JetStreamStoreError && error.serverCode === serverCode;
+/** Whether the server refused with one of these codes of its API. */
+export function isServerError(error: unknown, ...serverCodes: number[]): error is JetStreamStoreError {
+  return error instanceof JetStreamStoreError && serverCodes.includes(error.serverCode!);
 }
 
 /** What to throw for the error of a JetStream answer. */

@@ -98,7 +98,6 @@ export async function* followStream(
 function nextSession({ connection }: Context, stop: AbortSignal): Promise<Session | null> {
   const { promise, resolve } = Promise.withResolvers<Session | null>();
   const stopped = () => resolve(null);
-  if (stop.aborted) stopped();
   stop.addEventListener("abort", stopped, { once: true });
   const unfollow = connection.follow(resolve);
   return promise.finally(() => {

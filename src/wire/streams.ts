@@ -54,18 +54,13 @@ export interface StreamInfo {
 }
 
 /** The state of a stream, or `null` if there is none. */
-export async function streamInfo(
+export function streamInfo(
   session: Session,
   stream: string,
   deadline: number,
   query?: Record<string, unknown>,
 ): Promise<StreamInfo | null> {
-  try {
-    return await api<StreamInfo>(session, `STREAM.INFO.${stream}`, query, deadline);
-  } catch (error) {
-    if (isServerError(error, ErrorCode.streamNotFound)) return null;
-    throw error;
-  }
+  return orElse(null, api<StreamInfo>(session, `STREAM.INFO.${stream}`, query, deadline), ErrorCode.streamNotFound);
 }
 
 /**
@@ -101,13 +96,8 @@ export function updateStream(session: Session, config: StreamConfig, deadline: n
 
 /** Deletes a stream; `false` if there was none. */
 export async function deleteStream(session: Session, stream: string, deadline: number): Promise<boolean> {
-  try {
-    await api(session, `STREAM.DELETE.${stream}`, undefined, deadline);
-    return true;
-  } catch (error) {
-    if (isServerError(error, ErrorCode.streamNotFound)) return false;
-    throw error;
-  }
+  const deleted = api(session, `STREAM.DELETE.${stream}`, undefined, deadline);
+  return await orElse(false, deleted, ErrorCode.streamNotFound) !== false;
 }
 
 /** Deletes one message by its sequence; `false` if it was not there. */
@@ -117,14 +107,9 @@ export async function deleteMessage(
   sequence: number,
   deadline: number,
 ): Promise<boolean> {
-  try {
-    await api(session, `STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }, deadline);
-    return true;
-  } catch (error) {
-    const gone = [ErrorCode.noMessage, ErrorCode.sequenceNotFound, ErrorCode.messageNotDeleted];
-    if (gone.some((code) => isServerError(error, code))) return false;
-    throw error;
-  }
+  const deleted = api(session, `STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }, deadline);
+  const { noMessage, sequenceNotFound, messageNotDeleted } = ErrorCode;
+  return await orElse(false, deleted, noMessage, sequenceNotFound, messageNotDeleted) !== false;
 }
 
 /** Removes messages: those of a subject filter, below a sequence, or all but the newest `keep`. Returns how many. */
@@ -134,10 +119,16 @@ export async function purgeStream(
   what: { filter?: string; seq?: number; keep?: number },
   deadline: number,
 ): Promise<number> {
+  const done = api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline);
+  return (await orElse({ purged: 0 }, done, ErrorCode.streamNotFound)).purged;
+}
+
+/** An answer, or something else where the server says with one of these codes that it is not there. */
+async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCodes: number[]): Promise<T | E> {
   try {
-    return (await api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline)).purged;
+    return await answer;
   } catch (error) {
-    if (isServerError(error, ErrorCode.streamNotFound)) return 0;
+    if (isServerError(error, ...serverCodes)) return otherwise;
     throw error;
   }
 }
