@@ -1,7 +1,6 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketStream } from "./bucket_stream.ts";
-import type { DeliveredMessage } from "./delivered_message.ts";
 import { listingStep } from "./listing.ts";
 import { OrderedConsumer } from "./ordered_consumer.ts";
 import type { Session } from "./session.ts";
@@ -71,29 +70,18 @@ async function* newestMessages(
     return { consumer: await OrderedConsumer.open(session, options, deadline), present: info.state.last_seq };
   });
   if (!list) return;
+  const { consumer, present } = list;
   const given = new Set<string>();
-  const { total } = list.consumer;
-  for await (const message of messagesOf(list.consumer, what)) {
-    if (message === null) break;
-    if (!given.has(message.subject)) {
-      given.add(message.subject);
-      yield message;
-    }
-    if (given.size === total) return;
-    if (message.sequence > list.present) break;
-  }
-  if (given.size === total) return;
-  // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
-  // more: it is looked up.
-  yield* otherMessages(stream, filter, given);
-}
-
-async function* messagesOf(
-  consumer: OrderedConsumer,
-  what: string,
-): AsyncGenerator<DeliveredMessage | null, void> {
   try {
-    yield* consumer;
+    for await (const message of consumer) {
+      if (message === null) break;
+      if (!given.has(message.subject)) {
+        given.add(message.subject);
+        yield message;
+      }
+      if (given.size === consumer.total) return;
+      if (message.sequence > present) break;
+    }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
     throw new JetStreamStoreError("disconnected", `${what} broke off as it was listed: ${error.message}`, {
@@ -102,6 +90,9 @@ async function* messagesOf(
   } finally {
     await consumer.close();
   }
+  // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
+  // more: it is looked up.
+  if (given.size < consumer.total) yield* otherMessages(stream, filter, given);
 }
 
 async function* otherMessages(
