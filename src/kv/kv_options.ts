@@ -1,6 +1,7 @@
 import { checkWhole } from "../checks.ts";
 import { type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
-import type { WatchOptions } from "../wire/watch.ts";
+// By the name that mod.ts gives it, so that the documentation of the one leads to the other.
+import type { WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
 
 /** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface KvBucketOptions extends BucketOptions {
@@ -28,7 +29,7 @@ export interface KvBucketOptions extends BucketOptions {
 }
 
 /** What a watch of keys gives. */
-export interface KvWatchOptions extends WatchOptions {
+export interface KvWatchOptions extends ObjectWatchOptions {
   /**
    * Whether it begins with all revisions that are kept, not with the newest one of each key.
    *

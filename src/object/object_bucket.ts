@@ -4,7 +4,7 @@ import type { Context } from "../wire/context.ts";
 import { listNewest } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
-import { watchBucket, type WatchOptions } from "../wire/watch.ts";
+import { watchBucket, type WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
 import { type ObjectInfo, objectInfo, readInfo } from "./object_info.ts";
@@ -215,7 +215,7 @@ export class ObjectBucket {
    * }
    * ```
    */
-  watch(options: WatchOptions = {}): AsyncIterable<ObjectInfo> {
+  watch(options: ObjectWatchOptions = {}): AsyncIterable<ObjectInfo> {
     const { ignoreDeletes = false, updatesOnly = false, signal } = options;
     const from = updatesOnly ? "new" : "last";
     return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {
