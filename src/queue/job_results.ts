@@ -3,6 +3,7 @@ import { leaderGet } from "../wire/direct_get.ts";
 import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
 import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
+import { Once } from "../wire/once.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
@@ -34,7 +35,7 @@ const DAY = 86_400_000;
 export class JobResults {
   readonly #stream: QueueStream;
   readonly #bucket: string;
-  #open: Promise<unknown> | null = null;
+  readonly #open: Once<unknown> = new Once((session, deadline) => this.#openBucket(session, deadline));
 
   constructor(names: QueueNames, stream: QueueStream) {
     this.#stream = stream;
@@ -88,12 +89,11 @@ export class JobResults {
   async #store(session: Session, key: string, value: unknown, deadline: number, headers?: HeaderBlock): Promise<void> {
     // What JSON cannot say is kept as null: that the handler is done is worth telling.
     const text = JSON.stringify(value) ?? "null";
-    this.#open ??= this.#openBucket(session, deadline);
     try {
-      await this.#open;
+      await this.#open.get(session, deadline);
       await insist(deadline, (deadline) => publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers));
     } catch (error) {
-      this.#open = null;
+      this.#open.forget();
       // The bucket was removed: the next try makes it again.
       if (error instanceof Unavailable && error.reason === "no_responders") {
         throw new Unavailable("no_leader", error.message, { cause: error });

@@ -1,0 +1,29 @@
+import type { Session } from "./session.ts";
+
+/** Does something on the server once: all who need it share it. It is done again after a failure, and when it is forgotten. */
+export class Once<T> {
+  readonly #make: (session: Session, deadline: number) => Promise<T>;
+  #made: Promise<T> | null = null;
+
+  constructor(make: (session: Session, deadline: number) => Promise<T>) {
+    this.#make = make;
+  }
+
+  /** What was made, or is being made; begins if need be. */
+  get(session: Session, deadline: number): Promise<T> {
+    return this.#made ?? this.#begin(session, deadline);
+  }
+
+  /** The next one who needs it makes it again. */
+  forget(): void {
+    this.#made = null;
+  }
+
+  #begin(session: Session, deadline: number): Promise<T> {
+    const made: Promise<T> = this.#make(session, deadline).catch((error) => {
+      if (this.#made === made) this.#made = null;
+      throw error;
+    });
+    return this.#made = made;
+  }
+}
