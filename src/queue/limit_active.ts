@@ -1,6 +1,6 @@
 import type { Session } from "../wire/session.ts";
-import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import { PRIORITIES, type Priority } from "./queue_names.ts";
+import type { ConsumerInfo, QueueStream } from "./queue_stream.ts";
 
 /** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
 export type ActiveLimits = {
@@ -15,20 +15,17 @@ export type ActiveLimits = {
 /** Lets the server enforce the limits, and tells the workers to look at them. */
 export async function limitActive(
   session: Session,
-  names: QueueNames,
   stream: QueueStream,
   limits: ActiveLimits,
   deadline: number,
 ): Promise<void> {
   await stream.openConsumers(session, deadline);
-  for (const priority of PRIORITIES) {
-    const limit = limits[priority];
-    const info = limit === undefined ? null : await stream.consumerInfo(session, priority, deadline);
+  const adjust = ({ name, config }: ConsumerInfo) => {
+    const limit = limits[name as Priority];
     const max_ack_pending = limit ?? -1;
-    if (!info || info.config.max_ack_pending === max_ack_pending) continue;
-    await stream.updateConsumer(session, { ...info.config, max_ack_pending }, deadline);
-  }
-  session.send(names.changed, "");
+    return limit === undefined || config.max_ack_pending === max_ack_pending ? null : { max_ack_pending };
+  };
+  await stream.adjustConsumers(session, adjust, deadline);
 }
 
 /**

@@ -286,7 +286,7 @@ export abstract class QueueAdministration<T = unknown> {
   async limitActive(limits: ActiveLimits): Promise<true | null> {
     checkLimits(limits);
     return await this.#attempt(async (session, deadline) => {
-      await limitActive(session, this.#names, this.#stream, limits, deadline);
+      await limitActive(session, this.#stream, limits, deadline);
       return true as const;
     });
   }

@@ -2,6 +2,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { api, ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
+import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
@@ -9,6 +10,9 @@ import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./que
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
+
+/** Milliseconds after which the partitions are looked for again. */
+const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
 const META = { dedupe: "supercheck-dedupe", lease: "supercheck-lease" } as const;
@@ -55,9 +59,11 @@ export class QueueStream {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #options: QueueOptions;
-  #open: Promise<OpenQueue> | null = null;
-  #deadLetters: Promise<unknown> | null = null;
-  #partitions: Promise<unknown> | null = null;
+  readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
+  readonly #deadLetters: Once<unknown> = new Once((session, deadline) => this.#openDead(session, deadline));
+  readonly #partitions: Once<void> = new Once((session, deadline) => this.#openAllPartitions(session, deadline));
+  /** When the partitions were last looked for. */
+  #partitionsSeen = -Infinity;
 
   constructor(context: Context, names: QueueNames, options: QueueOptions) {
     this.#context = context;
@@ -65,48 +71,43 @@ export class QueueStream {
     this.#options = options;
   }
 
-  /** The stream of the jobs; opened once. */
+  /** The stream of the jobs; opened once. Whoever opens it with a lease gives that to the durable consumers that there are. */
   open(session: Session, deadline: number): Promise<OpenQueue> {
-    this.#open ??= this.#openJobs(session, deadline).catch((error) => {
-      this.#open = null;
-      throw error;
-    });
-    return this.#open;
+    return this.#jobs.get(session, deadline);
   }
 
   /** The stream of the dead letters; opened once. */
   openDeadLetters(session: Session, deadline: number): Promise<unknown> {
-    this.#deadLetters ??= this.#openDead(session, deadline).catch((error) => {
-      this.#deadLetters = null;
-      throw error;
-    });
-    return this.#deadLetters;
+    return this.#deadLetters.get(session, deadline);
   }
 
   /** Looks again at the next use: a stream was found missing, or the server is another. */
   forget(): void {
-    this.#open = null;
-    this.#deadLetters = null;
-    this.#partitions = null;
+    this.#jobs.forget();
+    this.#deadLetters.forget();
+    this.#partitions.forget();
   }
 
   /** The durable consumers of the priorities. */
   async openConsumers(session: Session, deadline: number): Promise<void> {
     const { lease } = await this.open(session, deadline);
-    await Promise.all(
-      PRIORITIES.map((priority) =>
-        this.#openConsumer(session, priority, this.#names.readyFilter(priority), lease, -1, deadline)
-      ),
-    );
+    await Promise.all(PRIORITIES.map((priority) => {
+      const config = consumerConfig(priority, this.#names.readyFilter(priority), lease);
+      return this.#ensureConsumer(session, config, deadline);
+    }));
   }
 
-  /** The durable consumers of the partitions, with one unacknowledged job each, which keeps the order; opened once. */
-  openPartitions(session: Session, deadline: number): Promise<unknown> {
-    this.#partitions ??= this.#openAllPartitions(session, deadline).catch((error) => {
-      this.#partitions = null;
-      throw error;
-    });
-    return this.#partitions;
+  /**
+   * The durable consumers of the partitions, with one unacknowledged job each, which keeps the order. They are looked for again now and then: others
+   * may have made the queue anew, without them, and jobs would be stored for nobody.
+   */
+  openPartitions(session: Session, deadline: number): Promise<void> {
+    const now = performance.now();
+    if (now - this.#partitionsSeen >= LOOK_AGAIN) {
+      this.#partitionsSeen = now;
+      this.#partitions.forget();
+    }
+    return this.#partitions.get(session, deadline);
   }
 
   /** The state of a durable consumer, or `null` if there is none. */
@@ -121,24 +122,58 @@ export class QueueStream {
     }
   }
 
-  /** Replaces the configuration of a durable consumer that exists. */
-  updateConsumer(session: Session, config: ConsumerConfig, deadline: number): Promise<ConsumerInfo> {
-    return this.#writeConsumer(session, config, "update", deadline);
+  /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
+  async consumerInfos(session: Session, deadline: number): Promise<ConsumerInfo[]> {
+    const info = await streamInfo(session, this.#names.stream, deadline);
+    const count = info?.state.consumer_count ?? 0;
+    if (count === 0) return [];
+    // One by one: a list of them, in a cluster, may lack some.
+    const names = count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
+    const infos = await Promise.all(names.map((name) => this.consumerInfo(session, name, deadline)));
+    return infos.filter((info) => info !== null);
+  }
+
+  /**
+   * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change.
+   *
+   * @param adjust Gets the present state of each; returns what is to change, or `null`.
+   */
+  async adjustConsumers(
+    session: Session,
+    adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
+    deadline: number,
+  ): Promise<void> {
+    let changed = false;
+    try {
+      for (const info of await this.consumerInfos(session, deadline)) {
+        const change = adjust(info);
+        if (!change) continue;
+        // Also if the answer is lost.
+        changed = true;
+        await this.#writeConsumer(session, { ...info.config, ...change }, "update", deadline);
+      }
+    } finally {
+      if (changed) session.send(this.#names.changed, "");
+    }
   }
 
   async #openAllPartitions(session: Session, deadline: number): Promise<void> {
-    const { lease } = await this.open(session, deadline);
-    const last = partitionNames().at(-1)!;
-    if (await this.consumerInfo(session, last, deadline)) return;
-    const others = await Promise.all(PRIORITIES.map((priority) => this.consumerInfo(session, priority, deadline)));
-    // If the whole queue is paused, so are they.
-    const paused = others.every((info) => info?.paused) ? others[0]?.config.pause_until : undefined;
-    const open = (name: string, partition: number) =>
-      this.#openConsumer(session, name, this.#names.keyed(partition, "*"), lease, 1, deadline, paused);
     const names = partitionNames();
-    await Promise.all(names.slice(0, -1).map(open));
+    const last = names.pop()!;
+    if (await this.consumerInfo(session, last, deadline)) return;
+    // What was opened may be gone, too.
+    this.#jobs.forget();
+    const { lease } = await this.open(session, deadline);
+    const others = await this.consumerInfos(session, deadline);
+    // If the whole queue is paused, so are they.
+    const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
+    const ensure = (name: string, partition: number) => {
+      const config = { ...consumerConfig(name, this.#names.keyed(partition, "*"), lease), max_ack_pending: 1 };
+      return this.#ensureConsumer(session, pause_until === undefined ? config : { ...config, pause_until }, deadline);
+    };
+    await Promise.all(names.map(ensure));
     // The last one is made last: that it is there says that all are.
-    await open(last, names.length - 1);
+    await ensure(last, names.length);
     // Workers that are there already are to serve them.
     session.send(this.#names.changed, "");
   }
@@ -183,6 +218,12 @@ export class QueueStream {
       this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${Object.keys(change).join(", ")}`);
       return change;
     }, deadline);
+    // The server goes by what its consumers say, whatever stands with the queue.
+    if (lease !== undefined) {
+      const ack_wait = nanoseconds(lease);
+      const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
+      await this.adjustConsumers(session, adjust, deadline);
+    }
     return {
       lease: Number(config.metadata?.[META.lease]) || DEFAULT_LEASE,
       dedupe: Number(config.metadata?.[META.dedupe]) > 0,
@@ -218,36 +259,15 @@ export class QueueStream {
     }, deadline);
   }
 
-  async #openConsumer(
-    session: Session,
-    name: string,
-    filter: string,
-    lease: number,
-    maxAckPending: number,
-    deadline: number,
-    pausedUntil?: string,
-  ): Promise<void> {
-    const wanted: ConsumerConfig = {
-      durable_name: name,
-      ack_policy: "explicit",
-      ack_wait: nanoseconds(lease),
-      max_deliver: -1,
-      max_ack_pending: maxAckPending,
-      filter_subject: filter,
-      deliver_policy: "all",
-      replay_policy: "instant",
-      ...(pausedUntil !== undefined && { pause_until: pausedUntil }),
-    };
-    const info = await this.consumerInfo(session, name, deadline);
-    if (!info) {
-      try {
-        await this.#writeConsumer(session, wanted, "create", deadline);
-      } catch (error) {
-        // Two workers that start together: the other one made it.
-        if (!(error instanceof JetStreamStoreError) || !await this.consumerInfo(session, name, deadline)) throw error;
-      }
-    } else if (this.#options.lease !== undefined && info.config.ack_wait !== wanted.ack_wait) {
-      await this.updateConsumer(session, { ...info.config, ack_wait: wanted.ack_wait }, deadline);
+  /** Makes a durable consumer if it is missing; one that is there stays as it is. */
+  async #ensureConsumer(session: Session, wanted: ConsumerConfig, deadline: number): Promise<void> {
+    const name = wanted.durable_name;
+    if (await this.consumerInfo(session, name, deadline)) return;
+    try {
+      await this.#writeConsumer(session, wanted, "create", deadline);
+    } catch (error) {
+      // Two workers that start together: the other one made it.
+      if (!(error instanceof JetStreamStoreError) || !await this.consumerInfo(session, name, deadline)) throw error;
     }
   }
 
@@ -263,7 +283,16 @@ export class QueueStream {
   }
 }
 
-/** Whether the queue is there. */
-export async function queueExists(session: Session, names: QueueNames, deadline: number): Promise<boolean> {
-  return await streamInfo(session, names.stream, deadline) !== null;
+/** A new durable consumer of a queue. */
+function consumerConfig(name: string, filter: string, lease: number): ConsumerConfig {
+  return {
+    durable_name: name,
+    ack_policy: "explicit",
+    ack_wait: nanoseconds(lease),
+    max_deliver: -1,
+    max_ack_pending: -1,
+    filter_subject: filter,
+    deliver_policy: "all",
+    replay_policy: "instant",
+  };
 }
