@@ -5,12 +5,11 @@ import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import type { Delivery } from "./delivery.ts";
 import { fitHeaders } from "./fit_headers.ts";
 import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
-import type { QueueNames } from "./queue_names.ts";
+import { idOf, type QueueNames, tokenOf } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { messageOf, stackOf } from "./thrown.ts";
 
@@ -91,10 +90,9 @@ export function readDeadLetter<T>(message: StoredMessage): DeadLetter<T> {
   const all = message.headers();
   const header = (name: string) => all.find(([key]) => key === name)?.[1];
   const { own, enqueuedAt } = parseJobHeaders(all);
-  const token = message.subject.slice(message.subject.lastIndexOf(".") + 1);
   const stack = parseLine(header("Job-Stack"));
   return {
-    id: decodeToken(token) ?? token,
+    id: idOf(tokenOf(message.subject)),
     data: parseJobData<T>(message.data),
     reason: parseLine(header("Job-Reason")) ?? "",
     ...(stack !== undefined && { stack }),

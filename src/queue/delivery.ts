@@ -1,7 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
-import { decodeToken } from "../wire/tokens.ts";
 import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
-import { PRIORITIES, type Priority } from "./queue_names.ts";
+import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
 
 /** A job as it was handed to this process, and the time for which it is ours. */
 export class Delivery {
@@ -57,7 +56,7 @@ export class Delivery {
   }
 
   get id(): string {
-    return decodeToken(this.token) ?? this.token;
+    return idOf(this.token);
   }
 
   /** Jobs with a key have none of their own; they count as normal. */

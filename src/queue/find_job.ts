@@ -1,10 +1,9 @@
 import { leaderGet } from "../wire/direct_get.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import { parseJobData } from "./job_data.ts";
 import { parseJobHeaders } from "./job_headers.ts";
-import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import { idOf, type Priority, priorityOf, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** A job that is in the queue. */
@@ -67,10 +66,10 @@ export function readJobInfo<T>(message: StoredMessage, delivered: number | null)
   const headers = parseJobHeaders(message.headers());
   const due = /^@at (.+)$/.exec(message.header("Nats-Schedule") ?? "")?.[1];
   return {
-    id: decodeToken(token) ?? token,
+    id: idOf(token),
     data: parseJobData<T>(message.data),
     state: delivered === null ? "delayed" : delivered >= message.sequence ? "active" : "ready",
-    priority: PRIORITIES.find((priority) => priority === place) ?? "normal",
+    priority: priorityOf(place),
     attempt: headers.attempt,
     enqueuedAt: headers.enqueuedAt ?? message.time,
     runAt: due === undefined ? null : new Date(due),

@@ -3,9 +3,8 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import type { Listening, Session } from "../wire/session.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import { watch } from "../wire/watch.ts";
-import type { QueueNames } from "./queue_names.ts";
+import { idOf, type QueueNames } from "./queue_names.ts";
 
 /** Something that happened to a job. */
 export interface JobEvent {
@@ -52,7 +51,7 @@ export class EventSender {
       if (!this.#listeners && !this.#held) return;
     }
     const subject = this.#names.event(type, token);
-    const body = JSON.stringify({ type, id: decodeToken(token) ?? token, at: new Date(), ...details });
+    const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details });
     if (this.#held) this.#held.push({ frequent, send: () => session.send(subject, body) });
     else session.send(subject, body);
   }

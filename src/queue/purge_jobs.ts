@@ -2,7 +2,7 @@ import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { deleteMessage, purgeStream } from "../wire/streams.ts";
 import { findJobMessage } from "./find_job.ts";
-import { PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { PRIORITIES, type QueueNames, tokenOf } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Removes all jobs, in whatever state; returns how many. */
@@ -35,8 +35,7 @@ async function removeReplaced(
     if (page.length === 0) return;
     await Promise.all(page.map(async ({ subject, sequence }) => {
       if (sequence > delivered.stream_seq) return;
-      const token = subject.slice(subject.lastIndexOf(".") + 1);
-      const newest = await findJobMessage(session, names, token, deadline);
+      const newest = await findJobMessage(session, names, tokenOf(subject), deadline);
       if (newest && newest.sequence > sequence) await deleteMessage(session, names.stream, sequence, deadline);
     }));
     seq = page[page.length - 1].sequence + 1;

@@ -25,7 +25,7 @@ import { waitForJob } from "./wait_for_job.ts";
 import { listingStep } from "../wire/listing.ts";
 import { checkDuration } from "../wire/durations.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
-import { idToken, type QueueNames } from "./queue_names.ts";
+import { idToken, lookUpTokens, type QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { purgeJobs } from "./purge_jobs.ts";
 import { redriveJob } from "./redrive_job.ts";
@@ -63,8 +63,11 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async get(id: string): Promise<JobInfo<T> | null> {
-    const token = checkId(id, "look the job up");
-    return await this.#attempt((session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline));
+    return await this.#lookUp(
+      id,
+      "look the job up",
+      (token, session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline),
+    );
   }
 
   /**
@@ -84,9 +87,8 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async cancel(id: string): Promise<boolean | null> {
-    const token = checkId(id, "cancel the job");
     const call = { deleted: false, unsure: false };
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#lookUp(id, "cancel the job", async (token, session, deadline) => {
       const cancelled = await cancelJob(session, this.#names, token, call, deadline);
       if (cancelled) new EventSender(this.#names).send(session, token, "cancelled");
       return cancelled;
@@ -114,14 +116,16 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async redrive(id: string | "all"): Promise<number | null> {
-    const token = checkId(id, "redrive the job");
     if (id !== "all") {
-      return await this.#redrive((session, deadline) => findDeadLetter(session, this.#names, token, deadline));
+      return await this.#lookUp(id, "redrive the job", async (token, session, deadline) => {
+        const letter = await findDeadLetter(session, this.#names, token, deadline);
+        return letter ? await this.#redrive(session, letter, deadline) : 0;
+      });
     }
     let redriven = 0;
     try {
       for await (const letter of deadLetterMessages(this.#context, this.#names)) {
-        const done = await this.#redrive(() => Promise.resolve(letter));
+        const done = await this.#attempt((session, deadline) => this.#redrive(session, letter, deadline));
         if (done === null) return null;
         redriven += done;
       }
@@ -139,8 +143,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async discard(id: string): Promise<boolean | null> {
-    const token = checkId(id, "discard the dead letter");
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#lookUp(id, "discard the dead letter", async (token, session, deadline) => {
       const letter = await findDeadLetter(session, this.#names, token, deadline);
       return letter !== null && await deleteMessage(session, this.#names.deadStream, letter.sequence, deadline);
     });
@@ -299,12 +302,21 @@ export abstract class QueueAdministration<T = unknown> {
     });
   }
 
-  #redrive(find: (session: Session, deadline: number) => Promise<StoredMessage | null>): Promise<number | null> {
-    return this.#attempt(async (session, deadline) => {
-      const letter = await find(session, deadline);
-      if (!letter) return 0;
-      await this.#stream.open(session, deadline);
-      return await redriveJob(session, this.#names, this.#parts.publisher, letter, deadline) ? 1 : 0;
+  async #redrive(session: Session, letter: StoredMessage, deadline: number): Promise<number> {
+    await this.#stream.open(session, deadline);
+    return await redriveJob(session, this.#names, this.#parts.publisher, letter, deadline) ? 1 : 0;
+  }
+
+  /** Does something with the job, or the dead letter, of an id. */
+  async #lookUp<R>(
+    id: string,
+    doing: string,
+    operation: (token: string, session: Session, deadline: number) => Promise<R>,
+  ): Promise<R | null> {
+    const [token, tick] = lookUpTokens(id, doing);
+    return await this.#attempt(async (session, deadline) => {
+      const done = await operation(token, session, deadline);
+      return done || tick === undefined ? done : await operation(tick, session, deadline);
     });
   }
 

@@ -1,10 +1,13 @@
-import { checkSubject, encodeToken } from "../wire/tokens.ts";
+import { checkSubject, checkText, decodeToken, encodeToken } from "../wire/tokens.ts";
 
 /** How urgent a job is. Workers take `high` before `normal` before `low`, and see to it that none starves. */
 export type Priority = "high" | "normal" | "low";
 
 /** From the most to the least urgent. */
 export const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
+
+/** What the ids and tokens of jobs begin with that a schedule made. */
+const TICK = "@";
 
 /** Partitions of the jobs that have a key. */
 export const PARTITIONS = 16;
@@ -91,6 +94,38 @@ export class QueueNames {
   event(type: string, token: string): string {
     return `wqevt.${this.queue}.${type}.${token}`;
   }
+}
+
+/** The last token of a subject: the one of the id. */
+export function tokenOf(subject: string): string {
+  return subject.slice(subject.lastIndexOf(".") + 1);
+}
+
+/** The id of a token; that of a job which a schedule made is `@` and the schedule's id. */
+export function idOf(token: string): string {
+  if (token.startsWith(TICK)) return TICK + idOf(token.slice(TICK.length));
+  return decodeToken(token) ?? token;
+}
+
+/** The priority of a word that anybody may have written. */
+export function priorityOf(word: string | undefined): Priority {
+  return PRIORITIES.find((priority) => priority === word) ?? "normal";
+}
+
+/** The token of the jobs that a schedule makes; no encoded id begins like it. */
+export function tickToken(scheduleToken: string): string {
+  return TICK + scheduleToken;
+}
+
+/**
+ * The subject tokens under which a job can be looked up by its id: that of a publish, and that of a schedule's job, which has such an id, too.
+ *
+ * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+ */
+export function lookUpTokens(id: string, doing: string): string[] {
+  checkText(id, doing, "id");
+  const token = idToken(id, doing);
+  return id.startsWith(TICK) ? [token, tickToken(encodeToken(id.slice(TICK.length)))] : [token];
 }
 
 /**

@@ -1,11 +1,10 @@
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import { partitionOf, type PreparedJob } from "./publish_options.ts";
-import { PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { idOf, priorityOf, type QueueNames, tokenOf } from "./queue_names.ts";
 
 /** Headers that tell of the death, and those that begin anew with the job's second life. */
 const LEFT_BEHIND = new Set([
@@ -30,14 +29,14 @@ export async function redriveJob(
   letter: StoredMessage,
   deadline: number,
 ): Promise<boolean> {
-  const token = letter.subject.slice(letter.subject.lastIndexOf(".") + 1);
+  const token = tokenOf(letter.subject);
   const all = letter.headers();
   const { key } = parseJobHeaders(all);
-  const priority = PRIORITIES.find((priority) => priority === letter.header("Job-Priority")) ?? "normal";
+  const priority = priorityOf(letter.header("Job-Priority"));
   // Of one life of one dead letter: a repeat after a lost confirmation is recognised.
   const nonce = `redrive-${letter.sequence}-${letter.time.getTime()}`;
   const job: PreparedJob = {
-    id: decodeToken(token) ?? token,
+    id: idOf(token),
     token,
     subject: key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token),
     payload: letter.data,

@@ -4,11 +4,10 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/direct_get.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
-import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import { idOf, PRIORITIES, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
 import { encodeData } from "./publish_options.ts";
 
 /** When a job repeats, and what it is. */
@@ -91,11 +90,6 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   };
 }
 
-/** The token of the jobs that a schedule makes; no encoded id begins like it. */
-export function tickToken(scheduleToken: string): string {
-  return `@${scheduleToken}`;
-}
-
 /** Stores a schedule, in place of the one of its id if there is one. */
 export async function storeSchedule(
   session: Session,
@@ -141,17 +135,16 @@ export async function listSchedules<T>(
 }
 
 function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
-  const token = message.subject.slice(message.subject.lastIndexOf(".") + 1);
   const pattern = message.header("Nats-Schedule") ?? "";
   const timeZone = message.header("Nats-Schedule-Time-Zone");
   const target = message.header("Nats-Schedule-Target")?.split(".")[3];
   const seconds = /^@every (\d+)s$/.exec(pattern)?.[1];
   const every = seconds === undefined ? undefined : Number(seconds) * 1000;
   return {
-    id: decodeToken(token) ?? token,
+    id: idOf(tokenOf(message.subject)),
     ...(every === undefined ? { cron: pattern } : { every }),
     ...(timeZone !== undefined && { timeZone }),
-    priority: PRIORITIES.find((priority) => priority === target) ?? "normal",
+    priority: priorityOf(target),
     data: parseJobData<T>(message.data),
     next: every === undefined ? nextOfCron(pattern, timeZone) : nextOfEvery(message.time, every),
   };

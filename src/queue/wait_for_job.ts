@@ -1,11 +1,11 @@
 import { settledWithin } from "../connection/delay.ts";
 import { JobFailedError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
-import { decodeToken } from "../wire/tokens.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
 import { parseJobHeaders } from "./job_headers.ts";
+import { idOf } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
 /** How a wait ends. */
@@ -27,7 +27,7 @@ const UNDER_WAY = 500;
  */
 export async function waitForJob(parts: QueueParts, token: string, timeout: number): Promise<unknown> {
   const { context, names } = parts;
-  const id = decodeToken(token) ?? token;
+  const id = idOf(token);
   const until = performance.now() + timeout;
   const seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
   let denied: Error | null = null;
@@ -96,7 +96,7 @@ async function look(
     seen.gone = null;
     return null;
   }
-  const id = decodeToken(token) ?? token;
+  const id = idOf(token);
   const fail = (reason: string, attempts?: number) => ({ failure: new JobFailedError(reason, { id, attempts }) });
   // What an earlier job of this id has left says nothing of this one.
   const since = seen.stored?.getTime() ?? 0;

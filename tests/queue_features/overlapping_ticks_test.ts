@@ -104,3 +104,52 @@ Deno.test("JobConsumer does not try a failed tick again when a newer one waits, 
   assertEquals(fences.length, 2);
   assertGreater(fences[1], fences[0]);
 });
+
+Deno.test("Jobs that a schedule made are looked up, cancelled, redriven and discarded by the id that they show", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  for (const id of ["tick", "every second.", "@"]) {
+    const shown = `@${id}`;
+    await queue.schedule(id, { every: 1_000, data: id });
+    await waitUntil(async () => await queue.get(shown) !== null);
+    const info = await queue.get(shown);
+    assertEquals([info?.id, info?.state, info?.data], [shown, "ready", id]);
+    const seen: string[] = [];
+    const consumer = queue.consume((job) => {
+      seen.push(job.id);
+      throw new Error("no");
+    }, { maxAttempts: 1 });
+    await waitUntil(() => consumer.status().ended.dead > 0);
+    await queue.unschedule(id);
+    await consumer.stop();
+    assertEquals(seen[0], shown);
+    await queue.cancel(shown);
+    assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), [shown]);
+    assertEquals(await queue.redrive(shown), 1);
+    assertEquals(await queue.redrive(shown), 0);
+    assertEquals((await queue.get(shown))?.id, shown);
+    assertEquals(await queue.cancel(shown), true);
+    assertEquals(await queue.cancel(shown), false);
+    await using _again = queue.consume(() => {
+      throw new Error("no");
+    }, { maxAttempts: 1 });
+    await queue.schedule(id, { every: 1_000, data: id });
+    await waitUntil(async () => (await queue.counts())?.dead === 1);
+    await queue.unschedule(id);
+    assertEquals(await queue.discard(shown), true);
+  }
+});
+
+Deno.test("A job that was published under the id of a schedule's jobs is the first to be found", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("published", { id: "@tick" });
+  await queue.schedule("tick", { every: 1_000, data: "scheduled" });
+  await waitUntil(async () => (await queue.counts())?.ready.normal === 2);
+  await queue.unschedule("tick");
+  assertEquals((await queue.get("@tick"))?.data, "published");
+  assertEquals(await queue.cancel("@tick"), true);
+  assertEquals((await queue.get("@tick"))?.data, "scheduled");
+});
