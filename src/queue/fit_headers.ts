@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { HeaderList } from "./job_headers.ts";
 
 /** The block's first and last line. */
@@ -12,7 +13,7 @@ export function fitHeaders(room: number, whole: HeaderList, texts: HeaderList): 
   const fitting: HeaderList = [];
   let left = room - FRAME;
   const add = (header: [string, string]) => {
-    const bytes = sizeOf(header);
+    const bytes = bytesOf([header]);
     if (bytes > left) return false;
     fitting.push(header);
     left -= bytes;
@@ -27,6 +28,7 @@ export function fitHeaders(room: number, whole: HeaderList, texts: HeaderList): 
   return fitting;
 }
 
-function sizeOf([name, value]: [string, string]): number {
-  return new TextEncoder().encode(`${name}: ${value}\r\n`).length;
+/** Bytes that headers have on the wire. */
+export function bytesOf(headers: HeaderList): number {
+  return headers.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 0);
 }

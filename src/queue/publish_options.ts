@@ -2,6 +2,7 @@ import { nuid } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import { checkText, encodeToken } from "../wire/tokens.ts";
+import { bytesOf } from "./fit_headers.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
 import { idToken, PARTITIONS, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";
@@ -147,8 +148,15 @@ export function dedupedJob(job: PreparedJob): PreparedJob {
   return { ...job, nonce, repeatable: true, headers };
 }
 
-/** Bytes that a message keeps free for the headers of a later retry and of a dead letter. */
-const RESERVE = 1_024;
+/** Bytes that a job keeps free for the headers of the guard, of a later retry and of a dead letter; some of them name its subject. */
+function reserveOf(subject: string): number {
+  return Math.max(1_024, 700 + 5 * subject.length);
+}
+
+/** Bytes that a copy which is put back has at most beyond the headers of its job. */
+export function copyRoom(subject: string): number {
+  return 400 + 2 * subject.length;
+}
 
 /**
  * Checks the size of a job.
@@ -156,15 +164,16 @@ const RESERVE = 1_024;
  * @throws {RangeError} If the server would not take it, or not its retries.
  */
 export function checkSize(job: PreparedJob, maxPayload: number): void {
-  const headers = job.headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+  const reserve = reserveOf(job.subject);
+  const characters = job.headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
   // Bytes need not be counted where there are too few characters for it to matter.
-  if (3 * (job.payload.length + headers) + RESERVE <= maxPayload) return;
-  const data = typeof job.payload === "string" ? Buffer.byteLength(job.payload) : job.payload.length;
-  if (data + 3 * headers + RESERVE <= maxPayload) return;
+  if (3 * (job.payload.length + characters) + reserve <= maxPayload) return;
+  const bytes = Buffer.byteLength(job.payload) + bytesOf(job.headers);
+  if (bytes + reserve <= maxPayload) return;
   throw new RangeError(
     `Cannot ${DOING} as its data and headers must be ≤ ${
-      maxPayload - RESERVE
-    } bytes (the server's max_payload, less ${RESERVE} for a retry): they have ${data + 3 * headers}. ` +
+      maxPayload - reserve
+    } bytes (the server's max_payload, less ${reserve} for a retry): they have ${bytes}. ` +
       "Keep large data in an object bucket, and publish its name",
   );
 }

@@ -6,16 +6,15 @@ import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
+import { bytesOf } from "./fit_headers.ts";
 import type { PastRuns } from "./job_results.ts";
 import { type Move, moveJob } from "./move_job.ts";
+import { copyRoom } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
 /** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
 const MEMORY = 5_000;
-
-/** Bytes that the headers of a moved copy may have. */
-const COPY_HEADERS = 1_024;
 
 /** Milliseconds after which an unanswered acknowledgement is sent again. */
 const FIRST_TRY = 1_000;
@@ -49,8 +48,9 @@ export class RunReporter {
    * room for the headers of a copy.
    */
   movable(delivery: Delivery): boolean {
-    return this.#moves && !delivery.keyed &&
-      delivery.data.length + COPY_HEADERS <= (this.#session?.maxPayload ?? Infinity);
+    if (!this.#moves || delivery.keyed) return false;
+    const size = delivery.data.length + bytesOf(delivery.headers.all) + copyRoom(delivery.subject);
+    return size <= (this.#session?.maxPayload ?? Infinity);
   }
 
   /**

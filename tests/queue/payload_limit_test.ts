@@ -84,3 +84,52 @@ Deno.test("JobConsumer buries a foreign job that fills a message to its last byt
   assertEquals((await queue.counts())?.dead, 1);
   await consumer.stop();
 });
+
+for (const [dedupe, delay] of [[0, 0], [60_000, 0], [60_000, 1]]) {
+  Deno.test(`JobConsumer retries the largest job that can be published under a long id: dedupe ${dedupe}, delay ${delay}`, async () => {
+    await using server = await startServer();
+    await using stores = new QueueStores(server.url);
+    const queue = stores.jobQueue("checks", { lease: 1_000, dedupe });
+    await queue.open();
+    const id = "x".repeat(2_900);
+    const publish = async (size: number) => {
+      try {
+        return await queue.publish("x".repeat(size), {
+          id,
+          delay,
+          maxAttempts: 3,
+          backoff: 10,
+          headers: { a: "b" },
+        });
+      } catch (error) {
+        assert(error instanceof RangeError);
+        assertMatch(error.message, /Keep large data/);
+        return null;
+      }
+    };
+    let size = MAX_PAYLOAD;
+    while (!await publish(size)) size -= 16;
+    const runs = new RecordedRuns(() => {
+      throw new Error("no");
+    });
+    await using consumer = queue.consume(runs.handler);
+    await waitUntil(() => consumer.status().ended.dead === 1);
+    assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 1], [3, 1]]);
+  });
+}
+
+Deno.test("JobConsumer tries a foreign job again whose headers leave no room for those of a copy", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await queue.open();
+  const body = JSON.stringify("x".repeat(MAX_PAYLOAD - 10_040));
+  await foreign.publish("wq.checks.ready.normal.full", body, { own: "x".repeat(10_000) });
+  const runs = new RecordedRuns(() => {
+    throw new Error("no");
+  });
+  await using consumer = queue.consume(runs.handler, { maxAttempts: 2, backoff: 10 });
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 2]]);
+});
