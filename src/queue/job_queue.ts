@@ -176,8 +176,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
       checkSize(job, session.maxPayload);
     }
-    const { dedupe } = await this.#parts.stream.open(session, deadline);
-    if (jobs.some((job) => job.keyed)) await this.#parts.stream.openPartitions(session, deadline);
+    const { dedupe } = await this.#parts.publisher.open(session, jobs.some((job) => job.keyed), deadline);
     return jobs.map((job) => timedJob(dedupe ? dedupedJob(job) : job, session.now()));
   }
 

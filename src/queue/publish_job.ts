@@ -9,7 +9,7 @@ import type { Session } from "../wire/session.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
 import type { PreparedJob } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { OpenQueue, QueueStream } from "./queue_stream.ts";
 
 /** The server's word that it keeps a job. */
 export interface JobReceipt {
@@ -98,7 +98,14 @@ export class JobPublisher {
   async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
     if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
     this.#stream.forget();
-    await (keyed ? this.#stream.openPartitions(session, deadline) : this.#stream.open(session, deadline));
+    await this.open(session, keyed, deadline);
+  }
+
+  /** Makes the queue if it is missing, with what jobs that have a key need. */
+  async open(session: Session, keyed: boolean, deadline: number): Promise<OpenQueue> {
+    const open = await this.#stream.open(session, deadline);
+    if (keyed) await this.#stream.openPartitions(session, deadline);
+    return open;
   }
 
   #send(session: Session, job: PreparedJob, deadline: number, again: boolean): Promise<PubAck> {

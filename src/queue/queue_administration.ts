@@ -303,7 +303,6 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   async #redrive(session: Session, letter: StoredMessage, deadline: number): Promise<number> {
-    await this.#stream.open(session, deadline);
     return await redriveJob(session, this.#names, this.#parts.publisher, letter, deadline) ? 1 : 0;
   }
 

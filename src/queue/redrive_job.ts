@@ -48,6 +48,7 @@ export async function redriveJob(
     keyed: key !== undefined,
     headers: [["Nats-Msg-Id", nonce], ...all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name))],
   };
+  await publisher.open(session, job.keyed, deadline);
   const { duplicate } = await publisher.publish(session, job, deadline, { tried: true });
   if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
   return !duplicate;

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
+import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 import type { PublishOptions } from "../../mod.ts";
@@ -104,4 +105,20 @@ Deno.test("A redriven job that fails again is a dead letter again", async () => 
     const [letter, ...others] = await Array.fromAsync(queue.deadLetters());
     assertEquals([letter.reason, letter.attempts, others.length], [`round ${round}`, 2, 0]);
   }
+});
+
+Deno.test("A redriven job that has a key runs also where its queue had to be made again", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  await bury(stores, [{ id: "a", key: "k" }, { id: "b", key: "l" }]);
+  await foreign.api("STREAM.DELETE.WQ_checks");
+  assertEquals(await admin.jobQueue("checks").redrive("a"), 1);
+  const runs = new RecordedRuns();
+  await using _consumer = stores.jobQueue("checks").consume(runs.handler);
+  await runs.started(1);
+  assertEquals(await admin.jobQueue("checks").redrive("all"), 1);
+  await runs.started(2);
+  assertEquals(runs.ids, ["a", "b"]);
 });
