@@ -2,14 +2,13 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
-import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { findJobMessage } from "./find_job.ts";
 import { guardHeaders } from "./publish_job.ts";
-import { PRIORITIES, type QueueNames } from "./queue_names.ts";
+import type { QueueCall } from "./queue_call.ts";
 
-/** What a call of cancel has done so far, over all its attempts. */
-export interface CancelCall {
+/** What is known of a cancel, over all its attempts. */
+export interface Cancelling {
   deleted: boolean;
   /** Whether the answer of a delete was lost: then nobody can tell whether there was a job. */
   unsure: boolean;
@@ -21,36 +20,30 @@ export interface CancelCall {
  * @returns Whether there was one.
  * @throws {Unavailable} If nobody can tell.
  */
-export async function cancelJob(
-  session: Session,
-  names: QueueNames,
-  token: string,
-  call: CancelCall,
-  deadline: number,
-): Promise<boolean> {
+export async function cancelJob(call: QueueCall, token: string, known: Cancelling): Promise<boolean> {
   for (;;) {
-    const message = await findJobMessage(session, names, token, deadline);
+    const message = await findJobMessage(call, token);
     if (!message) break;
     try {
-      if (await deleteMessage(session, names.stream, message.sequence, deadline)) call.deleted = true;
+      if (await deleteMessage(call.session, call.names.stream, message.sequence, call.deadline)) known.deleted = true;
     } catch (error) {
-      if (error instanceof Unavailable) call.unsure = true;
+      if (error instanceof Unavailable) known.unsure = true;
       throw error;
     }
-    await passFiringSchedule(session, names, token, deadline);
+    await passFiringSchedule(call, token);
   }
-  if (!call.deleted && call.unsure) throw new Unavailable("timeout", "The answer of a delete was lost");
-  return call.deleted;
+  if (!known.deleted && known.unsure) throw new Unavailable("timeout", "The answer of a delete was lost");
+  return known.deleted;
 }
 
 /**
  * Returns when a schedule of this id that was firing has fired: a publish that the server must refuse waits behind it. Without this, a job that is
  * cancelled while its schedule fires comes back now and then.
  */
-async function passFiringSchedule(session: Session, names: QueueNames, token: string, deadline: number): Promise<void> {
+async function passFiringSchedule({ session, deadline, names }: QueueCall, token: string): Promise<void> {
   const headers = new HeaderBlock(guardHeaders(names, token, Number.MAX_SAFE_INTEGER));
   try {
-    await publish(session, names.later(PRIORITIES[1], token), "", deadline, headers);
+    await publish(session, names.later("normal", token), "", deadline, headers);
   } catch (error) {
     if (
       !isServerError(error, ErrorCode.wrongLastSequence) && !isServerError(error, ErrorCode.wrongLastSequenceUnknown)

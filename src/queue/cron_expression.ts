@@ -33,14 +33,14 @@ export function checkCron(cron: string, timeZone: string | undefined, doing: str
     );
   }
   const pattern = fields.join(" ");
-  if (nextOfCron(pattern, timeZone) !== null) return pattern;
+  if (nextOfCron(pattern, timeZone, Date.now()) !== null) return pattern;
   throw new RangeError(`Cannot ${doing} as 'cron' must have a next time: current value is ${JSON.stringify(cron)}`);
 }
 
-/** When an expression is due next; `null` if never, or if it is another client's that only the server understands. */
-export function nextOfCron(pattern: string, timeZone: string | undefined): Date | null {
+/** When an expression is due after a moment; `null` if never, or if it is another client's that only the server understands. */
+export function nextOfCron(pattern: string, timeZone: string | undefined, now: number): Date | null {
   try {
-    return new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun();
+    return new Cron(pattern, { timezone: timeZone ?? "UTC", paused: true }).nextRun(new Date(now));
   } catch {
     return null;
   }

@@ -9,6 +9,7 @@ import type { Delivery } from "./delivery.ts";
 import { fitHeaders } from "./fit_headers.ts";
 import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
+import type { QueueCall } from "./queue_call.ts";
 import { idOf, type QueueNames, tokenOf } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { messageOf, stackOf } from "./thrown.ts";
@@ -77,10 +78,8 @@ export async function storeDeadLetter(
 
 /** The dead letter of a job's id, as its stream keeps it, or `null`. */
 export function findDeadLetter(
-  session: Session,
-  names: QueueNames,
+  { session, deadline, names }: QueueCall,
   token: string,
-  deadline: number,
 ): Promise<StoredMessage | null> {
   return leaderGet(session, names.deadStream, { last_by_subj: names.dead(token) }, deadline);
 }

@@ -3,7 +3,8 @@ import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { parseJobData } from "./job_data.ts";
 import { parseJobHeaders } from "./job_headers.ts";
-import { idOf, type Priority, priorityOf, type QueueNames } from "./queue_names.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { idOf, type Priority, priorityOf } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** A job that is in the queue. */
@@ -26,25 +27,17 @@ export interface JobInfo<T = unknown> {
 
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
 export function findJobMessage(
-  session: Session,
-  names: QueueNames,
+  { session, deadline, names }: Omit<QueueCall, "stream">,
   token: string,
-  deadline: number,
 ): Promise<StoredMessage | null> {
   return leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
 }
 
 /** Looks a job up by its id. */
-export async function findJob<T>(
-  session: Session,
-  names: QueueNames,
-  stream: QueueStream,
-  token: string,
-  deadline: number,
-): Promise<JobInfo<T> | null> {
-  const message = await findJobMessage(session, names, token, deadline);
+export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
+  const message = await findJobMessage(call, token);
   if (!message) return null;
-  return readJobInfo<T>(message, await deliveredUpTo(session, stream, message.subject, deadline));
+  return readJobInfo<T>(message, await deliveredUpTo(call.session, call.stream, message.subject, call.deadline));
 }
 
 /** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */

@@ -1,37 +1,23 @@
-import { setImmediate } from "node:timers";
 import type { Context } from "../wire/context.ts";
-import type { Session } from "../wire/session.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import { type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
 import { QueueAdministration } from "./queue_administration.ts";
 import type { Job } from "./job.ts";
 import { JobResults } from "./job_results.ts";
+import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { JobConsumer } from "./job_consumer.ts";
-import { describeIssues } from "./job_schema.ts";
+import { checkData } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
 import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
-import {
-  checkSize,
-  dedupedJob,
-  type PreparedJob,
-  prepareJob,
-  type PublishOptions,
-  timedJob,
-} from "./publish_options.ts";
+import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
 
-/** Jobs of one call that are sent within one turn of the event loop. */
-const SENT_TOGETHER = 64;
-
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> extends QueueAdministration<T> {
-  readonly #context: Context;
-  readonly #names: QueueNames;
-  readonly #options: QueueOptions<T>;
   readonly #parts: QueueParts<T>;
 
   /** @ignore Made by {@linkcode JetStreamStores.jobQueue}. */
@@ -44,14 +30,11 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       context,
       names,
       stream,
-      publisher: new JobPublisher(names, stream),
+      publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
       schema: options.schema,
     };
     super(parts);
-    this.#context = context;
-    this.#names = names;
-    this.#options = options;
     this.#parts = parts;
   }
 
@@ -65,8 +48,9 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   async publish(data: T, options: PublishOptions = {}): Promise<JobReceipt | null> {
-    return await this.#publish(
-      this.#options.schema ? await this.#prepare(data, options) : prepareJob(this.#names, data, options),
+    const { names, publisher, schema } = this.#parts;
+    return await publisher.publish(
+      schema ? await this.#prepare(data, options) : prepareJob(names, data, options),
     );
   }
 
@@ -85,15 +69,17 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     if (!Array.isArray(jobs)) {
       throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
     }
-    const prepared = this.#options.schema
+    const { names, publisher, schema } = this.#parts;
+    const prepared = schema
       ? await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)))
-      : jobs.map((job) => prepareJob(this.#names, job?.data, job));
+      : jobs.map((job) => prepareJob(names, job?.data, job));
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
-    const ready = await this.#attempt((session, deadline) => this.#ready(session, prepared, deadline));
+    const ready = await callQueue(
+      this.#parts,
+      ({ session, deadline }) => publisher.ready(session, prepared, deadline),
+    );
     if (!ready) return null;
-    const receipts = atomic
-      ? await publishBatches(this.#context, this.#names, this.#parts.publisher, ready)
-      : await this.#publishAll(ready);
+    const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
 
@@ -121,66 +107,15 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
 
   /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */
   async open(): Promise<true | null> {
-    return await this.#attempt(async (session, deadline) => {
-      await this.#parts.stream.openConsumers(session, deadline);
-      return true as const;
-    });
+    return await callQueue(
+      this.#parts,
+      ({ session, deadline, stream }) => stream.openConsumers(session, deadline).then(() => true as const),
+    );
   }
 
   async #prepare(data: T, options: PublishOptions): Promise<PreparedJob> {
-    const { schema } = this.#options;
-    if (schema && data !== undefined) {
-      const checked = await schema["~standard"].validate(data);
-      if (checked.issues) {
-        throw new TypeError(
-          `Cannot publish the job as its data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
-        );
-      }
-    }
-    return prepareJob(this.#names, data, options);
-  }
-
-  #publish(job: PreparedJob): Promise<JobReceipt | null> {
-    const call = { tried: false };
-    return this.#context.connection.attempt(async (session, deadline) => {
-      const [ready] = await this.#ready(session, [job], deadline);
-      return await this.#parts.publisher.publish(session, ready, deadline, call);
-    }, { timeout: this.#context.timeout, persist: true });
-  }
-
-  /** Publishes jobs that are ready, all at once. */
-  async #publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
-    const { connection, timeout } = this.#context;
-    const publish = (job: PreparedJob) => {
-      const call = { tried: false };
-      return connection.attempt(
-        (session, deadline) => this.#parts.publisher.publish(session, job, deadline, call),
-        { timeout, persist: true },
-      );
-    };
-    const parts: Promise<(JobReceipt | null)[]>[] = [];
-    for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
-      // The server works at the first ones while the next are made ready to be sent.
-      if (start > 0) await new Promise((resolve) => setImmediate(resolve));
-      const part = Promise.all(jobs.slice(start, start + SENT_TOGETHER).map(publish));
-      // It is looked at when all are under way.
-      part.catch(() => {});
-      parts.push(part);
-    }
-    return (await Promise.all(parts)).flat();
-  }
-
-  /** The jobs as this queue takes them; makes the queue if it is missing. */
-  async #ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
-    for (const job of jobs) {
-      if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
-      checkSize(job, session.maxPayload);
-    }
-    const { dedupe } = await this.#parts.publisher.open(session, jobs.some((job) => job.keyed), deadline);
-    return jobs.map((job) => timedJob(dedupe ? dedupedJob(job) : job, session.now()));
-  }
-
-  #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
-    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
+    const { names, schema } = this.#parts;
+    if (schema && data !== undefined) await checkData(schema, data, "publish the job");
+    return prepareJob(names, data, options);
   }
 }

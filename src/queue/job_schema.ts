@@ -28,6 +28,18 @@ export interface JobSchema<T> {
   };
 }
 
+/**
+ * Checks data that is to be stored.
+ *
+ * @throws {TypeError} Naming the issues, if the schema does not take it.
+ */
+export async function checkData(schema: JobSchema<unknown>, data: unknown, doing: string): Promise<void> {
+  const { issues } = await schema["~standard"].validate(data);
+  if (issues) {
+    throw new TypeError(`Cannot ${doing} as its data does not fit the queue's schema: ${describeIssues(issues)}`);
+  }
+}
+
 /** The issues in one line. */
 export function describeIssues(issues: readonly SchemaIssue[]): string {
   return issues.map(({ message, path }) => {

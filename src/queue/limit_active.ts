@@ -1,6 +1,6 @@
-import type { Session } from "../wire/session.ts";
+import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
-import type { ConsumerInfo, QueueStream } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./queue_stream.ts";
 
 /** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
 export type ActiveLimits = {
@@ -13,12 +13,7 @@ export type ActiveLimits = {
 };
 
 /** Lets the server enforce the limits, and tells the workers to look at them. */
-export async function limitActive(
-  session: Session,
-  stream: QueueStream,
-  limits: ActiveLimits,
-  deadline: number,
-): Promise<void> {
+export async function limitActive({ session, deadline, stream }: QueueCall, limits: ActiveLimits): Promise<void> {
   await stream.openConsumers(session, deadline);
   const adjust = ({ name, config }: ConsumerInfo) => {
     const limit = limits[name as Priority];

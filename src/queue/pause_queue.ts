@@ -1,9 +1,8 @@
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
-import type { Session } from "../wire/session.ts";
-import { partitionNames, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { PRIORITIES, type Priority } from "./queue_names.ts";
 
 /** A pause without an end lasts until then. */
 const NO_END = new Date("9999-01-01T00:00:00Z");
@@ -21,49 +20,28 @@ export interface PauseOptions {
   priority?: Priority;
 }
 
-/** What pauses, and for how long. */
-export interface Pause {
-  /** Until when; `null` resumes. */
-  until: Date | null;
-  /** Names of the durable consumers. */
-  consumers: string[];
-}
-
-/** Stops the server from handing out jobs until a moment, or lets it go on. Workers hear of it from the server. */
-export async function pauseQueue(
-  session: Session,
-  names: QueueNames,
-  stream: QueueStream,
-  pause: Pause,
-  deadline: number,
-): Promise<void> {
+/** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
+export async function pauseQueue(call: QueueCall, until: Date | null, { priority }: PauseOptions): Promise<void> {
+  const { session, deadline, names, stream } = call;
   session.server.require("2.11", "Pausing a queue");
   await stream.openConsumers(session, deadline);
-  const body = pause.until === null ? {} : { pause_until: pause.until.toISOString() };
-  await Promise.all(pause.consumers.map(async (consumer) => {
-    // Partitions are there only where jobs have keys.
-    if (await stream.consumerInfo(session, consumer, deadline) === null) return;
-    await api(session, `CONSUMER.PAUSE.${names.stream}.${consumer}`, body, deadline);
-    await untilInForce(session, stream, consumer, pause.until, deadline);
+  const body = until === null ? {} : { pause_until: until.toISOString() };
+  const consumers = await stream.consumerInfos(session, deadline);
+  await Promise.all(consumers.map(async ({ name }) => {
+    if (priority !== undefined && name !== priority) return;
+    await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);
+    await untilInForce(call, name, until);
   }));
 }
 
 /** A cluster answers before the consumer's leader has heard of it. */
-async function untilInForce(
-  session: Session,
-  stream: QueueStream,
-  consumer: string,
-  until: Date | null,
-  deadline: number,
-): Promise<void> {
+async function untilInForce({ session, deadline, stream }: QueueCall, name: string, until: Date | null): Promise<void> {
   const wanted = until !== null && until.getTime() > session.now() ? until.getTime() : null;
   for (;;) {
-    const info = await stream.consumerInfo(session, consumer, deadline);
+    const info = await stream.consumerInfo(session, name, deadline);
     const { paused = false, config } = info ?? {};
     if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
-    if (performance.now() > deadline) {
-      throw new Unavailable("timeout", `No word that ${consumer} has heard of the pause`);
-    }
+    if (performance.now() > deadline) throw new Unavailable("timeout", `No word that ${name} has heard of the pause`);
     await delay(LOOK_AGAIN);
   }
 }
@@ -75,18 +53,19 @@ async function untilInForce(
  */
 export function pauseEnd(until: Date | undefined): Date {
   if (until === undefined) return NO_END;
-  if (until instanceof Date && !Number.isNaN(until.getTime())) return until;
-  throw new TypeError(`Cannot pause the queue as 'until' must be a valid Date: current value is ${String(until)}`);
+  if (!(until instanceof Date) || Number.isNaN(until.getTime())) {
+    throw new TypeError(`Cannot pause the queue as 'until' must be a valid Date: current value is ${String(until)}`);
+  }
+  return until;
 }
 
 /**
- * The durable consumers that are to pause.
+ * Checks what is to pause.
  *
  * @throws {RangeError} If the priority is none.
  */
-export function pausedConsumers({ priority }: PauseOptions): string[] {
-  if (priority === undefined) return [...PRIORITIES, ...partitionNames()];
-  if (PRIORITIES.includes(priority)) return [priority];
+export function checkPause({ priority }: PauseOptions): void {
+  if (priority === undefined || PRIORITIES.includes(priority)) return;
   throw new RangeError(
     `Cannot pause or resume as 'priority' must be "high", "normal" or "low": current value is ${
       JSON.stringify(priority)

@@ -1,15 +1,20 @@
+import { setImmediate } from "node:timers";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import type { Context } from "../wire/context.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
-import { type PubAck, publish } from "../wire/publish.ts";
+import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
+import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
-import type { PreparedJob } from "./publish_options.ts";
+import { checkSize, type PreparedJob, readyJob } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { OpenQueue, QueueStream } from "./queue_stream.ts";
+
+/** Jobs of one call that are sent within one turn of the event loop. */
+const SENT_TOGETHER = 64;
 
 /** The server's word that it keeps a job. */
 export interface JobReceipt {
@@ -23,8 +28,9 @@ export interface JobReceipt {
   duplicate: boolean;
 }
 
-/** What one call of publish has done so far. */
+/** What one call of publish has done so far, over all its attempts. */
 export interface PublishCall {
+  /** Whether it may have stored the job. */
   tried: boolean;
 }
 
@@ -38,43 +44,94 @@ export function guardHeaders(names: QueueNames, token: string, sequence: number)
 }
 
 /**
- * The headers by which the server stores a job only if there is none of its id. An id that the library has just made is nobody else's, and the look
- * would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
+ * The headers by which the server stores a job once, and only if there is none of its id. An id that the library has just made is nobody else's, and
+ * the look would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
  */
-export function uniqueHeaders(names: QueueNames, { fresh, token }: PreparedJob, again: boolean): HeaderList {
-  return fresh && !again ? [] : guardHeaders(names, token, 0);
+export function uniqueHeaders(names: QueueNames, { fresh, token, nonce }: PreparedJob, again: boolean): HeaderList {
+  const headers = fresh && !again ? [] : guardHeaders(names, token, 0);
+  headers.push(["Nats-Msg-Id", nonce]);
+  return headers;
 }
 
-/** Publishes jobs one by one, each under the guard of its id. */
+/** Publishes jobs, each under the guard of its id. */
 export class JobPublisher {
+  readonly #context: Context;
   readonly #names: QueueNames;
   readonly #stream: QueueStream;
 
-  constructor(names: QueueNames, stream: QueueStream) {
+  constructor(context: Context, names: QueueNames, stream: QueueStream) {
+    this.#context = context;
     this.#names = names;
     this.#stream = stream;
   }
 
-  /**
-   * Publishes one job, again under the same message id until it is confirmed or the deadline passes.
-   *
-   * @param call What an earlier attempt of this call, over a connection that broke, has left: it may have stored the job.
-   */
-  publish(
-    session: Session,
-    job: PreparedJob,
-    deadline: number,
-    call: PublishCall = { tried: false },
-  ): Promise<JobReceipt> {
+  /** Publishes one job; `null` if it is not confirmed. */
+  publish(job: PreparedJob): Promise<JobReceipt | null> {
+    const call = { tried: false };
+    return this.#context.connection.attempt(async (session, deadline) => {
+      const [ready] = await this.ready(session, [job], deadline);
+      return await this.send(session, ready, deadline, call);
+    }, { timeout: this.#context.timeout, persist: true });
+  }
+
+  /** Publishes jobs that are ready, all at once; `null` for each that is not confirmed. */
+  async publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
+    const { connection, timeout } = this.#context;
+    const publish = (job: PreparedJob) => {
+      const call = { tried: false };
+      return connection.attempt(
+        (session, deadline) => this.send(session, job, deadline, call),
+        { timeout, persist: true },
+      );
+    };
+    const parts: Promise<(JobReceipt | null)[]>[] = [];
+    for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
+      // The server works at the first ones while the next are made ready to be sent.
+      if (start > 0) await new Promise((resolve) => setImmediate(resolve));
+      const part = Promise.all(jobs.slice(start, start + SENT_TOGETHER).map(publish));
+      // It is looked at when all are under way.
+      part.catch(() => {});
+      parts.push(part);
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  /** The jobs as this queue takes them; makes the queue if it is missing. */
+  async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
+    for (const job of jobs) {
+      if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
+      checkSize(job, session.maxPayload);
+    }
+    const { dedupe } = await this.open(session, jobs.some((job) => job.keyed), deadline);
+    return jobs.map((job) => readyJob(job, dedupe, session.now()));
+  }
+
+  /** Makes the queue if it is missing, with what jobs that have a key need. */
+  async open(session: Session, keyed: boolean, deadline: number): Promise<OpenQueue> {
+    const open = await this.#stream.open(session, deadline);
+    if (keyed) await this.#stream.openPartitions(session, deadline);
+    return open;
+  }
+
+  /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */
+  send(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
     return insist(deadline, (deadline) => {
       const again = call.tried;
       call.tried = true;
-      return this.#send(session, job, deadline, again).then(
+      const headers = new HeaderBlock(uniqueHeaders(this.#names, job, again), job.headers);
+      return publish(session, job.subject, job.payload, deadline, headers).then(
         // A repeat within this call finds the message that this call stored.
         (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again)),
         (error) => this.#notStored(session, job, error, again, deadline),
       );
     });
+  }
+
+  /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
+  async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
+    if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
+    this.#stream.forget();
+    await this.open(session, keyed, deadline);
   }
 
   async #notStored(
@@ -94,25 +151,6 @@ export class JobPublisher {
     throw error;
   }
 
-  /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
-  async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
-    if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
-    this.#stream.forget();
-    await this.open(session, keyed, deadline);
-  }
-
-  /** Makes the queue if it is missing, with what jobs that have a key need. */
-  async open(session: Session, keyed: boolean, deadline: number): Promise<OpenQueue> {
-    const open = await this.#stream.open(session, deadline);
-    if (keyed) await this.#stream.openPartitions(session, deadline);
-    return open;
-  }
-
-  #send(session: Session, job: PreparedJob, deadline: number, again: boolean): Promise<PubAck> {
-    const headers = new HeaderBlock(job.headers, uniqueHeaders(this.#names, job, again));
-    return publish(session, job.subject, job.payload, deadline, headers);
-  }
-
   /** A job of this id is there: another's, or this very publish's, whose confirmation was lost. */
   async #whoseIsIt(
     session: Session,
@@ -123,12 +161,7 @@ export class JobPublisher {
   ): Promise<JobReceipt> {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     if (!again && !job.repeatable) return this.#receipt(job, sequence, true);
-    const found = await leaderGet(
-      session,
-      this.#names.stream,
-      { last_by_subj: this.#names.idFilter(job.token) },
-      deadline,
-    );
+    const found = await findJobMessage({ session, deadline, names: this.#names }, job.token);
     if (!found) throw new Unavailable("no_leader", "The job of this id has gone meanwhile", { cause: error });
     const own = parseJobHeaders(found.headers()).nonce === job.nonce;
     return this.#receipt(job, found.sequence, !own || job.repeatable);

@@ -72,6 +72,7 @@ export interface PreparedJob {
   /** Milliseconds within which it must have started. */
   ttl: number | undefined;
   keyed: boolean;
+  /** All but the message id and the guard. */
   headers: HeaderList;
 }
 
@@ -97,7 +98,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
   }
   const token = idToken(id, DOING);
   const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
-  const headers: HeaderList = [["Nats-Msg-Id", nonce]];
+  const headers: HeaderList = [];
   const due = dueTime(delay, runAt);
   if (key !== undefined) {
     checkLine(key, "key");
@@ -109,13 +110,13 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     headers.push(["Job-Key", key]);
   }
   const ready = key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token);
-  if (due !== undefined) headers.push(["Nats-Schedule-Target", ready], ["Job-Nonce", nonce]);
+  if (due !== undefined) headers.push(["Nats-Schedule-Target", ready]);
   headers.push(...optionHeaders(options), ...ownHeaders(options.headers));
   return {
     id,
     token,
     subject: due === undefined ? ready : names.later(priority, token),
-    payload: encodeData(data),
+    payload: encodeData(data, DOING),
     nonce,
     repeatable: requestId !== undefined,
     fresh: options.id === undefined && requestId === undefined,
@@ -126,26 +127,27 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
   };
 }
 
-/** The job with its times by the server's clock, which is the one that counts. */
-export function timedJob(job: PreparedJob, now: number): PreparedJob {
+/**
+ * The job as its queue takes it.
+ *
+ * @param dedupe Whether the queue recognises ids after their jobs are gone: then the id is the message id, too.
+ * @param now The server's time, which is the one that counts.
+ */
+export function readyJob(job: PreparedJob, dedupe: boolean, now: number): PreparedJob {
   const { due, ttl } = job;
-  if (due === undefined && ttl === undefined) return job;
+  const ready = dedupe ? { ...job, nonce: job.token, repeatable: true } : job;
+  if (due === undefined && ttl === undefined) return ready;
   const headers = [...job.headers];
   if (due !== undefined) {
     const at = typeof due === "number" ? new Date(now + due) : due;
-    headers.push(["Nats-Schedule", `@at ${at.toISOString()}`], ["Job-Enqueued-At", new Date(now).toISOString()]);
+    headers.push(
+      ["Job-Nonce", ready.nonce],
+      ["Nats-Schedule", `@at ${at.toISOString()}`],
+      ["Job-Enqueued-At", new Date(now).toISOString()],
+    );
   }
   if (ttl !== undefined) headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
-  return { ...job, headers };
-}
-
-/** The same job for a queue that recognises ids after their jobs are gone: its id is the message id, too. */
-export function dedupedJob(job: PreparedJob): PreparedJob {
-  const nonce = job.token;
-  const headers = job.headers.map(([name, value]): [string, string] =>
-    name === "Nats-Msg-Id" || name === "Job-Nonce" ? [name, nonce] : [name, value]
-  );
-  return { ...job, nonce, repeatable: true, headers };
+  return { ...ready, headers };
 }
 
 /** Bytes that a job keeps free for the headers of the guard, of a later retry and of a dead letter; some of them name its subject. */
@@ -159,19 +161,24 @@ export function copyRoom(subject: string): number {
 }
 
 /**
- * Checks the size of a job.
+ * Checks the size of a job, or of a schedule's.
  *
  * @throws {RangeError} If the server would not take it, or not its retries.
  */
-export function checkSize(job: PreparedJob, maxPayload: number): void {
+export function checkSize(
+  job: { subject: string; payload: string | Uint8Array; headers: HeaderList; nonce?: string },
+  maxPayload: number,
+  doing: string = DOING,
+): void {
+  const { payload, headers, nonce = "" } = job;
   const reserve = reserveOf(job.subject);
-  const characters = job.headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+  const characters = headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, nonce.length);
   // Bytes need not be counted where there are too few characters for it to matter.
-  if (3 * (job.payload.length + characters) + reserve <= maxPayload) return;
-  const bytes = Buffer.byteLength(job.payload) + bytesOf(job.headers);
+  if (3 * (payload.length + characters) + reserve <= maxPayload) return;
+  const bytes = Buffer.byteLength(payload) + bytesOf(headers) + Buffer.byteLength(nonce);
   if (bytes + reserve <= maxPayload) return;
   throw new RangeError(
-    `Cannot ${DOING} as its data and headers must be ≤ ${
+    `Cannot ${doing} as its data and headers must be ≤ ${
       maxPayload - reserve
     } bytes (the server's max_payload, less ${reserve} for a retry): they have ${bytes}. ` +
       "Keep large data in an object bucket, and publish its name",
@@ -190,7 +197,7 @@ export function partitionOf(key: string): number {
  *
  * @throws {TypeError} If JSON cannot say it.
  */
-export function encodeData(data: unknown): string {
+export function encodeData(data: unknown, doing: string): string {
   let cause: unknown;
   try {
     const text: unknown = JSON.stringify(data);
@@ -198,7 +205,7 @@ export function encodeData(data: unknown): string {
   } catch (error) {
     cause = error;
   }
-  throw new TypeError(`Cannot ${DOING} as 'data' must be a JSON value: current value is of type ${typeof data}`, {
+  throw new TypeError(`Cannot ${doing} as 'data' must be a JSON value: current value is of type ${typeof data}`, {
     cause,
   });
 }

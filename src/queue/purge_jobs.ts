@@ -1,31 +1,21 @@
-import type { Session } from "../wire/session.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { deleteMessage, purgeStream } from "../wire/streams.ts";
 import { findJobMessage } from "./find_job.ts";
-import { PRIORITIES, type QueueNames, tokenOf } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { PRIORITIES, tokenOf } from "./queue_names.ts";
 
 /** Removes all jobs, in whatever state; returns how many. */
-export async function purgeJobs(
-  session: Session,
-  names: QueueNames,
-  stream: QueueStream,
-  deadline: number,
-): Promise<number> {
-  await Promise.all(PRIORITIES.map((priority) => removeReplaced(session, names, stream, priority, deadline)));
+export async function purgeJobs(call: QueueCall): Promise<number> {
+  const { session, deadline, names } = call;
+  await Promise.all(PRIORITIES.map((priority) => removeReplaced(call, priority)));
   // At one stroke: no job passes from one place to another meanwhile. And it is wider than the filters of the durable consumers: only then does
   // the server count on right.
   return await purgeStream(session, names.stream, { filter: names.idFilter("*") }, deadline);
 }
 
 /** Removes the messages of running jobs that have been put back as new ones, and would count twice. */
-async function removeReplaced(
-  session: Session,
-  names: QueueNames,
-  stream: QueueStream,
-  priority: string,
-  deadline: number,
-): Promise<void> {
+async function removeReplaced(call: QueueCall, priority: string): Promise<void> {
+  const { session, deadline, names, stream } = call;
   const consumer = await stream.consumerInfo(session, priority, deadline);
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;
@@ -35,7 +25,7 @@ async function removeReplaced(
     if (page.length === 0) return;
     await Promise.all(page.map(async ({ subject, sequence }) => {
       if (sequence > delivered.stream_seq) return;
-      const newest = await findJobMessage(session, names, tokenOf(subject), deadline);
+      const newest = await findJobMessage(call, tokenOf(subject));
       if (newest && newest.sequence > sequence) await deleteMessage(session, names.stream, sequence, deadline);
     }));
     seq = page[page.length - 1].sequence + 1;

@@ -1,6 +1,6 @@
-import type { Context } from "../wire/context.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import type { Session } from "../wire/session.ts";
+import { checkDuration } from "../wire/durations.ts";
+import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage, deleteStream } from "../wire/streams.ts";
 import { checkText } from "../wire/tokens.ts";
@@ -8,11 +8,16 @@ import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
-import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
+import { countJobs, type JobCounts } from "./job_counts.ts";
 import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
-import { pausedConsumers, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
+import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
+import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
+import { purgeJobs } from "./purge_jobs.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
+import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
+import { redriveJob } from "./redrive_job.ts";
 import {
   listSchedules,
   prepareSchedule,
@@ -22,13 +27,6 @@ import {
   storeSchedule,
 } from "./schedules.ts";
 import { waitForJob } from "./wait_for_job.ts";
-import { listingStep } from "../wire/listing.ts";
-import { checkDuration } from "../wire/durations.ts";
-import { countJobs, type JobCounts } from "./job_counts.ts";
-import { idToken, lookUpTokens, type QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
-import { purgeJobs } from "./purge_jobs.ts";
-import { redriveJob } from "./redrive_job.ts";
 
 /** Options of {@linkcode JobQueue.waitFor}. */
 export interface WaitOptions {
@@ -38,22 +36,16 @@ export interface WaitOptions {
 
 /** Looks after one queue: what is in it, what has failed, when it runs. It needs no consumer in this process. */
 export abstract class QueueAdministration<T = unknown> {
-  readonly #context: Context;
-  readonly #names: QueueNames;
-  readonly #stream: QueueStream;
   readonly #parts: QueueParts<T>;
 
   /** @ignore Made as part of a {@linkcode JobQueue}. */
   constructor(parts: QueueParts<T>) {
-    this.#context = parts.context;
-    this.#names = parts.names;
-    this.#stream = parts.stream;
     this.#parts = parts;
   }
 
   /** The queue's name. */
   get name(): string {
-    return this.#names.queue;
+    return this.#parts.names.queue;
   }
 
   /**
@@ -66,7 +58,7 @@ export abstract class QueueAdministration<T = unknown> {
     return await this.#lookUp(
       id,
       "look the job up",
-      (token, session, deadline) => findJob<T>(session, this.#names, this.#stream, token, deadline),
+      (call, token) => findJob<T>(call, token),
     );
   }
 
@@ -77,7 +69,8 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {RangeError} If an option is wrong.
    */
   jobs(options: ListJobsOptions = {}): AsyncGenerator<JobInfo<T>, void> {
-    return listJobs<T>(this.#context, this.#names, this.#stream, listFilters(this.#names, options));
+    const { context, names, stream } = this.#parts;
+    return listJobs<T>(context, names, stream, listFilters(names, options));
   }
 
   /**
@@ -87,17 +80,17 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async cancel(id: string): Promise<boolean | null> {
-    const call = { deleted: false, unsure: false };
-    return await this.#lookUp(id, "cancel the job", async (token, session, deadline) => {
-      const cancelled = await cancelJob(session, this.#names, token, call, deadline);
-      if (cancelled) new EventSender(this.#names).send(session, token, "cancelled");
+    const known = { deleted: false, unsure: false };
+    return await this.#lookUp(id, "cancel the job", async (call, token) => {
+      const cancelled = await cancelJob(call, token, known);
+      if (cancelled) new EventSender(call.names).send(call.session, token, "cancelled");
       return cancelled;
     });
   }
 
   /** How many jobs there are; `null` if there is no such queue, or no connection. */
   async counts(): Promise<JobCounts | null> {
-    return await this.#attempt((session, deadline) => countJobs(session, this.#names, this.#stream, deadline));
+    return await callQueue(this.#parts, countJobs);
   }
 
   /**
@@ -106,7 +99,8 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   async *deadLetters(): AsyncGenerator<DeadLetter<T>, void> {
-    for await (const message of deadLetterMessages(this.#context, this.#names)) yield readDeadLetter<T>(message);
+    const { context, names } = this.#parts;
+    for await (const message of deadLetterMessages(context, names)) yield readDeadLetter<T>(message);
   }
 
   /**
@@ -117,15 +111,16 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async redrive(id: string | "all"): Promise<number | null> {
     if (id !== "all") {
-      return await this.#lookUp(id, "redrive the job", async (token, session, deadline) => {
-        const letter = await findDeadLetter(session, this.#names, token, deadline);
-        return letter ? await this.#redrive(session, letter, deadline) : 0;
+      return await this.#lookUp(id, "redrive the job", async (call, token) => {
+        const letter = await findDeadLetter(call, token);
+        return letter ? await this.#redrive(call, letter) : 0;
       });
     }
+    const { context, names } = this.#parts;
     let redriven = 0;
     try {
-      for await (const letter of deadLetterMessages(this.#context, this.#names)) {
-        const done = await this.#attempt((session, deadline) => this.#redrive(session, letter, deadline));
+      for await (const letter of deadLetterMessages(context, names)) {
+        const done = await callQueue(this.#parts, (call) => this.#redrive(call, letter));
         if (done === null) return null;
         redriven += done;
       }
@@ -143,9 +138,10 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async discard(id: string): Promise<boolean | null> {
-    return await this.#lookUp(id, "discard the dead letter", async (token, session, deadline) => {
-      const letter = await findDeadLetter(session, this.#names, token, deadline);
-      return letter !== null && await deleteMessage(session, this.#names.deadStream, letter.sequence, deadline);
+    return await this.#lookUp(id, "discard the dead letter", async (call, token) => {
+      const letter = await findDeadLetter(call, token);
+      if (!letter) return false;
+      return await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
     });
   }
 
@@ -155,7 +151,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns How many; `null`: not confirmed.
    */
   async purge(): Promise<number | null> {
-    return await this.#attempt((session, deadline) => purgeJobs(session, this.#names, this.#stream, deadline));
+    return await callQueue(this.#parts, purgeJobs);
   }
 
   /**
@@ -164,11 +160,11 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns `false`: there was none; `null`: not confirmed.
    */
   async destroy(): Promise<boolean | null> {
-    return await this.#attempt(async (session, deadline) => {
-      this.#stream.forget();
-      const gone = await deleteStream(session, this.#names.stream, deadline);
-      await deleteStream(session, this.#names.deadStream, deadline);
-      await deleteStream(session, `KV_${this.#names.resultsBucket}`, deadline);
+    return await callQueue(this.#parts, async ({ session, deadline, names, stream }) => {
+      stream.forget();
+      const gone = await deleteStream(session, names.stream, deadline);
+      await deleteStream(session, names.deadStream, deadline);
+      await deleteStream(session, `KV_${names.resultsBucket}`, deadline);
       return gone;
     });
   }
@@ -181,7 +177,8 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async result(id: string): Promise<{ value: unknown } | null> {
     const token = checkId(id, "load the result");
-    const kept = await this.#attempt((session, deadline) => this.#parts.results.result(session, token, deadline));
+    const { results } = this.#parts;
+    const kept = await callQueue(this.#parts, ({ session, deadline }) => results.result(session, token, deadline));
     return kept && { value: kept.value };
   }
 
@@ -210,7 +207,7 @@ export abstract class QueueAdministration<T = unknown> {
    * a reconnect, and ends with the loop, with `signal`, and when the stores are closed.
    */
   events(options: EventsOptions = {}): AsyncGenerator<JobEvent, void> {
-    return followEvents(this.#context, this.#names, options);
+    return followEvents(this.#parts.context, this.#parts.names, options);
   }
 
   /**
@@ -222,12 +219,9 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   async schedule(id: string, options: ScheduleOptions<T>): Promise<true | null> {
-    const schedule = prepareSchedule(this.#names, checkId(id, "keep the schedule"), options);
-    return await this.#attempt(async (session, deadline) => {
-      await this.#stream.open(session, deadline);
-      await storeSchedule(session, this.#names, schedule, deadline);
-      return true as const;
-    });
+    const { names } = this.#parts;
+    const schedule = prepareSchedule(names, checkId(id, "keep the schedule"), options);
+    return await this.#confirm((call) => storeSchedule(call, schedule));
   }
 
   /**
@@ -238,7 +232,7 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async unschedule(id: string): Promise<boolean | null> {
     const token = checkId(id, "remove the schedule");
-    return await this.#attempt((session, deadline) => removeSchedule(session, this.#names, token, deadline));
+    return await callQueue(this.#parts, (call) => removeSchedule(call, token));
   }
 
   /**
@@ -248,9 +242,9 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async *schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
     yield* await listingStep(
-      this.#context,
+      this.#parts.context,
       `The schedules of queue ${this.name}`,
-      (session, deadline) => listSchedules<T>(session, this.#names, deadline),
+      (session, deadline) => listSchedules<T>(session, this.#parts.names, deadline),
     );
   }
 
@@ -264,7 +258,9 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   async pause(until?: Date, options: PauseOptions = {}): Promise<true | null> {
-    return await this.#pause(pauseEnd(until), options);
+    const end = pauseEnd(until);
+    checkPause(options);
+    return await this.#confirm((call) => pauseQueue(call, end, options));
   }
 
   /**
@@ -276,7 +272,8 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   async resume(options: PauseOptions = {}): Promise<true | null> {
-    return await this.#pause(null, options);
+    checkPause(options);
+    return await this.#confirm((call) => pauseQueue(call, null, options));
   }
 
   /**
@@ -288,39 +285,25 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async limitActive(limits: ActiveLimits): Promise<true | null> {
     checkLimits(limits);
-    return await this.#attempt(async (session, deadline) => {
-      await limitActive(session, this.#stream, limits, deadline);
-      return true as const;
-    });
+    return await this.#confirm((call) => limitActive(call, limits));
   }
 
-  #pause(until: Date | null, options: PauseOptions): Promise<true | null> {
-    const consumers = pausedConsumers(options);
-    return this.#attempt(async (session, deadline) => {
-      await pauseQueue(session, this.#names, this.#stream, { until, consumers }, deadline);
-      return true as const;
-    });
-  }
-
-  async #redrive(session: Session, letter: StoredMessage, deadline: number): Promise<number> {
-    return await redriveJob(session, this.#names, this.#parts.publisher, letter, deadline) ? 1 : 0;
+  /** Does what has nothing to give. */
+  #confirm(operation: (call: QueueCall) => Promise<unknown>): Promise<true | null> {
+    return callQueue(this.#parts, (call) => operation(call).then(() => true as const));
   }
 
   /** Does something with the job, or the dead letter, of an id. */
-  async #lookUp<R>(
-    id: string,
-    doing: string,
-    operation: (token: string, session: Session, deadline: number) => Promise<R>,
-  ): Promise<R | null> {
+  async #lookUp<R>(id: string, doing: string, operation: (call: QueueCall, token: string) => Promise<R>) {
     const [token, tick] = lookUpTokens(id, doing);
-    return await this.#attempt(async (session, deadline) => {
-      const done = await operation(token, session, deadline);
-      return done || tick === undefined ? done : await operation(tick, session, deadline);
+    return await callQueue(this.#parts, async (call) => {
+      const done = await operation(call, token);
+      return done || tick === undefined ? done : await operation(call, tick);
     });
   }
 
-  #attempt<R>(operation: (session: Session, deadline: number) => Promise<R>): Promise<R | null> {
-    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
+  async #redrive(call: QueueCall, letter: StoredMessage): Promise<number> {
+    return await redriveJob(call, this.#parts.publisher, letter) ? 1 : 0;
   }
 }
 

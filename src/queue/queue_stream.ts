@@ -125,10 +125,9 @@ export class QueueStream {
   /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
   async consumerInfos(session: Session, deadline: number): Promise<ConsumerInfo[]> {
     const info = await streamInfo(session, this.#names.stream, deadline);
-    const count = info?.state.consumer_count ?? 0;
-    if (count === 0) return [];
+    if (!info) return [];
     // One by one: a list of them, in a cluster, may lack some.
-    const names = count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
+    const names = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
     const infos = await Promise.all(names.map((name) => this.consumerInfo(session, name, deadline)));
     return infos.filter((info) => info !== null);
   }

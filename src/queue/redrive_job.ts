@@ -1,10 +1,10 @@
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import { partitionOf, type PreparedJob } from "./publish_options.ts";
-import { idOf, priorityOf, type QueueNames, tokenOf } from "./queue_names.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { idOf, priorityOf, tokenOf } from "./queue_names.ts";
 
 /** Headers that tell of the death, and those that begin anew with the job's second life. */
 const LEFT_BEHIND = new Set([
@@ -23,11 +23,9 @@ const LEFT_BEHIND = new Set([
  * @returns Whether it is a job again; `false`: a job of its id is in the queue, so it stays a dead letter.
  */
 export async function redriveJob(
-  session: Session,
-  names: QueueNames,
+  { session, deadline, names }: QueueCall,
   publisher: JobPublisher,
   letter: StoredMessage,
-  deadline: number,
 ): Promise<boolean> {
   const token = tokenOf(letter.subject);
   const all = letter.headers();
@@ -46,10 +44,10 @@ export async function redriveJob(
     due: undefined,
     ttl: undefined,
     keyed: key !== undefined,
-    headers: [["Nats-Msg-Id", nonce], ...all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name))],
+    headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
   };
   await publisher.open(session, job.keyed, deadline);
-  const { duplicate } = await publisher.publish(session, job, deadline, { tried: true });
+  const { duplicate } = await publisher.send(session, job, deadline, { tried: true });
   if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
   return !duplicate;
 }

@@ -5,6 +5,9 @@ import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
+import { checkDuration, wholeSeconds } from "../wire/durations.ts";
+import type { HeaderList } from "./job_headers.ts";
+import type { QueueCall } from "./queue_call.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { idOf, PRIORITIES, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
@@ -53,7 +56,9 @@ export interface ScheduleInfo<T = unknown> {
 /** A checked schedule. */
 export interface PreparedSchedule {
   token: string;
-  headers: [string, string][];
+  /** Of its jobs. */
+  subject: string;
+  headers: HeaderList;
   payload: string;
 }
 
@@ -78,40 +83,26 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   if (timeZone !== undefined && cron === undefined) {
     throw new TypeError(`Cannot ${DOING} as 'timeZone' goes with 'cron' only`);
   }
-  const pattern = every === undefined ? checkCron(cron!, timeZone, DOING) : `@every ${checkEvery(every)}s`;
-  return {
-    token,
-    headers: [
-      ["Nats-Schedule", pattern],
-      ...(timeZone === undefined ? [] : [["Nats-Schedule-Time-Zone", timeZone] as [string, string]]),
-      ["Nats-Schedule-Target", names.ready(priority, tickToken(token))],
-    ],
-    payload: encodeData(data),
-  };
+  const target = names.ready(priority, tickToken(token));
+  const headers: HeaderList = [["Nats-Schedule-Target", target]];
+  if (timeZone !== undefined) headers.push(["Nats-Schedule-Time-Zone", timeZone]);
+  const pattern = every === undefined ? checkCron(cron!, timeZone, DOING) : `@every ${secondsOf(every)}s`;
+  headers.push(["Nats-Schedule", pattern]);
+  return { token, subject: target, headers, payload: encodeData(data, DOING) };
 }
 
 /** Stores a schedule, in place of the one of its id if there is one. */
-export async function storeSchedule(
-  session: Session,
-  names: QueueNames,
-  schedule: PreparedSchedule,
-  deadline: number,
-): Promise<void> {
+export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule): Promise<void> {
+  const { session, deadline, names, stream } = call;
   session.server.require(VERSION, "A schedule that repeats");
-  const subject = names.schedule(schedule.token);
-  await insist(
-    deadline,
-    (deadline) => publish(session, subject, schedule.payload, deadline, new HeaderBlock(schedule.headers)),
-  );
+  await stream.open(session, deadline);
+  const { token, payload } = schedule;
+  const headers = new HeaderBlock(schedule.headers);
+  await insist(deadline, (deadline) => publish(session, names.schedule(token), payload, deadline, headers));
 }
 
 /** Removes a schedule; `false` if there was none. Jobs that it has made stay. */
-export async function removeSchedule(
-  session: Session,
-  names: QueueNames,
-  token: string,
-  deadline: number,
-): Promise<boolean> {
+export async function removeSchedule({ session, deadline, names }: QueueCall, token: string): Promise<boolean> {
   let removed = false;
   for (;;) {
     const message = await leaderGet(session, names.stream, { last_by_subj: names.schedule(token) }, deadline);
@@ -131,10 +122,10 @@ export async function listSchedules<T>(
   const messages = await Promise.all(
     subjects.map((subject) => leaderGet(session, names.stream, { last_by_subj: subject }, deadline)),
   );
-  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message));
+  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message, Date.now()));
 }
 
-function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
+function readSchedule<T>(message: StoredMessage, now: number): ScheduleInfo<T> {
   const pattern = message.header("Nats-Schedule") ?? "";
   const timeZone = message.header("Nats-Schedule-Time-Zone");
   const target = message.header("Nats-Schedule-Target")?.split(".")[3];
@@ -146,17 +137,17 @@ function readSchedule<T>(message: StoredMessage): ScheduleInfo<T> {
     ...(timeZone !== undefined && { timeZone }),
     priority: priorityOf(target),
     data: parseJobData<T>(message.data),
-    next: every === undefined ? nextOfCron(pattern, timeZone) : nextOfEvery(message.time, every),
+    next: every === undefined ? nextOfCron(pattern, timeZone, now) : nextOfEvery(message.time, every, now),
   };
 }
 
 /** The server counts from the whole second that is nearest to when the schedule was stored. */
-function nextOfEvery(stored: Date, every: number): Date {
+function nextOfEvery(stored: Date, every: number, now: number): Date {
   const since = Math.round(stored.getTime() / 1000) * 1000;
-  return new Date(since + (Math.floor((Date.now() - since) / every) + 1) * every);
+  return new Date(since + (Math.floor((now - since) / every) + 1) * every);
 }
 
-function checkEvery(every: number): number {
-  if (typeof every === "number" && Number.isFinite(every) && every >= 1_000) return Math.ceil(every / 1000);
-  throw new RangeError(`Cannot ${DOING} as 'every' must be ≥ 1000 ms: current value is ${every}`);
+function secondsOf(every: number): number {
+  checkDuration(every, DOING, "every", 1_000);
+  return wholeSeconds(every);
 }

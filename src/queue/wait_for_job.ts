@@ -1,10 +1,11 @@
 import { settledWithin } from "../connection/delay.ts";
 import { JobFailedError } from "../errors.ts";
-import type { Session } from "../wire/session.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
 import { parseJobHeaders } from "./job_headers.ts";
+import type { JobResults } from "./job_results.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
 import { idOf } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
@@ -51,8 +52,9 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
     for (;;) {
       news = Promise.withResolvers();
       const left = Math.max(1, until - performance.now());
-      const outcome = await context.connection.attempt(
-        async (session, deadline) => ({ found: await look(parts, session, token, seen, deadline) }),
+      const outcome = await callQueue(
+        parts,
+        async (call) => ({ found: await look(call, parts.results, token, seen) }),
         { timeout: Math.min(left, context.timeout) },
       );
       if (denied) throw denied;
@@ -81,15 +83,8 @@ interface Seen {
 }
 
 /** How the job ended, or `null` if it has not, or nobody can tell. */
-async function look(
-  parts: QueueParts,
-  session: Session,
-  token: string,
-  seen: Seen,
-  deadline: number,
-): Promise<Outcome | null> {
-  const { names, results } = parts;
-  const message = await findJobMessage(session, names, token, deadline);
+async function look(call: QueueCall, results: JobResults, token: string, seen: Seen): Promise<Outcome | null> {
+  const message = await findJobMessage(call, token);
   if (message) {
     seen.stored = message.time;
     seen.keepsResult = parseJobHeaders(message.headers()).keepResult !== undefined;
@@ -100,9 +95,9 @@ async function look(
   const fail = (reason: string, attempts?: number) => ({ failure: new JobFailedError(reason, { id, attempts }) });
   // What an earlier job of this id has left says nothing of this one.
   const since = seen.stored?.getTime() ?? 0;
-  const kept = await results.result(session, token, deadline);
+  const kept = await results.result(call.session, token, call.deadline);
   const result = kept && kept.time.getTime() >= since ? kept : null;
-  const letter = await findDeadLetter(session, names, token, deadline);
+  const letter = await findDeadLetter(call, token);
   if (letter && letter.time.getTime() >= since && !(result && result.time >= letter.time)) {
     const { reason, attempts } = readDeadLetter(letter);
     return fail(reason, attempts);
