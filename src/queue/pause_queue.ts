@@ -49,14 +49,17 @@ async function untilInForce({ session, deadline, stream }: QueueCall, name: stri
 /**
  * Checks when a pause is to end.
  *
- * @throws {TypeError} If it is no valid date.
+ * @throws {TypeError | RangeError} If it is no valid date, or none that the server knows.
  */
 export function pauseEnd(until: Date | undefined): Date {
   if (until === undefined) return NO_END;
   if (!(until instanceof Date) || Number.isNaN(until.getTime())) {
     throw new TypeError(`Cannot pause the queue as 'until' must be a valid Date: current value is ${String(until)}`);
   }
-  return until;
+  if (until.getUTCFullYear() <= 9999) return until;
+  throw new RangeError(
+    `Cannot pause the queue as 'until' must be before the year 10000: current value is ${until.toISOString()}`,
+  );
 }
 
 /**
