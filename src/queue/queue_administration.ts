@@ -10,6 +10,7 @@ import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.
 import { findJob, type JobInfo } from "./find_job.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
 import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
+import { checkData } from "./job_schema.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
@@ -219,8 +220,9 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   async schedule(id: string, options: ScheduleOptions<T>): Promise<true | null> {
-    const { names } = this.#parts;
+    const { names, schema } = this.#parts;
     const schedule = prepareSchedule(names, checkId(id, "keep the schedule"), options);
+    if (schema) await checkData(schema, options.data, "keep the schedule");
     return await this.#confirm((call) => storeSchedule(call, schedule));
   }
 

@@ -11,7 +11,7 @@ import type { QueueCall } from "./queue_call.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { idOf, PRIORITIES, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
-import { encodeData } from "./publish_options.ts";
+import { checkSize, encodeData } from "./publish_options.ts";
 
 /** When a job repeats, and what it is. */
 export interface ScheduleOptions<T = unknown> {
@@ -95,6 +95,7 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
 export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule): Promise<void> {
   const { session, deadline, names, stream } = call;
   session.server.require(VERSION, "A schedule that repeats");
+  checkSize(schedule, session.maxPayload, DOING);
   await stream.open(session, deadline);
   const { token, payload } = schedule;
   const headers = new HeaderBlock(schedule.headers);

@@ -133,3 +133,26 @@ Deno.test("JobConsumer tries a foreign job again whose headers leave no room for
   await waitUntil(() => consumer.status().ended.dead === 1);
   assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 2]]);
 });
+
+Deno.test("JobQueue.schedule takes data only that its jobs can be tried again with", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const schedule = async (size: number) => {
+    try {
+      return await queue.schedule("s".repeat(500), { every: 1_000, data: "x".repeat(size) });
+    } catch (error) {
+      assert(error instanceof RangeError);
+      assertMatch(error.message, /^Cannot keep the schedule as its data .*max_payload.* Keep large data/);
+      return null;
+    }
+  };
+  let size = MAX_PAYLOAD;
+  while (!await schedule(size)) size -= 16;
+  const runs = new RecordedRuns(({ attempt }) => {
+    if (attempt === 1) throw new Error("once more");
+  });
+  await using consumer = queue.consume(runs.handler, { backoff: 10 });
+  await waitUntil(() => consumer.status().ended.completed > 0);
+  assertEquals(runs.all.slice(0, 2).map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 1]]);
+});

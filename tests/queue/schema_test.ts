@@ -109,3 +109,14 @@ Deno.test("JobConsumer runs no handler for a job that is cancelled while its dat
   assertEquals(runs.ids, ["b"]);
   assertEquals(consumer.status().ended.let_go, 1);
 });
+
+Deno.test("JobQueue.schedule refuses data that does not fit the queue's schema", async () => {
+  await using stores = new QueueStores(undefined);
+  const queue = stores.jobQueue("checks", { schema: Check });
+  const error = await assertRejects(
+    () => queue.schedule("hourly", { every: 3_600_000, data: { url: "nowhere" } as never }),
+    TypeError,
+  );
+  assertEquals(error.message, "Cannot keep the schedule as its data does not fit the queue's schema: url: Not a URL");
+  assertEquals(await queue.schedule("hourly", { every: 3_600_000, data: { url: "http://a.b/", tries: 1 } }), null);
+});

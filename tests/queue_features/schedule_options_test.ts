@@ -79,12 +79,13 @@ Deno.test("JobQueue.schedule refuses what the server does not understand, or nob
     [{ every: 999, data: 1 }, RangeError, "'every' must be ≥ 1000 ms: current value is 999"],
     [{ every: NaN, data: 1 }, RangeError, "'every'"],
     [{ every: Infinity, data: 1 }, RangeError, "'every'"],
+    [{ every: 1e300, data: 1 }, RangeError, "'every' must be ≤"],
     [{ every: 1_000, cron: "* * * * * *", data: 1 }, TypeError, "either 'every' or 'cron'"],
     [{ data: 1 }, TypeError, "either 'every' or 'cron'"],
     [{ every: 1_000, timeZone: "Europe/Berlin", data: 1 }, TypeError, "'timeZone' goes with 'cron'"],
     [{ cron: "* * * * * *", timeZone: "Europe/Bärlin", data: 1 }, RangeError, "Europe/Bärlin"],
     [{ every: 1_000, priority: "urgent" as "high", data: 1 }, RangeError, '"high", "normal" or "low"'],
-    [{ every: 1_000, data: undefined }, TypeError, "'data'"],
+    [{ every: 1_000, data: undefined }, TypeError, "Cannot keep the schedule as 'data'"],
   ];
   for (const [options, type, text] of refused) {
     await assertRejects(() => queue.schedule("a", options), type, text);
