@@ -52,7 +52,7 @@ export async function storeDeadLetter(
     session.maxPayload - delivery.data.length,
     [
       ["Job-Attempts", String(attempts)],
-      ["Job-Died-At", new Date().toISOString()],
+      ["Job-Died-At", new Date(session.now()).toISOString()],
       ["Job-Priority", delivery.priority],
       ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
     ],

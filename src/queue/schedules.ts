@@ -123,7 +123,7 @@ export async function listSchedules<T>(
   const messages = await Promise.all(
     subjects.map((subject) => leaderGet(session, names.stream, { last_by_subj: subject }, deadline)),
   );
-  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message, Date.now()));
+  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message, session.now()));
 }
 
 function readSchedule<T>(message: StoredMessage, now: number): ScheduleInfo<T> {

@@ -1,4 +1,4 @@
-import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
@@ -92,4 +92,36 @@ Deno.test("JobQueue.schedule with cron goes by the clock of its time zone", asyn
   const late = jobs[0].enqueuedAt.getTime() - due.getTime();
   assertGreater(late, -50);
   assertLess(late, 10_000);
+});
+
+Deno.test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, whatever this machine's says", async () => {
+  await using server = await startNatsServer();
+  const TrueDate = Date;
+  const hour = 3_600_000;
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => void (globalThis.Date = TrueDate));
+  globalThis.Date = class extends TrueDate {
+    constructor(...values: unknown[]) {
+      super(...(values.length === 0 ? [TrueDate.now() + hour] : values) as [number]);
+    }
+    static override now(): number {
+      return TrueDate.now() + hour;
+    }
+  } as DateConstructor;
+  const stores = stack.use(openStores(server.url));
+  const queue = stores.jobQueue("checks");
+  await queue.schedule("every", { every: 60_000, data: 1 });
+  await queue.schedule("cron", { cron: "0 * * * * *", data: 1 });
+  for await (const { id, next } of queue.schedules()) {
+    const ahead = next!.getTime() - TrueDate.now();
+    assert(ahead > -5_000 && ahead < 90_000, `${id} is ${ahead} ms ahead`);
+  }
+  await queue.publish(1);
+  const consumer = stack.use(queue.consume(() => {
+    throw new Error("no");
+  }, { maxAttempts: 1 }));
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  const [{ diedAt }] = await Array.fromAsync(queue.deadLetters());
+  const ago = TrueDate.now() - diedAt.getTime();
+  assert(ago > -5_000 && ago < 60_000, `it died ${ago} ms ago`);
 });
