@@ -6,7 +6,7 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import type { Delivery } from "./delivery.ts";
-import { fitHeaders } from "./fit_headers.ts";
+import { fitHeaders } from "./job_size.ts";
 import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";

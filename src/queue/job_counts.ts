@@ -2,7 +2,7 @@ import { leaderGet } from "../wire/direct_get.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES } from "./queue_names.ts";
-import type { ConsumerInfo } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./durable_consumer.ts";
 
 /** How many jobs a queue has. */
 export interface JobCounts {

@@ -10,7 +10,7 @@ import { readJobInfo } from "./find_job.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import type { ConsumerInfo } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./durable_consumer.ts";
 import { messageOf } from "./thrown.ts";
 
 /** Milliseconds from one look to the next at least, however short the lease. */

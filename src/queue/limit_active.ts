@@ -1,6 +1,6 @@
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
-import type { ConsumerInfo } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./durable_consumer.ts";
 
 /** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
 export type ActiveLimits = {

@@ -9,7 +9,8 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
-import { checkSize, type PreparedJob, readyJob } from "./publish_options.ts";
+import { checkSize } from "./job_size.ts";
+import { type PreparedJob, readyJob } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { OpenQueue, QueueStream } from "./queue_stream.ts";
 
@@ -100,7 +101,7 @@ export class JobPublisher {
   async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
     for (const job of jobs) {
       if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
-      checkSize(job, session.maxPayload);
+      checkSize(job, session.maxPayload, "publish the job");
     }
     const { dedupe } = await this.open(session, jobs.some((job) => job.keyed), deadline);
     return jobs.map((job) => readyJob(job, dedupe, session.now()));

@@ -1,8 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
-import { Buffer } from "node:buffer";
 import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import { checkText, encodeToken } from "../wire/tokens.ts";
-import { bytesOf } from "./fit_headers.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
 import { idToken, PARTITIONS, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";
@@ -148,41 +146,6 @@ export function readyJob(job: PreparedJob, dedupe: boolean, now: number): Prepar
   }
   if (ttl !== undefined) headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
   return { ...ready, headers };
-}
-
-/** Bytes that a job keeps free for the headers of the guard, of a later retry and of a dead letter; some of them name its subject. */
-function reserveOf(subject: string): number {
-  return Math.max(1_024, 700 + 5 * subject.length);
-}
-
-/** Bytes that a copy which is put back has at most beyond the headers of its job. */
-export function copyRoom(subject: string): number {
-  return 400 + 2 * subject.length;
-}
-
-/**
- * Checks the size of a job, or of a schedule's.
- *
- * @throws {RangeError} If the server would not take it, or not its retries.
- */
-export function checkSize(
-  job: { subject: string; payload: string | Uint8Array; headers: HeaderList; nonce?: string },
-  maxPayload: number,
-  doing: string = DOING,
-): void {
-  const { payload, headers, nonce = "" } = job;
-  const reserve = reserveOf(job.subject);
-  const characters = headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, nonce.length);
-  // Bytes need not be counted where there are too few characters for it to matter.
-  if (3 * (payload.length + characters) + reserve <= maxPayload) return;
-  const bytes = Buffer.byteLength(payload) + bytesOf(headers) + Buffer.byteLength(nonce);
-  if (bytes + reserve <= maxPayload) return;
-  throw new RangeError(
-    `Cannot ${doing} as its data and headers must be ≤ ${
-      maxPayload - reserve
-    } bytes (the server's max_payload, less ${reserve} for a retry): they have ${bytes}. ` +
-      "Keep large data in an object bucket, and publish its name",
-  );
 }
 
 /** The partition of a key: FNV-1a (32 bit) of its UTF-8 bytes. */

@@ -1,10 +1,17 @@
 import { JetStreamStoreError } from "../errors.ts";
-import { api, ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
+import {
+  type ConsumerConfig,
+  consumerConfig,
+  type ConsumerInfo,
+  consumerInfo,
+  ensureConsumer,
+  updateConsumer,
+} from "./durable_consumer.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 
@@ -16,33 +23,6 @@ const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
 const META = { dedupe: "supercheck-dedupe", lease: "supercheck-lease" } as const;
-
-/** The configuration of a durable consumer, as far as the queue reads or writes it. */
-export interface ConsumerConfig {
-  durable_name: string;
-  ack_policy: "explicit";
-  ack_wait: number;
-  max_deliver: number;
-  max_ack_pending: number;
-  filter_subject: string;
-  deliver_policy: "all";
-  replay_policy: "instant";
-  pause_until?: string;
-}
-
-/** The state of a durable consumer. */
-export interface ConsumerInfo {
-  name: string;
-  config: ConsumerConfig;
-  /** The server's time. */
-  ts: string;
-  delivered: { stream_seq: number };
-  /** Up to where it takes all as acknowledged. */
-  ack_floor: { stream_seq: number };
-  num_ack_pending: number;
-  num_pending: number;
-  paused?: boolean;
-}
 
 /** What of the queue's options is in force. */
 export interface OpenQueue {
@@ -93,7 +73,7 @@ export class QueueStream {
     const { lease } = await this.open(session, deadline);
     await Promise.all(PRIORITIES.map((priority) => {
       const config = consumerConfig(priority, this.#names.readyFilter(priority), lease);
-      return this.#ensureConsumer(session, config, deadline);
+      return ensureConsumer(session, this.#names.stream, config, deadline);
     }));
   }
 
@@ -111,15 +91,8 @@ export class QueueStream {
   }
 
   /** The state of a durable consumer, or `null` if there is none. */
-  async consumerInfo(session: Session, name: string, deadline: number): Promise<ConsumerInfo | null> {
-    try {
-      return await api<ConsumerInfo>(session, `CONSUMER.INFO.${this.#names.stream}.${name}`, undefined, deadline);
-    } catch (error) {
-      if (isServerError(error, ErrorCode.consumerNotFound) || isServerError(error, ErrorCode.streamNotFound)) {
-        return null;
-      }
-      throw error;
-    }
+  consumerInfo(session: Session, name: string, deadline: number): Promise<ConsumerInfo | null> {
+    return consumerInfo(session, this.#names.stream, name, deadline);
   }
 
   /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
@@ -149,7 +122,7 @@ export class QueueStream {
         if (!change) continue;
         // Also if the answer is lost.
         changed = true;
-        await this.#writeConsumer(session, { ...info.config, ...change }, "update", deadline);
+        await updateConsumer(session, this.#names.stream, { ...info.config, ...change }, deadline);
       }
     } finally {
       if (changed) session.send(this.#names.changed, "");
@@ -168,7 +141,12 @@ export class QueueStream {
     const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
     const ensure = (name: string, partition: number) => {
       const config = { ...consumerConfig(name, this.#names.keyed(partition, "*"), lease), max_ack_pending: 1 };
-      return this.#ensureConsumer(session, pause_until === undefined ? config : { ...config, pause_until }, deadline);
+      return ensureConsumer(
+        session,
+        this.#names.stream,
+        pause_until === undefined ? config : { ...config, pause_until },
+        deadline,
+      );
     };
     await Promise.all(names.map(ensure));
     // The last one is made last: that it is there says that all are.
@@ -257,41 +235,4 @@ export class QueueStream {
       return { max_age: wanted.max_age, duplicate_window };
     }, deadline);
   }
-
-  /** Makes a durable consumer if it is missing; one that is there stays as it is. */
-  async #ensureConsumer(session: Session, wanted: ConsumerConfig, deadline: number): Promise<void> {
-    const name = wanted.durable_name;
-    if (await this.consumerInfo(session, name, deadline)) return;
-    try {
-      await this.#writeConsumer(session, wanted, "create", deadline);
-    } catch (error) {
-      // Two workers that start together: the other one made it.
-      if (!(error instanceof JetStreamStoreError) || !await this.consumerInfo(session, name, deadline)) throw error;
-    }
-  }
-
-  #writeConsumer(
-    session: Session,
-    config: ConsumerConfig,
-    action: "create" | "update",
-    deadline: number,
-  ): Promise<ConsumerInfo> {
-    const { stream } = this.#names;
-    const call = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
-    return api<ConsumerInfo>(session, call, { stream_name: stream, config, action }, deadline);
-  }
-}
-
-/** A new durable consumer of a queue. */
-function consumerConfig(name: string, filter: string, lease: number): ConsumerConfig {
-  return {
-    durable_name: name,
-    ack_policy: "explicit",
-    ack_wait: nanoseconds(lease),
-    max_deliver: -1,
-    max_ack_pending: -1,
-    filter_subject: filter,
-    deliver_policy: "all",
-    replay_policy: "instant",
-  };
 }

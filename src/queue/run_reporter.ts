@@ -6,10 +6,9 @@ import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
-import { bytesOf } from "./fit_headers.ts";
 import type { PastRuns } from "./job_results.ts";
+import { bytesOf, copyRoom } from "./job_size.ts";
 import { type Move, moveJob } from "./move_job.ts";
-import { copyRoom } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 

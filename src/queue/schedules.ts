@@ -11,7 +11,8 @@ import type { QueueCall } from "./queue_call.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { idOf, PRIORITIES, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
-import { checkSize, encodeData } from "./publish_options.ts";
+import { checkSize } from "./job_size.ts";
+import { encodeData } from "./publish_options.ts";
 
 /** When a job repeats, and what it is. */
 export interface ScheduleOptions<T = unknown> {

@@ -1,0 +1,98 @@
+import { JetStreamStoreError } from "../errors.ts";
+import { api, ErrorCode, isServerError } from "../wire/api.ts";
+import { nanoseconds } from "../wire/durations.ts";
+import type { Session } from "../wire/session.ts";
+
+/** The configuration of a durable consumer, as far as the queue reads or writes it. */
+export interface ConsumerConfig {
+  durable_name: string;
+  ack_policy: "explicit";
+  ack_wait: number;
+  max_deliver: number;
+  max_ack_pending: number;
+  filter_subject: string;
+  deliver_policy: "all";
+  replay_policy: "instant";
+  pause_until?: string;
+}
+
+/** The state of a durable consumer. */
+export interface ConsumerInfo {
+  name: string;
+  config: ConsumerConfig;
+  /** The server's time. */
+  ts: string;
+  delivered: { stream_seq: number };
+  /** Up to where it takes all as acknowledged. */
+  ack_floor: { stream_seq: number };
+  num_ack_pending: number;
+  num_pending: number;
+  paused?: boolean;
+}
+
+/** How a durable consumer of a queue is made. */
+export function consumerConfig(name: string, filter: string, lease: number): ConsumerConfig {
+  return {
+    durable_name: name,
+    ack_policy: "explicit",
+    ack_wait: nanoseconds(lease),
+    max_deliver: -1,
+    max_ack_pending: -1,
+    filter_subject: filter,
+    deliver_policy: "all",
+    replay_policy: "instant",
+  };
+}
+
+/** The state of a durable consumer, or `null` if there is none. */
+export async function consumerInfo(
+  session: Session,
+  stream: string,
+  name: string,
+  deadline: number,
+): Promise<ConsumerInfo | null> {
+  try {
+    return await api<ConsumerInfo>(session, `CONSUMER.INFO.${stream}.${name}`, undefined, deadline);
+  } catch (error) {
+    if (isServerError(error, ErrorCode.consumerNotFound) || isServerError(error, ErrorCode.streamNotFound)) return null;
+    throw error;
+  }
+}
+
+/** Makes a durable consumer if it is missing; one that is there stays as it is. */
+export async function ensureConsumer(
+  session: Session,
+  stream: string,
+  wanted: ConsumerConfig,
+  deadline: number,
+): Promise<void> {
+  const name = wanted.durable_name;
+  if (await consumerInfo(session, stream, name, deadline)) return;
+  try {
+    await writeConsumer(session, stream, wanted, "create", deadline);
+  } catch (error) {
+    // Two workers that start together: the other one made it.
+    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(session, stream, name, deadline)) throw error;
+  }
+}
+
+/** Replaces the configuration of a durable consumer that exists. */
+export async function updateConsumer(
+  session: Session,
+  stream: string,
+  config: ConsumerConfig,
+  deadline: number,
+): Promise<void> {
+  await writeConsumer(session, stream, config, "update", deadline);
+}
+
+function writeConsumer(
+  session: Session,
+  stream: string,
+  config: ConsumerConfig,
+  action: "create" | "update",
+  deadline: number,
+): Promise<unknown> {
+  const call = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
+  return api(session, call, { stream_name: stream, config, action }, deadline);
+}
