@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { wrong } from "../checks.ts";
 
 const FIELDS = ["second", "minute", "hour", "day", "month", "weekday"];
 
@@ -17,24 +18,19 @@ const LATE_SUNDAY = /\b7\b|-SUN\b/i;
 export function checkCron(cron: string, timeZone: string | undefined, doing: string): string {
   const fields = typeof cron === "string" ? cron.trim().split(/\s+/) : [];
   if (fields.length !== FIELDS.length) {
-    throw new RangeError(
-      `Cannot ${doing} as 'cron' must have six fields (${FIELDS.join(" ")}): current value is ${JSON.stringify(cron)}`,
-    );
+    throw wrong(RangeError, `${doing} as 'cron' must have six fields (${FIELDS.join(" ")})`, cron);
   }
   checkTimeZone(timeZone, doing);
   for (const [place, field] of fields.entries()) {
     // Each by itself, since croner does not always say which one it means.
     const why = whyWrong(field, FIELDS[place], fields.map((_, other) => other === place ? field : "*").join(" "));
     if (why === null) continue;
-    throw new RangeError(
-      `Cannot ${doing} as the ${FIELDS[place]} of 'cron' must be right, and ${
-        JSON.stringify(field)
-      } is not (${why}): current value is ${JSON.stringify(cron)}`,
-    );
+    const rule = `the ${FIELDS[place]} of 'cron' must be right, and ${JSON.stringify(field)} is not (${why})`;
+    throw wrong(RangeError, `${doing} as ${rule}`, cron);
   }
   const pattern = fields.join(" ");
   if (nextOfCron(pattern, timeZone, Date.now()) !== null) return pattern;
-  throw new RangeError(`Cannot ${doing} as 'cron' must have a next time: current value is ${JSON.stringify(cron)}`);
+  throw wrong(RangeError, `${doing} as 'cron' must have a next time`, cron);
 }
 
 /** When an expression is due after a moment; `null` if never, or if it is another client's that only the server understands. */
@@ -64,11 +60,7 @@ function checkTimeZone(timeZone: string | undefined, doing: string): void {
   try {
     new Intl.DateTimeFormat("en", { timeZone });
   } catch (cause) {
-    throw new RangeError(
-      `Cannot ${doing} as 'timeZone' must be the name of a time zone, such as "Europe/Berlin": current value is ${
-        JSON.stringify(timeZone)
-      }`,
-      { cause },
-    );
+    const rule = `'timeZone' must be the name of a time zone, such as "Europe/Berlin"`;
+    throw wrong(RangeError, `${doing} as ${rule}`, timeZone, { cause });
   }
 }

@@ -1,3 +1,4 @@
+import { wrongType } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
@@ -66,9 +67,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     options: PublishManyOptions = {},
   ): Promise<(JobReceipt | null)[] | null> {
     const { atomic = false } = options;
-    if (!Array.isArray(jobs)) {
-      throw new TypeError(`Cannot publish jobs as 'jobs' must be an array: current value is of type ${typeof jobs}`);
-    }
+    if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
     const { names, publisher, schema } = this.#parts;
     const prepared = schema
       ? await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)))

@@ -1,6 +1,9 @@
+import { checkObject, wrong } from "../checks.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
+
+const DOING = "limit the active jobs";
 
 /** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
 export type ActiveLimits = {
@@ -29,21 +32,13 @@ export async function limitActive({ session, deadline, stream }: QueueCall, limi
  * @throws {TypeError | RangeError} Naming the priority, its value and the rule.
  */
 export function checkLimits(limits: ActiveLimits): void {
-  if (typeof limits !== "object" || limits === null) {
-    throw new TypeError("Cannot limit the active jobs as 'limits' must be an object");
-  }
+  checkObject(limits, DOING, "limits");
   for (const [priority, limit] of Object.entries(limits)) {
     if (!PRIORITIES.includes(priority as Priority)) {
-      throw new RangeError(
-        `Cannot limit the active jobs as a priority must be "high", "normal" or "low": current value is ${
-          JSON.stringify(priority)
-        }`,
-      );
+      throw wrong(RangeError, `${DOING} as a priority must be "high", "normal" or "low"`, priority);
     }
     if (limit !== null && limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1)) {
-      throw new RangeError(
-        `Cannot limit the active jobs as '${priority}' must be a whole number ≥ 1, or null: current value is ${limit}`,
-      );
+      throw wrong(RangeError, `${DOING} as '${priority}' must be a whole number ≥ 1, or null`, limit);
     }
   }
 }

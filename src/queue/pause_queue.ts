@@ -1,8 +1,9 @@
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
+import { checkMoment } from "./publish_options.ts";
 import type { QueueCall } from "./queue_call.ts";
-import { PRIORITIES, type Priority } from "./queue_names.ts";
+import { checkPriority, type Priority } from "./queue_names.ts";
 
 /** A pause without an end lasts until then. */
 const NO_END = new Date("9999-01-01T00:00:00Z");
@@ -53,13 +54,8 @@ async function untilInForce({ session, deadline, stream }: QueueCall, name: stri
  */
 export function pauseEnd(until: Date | undefined): Date {
   if (until === undefined) return NO_END;
-  if (!(until instanceof Date) || Number.isNaN(until.getTime())) {
-    throw new TypeError(`Cannot pause the queue as 'until' must be a valid Date: current value is ${String(until)}`);
-  }
-  if (until.getUTCFullYear() <= 9999) return until;
-  throw new RangeError(
-    `Cannot pause the queue as 'until' must be before the year 10000: current value is ${until.toISOString()}`,
-  );
+  checkMoment(until, "pause the queue", "until");
+  return until;
 }
 
 /**
@@ -68,10 +64,5 @@ export function pauseEnd(until: Date | undefined): Date {
  * @throws {RangeError} If the priority is none.
  */
 export function checkPause({ priority }: PauseOptions): void {
-  if (priority === undefined || PRIORITIES.includes(priority)) return;
-  throw new RangeError(
-    `Cannot pause or resume as 'priority' must be "high", "normal" or "low": current value is ${
-      JSON.stringify(priority)
-    }`,
-  );
+  if (priority !== undefined) checkPriority(priority, "pause or resume");
 }

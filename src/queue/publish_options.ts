@@ -1,8 +1,17 @@
 import { nuid } from "@nats-io/nats-core";
-import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
-import { checkText, encodeToken } from "../wire/tokens.ts";
+import {
+  checkDate,
+  checkDuration,
+  checkObject,
+  checkText,
+  checkWhole,
+  MAX_TIMER,
+  wrong,
+  wrongType,
+} from "../checks.ts";
+import { encodeToken } from "../wire/tokens.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
-import { idToken, PARTITIONS, PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
+import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "./queue_names.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";
 
 /** How one job is published. */
@@ -84,16 +93,12 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  */
 export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions): PreparedJob {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot ${DOING} as its options must be an object: current value is ${String(options)}`);
+    throw wrong(TypeError, `${DOING} as its options must be an object`, options);
   }
   const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
   if (requestId !== undefined) checkLine(requestId, "requestId");
   checkText(id, DOING, "id");
-  if (!PRIORITIES.includes(priority)) {
-    throw new RangeError(
-      `Cannot ${DOING} as 'priority' must be "high", "normal" or "low": current value is ${JSON.stringify(priority)}`,
-    );
-  }
+  checkPriority(priority, DOING);
   const token = idToken(id, DOING);
   const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
   const headers: HeaderList = [];
@@ -168,9 +173,18 @@ export function encodeData(data: unknown, doing: string): string {
   } catch (error) {
     cause = error;
   }
-  throw new TypeError(`Cannot ${doing} as 'data' must be a JSON value: current value is of type ${typeof data}`, {
-    cause,
-  });
+  throw wrongType(`${doing} as 'data' must be a JSON value`, data, { cause });
+}
+
+/**
+ * Checks a moment that the server is to know: it reads years of four digits.
+ *
+ * @throws {TypeError | RangeError} If it is no valid date, or too late.
+ */
+export function checkMoment(value: unknown, doing: string, option: string): asserts value is Date {
+  checkDate(value, doing, option);
+  if (value.getUTCFullYear() <= 9999) return;
+  throw wrong(RangeError, `${doing} as '${option}' must be before the year 10000`, value.toISOString());
 }
 
 function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {
@@ -178,14 +192,7 @@ function dueTime(delay: number | undefined, runAt: Date | undefined): number | D
     throw new TypeError(`Cannot ${DOING} as 'delay' and 'runAt' must not come together`);
   }
   if (runAt !== undefined) {
-    if (!(runAt instanceof Date) || Number.isNaN(runAt.getTime())) {
-      throw new TypeError(`Cannot ${DOING} as 'runAt' must be a valid Date: current value is ${String(runAt)}`);
-    }
-    if (runAt.getUTCFullYear() > 9999) {
-      throw new RangeError(
-        `Cannot ${DOING} as 'runAt' must be before the year 10000: current value is ${runAt.toISOString()}`,
-      );
-    }
+    checkMoment(runAt, DOING, "runAt");
     return runAt;
   }
   if (delay === undefined) return undefined;
@@ -197,11 +204,7 @@ function optionHeaders(options: PublishOptions): HeaderList {
   const { maxAttempts, backoff, timeout, ttl, keepResult } = options;
   const headers: HeaderList = [];
   if (maxAttempts !== undefined) {
-    if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
-      throw new RangeError(
-        `Cannot ${DOING} as 'maxAttempts' must be a whole number ≥ 1: current value is ${maxAttempts}`,
-      );
-    }
+    checkWhole(maxAttempts, DOING, "maxAttempts", 1);
     headers.push(["Job-Max-Attempts", String(maxAttempts)]);
   }
   if (timeout !== undefined) {
@@ -224,23 +227,13 @@ function optionHeaders(options: PublishOptions): HeaderList {
 }
 
 function ownHeaders(headers: Record<string, string> = {}): HeaderList {
-  if (typeof headers !== "object" || headers === null) {
-    throw new TypeError(`Cannot ${DOING} as 'headers' must be an object: current value is ${String(headers)}`);
-  }
+  checkObject(headers, DOING, "headers");
   return Object.entries(headers).map(([name, value]) => {
     if (!HEADER_NAME.test(name) || isReserved(name)) {
-      throw new TypeError(
-        `Cannot ${DOING} as a header's name must be a token and not begin with Nats- or Job-: current value is ${
-          JSON.stringify(name)
-        }`,
-      );
+      throw wrong(TypeError, `${DOING} as a header's name must be a token and not begin with Nats- or Job-`, name);
     }
     if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value) || value !== value.trim()) {
-      throw new TypeError(
-        `Cannot ${DOING} as header '${name}' must be one line of text without spaces around it: current value is ${
-          JSON.stringify(value)
-        }`,
-      );
+      throw wrong(TypeError, `${DOING} as header '${name}' must be one line of text without spaces around it`, value);
     }
     return [name, value];
   });
@@ -250,10 +243,7 @@ function ownHeaders(headers: Record<string, string> = {}): HeaderList {
 function checkLine(text: unknown, what: string): asserts text is string {
   checkText(text, DOING, what);
   if (/[\r\n\0]/.test(text) || text !== text.trim() || encodeToken(text).length > 1_024) {
-    throw new RangeError(
-      `Cannot ${DOING} as '${what}' must be one line of at most about 700 bytes, without spaces around it: current value is ${
-        JSON.stringify(text.slice(0, 80))
-      }`,
-    );
+    const rule = `'${what}' must be one line of at most about 700 bytes, without spaces around it`;
+    throw wrong(RangeError, `${DOING} as ${rule}`, text.slice(0, 80));
   }
 }

@@ -1,9 +1,8 @@
+import { checkDuration, checkText } from "../checks.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import { checkDuration } from "../wire/durations.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage, deleteStream } from "../wire/streams.ts";
-import { checkText } from "../wire/tokens.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";

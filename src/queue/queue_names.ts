@@ -1,4 +1,5 @@
-import { checkSubject, checkText, decodeToken, encodeToken } from "../wire/tokens.ts";
+import { checkText, wrong } from "../checks.ts";
+import { checkSubject, decodeToken, encodeToken } from "../wire/tokens.ts";
 
 /** How urgent a job is. Workers take `high` before `normal` before `low`, and see to it that none starves. */
 export type Priority = "high" | "normal" | "low";
@@ -110,6 +111,16 @@ export function idOf(token: string): string {
 /** The priority of a word that anybody may have written. */
 export function priorityOf(word: string | undefined): Priority {
   return PRIORITIES.find((priority) => priority === word) ?? "normal";
+}
+
+/**
+ * Checks a priority.
+ *
+ * @throws {RangeError} If it is none.
+ */
+export function checkPriority(value: unknown, doing: string): asserts value is Priority {
+  if (PRIORITIES.includes(value as Priority)) return;
+  throw wrong(RangeError, `${doing} as 'priority' must be "high", "normal" or "low"`, value);
 }
 
 /** The token of the jobs that a schedule makes; no encoded id begins like it. */

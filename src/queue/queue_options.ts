@@ -1,4 +1,4 @@
-import { checkDuration } from "../wire/durations.ts";
+import { checkDuration, checkWhole } from "../checks.ts";
 import type { JobSchema } from "./job_schema.ts";
 
 /** What all users of a queue share; kept on the server with the queue. */
@@ -49,11 +49,7 @@ export function checkQueueOptions(options: QueueOptions): void {
   if (lease !== undefined) checkDuration(lease, doing, "lease", 100);
   if (dedupe !== undefined) checkDuration(dedupe, doing, "dedupe", 0);
   if (deadLetterTtl !== undefined) checkDuration(deadLetterTtl, doing, "deadLetterTtl", 1_000);
-  if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 5)) {
-    throw new RangeError(
-      `Cannot ${doing} as 'replicas' must be a whole number from 1 to 5: current value is ${replicas}`,
-    );
-  }
+  if (replicas !== undefined) checkWhole(replicas, doing, "replicas", 1, 5);
   if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
     throw new TypeError(`Cannot ${doing} as 'schema' must be a Standard Schema: it has no '~standard' part`);
   }

@@ -5,12 +5,13 @@ import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/direct_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
-import { checkDuration, wholeSeconds } from "../wire/durations.ts";
+import { checkDuration } from "../checks.ts";
+import { wholeSeconds } from "../wire/durations.ts";
 import type { HeaderList } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
-import { idOf, PRIORITIES, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
+import { checkPriority, idOf, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
 import { checkSize } from "./job_size.ts";
 import { encodeData } from "./publish_options.ts";
 
@@ -76,11 +77,7 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   if ((every === undefined) === (cron === undefined)) {
     throw new TypeError(`Cannot ${DOING} as it must have either 'every' or 'cron'`);
   }
-  if (!PRIORITIES.includes(priority)) {
-    throw new RangeError(
-      `Cannot ${DOING} as 'priority' must be "high", "normal" or "low": current value is ${JSON.stringify(priority)}`,
-    );
-  }
+  checkPriority(priority, DOING);
   if (timeZone !== undefined && cron === undefined) {
     throw new TypeError(`Cannot ${DOING} as 'timeZone' goes with 'cron' only`);
   }
