@@ -1,3 +1,4 @@
+import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
@@ -13,6 +14,7 @@ import {
   updateConsumer,
 } from "./durable_consumer.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { messageOf } from "./thrown.ts";
 import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
@@ -42,7 +44,7 @@ export class QueueStream {
   readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
   readonly #deadLetters: Once<unknown> = new Once((session, deadline) => this.#openDead(session, deadline));
   readonly #partitions: Once<void> = new Once((session, deadline) => this.#openAllPartitions(session, deadline));
-  /** When the partitions were last looked for. */
+  /** When the partitions were last looked for, by `performance.now()`. */
   #partitionsSeen = -Infinity;
 
   constructor(context: Context, names: QueueNames, options: QueueOptions) {
@@ -79,15 +81,12 @@ export class QueueStream {
 
   /**
    * The durable consumers of the partitions, with one unacknowledged job each, which keeps the order. They are looked for again now and then: others
-   * may have made the queue anew, without them, and jobs would be stored for nobody.
+   * may have made the queue anew, without them, and jobs would be stored for nobody. What is published meanwhile need not wait for that.
    */
   openPartitions(session: Session, deadline: number): Promise<void> {
-    const now = performance.now();
-    if (now - this.#partitionsSeen >= LOOK_AGAIN) {
-      this.#partitionsSeen = now;
-      this.#partitions.forget();
-    }
-    return this.#partitions.get(session, deadline);
+    const opened = this.#partitions.get(session, deadline);
+    if (performance.now() - this.#partitionsSeen >= LOOK_AGAIN) this.#lookAgain(session, deadline);
+    return opened;
   }
 
   /** The state of a durable consumer, or `null` if there is none. */
@@ -129,13 +128,35 @@ export class QueueStream {
     }
   }
 
+  async #lookAgain(session: Session, deadline: number): Promise<void> {
+    this.#partitionsSeen = performance.now();
+    try {
+      if (await this.#hasPartitions(session, deadline)) return;
+      const info = await streamInfo(session, this.#names.stream, deadline);
+      // A queue that was removed stays so.
+      if (info) await this.#makePartitions(session, inForce(info.config), deadline);
+    } catch (error) {
+      if (error instanceof Unavailable) return;
+      this.#context.logger.warn(`Jobs with a key of queue ${this.#names.queue} may not be served: ${messageOf(error)}`);
+    }
+  }
+
   async #openAllPartitions(session: Session, deadline: number): Promise<void> {
-    const names = partitionNames();
-    const last = names.pop()!;
-    if (await this.consumerInfo(session, last, deadline)) return;
+    this.#partitionsSeen = performance.now();
+    if (await this.#hasPartitions(session, deadline)) return;
     // What was opened may be gone, too.
     this.#jobs.forget();
-    const { lease } = await this.open(session, deadline);
+    await this.#makePartitions(session, await this.open(session, deadline), deadline);
+  }
+
+  /** The last one is made last: that it is there says that all are. */
+  async #hasPartitions(session: Session, deadline: number): Promise<boolean> {
+    return await this.consumerInfo(session, partitionNames().at(-1)!, deadline) !== null;
+  }
+
+  async #makePartitions(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
+    const names = partitionNames();
+    const last = names.pop()!;
     const others = await this.consumerInfos(session, deadline);
     // If the whole queue is paused, so are they.
     const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
@@ -149,7 +170,6 @@ export class QueueStream {
       );
     };
     await Promise.all(names.map(ensure));
-    // The last one is made last: that it is there says that all are.
     await ensure(last, names.length);
     // Workers that are there already are to serve them.
     session.send(this.#names.changed, "");
@@ -201,11 +221,7 @@ export class QueueStream {
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
       await this.adjustConsumers(session, adjust, deadline);
     }
-    return {
-      lease: Number(config.metadata?.[META.lease]) || DEFAULT_LEASE,
-      dedupe: Number(config.metadata?.[META.dedupe]) > 0,
-      replicas: config.num_replicas ?? 1,
-    };
+    return inForce(config);
   }
 
   async #openDead(session: Session, deadline: number): Promise<unknown> {
@@ -235,4 +251,12 @@ export class QueueStream {
       return { max_age: wanted.max_age, duplicate_window };
     }, deadline);
   }
+}
+
+function inForce({ metadata, num_replicas }: StreamConfig): OpenQueue {
+  return {
+    lease: Number(metadata?.[META.lease]) || DEFAULT_LEASE,
+    dedupe: Number(metadata?.[META.dedupe]) > 0,
+    replicas: num_replicas ?? 1,
+  };
 }
