@@ -2,6 +2,9 @@ import { JetStreamStoreError } from "../errors.ts";
 import { api, ErrorCode, isServerError } from "../wire/api.ts";
 import { nanoseconds } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
+import { streamInfo } from "../wire/streams.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { partitionNames, PRIORITIES } from "./queue_names.ts";
 
 /** The configuration of a durable consumer, as far as the queue reads or writes it. */
 export interface ConsumerConfig {
@@ -59,6 +62,41 @@ export async function consumerInfo(
   }
 }
 
+/** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
+export async function consumerInfos({ session, deadline, names }: Omit<QueueCall, "stream">): Promise<ConsumerInfo[]> {
+  const { stream } = names;
+  const info = await streamInfo(session, stream, deadline);
+  if (!info) return [];
+  // One by one: a list of them, in a cluster, may lack some.
+  const all = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
+  const infos = await Promise.all(all.map((name) => consumerInfo(session, stream, name, deadline)));
+  return infos.filter((info) => info !== null);
+}
+
+/**
+ * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change.
+ *
+ * @param adjust Gets the present state of each; returns what is to change, or `null`.
+ */
+export async function adjustConsumers(
+  call: Omit<QueueCall, "stream">,
+  adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
+): Promise<void> {
+  const { session, deadline, names } = call;
+  let changed = false;
+  try {
+    for (const info of await consumerInfos(call)) {
+      const change = adjust(info);
+      if (!change) continue;
+      // Also if the answer is lost.
+      changed = true;
+      await writeConsumer(session, names.stream, { ...info.config, ...change }, "update", deadline);
+    }
+  } finally {
+    if (changed) session.send(names.changed, "");
+  }
+}
+
 /** Makes a durable consumer if it is missing; one that is there stays as it is. */
 export async function ensureConsumer(
   session: Session,
@@ -74,16 +112,6 @@ export async function ensureConsumer(
     // Two workers that start together: the other one made it.
     if (!(error instanceof JetStreamStoreError) || !await consumerInfo(session, stream, name, deadline)) throw error;
   }
-}
-
-/** Replaces the configuration of a durable consumer that exists. */
-export async function updateConsumer(
-  session: Session,
-  stream: string,
-  config: ConsumerConfig,
-  deadline: number,
-): Promise<void> {
-  await writeConsumer(session, stream, config, "update", deadline);
 }
 
 function writeConsumer(

@@ -2,7 +2,7 @@ import { leaderGet } from "../wire/direct_get.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES } from "./queue_names.ts";
-import type { ConsumerInfo } from "./durable_consumer.ts";
+import { type ConsumerInfo, consumerInfos } from "./durable_consumer.ts";
 
 /** How many jobs a queue has. */
 export interface JobCounts {
@@ -26,7 +26,7 @@ export async function countJobs(call: QueueCall): Promise<JobCounts | null> {
   await stream.openConsumers(session, deadline);
   const [dead, consumers] = await Promise.all([
     streamInfo(session, names.deadStream, deadline),
-    stream.consumerInfos(session, deadline),
+    consumerInfos(call),
   ]);
   const [high, normal, low] = PRIORITIES.map((priority) =>
     sum(consumers.filter(({ name }) => name === priority), "num_pending")

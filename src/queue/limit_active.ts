@@ -1,7 +1,7 @@
 import { checkObject, wrong } from "../checks.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
-import type { ConsumerInfo } from "./durable_consumer.ts";
+import { adjustConsumers, type ConsumerInfo } from "./durable_consumer.ts";
 
 const DOING = "limit the active jobs";
 
@@ -16,14 +16,14 @@ export type ActiveLimits = {
 };
 
 /** Lets the server enforce the limits, and tells the workers to look at them. */
-export async function limitActive({ session, deadline, stream }: QueueCall, limits: ActiveLimits): Promise<void> {
-  await stream.openConsumers(session, deadline);
+export async function limitActive(call: QueueCall, limits: ActiveLimits): Promise<void> {
+  await call.stream.openConsumers(call.session, call.deadline);
   const adjust = ({ name, config }: ConsumerInfo) => {
     const limit = limits[name as Priority];
     const max_ack_pending = limit ?? -1;
     return limit === undefined || config.max_ack_pending === max_ack_pending ? null : { max_ack_pending };
   };
-  await stream.adjustConsumers(session, adjust, deadline);
+  await adjustConsumers(call, adjust);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
+import { consumerInfos } from "./durable_consumer.ts";
 import { checkMoment } from "./publish_options.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { checkPriority, type Priority } from "./queue_names.ts";
@@ -27,7 +28,7 @@ export async function pauseQueue(call: QueueCall, until: Date | null, { priority
   session.server.require("2.11", "Pausing a queue");
   await stream.openConsumers(session, deadline);
   const body = until === null ? {} : { pause_until: until.toISOString() };
-  const consumers = await stream.consumerInfos(session, deadline);
+  const consumers = await consumerInfos(call);
   await Promise.all(consumers.map(async ({ name }) => {
     if (priority !== undefined && name !== priority) return;
     await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);

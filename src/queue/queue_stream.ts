@@ -6,16 +6,16 @@ import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
 import {
-  type ConsumerConfig,
+  adjustConsumers,
   consumerConfig,
   type ConsumerInfo,
   consumerInfo,
+  consumerInfos,
   ensureConsumer,
-  updateConsumer,
 } from "./durable_consumer.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
-import { messageOf } from "./thrown.ts";
 import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
+import { messageOf } from "./thrown.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
@@ -94,40 +94,6 @@ export class QueueStream {
     return consumerInfo(session, this.#names.stream, name, deadline);
   }
 
-  /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
-  async consumerInfos(session: Session, deadline: number): Promise<ConsumerInfo[]> {
-    const info = await streamInfo(session, this.#names.stream, deadline);
-    if (!info) return [];
-    // One by one: a list of them, in a cluster, may lack some.
-    const names = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
-    const infos = await Promise.all(names.map((name) => this.consumerInfo(session, name, deadline)));
-    return infos.filter((info) => info !== null);
-  }
-
-  /**
-   * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change.
-   *
-   * @param adjust Gets the present state of each; returns what is to change, or `null`.
-   */
-  async adjustConsumers(
-    session: Session,
-    adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
-    deadline: number,
-  ): Promise<void> {
-    let changed = false;
-    try {
-      for (const info of await this.consumerInfos(session, deadline)) {
-        const change = adjust(info);
-        if (!change) continue;
-        // Also if the answer is lost.
-        changed = true;
-        await updateConsumer(session, this.#names.stream, { ...info.config, ...change }, deadline);
-      }
-    } finally {
-      if (changed) session.send(this.#names.changed, "");
-    }
-  }
-
   async #lookAgain(session: Session, deadline: number): Promise<void> {
     this.#partitionsSeen = performance.now();
     try {
@@ -157,17 +123,12 @@ export class QueueStream {
   async #makePartitions(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
     const names = partitionNames();
     const last = names.pop()!;
-    const others = await this.consumerInfos(session, deadline);
+    const others = await consumerInfos({ session, deadline, names: this.#names });
     // If the whole queue is paused, so are they.
     const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
     const ensure = (name: string, partition: number) => {
-      const config = { ...consumerConfig(name, this.#names.keyed(partition, "*"), lease), max_ack_pending: 1 };
-      return ensureConsumer(
-        session,
-        this.#names.stream,
-        pause_until === undefined ? config : { ...config, pause_until },
-        deadline,
-      );
+      const config = consumerConfig(name, this.#names.keyed(partition, "*"), lease);
+      return ensureConsumer(session, this.#names.stream, { ...config, max_ack_pending: 1, pause_until }, deadline);
     };
     await Promise.all(names.map(ensure));
     await ensure(last, names.length);
@@ -219,7 +180,7 @@ export class QueueStream {
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
-      await this.adjustConsumers(session, adjust, deadline);
+      await adjustConsumers({ session, deadline, names: this.#names }, adjust);
     }
     return inForce(config);
   }
