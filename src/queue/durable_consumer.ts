@@ -85,13 +85,15 @@ export async function adjustConsumers(
   const { session, deadline, names } = call;
   let changed = false;
   try {
-    for (const info of await consumerInfos(call)) {
+    const infos = await consumerInfos(call);
+    // At once, as the workers are to hear of a shorter lease before it is over for what they have.
+    await Promise.all(infos.map((info) => {
       const change = adjust(info);
-      if (!change) continue;
+      if (!change) return;
       // Also if the answer is lost.
       changed = true;
-      await writeConsumer(session, names.stream, { ...info.config, ...change }, "update", deadline);
-    }
+      return writeConsumer(session, names.stream, { ...info.config, ...change }, "update", deadline);
+    }));
   } finally {
     if (changed) session.send(names.changed, "");
   }
