@@ -84,6 +84,8 @@ interface Seen {
 
 /** How the job ended, or `null` if it has not, or nobody can tell. */
 async function look(call: QueueCall, results: JobResults, token: string, seen: Seen): Promise<Outcome | null> {
+  // One that comes while it looks tells of a job that may not have been there yet when it looked for the result: then it looks again.
+  const { lastEvent } = seen;
   const message = await findJobMessage(call, token);
   if (message) {
     seen.stored = message.time;
@@ -103,9 +105,9 @@ async function look(call: QueueCall, results: JobResults, token: string, seen: S
     return fail(reason, attempts);
   }
   if (result) return { value: result.value };
-  if (seen.lastEvent === "cancelled") return fail("The job was cancelled");
-  if (seen.lastEvent === "expired") return fail("The job was not started in time");
-  if (seen.lastEvent === "completed") return { value: undefined };
+  if (lastEvent === "cancelled") return fail("The job was cancelled");
+  if (lastEvent === "expired") return fail("The job was not started in time");
+  if (lastEvent === "completed") return { value: undefined };
   if (seen.stored === null) return null;
   seen.gone ??= performance.now();
   if (performance.now() - seen.gone < UNDER_WAY) return null;
