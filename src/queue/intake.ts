@@ -89,7 +89,8 @@ export class Intake {
         if (!stop.aborted) {
           this.#events.served(reason);
           // What is handed out and taken by nobody is nobody's until its lease is over.
-          await settledWithin(this.drain(), UNDER_WAY);
+          // Not beyond the session: it would never come to its end, and the next one begins meanwhile.
+          await settledWithin(Promise.race([this.drain(), aborted(stop)]), UNDER_WAY);
         }
       } catch (error) {
         if (!stop.aborted) this.#complain(error);

@@ -27,3 +27,18 @@ Deno.test("JobConsumer notices a server that hangs, and serves again when it goe
   await worker.publish("after");
   await worker.healed(["before", "after"]);
 });
+
+Deno.test("JobConsumer serves again when the connection breaks while it waits for what is under way", async () => {
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using worker = new WatchedWorker({ url: relay.url, publishTo: server.url });
+  await worker.publish("before");
+  await worker.healed(["before"]);
+  relay.hold("down");
+  await worker.serving(false);
+  // Its pulls wait now for what the server may have sent, and that will not come: the connection is another one before they give up.
+  relay.cut();
+  relay.release("down");
+  await worker.publish("after");
+  await worker.healed(["before", "after"]);
+});
