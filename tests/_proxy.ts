@@ -2,11 +2,13 @@
 export interface Tampering {
   /** Whether a message on its way from the server to the client is lost. */
   drop?: (subject: string, payload: string) => boolean;
+  /** Whether a message on its way from the client to the server is lost. */
+  lose?: (subject: string, payload: string) => boolean;
   /** The version that the server seems to have. */
   version?: string;
 }
 
-/** Stands between clients and a nats-server: loses messages of the server, cuts connections, ages the server. */
+/** Stands between clients and a nats-server: loses messages, cuts connections, ages the server. */
 export class Proxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: Deno.ConnectOptions;
@@ -41,15 +43,18 @@ export class Proxy implements AsyncDisposable {
     for await (const client of this.#listener) {
       const server = await Deno.connect(this.#target);
       this.#open.add(client).add(server);
-      pumps.push(this.#pump(client, server), this.#pump(server, client, new Frames(this.tampering)));
+      pumps.push(
+        this.#pump(client, server, new Frames(this.tampering, "lose")),
+        this.#pump(server, client, new Frames(this.tampering, "drop")),
+      );
     }
     await Promise.all(pumps);
   }
 
-  async #pump(from: Deno.Conn, to: Deno.Conn, frames?: Frames): Promise<void> {
+  async #pump(from: Deno.Conn, to: Deno.Conn, frames: Frames): Promise<void> {
     try {
       for await (const chunk of from.readable) {
-        const rest = new Uint8Array(frames ? frames.pass(chunk) : chunk);
+        const rest = new Uint8Array(frames.pass(chunk));
         for (let sent = 0; sent < rest.length;) sent += await to.write(rest.subarray(sent));
       }
     } catch {
@@ -66,13 +71,18 @@ export class Proxy implements AsyncDisposable {
   }
 }
 
-/** Cuts the bytes of a server into protocol messages. */
+/** Commands that a body follows. */
+const WITH_BODY = ["MSG", "HMSG", "PUB", "HPUB"];
+
+/** Cuts the bytes of one of the two ends into protocol messages. */
 class Frames {
   readonly #tampering: Tampering;
+  readonly #way: "drop" | "lose";
   #rest = new Uint8Array();
 
-  constructor(tampering: Tampering) {
+  constructor(tampering: Tampering, way: "drop" | "lose") {
     this.#tampering = tampering;
+    this.#way = way;
   }
 
   /** What of the bytes, and of those left from before, may go on. */
@@ -84,10 +94,10 @@ class Frames {
       if (end === 0) break;
       const line = new TextDecoder().decode(rest.subarray(0, end));
       const words = line.trim().split(" ");
-      const body = words[0] === "MSG" || words[0] === "HMSG" ? Number(words.at(-1)) + 2 : 0;
+      const body = WITH_BODY.includes(words[0]) ? Number(words.at(-1)) + 2 : 0;
       if (rest.length < end + body) break;
       const payload = () => new TextDecoder().decode(rest.subarray(end, end + body));
-      if (body > 0 && this.#tampering.drop?.(words[1], payload())) {
+      if (body > 0 && this.#tampering[this.#way]?.(words[1], payload())) {
         rest = rest.subarray(end + body);
         continue;
       }

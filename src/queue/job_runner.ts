@@ -130,7 +130,7 @@ export class JobRunner<T> {
     // A tick that is moved would be refused where a newer one waits.
     if (!this.#reporter.movable(delivery) || delivery.tick) return await this.#reporter.handBack(delivery, 0);
     const { attempt, deliveries } = delivery.headers;
-    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false });
+    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false }) === true;
   }
 
   /** A delivery has come. */
@@ -155,6 +155,8 @@ export class JobRunner<T> {
       delay: 0,
       started: true,
     });
+    // Only if the server says that there is a newer one: a job whose copy was not stored must not be taken off the queue.
+    if (moved === null) return LET_GO;
     return moved ? { type: "skipped" } : await this.#finish(delivery, { type: "skipped" });
   }
 

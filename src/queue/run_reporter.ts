@@ -81,13 +81,17 @@ export class RunReporter {
     });
   }
 
-  /** Puts a job back as a new message, and takes the old one off. `false`: not confirmed, or the job was cancelled meanwhile. */
-  async move(delivery: Delivery, move: Move): Promise<boolean> {
+  /**
+   * Puts a job back as a new message, and takes the old one off. `false`: a newer message of its id is there, or it was cancelled; `null`: that is not
+   * confirmed.
+   */
+  async move(delivery: Delivery, move: Move): Promise<boolean | null> {
     let moved = false;
     const told = await this.#insist(delivery, async (session, deadline) => {
       moved = await moveJob(session, this.#names, delivery, move, deadline);
     });
-    return told && moved && await this.finish(delivery);
+    if (!told) return null;
+    return moved && (await this.finish(delivery) || null);
   }
 
   /** Hands a job that is not movable back, for after a delay. */

@@ -165,3 +165,24 @@ Deno.test("JobConsumer makes one retry, and one dead letter, of a job whose move
   const counts = await publisher.jobQueue("lossy").counts();
   assertEquals([counts?.active, counts?.delayed, counts?.dead], [0, 0, 1]);
 });
+
+Deno.test("JobConsumer leaves a redelivered job in the queue when its move is not confirmed while the job is ours", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  await using publisher = new QueueStores(server.url);
+  const queue = stores.jobQueue("lossy", { lease: 1_000 });
+  await queue.publish(1, { id: "a" });
+  const dying = queue.consume(() => new Promise(() => {}));
+  await waitUntil(() => dying.status().active === 1);
+  assertEquals((await dying.stop({ deadline: 0 })).abandoned, ["a"]);
+  let lost = 0;
+  proxy.tampering.lose = (subject) => subject === "wq.lossy.ready.normal.a" && ++lost > 0;
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  await waitUntil(() => lost > 0 && consumer.status().active === 0);
+  assertEquals((await publisher.jobQueue("lossy").get("a"))?.state, "active");
+  proxy.tampering.lose = undefined;
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(runs.all.map(({ id, attempt }) => [id, attempt]), [["a", 1]]);
+});
