@@ -61,8 +61,9 @@ export class RunReporter {
     return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
   }
 
-  /** Takes the job's message off the queue; tells whether that is confirmed. */
+  /** Takes the job's message off the queue, if it is still ours; tells whether that is confirmed. */
   finish(delivery: Delivery): Promise<boolean> {
+    if (!delivery.ours) return Promise.resolve(false);
     this.#remember(delivery);
     const session = this.#session;
     if (!session || session.signal.aborted || delivery.orphaned) return this.#finishAgain(delivery);
