@@ -10,7 +10,7 @@ import type { KvWriteOptions } from "./kv/kv_write.ts";
 import { ObjectBucket } from "./object/object_bucket.ts";
 import type { ObjectInfo } from "./object/object_info.ts";
 import type { ObjectBucketOptions } from "./object/object_options.ts";
-import { checkConsume, type ConsumeOptions } from "./queue/consume_options.ts";
+import { type ConsumeOptions, consumeSettings } from "./queue/consume_options.ts";
 import type { Job } from "./queue/job.ts";
 import type { JobConsumer } from "./queue/job_consumer.ts";
 import { JobQueue } from "./queue/job_queue.ts";
@@ -237,7 +237,7 @@ export class JetStreamStores implements AsyncDisposable {
     options?: ConsumeOptions,
   ): Promise<JobConsumer<T> | null> {
     const jobs = this.#queue<T>(queue);
-    checkConsume(handler, options);
+    consumeSettings(handler, options);
     return await jobs.open() ? jobs.consume(handler, options) : null;
   }
 

@@ -1,4 +1,4 @@
-import { checkDuration } from "../wire/durations.ts";
+import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "./retry_backoff.ts";
 
@@ -48,41 +48,20 @@ export interface ConsumeOptions {
   signal?: AbortSignal;
 }
 
-/** The options with their defaults. */
-export interface ConsumeSettings {
-  concurrency: number;
-  prefetch: number | "auto";
-  priorities: readonly Priority[];
-  maxAttempts: number;
-  maxDeliveries: number;
-  backoff: BackoffOption;
-  timeout: number | undefined;
-  rateLimit: { jobs: number; interval: number } | undefined;
-}
+/** The options with their defaults; without a `prefetch` it is guessed. */
+export type ConsumeSettings =
+  & Required<Pick<ConsumeOptions, "concurrency" | "priorities" | "maxAttempts" | "maxDeliveries" | "backoff">>
+  & Pick<ConsumeOptions, "prefetch" | "timeout" | "rateLimit">;
 
 /**
- * Checks the arguments of a consumer before there is a connection.
+ * Checks the arguments of a consumer and fills in the defaults.
  *
  * @throws {TypeError | RangeError} Naming the argument, its value and the rule.
  */
-export function checkConsume(handler: unknown, options: ConsumeOptions = {}): void {
-  if (typeof handler !== "function") {
-    throw new TypeError(
-      `Cannot consume jobs as 'handler' must be a function: current value is of type ${typeof handler}`,
-    );
-  }
-  consumeSettings(options);
-}
-
-/**
- * Checks the options of a consumer and fills in the defaults.
- *
- * @throws {TypeError | RangeError} Naming the option, its value and the rule.
- */
-export function consumeSettings(options: ConsumeOptions): ConsumeSettings {
+export function consumeSettings(handler: unknown, options: ConsumeOptions = {}): ConsumeSettings {
   const {
     concurrency = 1,
-    prefetch = "auto",
+    prefetch,
     priorities = PRIORITIES,
     maxAttempts = 5,
     maxDeliveries = 10,
@@ -91,15 +70,18 @@ export function consumeSettings(options: ConsumeOptions): ConsumeSettings {
     rateLimit,
   } = options;
   const doing = "consume jobs";
+  if (typeof handler !== "function") {
+    throw new TypeError(`Cannot ${doing} as 'handler' must be a function: current value is of type ${typeof handler}`);
+  }
   checkCount(concurrency, "concurrency", 1);
-  if (prefetch !== "auto") checkCount(prefetch, "prefetch", 0);
+  if (prefetch !== undefined) checkCount(prefetch, "prefetch", 0);
   checkCount(maxAttempts, "maxAttempts", 1);
   checkCount(maxDeliveries, "maxDeliveries", 1);
   checkBackoff(backoff, doing);
-  if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1);
+  if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1, MAX_TIMER);
   if (rateLimit !== undefined) {
     checkCount(rateLimit.jobs, "rateLimit.jobs", 1);
-    checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1);
+    checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1, MAX_TIMER);
   }
   if (
     !Array.isArray(priorities) || priorities.length === 0 ||

@@ -1,10 +1,18 @@
 import type { Msg } from "@nats-io/nats-core";
-import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
+import { headerPairs } from "../wire/stored_message.ts";
+import { type JobHeaders, parseJobHeaders, readJobHeaders } from "./job_headers.ts";
 import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
+
+/** What hands out jobs. */
+export interface DeliverySource {
+  /** Milliseconds for which a job is ours from each sign of life on. */
+  readonly lease: number;
+}
 
 /** A job as it was handed to this process, and the time for which it is ours. */
 export class Delivery {
   readonly #message: Msg;
+  readonly #source: DeliverySource;
   /** Subject of the acknowledgement. */
   ack: string;
   readonly subject: string;
@@ -15,22 +23,25 @@ export class Delivery {
   /** How often it was handed out, this time included. */
   readonly deliveries: number;
   readonly sequence: number;
-  /** How many more wait behind it. */
-  readonly pending: number;
   /** When its message was stored, in nanoseconds: with the sequence it names the message also when the stream is made again and counts from 1. */
   readonly storedAt: string;
   /** When it came, by `performance.now()`. */
   readonly receivedAt: number;
   /** Until when it is ours, by `performance.now()`. */
-  leaseUntil: number;
+  #leaseUntil: number;
   /** Whether the durable consumer that handed it out is gone. */
   orphaned = false;
   /** Whether the server was told to hand it out again: it may come before that is confirmed. */
   handedBack = false;
+  /** When its handler was started, by `performance.now()`. */
+  startedAt = 0;
   #headers: JobHeaders | undefined;
+  #controller: AbortController | null = null;
+  #aborted: { reason: unknown } | null = null;
 
-  constructor(message: Msg, lease: number, receivedAt: number) {
+  constructor(message: Msg, source: DeliverySource, receivedAt: number) {
     this.#message = message;
+    this.#source = source;
     this.subject = message.subject;
     this.token = this.subject.slice(this.subject.lastIndexOf(".") + 1);
     this.ack = message.reply!;
@@ -42,9 +53,8 @@ export class Delivery {
     this.deliveries = Number(tokens[first + 2]);
     this.sequence = Number(tokens[first + 3]);
     this.storedAt = tokens[first + 5];
-    this.pending = Number(tokens[first + 6]);
     this.receivedAt = receivedAt;
-    this.leaseUntil = this.receivedAt + lease;
+    this.#leaseUntil = receivedAt + source.lease;
   }
 
   get data(): Uint8Array {
@@ -53,6 +63,11 @@ export class Delivery {
 
   get headers(): JobHeaders {
     return this.#headers ??= readJobHeaders(this.#message);
+  }
+
+  /** All that its headers say, those of the server included: what a copy of it takes along. */
+  get allHeaders(): JobHeaders {
+    return parseJobHeaders(headerPairs(this.#message));
   }
 
   get id(): string {
@@ -94,14 +109,61 @@ export class Delivery {
     return this.sequence === other.sequence && this.storedAt === other.storedAt;
   }
 
-  /** The server handed the same message out again, to this process: from now on it is ours by that. */
-  renewBy(again: Delivery): void {
-    this.ack = again.ack;
-    this.leaseUntil = again.leaseUntil;
+  /** Milliseconds for which it is ours from each sign of life on. */
+  get lease(): number {
+    return this.#source.lease;
+  }
+
+  /** Until when it is ours, by `performance.now()`; long past if it was released. */
+  get leaseUntil(): number {
+    return this.#leaseUntil;
   }
 
   /** Whether it is still ours. */
   get ours(): boolean {
-    return performance.now() < this.leaseUntil;
+    return performance.now() < this.#leaseUntil;
+  }
+
+  /** Whether it was released. */
+  get released(): boolean {
+    return this.#leaseUntil === -Infinity;
+  }
+
+  /** The lease begins anew. What is not ours any more does not become so again. */
+  extendTo(until: number): void {
+    if (this.ours) this.#leaseUntil = until;
+  }
+
+  /** The lease was running while no clock of this process was. */
+  shorten(by: number): void {
+    this.#leaseUntil -= by;
+  }
+
+  /** The server handed the same message out again, to this process: from now on it is ours by that. */
+  renewBy(again: Delivery): void {
+    this.ack = again.ack;
+    this.orphaned = false;
+    this.extendTo(again.leaseUntil);
+  }
+
+  /** Aborts when the run is to end. */
+  get signal(): AbortSignal {
+    // Made when somebody asks: most handlers never do, and a controller costs as much as the rest of a run.
+    this.#controller ??= new AbortController();
+    if (this.#aborted) this.#controller.abort(this.#aborted.reason);
+    return this.#controller.signal;
+  }
+
+  /** Tells its run to end. */
+  abort(reason: unknown): void {
+    if (this.#aborted) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** It is not ours any more: its run is told to end, and however it does, nothing is reported. */
+  release(why: string): void {
+    this.#leaseUntil = -Infinity;
+    this.abort(new DOMException(why, "AbortError"));
   }
 }

@@ -38,26 +38,26 @@ export interface Job<T = unknown> {
   progress(value: unknown): Promise<true | null>;
 }
 
-/** What a run needs of its surroundings. */
-export interface RunSettings<T> {
-  queue: string;
-  data: T;
-  attempt: number;
-  maxAttempts: number;
-  progress: (value: unknown) => Promise<true | null>;
+/** What the runs of one worker share. */
+export interface Workplace {
+  readonly queue: string;
+  /** Unless the job says. */
+  readonly maxAttempts: number;
+  progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null>;
 }
 
 /** A job that runs in this process. */
 export class RunningJob<T> implements Job<T> {
   readonly #delivery: Delivery;
-  readonly #settings: RunSettings<T>;
-  #controller: AbortController | null = null;
-  #aborted: { reason: unknown } | null = null;
-  #letGo = false;
+  readonly #workplace: Workplace;
+  readonly data: T;
+  readonly attempt: number;
 
-  constructor(delivery: Delivery, settings: RunSettings<T>) {
+  constructor(delivery: Delivery, workplace: Workplace, data: T, attempt: number) {
     this.#delivery = delivery;
-    this.#settings = settings;
+    this.#workplace = workplace;
+    this.data = data;
+    this.attempt = attempt;
   }
 
   get id(): string {
@@ -65,19 +65,11 @@ export class RunningJob<T> implements Job<T> {
   }
 
   get queue(): string {
-    return this.#settings.queue;
-  }
-
-  get data(): T {
-    return this.#settings.data;
-  }
-
-  get attempt(): number {
-    return this.#settings.attempt;
+    return this.#workplace.queue;
   }
 
   get maxAttempts(): number {
-    return this.#settings.maxAttempts;
+    return this.#delivery.headers.maxAttempts ?? this.#workplace.maxAttempts;
   }
 
   get deliveries(): number {
@@ -101,10 +93,7 @@ export class RunningJob<T> implements Job<T> {
   }
 
   get signal(): AbortSignal {
-    // Made when somebody asks: most handlers never do, and a controller costs as much as the rest of a run.
-    this.#controller ??= new AbortController();
-    if (this.#aborted) this.#controller.abort(this.#aborted.reason);
-    return this.#controller.signal;
+    return this.#delivery.signal;
   }
 
   async progress(value: unknown): Promise<true | null> {
@@ -113,24 +102,6 @@ export class RunningJob<T> implements Job<T> {
         `Cannot report the progress as 'value' must be a JSON value: current value is of type ${typeof value}`,
       );
     }
-    return await this.#settings.progress(value);
-  }
-
-  /** Ends the run from outside. */
-  abort(reason: unknown): void {
-    if (this.#aborted) return;
-    this.#aborted = { reason };
-    this.#controller?.abort(reason);
-  }
-
-  /** Ends the run from outside, because the job is no longer this worker's: however the handler ends, nothing is reported. */
-  release(reason: unknown): void {
-    this.#letGo = true;
-    this.abort(reason);
-  }
-
-  /** Whether the job is no longer this worker's. */
-  get letGo(): boolean {
-    return this.#letGo;
+    return await this.#workplace.progress(this.#delivery, this.attempt, value);
   }
 }

@@ -1,4 +1,4 @@
-import { checkDuration } from "../wire/durations.ts";
+import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import type { Job } from "./job.ts";
 
@@ -48,7 +48,7 @@ export class JobBatches<T> {
     if (!Number.isSafeInteger(size) || size < 1) {
       throw new RangeError(`Cannot consume batches as 'size' must be a whole number ≥ 1: current value is ${size}`);
     }
-    checkDuration(wait, "consume batches", "wait", 0);
+    checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
     this.#handler = handler;
     this.#size = size;
     this.#wait = wait;

@@ -1,4 +1,19 @@
-import type { RunEnd } from "./job_runner.ts";
+/** How a delivery ended. */
+export type RunEnd =
+  /** The handler returned. */
+  | "completed"
+  /** It failed and runs again. */
+  | "retried"
+  /** It asked to run again, without having failed. */
+  | "postponed"
+  /** It is a dead letter. */
+  | "dead"
+  /** It had not started when its `ttl` was over. */
+  | "expired"
+  /** It needed no run: it is done already, or a newer copy of it exists. */
+  | "skipped"
+  /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
+  | "let_go";
 
 /** How a consumer fares. */
 export interface JobConsumerStatus {
@@ -14,7 +29,7 @@ export interface JobConsumerStatus {
   /** Jobs that were fetched and have not started. */
   prefetched: number;
   /** How many deliveries ended in each way since it began. */
-  ended: Record<RunEnd["type"], number>;
+  ended: Record<RunEnd, number>;
 }
 
 /** Options of {@linkcode JobConsumer.stop}. */

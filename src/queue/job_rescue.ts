@@ -28,13 +28,8 @@ const TOGETHER = 32;
 /** What a worker knows of a message: it has its job, or has ended it. */
 export type MessageState = "held" | "ended";
 
-/** The worker that looks. */
-export interface RescueWorker {
-  /** Milliseconds of the queue's lease; 0 before that is known. */
-  lease(): number;
-  /** What it knows of the message of this sequence, stored at this time (milliseconds). */
-  stateOf(sequence: number, storedAt: number): MessageState | undefined;
-}
+/** Tells what a worker knows of the message of this sequence, stored at this time (milliseconds). */
+export type StateOf = (sequence: number, storedAt: number) => MessageState | undefined;
 
 /**
  * Looks after messages that belong to nobody: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
@@ -49,13 +44,15 @@ export interface RescueWorker {
  */
 export class JobRescue {
   readonly #parts: QueueParts;
-  readonly #worker: RescueWorker;
-  readonly #stopped = new AbortController();
+  readonly #stateOf: StateOf;
+  readonly #over: AbortSignal;
   #complaint = "";
 
-  constructor(parts: QueueParts, worker: RescueWorker) {
+  /** @param over Stops it. */
+  constructor(parts: QueueParts, stateOf: StateOf, over: AbortSignal) {
     this.#parts = parts;
-    this.#worker = worker;
+    this.#stateOf = stateOf;
+    this.#over = over;
   }
 
   /** Looks now and then, and answers others who do, until the session ends. */
@@ -65,19 +62,21 @@ export class JobRescue {
   }
 
   async #serve(session: Session): Promise<void> {
-    const signal = AbortSignal.any([session.signal, this.#stopped.signal]);
+    const signal = AbortSignal.any([session.signal, this.#over]);
     const listening = session.subscribe(this.#parts.names.known, (message) => {
       if (!message.reply) return;
       const asked = message.json<[sequence: number, storedAt: number][]>();
-      session.send(message.reply, JSON.stringify(asked.map((one) => this.#worker.stateOf(...one) ?? null)));
+      session.send(message.reply, JSON.stringify(asked.map((one) => this.#stateOf(...one) ?? null)));
     }, (error) => this.#failed(error));
     let floors = new Map<string, number>();
-    for (let pause = FIRST;; pause = Math.max(this.#worker.lease(), PAUSE)) {
+    for (let pause = FIRST;;) {
       // At random, so that workers do not all look at once.
       await delay(Math.min(pause * (1 + Math.random()), MAX_TIMER), { signal, persistent: false });
       if (signal.aborted) break;
       try {
-        floors = await this.#look(session, floors);
+        const { lease, replicas } = await this.#parts.stream.open(session, this.#deadline);
+        pause = Math.max(lease, PAUSE);
+        if (replicas === 1) floors = await this.#look(session, floors);
       } catch (error) {
         this.#failed(error);
       }
@@ -89,15 +88,9 @@ export class JobRescue {
     this.#complain(`Jobs of queue ${this.#parts.names.queue} that belong to no consumer are not found`, error);
   }
 
-  /** Ends it. */
-  stop(): void {
-    this.#stopped.abort();
-  }
-
   /** @returns The ack floors of now, by durable consumer. */
   async #look(session: Session, last: Map<string, number>): Promise<Map<string, number>> {
-    const { names, stream } = this.#parts;
-    if ((await stream.open(session, this.#deadline)).replicas > 1) return last;
+    const { names } = this.#parts;
     const list = `CONSUMER.LIST.${names.stream}`;
     const { consumers } = await api<{ consumers: ConsumerInfo[] }>(session, list, undefined, this.#deadline);
     for (const { name, config, ack_floor } of consumers) {
@@ -151,15 +144,13 @@ export class JobRescue {
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
   async #bringBack(session: Session, stray: StoredMessage): Promise<void> {
     const { subject, sequence, data } = stray;
-    const { priority, attempt, enqueuedAt } = readJobInfo(stray, null);
-    const headers = parseJobHeaders(stray.headers());
-    const { deliveries } = headers;
+    const { priority, enqueuedAt } = readJobInfo(stray, null);
     const token = subject.slice(subject.lastIndexOf(".") + 1);
-    const job = { subject, token, priority, sequence, headers, enqueuedAt, data };
-    // It was handed out, so it may have started.
-    const move = { attempt, deliveries, delay: 0, started: true };
+    const allHeaders = parseJobHeaders(stray.headers());
+    const job = { subject, token, priority, sequence, allHeaders, enqueuedAt, data };
     try {
-      if (!await moveJob(session, this.#parts.names, job, move, this.#deadline)) return;
+      // It was handed out, so it may have started.
+      if (!await moveJob(session, this.#parts.names, job, {}, this.#deadline)) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       return this.#complain(`${this.#describe(stray)} cannot be put back`, error);

@@ -1,35 +1,14 @@
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
-import type { Session } from "../wire/session.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
-import { type Job, RunningJob } from "./job.ts";
-import { EventSender, type JobEvent } from "./job_events.ts";
+import { type Job, RunningJob, type Workplace } from "./job.ts";
+import type { RunEnd } from "./job_consumer_status.ts";
 import { readJobData } from "./job_data.ts";
 import { describeIssues, type JobSchema } from "./job_schema.ts";
-import { RunReporter } from "./run_reporter.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "./retry_backoff.ts";
+import type { RunReporter } from "./run_reporter.ts";
 import { messageOf } from "./thrown.ts";
-
-/** How a delivery ended. */
-export type RunEnd =
-  /** The handler returned. */
-  | { type: "completed" }
-  /** It failed and runs again. */
-  | { type: "retried"; reason: string }
-  /** It asked to run again, without having failed. */
-  | { type: "postponed" }
-  /** It is a dead letter. */
-  | { type: "dead"; reason: string }
-  /** It had not started when its `ttl` was over. */
-  | { type: "expired" }
-  /** It needed no run: it is done already, or a newer copy of it exists. */
-  | { type: "skipped" }
-  /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
-  | { type: "let_go" };
-
-/** A run that ended without having been reported; the reason stands in the run's signal. */
-const LET_GO: RunEnd = { type: "let_go" };
 
 /** Runs deliveries: decides whether a job is to be run, calls its handler, and has the end reported. */
 export class JobRunner<T> {
@@ -37,168 +16,123 @@ export class JobRunner<T> {
   readonly #settings: ConsumeSettings;
   readonly #handler: (job: Job<T>) => unknown;
   readonly #reporter: RunReporter;
-  readonly #events: EventSender;
-  #session: Session | null = null;
+  readonly #workplace: Workplace;
 
-  constructor(parts: QueueParts<T>, settings: ConsumeSettings, handler: (job: Job<T>) => unknown) {
+  constructor(
+    parts: QueueParts<T>,
+    settings: ConsumeSettings,
+    handler: (job: Job<T>) => unknown,
+    reporter: RunReporter,
+  ) {
     this.#parts = parts;
     this.#settings = settings;
     this.#handler = handler;
-    this.#reporter = new RunReporter(parts);
-    this.#events = new EventSender(parts.names);
-  }
-
-  /** The consumer works over this session from now on. */
-  serve(session: Session): void {
-    this.#session = session;
-    this.#reporter.serve(session);
+    this.#reporter = reporter;
+    this.#workplace = {
+      queue: parts.names.queue,
+      maxAttempts: settings.maxAttempts,
+      progress: (delivery, attempt, value) => this.#progress(delivery, attempt, value),
+    };
   }
 
   /**
    * Runs a delivery to its reported end.
    *
-   * @param started Called with the job right before its handler.
    * @param handled Called when the handler has ended, before that is reported.
    */
-  async run(delivery: Delivery, started: (job: RunningJob<T>) => void, handled: () => void): Promise<RunEnd> {
-    const { headers, handedOut } = delivery;
+  async run(delivery: Delivery, handled: (delivery: Delivery) => void): Promise<RunEnd> {
+    const { headers } = delivery;
+    const attempt = this.#isUsual(delivery) ? headers.attempt : await this.#admit(delivery);
+    if (typeof attempt === "string") return attempt;
+    let data: T;
+    try {
+      data = readBody(delivery) as T;
+      if (this.#parts.schema) data = await check(data, this.#parts.schema);
+    } catch (error) {
+      return await this.#bury(delivery, error, attempt - 1);
+    }
+    if (delivery.released) return "let_go";
+    const job = new RunningJob<T>(delivery, this.#workplace, data, attempt);
+    this.#reporter.tell(delivery, "started", { attempt });
+    try {
+      let value: unknown;
+      try {
+        const { timeout = this.#settings.timeout } = headers;
+        value = await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, delivery, timeout));
+      } finally {
+        handled(delivery);
+      }
+      const { keepResult } = headers;
+      if (keepResult !== undefined && !await this.#reporter.keepResult(delivery, value, keepResult)) return "let_go";
+    } catch (error) {
+      // A result that cannot be kept is a failure like any other.
+      return delivery.ours ? await this.#fail(delivery, job, error) : "let_go";
+    }
+    if (!await this.#reporter.finish(delivery)) return "let_go";
+    this.#reporter.tell(delivery, "completed");
+    return "completed";
+  }
+
+  /** Whether nothing needs to be asked or done before it runs: so it is with most of them, which are to wait for nothing. */
+  #isUsual({ headers, handedOut, tick, sequence, storedAt }: Delivery): boolean {
+    return handedOut === 1 && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
+      !this.#reporter.hasEnded(sequence, storedAt);
+  }
+
+  /** Asks and does what comes before a run. Returns the number of the attempt, or how the delivery ended without a run. */
+  async #admit(delivery: Delivery): Promise<number | RunEnd> {
+    const { headers, handedOut, deliveries } = delivery;
     const reporter = this.#reporter;
-    if (this.hasEnded(delivery.sequence, delivery.storedAt)) return await this.#finish(delivery, { type: "skipped" });
-    if (headers.expiresAt && headers.expiresAt.getTime() <= (this.#session?.now() ?? Date.now())) {
-      return await this.#finish(delivery, { type: "expired" });
+    if (reporter.hasEnded(delivery.sequence, delivery.storedAt)) return await this.#finish(delivery, "skipped");
+    if (headers.expiresAt && headers.expiresAt.getTime() <= reporter.now()) {
+      return await this.#finish(delivery, "expired");
     }
     if (delivery.tick) {
       // Ticks that were collected while no worker was there count as one.
       const superseded = await reporter.isSuperseded(delivery);
-      if (superseded !== false) return superseded ? await this.#finish(delivery, { type: "skipped" }) : LET_GO;
+      if (superseded !== false) return superseded ? await this.#finish(delivery, "skipped") : "let_go";
     }
-    const movable = reporter.movable(delivery);
-    const attempt = movable || delivery.deliveries === 1 ? headers.attempt : await this.#attemptInPlace(delivery);
-    if (attempt === null) return LET_GO;
-    if (movable && handedOut > this.#settings.maxDeliveries) {
-      return await this.#bury(delivery, poison(handedOut), attempt - 1);
+    let attempt: number | RunEnd = headers.attempt;
+    if (reporter.movable(delivery)) {
+      if (handedOut > this.#settings.maxDeliveries) return await this.#bury(delivery, poison(handedOut), attempt - 1);
+      if (deliveries > 1) return await this.#renew(delivery);
+    } else if (deliveries > 1) {
+      attempt = await this.#attemptInPlace(delivery);
+      if (typeof attempt === "string") return attempt;
     }
-    if (movable && delivery.deliveries > 1) return await this.#renew(delivery);
-    if (headers.replaces !== undefined && !await reporter.clearReplaced(delivery)) return LET_GO;
-    let data: T;
-    try {
-      data = this.#parts.schema ? await this.#check(readBody(delivery), this.#parts.schema) : readBody(delivery) as T;
-    } catch (error) {
-      return await this.#bury(delivery, error, attempt - 1);
-    }
-    const job = new RunningJob<T>(delivery, {
-      queue: this.#parts.names.queue,
-      data,
-      attempt,
-      maxAttempts: headers.maxAttempts ?? this.#settings.maxAttempts,
-      progress: (value) => this.#progress(delivery, attempt, value),
-    });
-    started(job);
-    if (job.letGo) return LET_GO;
-    this.#tell(delivery, "started", { attempt });
-    try {
-      const value = await this.#handle(job, headers.timeout ?? this.#settings.timeout, handled);
-      const { keepResult } = headers;
-      if (keepResult !== undefined && !job.letGo && !await reporter.keepResult(delivery, value, keepResult)) {
-        return LET_GO;
-      }
-    } catch (error) {
-      // A result that cannot be kept is a failure like any other.
-      return job.letGo ? LET_GO : await this.#fail(delivery, job, error);
-    }
-    if (job.letGo) return LET_GO;
-    return await this.#finish(delivery, { type: "completed" });
-  }
-
-  /** Tells whoever listens how a run ended. */
-  announce(delivery: Delivery, end: RunEnd): void {
-    if (isEvent(end.type)) this.#tell(delivery, end.type, "reason" in end ? { reason: end.reason } : {});
-  }
-
-  /** Whether the run of this message has ended here; `storedAt` as in {@linkcode RunReporter.hasEnded}. */
-  hasEnded(sequence: number, storedAt: string): boolean {
-    return this.#reporter.hasEnded(sequence, storedAt);
-  }
-
-  /** Ends a delivery that needs no run. */
-  async skip(delivery: Delivery): Promise<RunEnd> {
-    return await this.#finish(delivery, { type: "skipped" });
-  }
-
-  /** Puts a delivery that has not started back, for whoever is next; it costs the job no attempt. */
-  async giveBack(delivery: Delivery): Promise<boolean> {
-    // A tick that is moved would be refused where a newer one waits.
-    if (!this.#reporter.movable(delivery) || delivery.tick) return await this.#reporter.handBack(delivery, 0);
-    const { attempt, deliveries } = delivery.headers;
-    return await this.#reporter.move(delivery, { attempt, deliveries, delay: 0, started: false }) === true;
-  }
-
-  /** A delivery has come. */
-  touch(delivery: Delivery, lease: number): void {
-    this.#reporter.touch(delivery, lease);
-  }
-
-  /** Extends the lease of a delivery. */
-  async extend(delivery: Delivery, lease: number): Promise<void> {
-    await this.#reporter.extend(delivery, lease);
+    return await reporter.clearReplaced(delivery) ? attempt : "let_go";
   }
 
   /**
    * Moves a job that a worker died with, instead of running it in its place: the server hands out a redelivered message once more at each of
-   * its restarts and changes of leader, however fresh its lease, but not a new one. The move is refused if a newer copy exists already.
+   * its restarts and changes of leader, however fresh its lease, but not a new one.
    */
   async #renew(delivery: Delivery): Promise<RunEnd> {
-    const { attempt } = delivery.headers;
-    const moved = await this.#reporter.move(delivery, {
-      attempt,
-      deliveries: delivery.handedOut - 1,
-      delay: 0,
-      started: true,
-    });
-    // Only if the server says that there is a newer one: a job whose copy was not stored must not be taken off the queue.
-    if (moved === null) return LET_GO;
-    return moved ? { type: "skipped" } : await this.#finish(delivery, { type: "skipped" });
+    const moved = await this.#reporter.putBack(delivery, { deliveries: delivery.handedOut - 1 });
+    // Only if the server says that a newer copy exists already: a job whose copy was not stored must not be taken off the queue.
+    return moved === false ? await this.#finish(delivery, "skipped") : moved ? "skipped" : "let_go";
   }
 
-  /**
-   * The attempt of a job that keeps its place: nothing in its message can tell, so it is kept aside.
-   *
-   * @returns `null` if nobody can tell now, or the job has become a dead letter.
-   */
-  async #attemptInPlace(delivery: Delivery): Promise<number | null> {
+  /** The attempt of a job that keeps its place: nothing in its message can tell, so it is kept aside. */
+  async #attemptInPlace(delivery: Delivery): Promise<number | RunEnd> {
     const { maxDeliveries } = this.#settings;
     const past = await this.#reporter.pastRuns(delivery);
-    if (!past || delivery.deliveries <= maxDeliveries) return past && past.attempts + 1;
-    // Deliveries include those that were only given back, so from here on starts are counted.
-    const starts = past.starts + 1;
-    if (starts > maxDeliveries) {
-      await this.#bury(delivery, poison(delivery.deliveries), past.attempts);
-      return null;
+    if (!past) return "let_go";
+    const { attempts } = past;
+    if (delivery.deliveries > maxDeliveries) {
+      // Deliveries include those that were only given back, so from here on starts are counted.
+      const starts = past.starts + 1;
+      if (starts > maxDeliveries) return await this.#bury(delivery, poison(delivery.deliveries), attempts);
+      if (!await this.#reporter.keepPastRuns(delivery, { attempts, starts })) return "let_go";
     }
-    return await this.#reporter.keepPastRuns(delivery, { attempts: past.attempts, starts }) ? past.attempts + 1 : null;
+    return attempts + 1;
   }
 
-  async #check(data: unknown, schema: JobSchema<T>): Promise<T> {
-    const checked = await schema["~standard"].validate(data);
-    if (!checked.issues) return checked.value as T;
-    throw new UnrecoverableJobError(
-      `The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`,
-    );
-  }
-
-  async #handle(job: RunningJob<T>, timeout: number | undefined, handled: () => void): Promise<unknown> {
-    try {
-      return await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, timeout));
-    } finally {
-      handled();
-    }
-  }
-
-  async #callWithin(job: RunningJob<T>, timeout: number): Promise<unknown> {
+  async #callWithin(job: Job<T>, delivery: Delivery, timeout: number): Promise<unknown> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
-      job.abort(error);
+      delivery.abort(error);
       reject(error);
     }, timeout);
     try {
@@ -208,20 +142,16 @@ export class JobRunner<T> {
     }
   }
 
-  async #fail(delivery: Delivery, job: RunningJob<T>, error: unknown): Promise<RunEnd> {
-    const { attempt, maxAttempts } = job;
-    if (error instanceof RetryJobError) return await this.#again(delivery, { type: "postponed" }, attempt, error.delay);
+  async #fail(delivery: Delivery, { attempt, maxAttempts }: Job<T>, error: unknown): Promise<RunEnd> {
+    if (error instanceof RetryJobError) return await this.#again(delivery, "postponed", attempt, error.delay);
     const reason = messageOf(error);
-    this.#tell(delivery, "failed", { attempt, reason });
+    this.#reporter.tell(delivery, "failed", { attempt, reason });
     if (error instanceof UnrecoverableJobError || attempt >= maxAttempts) {
       return await this.#bury(delivery, error, attempt);
     }
-    return await this.#again(
-      delivery,
-      { type: "retried", reason },
-      attempt + 1,
-      this.#retryDelay(delivery, attempt, error),
-    );
+    const end = await this.#again(delivery, "retried", attempt + 1, this.#retryDelay(delivery, attempt, error));
+    if (end === "retried") this.#reporter.tell(delivery, end, { reason });
+    return end;
   }
 
   #retryDelay({ headers }: Delivery, attempt: number, error: unknown): number {
@@ -238,47 +168,45 @@ export class JobRunner<T> {
   }
 
   async #again(delivery: Delivery, end: RunEnd, attempt: number, delay: number): Promise<RunEnd> {
-    const reporter = this.#reporter;
-    if (reporter.movable(delivery)) {
-      if (await reporter.move(delivery, { attempt, delay, deliveries: 0, started: true })) return end;
-      // A newer tick of its schedule will run in its place.
-      return await reporter.isSuperseded(delivery) ? await this.#finish(delivery, { type: "skipped" }) : LET_GO;
-    }
-    if (!await reporter.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return LET_GO;
-    return await reporter.handBack(delivery, delay) ? end : LET_GO;
+    const back = await this.#reporter.putBack(delivery, { attempt, delay, deliveries: 0 });
+    if (back) return end;
+    // A newer tick of its schedule will run in its place.
+    const superseded = back === false && await this.#reporter.isSuperseded(delivery);
+    return superseded ? await this.#finish(delivery, "skipped") : "let_go";
   }
 
   async #bury(delivery: Delivery, error: unknown, attempts: number): Promise<RunEnd> {
-    return await this.#reporter.bury(delivery, error, attempts) ? { type: "dead", reason: messageOf(error) } : LET_GO;
+    if (!await this.#reporter.bury(delivery, error, attempts)) return "let_go";
+    this.#reporter.tell(delivery, "dead", { reason: messageOf(error) });
+    return "dead";
   }
 
-  async #finish(delivery: Delivery, end: RunEnd): Promise<RunEnd> {
-    return await this.#reporter.finish(delivery) ? end : LET_GO;
+  async #finish(delivery: Delivery, end: "skipped" | "expired"): Promise<RunEnd> {
+    if (!await this.#reporter.finish(delivery)) return "let_go";
+    if (end === "expired") this.#reporter.tell(delivery, end);
+    return end;
   }
 
   async #progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null> {
-    this.#tell(delivery, "progress", { attempt, value });
+    this.#reporter.tell(delivery, "progress", { attempt, value });
     const { context, results } = this.#parts;
     return await context.connection.attempt(async (session, deadline) => {
       await results.storeProgress(session, delivery.token, value, deadline);
       return true as const;
     }, { timeout: context.timeout });
   }
+}
 
-  #tell(delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent>): void {
-    const session = this.#session;
-    if (session && !session.signal.aborted) this.#events.send(session, delivery.token, type, details);
-  }
+async function check<T>(data: unknown, schema: JobSchema<T>): Promise<T> {
+  const checked = await schema["~standard"].validate(data);
+  if (!checked.issues) return checked.value as T;
+  throw new UnrecoverableJobError(`The job's data does not fit the queue's schema: ${describeIssues(checked.issues)}`);
 }
 
 function poison(deliveries: number): UnrecoverableJobError {
   return new UnrecoverableJobError(
     `The job was handed out ${deliveries - 1} times and nobody reported an end: it seems to kill its workers`,
   );
-}
-
-function isEvent(type: RunEnd["type"]): type is RunEnd["type"] & JobEvent["type"] {
-  return type === "completed" || type === "retried" || type === "dead" || type === "expired";
 }
 
 function readBody(delivery: Delivery): unknown {

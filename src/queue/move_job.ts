@@ -9,25 +9,38 @@ import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.
 import { guardHeaders } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 
-/** Nothing is put off for longer than a hundred years. */
-const MAX_DELAY = 100 * 365 * 86_400_000;
-
 /** What is put back: a job that was handed out, as its message has it. */
 export type MovedJob = Pick<
   Delivery,
-  "subject" | "token" | "priority" | "sequence" | "headers" | "enqueuedAt" | "data"
+  "subject" | "token" | "priority" | "sequence" | "allHeaders" | "enqueuedAt" | "data"
 >;
 
 /** How a job is put back. */
 export interface Move {
-  /** Number of the coming attempt. */
-  attempt: number;
-  /** Milliseconds until it is ready. */
-  delay: number;
-  /** How often this attempt was handed out so far without a reported end. */
-  deliveries: number;
-  /** Whether it has started: then it is no longer too late to start it. */
-  started: boolean;
+  /**
+   * Number of the coming attempt.
+   *
+   * @default {the one that its message has}
+   */
+  attempt?: number;
+  /**
+   * Milliseconds until it is ready.
+   *
+   * @default {0}
+   */
+  delay?: number;
+  /**
+   * How often this attempt was handed out so far without a reported end.
+   *
+   * @default {as often as its message says}
+   */
+  deliveries?: number;
+  /**
+   * Whether it has started: then it is no longer too late to start it.
+   *
+   * @default {true}
+   */
+  started?: boolean;
 }
 
 /**
@@ -43,9 +56,8 @@ export function moveJob(
   move: Move,
   deadline: number,
 ): Promise<boolean> {
-  const { attempt, deliveries, started } = move;
-  const delay = Math.min(move.delay, MAX_DELAY);
-  const { token, priority, sequence, headers, enqueuedAt } = job;
+  const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
+  const { attempt = headers.attempt, delay = 0, deliveries = headers.deliveries, started = true } = move;
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ["Job-Attempt", String(attempt)],

@@ -35,7 +35,7 @@ export class Prefetch {
    */
   jobs(oldest: number | undefined): number {
     const { prefetch, concurrency, rateLimit } = this.#settings;
-    if (prefetch !== "auto") return prefetch;
+    if (prefetch !== undefined) return prefetch;
     if (rateLimit) return 0;
     const pace = Math.max(this.#pace, oldest === undefined ? 0 : performance.now() - oldest);
     const each = Math.max(pace / concurrency, this.#span / (concurrency + this.#unconfirmed));

@@ -1,7 +1,8 @@
 import type { Msg } from "@nats-io/nats-core";
 import { settledWithin } from "../connection/delay.ts";
-import { nanoseconds } from "../wire/durations.ts";
+import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
+import type { ConsumerInfo } from "./queue_stream.ts";
 
 /** Milliseconds after which a waiting pull is renewed, the server tells that it still waits, and its silence counts as failure. */
 const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
@@ -40,6 +41,10 @@ export interface PullEvents {
 export class Pulls {
   /** How many jobs the server hands out at a time, to all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
   limit = Infinity;
+  /** Milliseconds after which the server hands a job out again that nobody has reported. */
+  lease = 0;
+  /** Whether the server was told to hand out nothing. */
+  paused = false;
   /** The durable consumer's name. */
   readonly consumer: string;
   readonly #session: Session;
@@ -54,10 +59,11 @@ export class Pulls {
   #lastSign = performance.now();
   #stopped = false;
 
-  constructor(session: Session, stream: string, consumer: string, events: PullEvents) {
-    this.consumer = consumer;
+  constructor(session: Session, stream: string, info: ConsumerInfo, events: PullEvents) {
+    this.consumer = info.name;
+    this.goBy(info);
     this.#session = session;
-    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.consumer}`;
     this.#events = events;
     this.#inbox = session.inbox();
     this.#listening = session.subscribe(
@@ -65,6 +71,13 @@ export class Pulls {
       (message) => this.#receive(message),
       (error) => this.#fail(error.message),
     );
+  }
+
+  /** Takes over the settings of the durable consumer. */
+  goBy({ config, paused = false }: ConsumerInfo): void {
+    this.limit = config.max_ack_pending > 0 ? config.max_ack_pending : Infinity;
+    this.lease = milliseconds(config.ack_wait);
+    this.paused = paused;
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */

@@ -4,6 +4,7 @@ import type { JobSchema } from "./job_schema.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import type { RunningTicks } from "./running_ticks.ts";
 
 /** What all that works on one queue shares. */
 export interface QueueParts<T = unknown> {
@@ -12,5 +13,6 @@ export interface QueueParts<T = unknown> {
   readonly stream: QueueStream;
   readonly publisher: JobPublisher;
   readonly results: JobResults;
+  readonly ticks: RunningTicks;
   readonly schema: JobSchema<T> | undefined;
 }

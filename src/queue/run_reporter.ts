@@ -6,6 +6,7 @@ import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
+import { EventSender, type JobEvent } from "./job_events.ts";
 import type { PastRuns } from "./job_results.ts";
 import { bytesOf, copyRoom } from "./job_size.ts";
 import { type Move, moveJob } from "./move_job.ts";
@@ -18,15 +19,24 @@ const MEMORY = 5_000;
 /** Milliseconds after which an unanswered acknowledgement is sent again. */
 const FIRST_TRY = 1_000;
 
-/** Tells the server how runs end: each report is sent again, over reconnects, until it is confirmed or the job's lease is over. */
+/** Nothing is put off for longer than a hundred years. */
+const MAX_DELAY = 100 * 365 * 86_400_000;
+
+/**
+ * Tells the server how runs end: each report is sent again, over reconnects, until it is confirmed or the job is not ours any more. A report that
+ * has an answer gives `null` if there was none.
+ */
 export class RunReporter {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #parts: QueueParts;
+  readonly #events: EventSender;
   /** When the messages of these sequences were stored. */
   #ended: Map<number, string> = new Map();
   #endedBefore: Map<number, string> = new Map();
+  /** The session, as long as it lasts. */
   #session: Session | null = null;
+  #maxPayload = Infinity;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
   #moves = true;
 
@@ -34,22 +44,20 @@ export class RunReporter {
     this.#context = parts.context;
     this.#names = parts.names;
     this.#parts = parts;
+    this.#events = new EventSender(parts.names);
   }
 
   /** Reports go over this session from now on. */
   serve(session: Session): void {
     this.#session = session;
     this.#moves = session.server.atLeast("2.12");
+    this.#maxPayload = session.maxPayload;
+    session.signal.addEventListener("abort", () => this.#session = null, { once: true });
   }
 
-  /**
-   * Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point, and so do foreign ones that leave no
-   * room for the headers of a copy.
-   */
-  movable(delivery: Delivery): boolean {
-    if (!this.#moves || delivery.keyed) return false;
-    const size = delivery.data.length + bytesOf(delivery.headers.all) + copyRoom(delivery.subject);
-    return size <= (this.#session?.maxPayload ?? Infinity);
+  /** The server's time in milliseconds. */
+  now(): number {
+    return this.#session?.now() ?? Date.now();
   }
 
   /**
@@ -61,64 +69,35 @@ export class RunReporter {
     return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
   }
 
-  /** Takes the job's message off the queue, if it is still ours; tells whether that is confirmed. */
-  finish(delivery: Delivery): Promise<boolean> {
-    if (!delivery.ours) return Promise.resolve(false);
-    this.#remember(delivery);
-    const session = this.#session;
-    if (!session || session.signal.aborted || delivery.orphaned) return this.#finishAgain(delivery);
-    // The usual way, without the layers that only a failure needs.
-    return session.requests.request(delivery.ack, "+ACK", this.#firstDeadline(delivery)).then(
-      () => true,
-      (error) => error instanceof Unavailable ? this.#finishAgain(delivery) : Promise.reject(error),
-    );
+  /** Tells whoever listens what happens to a job. */
+  tell({ token }: Delivery, type: JobEvent["type"], details?: Partial<JobEvent>): void {
+    if (this.#session) this.#events.send(this.#session, token, type, details);
   }
 
-  #finishAgain(delivery: Delivery): Promise<boolean> {
-    return this.#insist(delivery, (session, deadline) => {
+  /** Takes the job's message off the queue, if it is still ours; tells whether that is confirmed. */
+  async finish(delivery: Delivery): Promise<boolean> {
+    const now = performance.now();
+    if (now >= delivery.leaseUntil) return false;
+    this.#remember(delivery);
+    if (this.#session && !delivery.orphaned) {
+      try {
+        // The usual way, without the layers that only a failure needs.
+        await this.#session.requests.request(delivery.ack, "+ACK", Math.min(delivery.leaseUntil, now + FIRST_TRY));
+        return true;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+      }
+    }
+    return await this.#confirm(delivery, (session, deadline) => {
       if (!delivery.orphaned) return session.requests.request(delivery.ack, "+ACK", deadline);
       // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
       return deleteMessage(session, this.#names.stream, delivery.sequence, deadline);
     });
   }
 
-  /**
-   * Puts a job back as a new message, and takes the old one off. `false`: a newer message of its id is there, or it was cancelled; `null`: that is not
-   * confirmed.
-   */
-  async move(delivery: Delivery, move: Move): Promise<boolean | null> {
-    let moved = false;
-    const told = await this.#insist(delivery, async (session, deadline) => {
-      moved = await moveJob(session, this.#names, delivery, move, deadline);
-    });
-    if (!told) return null;
-    return moved && (await this.finish(delivery) || null);
-  }
-
-  /** Hands a job that is not movable back, for after a delay. */
-  async handBack(delivery: Delivery, delay: number): Promise<boolean> {
-    delivery.handedBack = true;
-    return await this.#confirm(delivery, delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK");
-  }
-
-  /** Tells the server that the job is still worked on, which makes its lease begin anew. */
-  async extend(delivery: Delivery, lease: number): Promise<void> {
-    const sent = performance.now();
-    if (await this.#confirm(delivery, "+WPI")) delivery.leaseUntil = sent + lease;
-  }
-
-  /** Lets the server note since when the job is worked on: otherwise, should it restart, it counts the lease from when the message was stored. */
-  touch(delivery: Delivery, lease: number): void {
-    const session = this.#session;
-    if (!session || session.signal.aborted) return;
-    if (session.now(delivery.receivedAt) - Number(delivery.storedAt.slice(0, -6)) > lease / 2) {
-      session.send(delivery.ack, "+WPI");
-    }
-  }
-
   /** Stores the dead letter, and only then takes the job off the queue. */
   async bury(delivery: Delivery, error: unknown, attempts: number): Promise<boolean> {
-    const stored = await this.#insist(
+    const stored = await this.#confirm(
       delivery,
       (session, deadline) =>
         storeDeadLetter(session, this.#names, this.#parts.stream, delivery, { error, attempts }, deadline),
@@ -126,73 +105,114 @@ export class RunReporter {
     return stored && await this.finish(delivery);
   }
 
-  /** Keeps what the handler returned. */
+  /**
+   * Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point, and so do foreign ones that leave no
+   * room for the headers of a copy.
+   */
+  movable(delivery: Delivery): boolean {
+    if (!this.#moves || delivery.keyed) return false;
+    return delivery.data.length + bytesOf(delivery.allHeaders.all) + copyRoom(delivery.subject) <= this.#maxPayload;
+  }
+
+  /**
+   * Puts a job back, for whoever is next: as a new message, or, if it has to keep its place, as it is, with what is known of its runs kept aside.
+   *
+   * @returns `false` if that is refused: a newer message of its id is there, or it was cancelled.
+   */
+  async putBack(delivery: Delivery, move: Move): Promise<boolean | null> {
+    const { attempt, started = true, delay = 0 } = move;
+    const wait = Math.min(delay, MAX_DELAY);
+    // A tick that is moved would be refused where a newer one waits, which is for its run to see.
+    if (this.movable(delivery) && (started || !delivery.tick)) {
+      return await this.#move(delivery, { ...move, delay: wait });
+    }
+    if (attempt !== undefined && !await this.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return null;
+    delivery.handedBack = true;
+    return await this.#say(delivery, wait > 0 ? `-NAK {"delay": ${Math.round(wait * 1e6)}}` : "-NAK") || null;
+  }
+
+  async #move(delivery: Delivery, move: Move): Promise<boolean | null> {
+    const moved = await this.#insist(
+      delivery,
+      (session, deadline) => moveJob(session, this.#names, delivery, move, deadline),
+    );
+    return moved ? await this.finish(delivery) || null : moved;
+  }
+
+  /** Tells the server that the job is still worked on, which makes its lease begin anew. */
+  async extend(delivery: Delivery): Promise<void> {
+    const sent = performance.now();
+    if (await this.#say(delivery, "+WPI")) delivery.extendTo(sent + delivery.lease);
+  }
+
+  /** Lets the server note since when the job is worked on: otherwise, should it restart, it counts the lease from when the message was stored. */
+  touch(delivery: Delivery): void {
+    const session = this.#session;
+    if (session && session.now(delivery.receivedAt) - Number(delivery.storedAt.slice(0, -6)) > delivery.lease / 2) {
+      session.send(delivery.ack, "+WPI");
+    }
+  }
+
+  /** Keeps what the handler returned; tells whether that is confirmed. */
   async keepResult(delivery: Delivery, value: unknown, ttl: number): Promise<boolean> {
-    return await this.#insist(
+    return await this.#confirm(
       delivery,
       (session, deadline) => this.#parts.results.storeResult(session, delivery.token, value, ttl, deadline),
     );
   }
 
-  /** What is known of earlier runs of a job that keeps its place; `null` if nobody can tell now. */
+  /** What is known of earlier runs of a job that keeps its place. */
   async pastRuns(delivery: Delivery): Promise<PastRuns | null> {
-    let past: PastRuns | null = null;
-    await this.#insist(delivery, async (session, deadline) => {
-      past = await this.#parts.results.pastRuns(session, delivery, deadline);
-    });
-    return past;
+    return await this.#insist(
+      delivery,
+      (session, deadline) => this.#parts.results.pastRuns(session, delivery, deadline),
+    );
   }
 
-  /** Keeps what is known of the runs of a job that keeps its place. */
+  /** Keeps what is known of them; tells whether that is confirmed. */
   async keepPastRuns(delivery: Delivery, runs: PastRuns): Promise<boolean> {
-    return await this.#insist(
+    return await this.#confirm(
       delivery,
       (session, deadline) => this.#parts.results.storePastRuns(session, delivery, runs, deadline),
     );
   }
 
-  /** Removes the message that a moved copy replaces, if whoever moved it did not come to that. */
+  /** Removes the message that a moved copy replaces, if whoever moved it did not come to that; tells whether it is gone. */
   async clearReplaced(delivery: Delivery): Promise<boolean> {
     const { stream } = this.#names;
     const { replaces } = delivery.headers;
     if (replaces === undefined || replaces >= delivery.sequence) return true;
-    return await this.#insist(delivery, async (session, deadline) => {
+    return await this.#confirm(delivery, async (session, deadline) => {
       const old = await leaderGet(session, stream, { seq: replaces }, deadline);
       if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
     });
   }
 
-  /** Whether a newer message of the same id is in the queue; `null` if nobody can tell now. */
+  /** Whether a newer message of the same id is in the queue. */
   async isSuperseded(delivery: Delivery): Promise<boolean | null> {
     const last_by_subj = this.#names.idFilter(delivery.token);
-    let superseded = false;
-    const told = await this.#insist(delivery, async (session, deadline) => {
+    return await this.#insist(delivery, async (session, deadline) => {
       const newest = await leaderGet(session, this.#names.stream, { last_by_subj }, deadline);
-      superseded = newest !== null && newest.sequence > delivery.sequence;
+      return newest !== null && newest.sequence > delivery.sequence;
     });
-    return told ? superseded : null;
   }
 
-  #confirm(delivery: Delivery, word: string): Promise<boolean> {
-    return this.#insist(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
+  #say(delivery: Delivery, word: string): Promise<boolean> {
+    return this.#confirm(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
   }
 
-  #firstDeadline(delivery: Delivery): number {
-    return Math.min(delivery.leaseUntil, performance.now() + FIRST_TRY);
+  async #confirm(delivery: Delivery, report: Report<unknown>): Promise<boolean> {
+    return await this.#insist(delivery, report) !== null;
   }
 
-  /** Reports for as long as the job is ours; tells whether it is confirmed. */
-  async #insist(
-    delivery: Delivery,
-    report: (session: Session, deadline: number) => Promise<unknown>,
-  ): Promise<boolean> {
+  /** Reports for as long as the job is ours. */
+  async #insist<R>(delivery: Delivery, report: Report<R>): Promise<R | null> {
     const timeout = delivery.leaseUntil - performance.now();
-    if (timeout <= 0) return false;
-    const done = await this.#context.connection.attempt(
-      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)).then(() => true),
+    if (timeout <= 0) return null;
+    return await this.#context.connection.attempt(
+      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)),
       { timeout, persist: true, patient: true },
     );
-    return done !== null;
   }
 
   #remember(delivery: Delivery): void {
@@ -202,3 +222,5 @@ export class RunReporter {
     this.#ended = new Map();
   }
 }
+
+type Report<R> = (session: Session, deadline: number) => Promise<R>;

@@ -4,7 +4,7 @@ import { Prefetch } from "../../src/queue/prefetch.ts";
 
 /** A policy that has seen many runs of so many milliseconds. */
 function experienced(options: { concurrency?: number; prefetch?: number }, handler: number, run = handler): Prefetch {
-  const policy = new Prefetch(consumeSettings(options), 100);
+  const policy = new Prefetch(consumeSettings(() => {}, options), 100);
   for (let n = 0; n < 100; n++) {
     policy.handled(handler);
     policy.ended(run);
@@ -13,7 +13,7 @@ function experienced(options: { concurrency?: number; prefetch?: number }, handl
 }
 
 Deno.test("Prefetch.jobs is none before a run has shown how long they take", () => {
-  assertEquals(new Prefetch(consumeSettings({}), 100).jobs(undefined), 0);
+  assertEquals(new Prefetch(consumeSettings(() => {}, {}), 100).jobs(undefined), 0);
 });
 
 Deno.test("Prefetch.jobs is what the next 20 ms need, and not without end", () => {
@@ -35,7 +35,7 @@ Deno.test("Prefetch.jobs is none while the oldest handler runs for longer than t
 
 Deno.test("Prefetch.jobs is what the consumer's prefetch says, and none with a rateLimit", () => {
   assertEquals(experienced({ prefetch: 7 }, 50).jobs(performance.now() - 1_000), 7);
-  const limited = new Prefetch(consumeSettings({ rateLimit: { jobs: 5, interval: 100 } }), 100);
+  const limited = new Prefetch(consumeSettings(() => {}, { rateLimit: { jobs: 5, interval: 100 } }), 100);
   limited.handled(0.001);
   limited.ended(0.001);
   assertEquals(limited.jobs(undefined), 0);

@@ -1,0 +1,79 @@
+import type { Delivery } from "./delivery.ts";
+import type { RunningTicks } from "./running_ticks.ts";
+
+/** What was handed to a consumer and has not ended: what waits for its start, and what runs. */
+export class HeldJobs {
+  readonly #ticks: RunningTicks;
+  /** What has not started, by the sequence of its message, in the order in which it came. */
+  readonly waiting: Map<number, Delivery> = new Map();
+  /** What runs, or has run and is not confirmed, by the sequence of its message. */
+  readonly running: Map<number, Delivery> = new Map();
+  /** Runs whose handler has not ended, the oldest first. */
+  readonly handling: Set<Delivery> = new Set();
+
+  constructor(ticks: RunningTicks) {
+    this.#ticks = ticks;
+  }
+
+  /** All of it. */
+  get all(): Delivery[] {
+    return [...this.running.values(), ...this.waiting.values()];
+  }
+
+  /** What is here of the message of this sequence. */
+  find(sequence: number): Delivery | undefined {
+    return this.running.get(sequence) ?? this.waiting.get(sequence);
+  }
+
+  /** Whether it has to wait for a run to end: of the same schedule, or of a message with its sequence. */
+  isBusy(delivery: Delivery): boolean {
+    return this.running.has(delivery.sequence) || this.isBehind(delivery);
+  }
+
+  /** Whether it is the tick of a schedule that runs. */
+  isBehind({ tick, token }: Delivery): boolean {
+    return tick && this.#ticks.has(token);
+  }
+
+  /** The next one that can start. */
+  next(): Delivery | undefined {
+    for (const delivery of this.waiting.values()) if (!this.isBusy(delivery)) return delivery;
+  }
+
+  /** How many of those that wait could start. The others, at most one for each schedule that runs, take no room from them. */
+  get load(): number {
+    if (this.#ticks.size === 0) return this.waiting.size;
+    return [...this.waiting.values()].filter((delivery) => !this.isBusy(delivery)).length;
+  }
+
+  /** Takes out the ticks of a schedule that wait and are not its newest one. */
+  takeOlder(token: string): Delivery[] {
+    const ticks = [...this.waiting.values()].filter((delivery) => delivery.token === token);
+    const older = ticks.sort((a, b) => a.sequence - b.sequence).slice(0, -1);
+    for (const { sequence } of older) this.waiting.delete(sequence);
+    return older;
+  }
+
+  /** A run begins. */
+  start(delivery: Delivery): void {
+    const { sequence, tick, token } = delivery;
+    this.waiting.delete(sequence);
+    this.running.set(sequence, delivery);
+    this.handling.add(delivery);
+    if (tick) this.#ticks.begin(token);
+  }
+
+  /** A run has ended. */
+  end(delivery: Delivery): void {
+    const { sequence, tick, token } = delivery;
+    this.handling.delete(delivery);
+    this.running.delete(sequence);
+    if (tick) this.#ticks.end(token);
+  }
+
+  /** It is not ours any more: its run ends, and nothing is reported. */
+  release(delivery: Delivery, why: string): void {
+    if (this.waiting.get(delivery.sequence) === delivery) this.waiting.delete(delivery.sequence);
+    delivery.release(why);
+  }
+}

@@ -1,0 +1,111 @@
+import type { Logger } from "../connection/logger.ts";
+import type { Delivery } from "./delivery.ts";
+import type { HeldJobs } from "./held_jobs.ts";
+import { DEFAULT_LEASE } from "./queue_options.ts";
+import type { RunReporter } from "./run_reporter.ts";
+import { messageOf } from "./thrown.ts";
+
+/** Milliseconds by which the clock of the machine may be set without that counting as a stop of it. */
+const CLOCK_WAS_SET = 1_000;
+
+/** What a lease keeper tells its consumer. */
+export interface LeaseEvents {
+  /** A look is over: jobs may have gone. */
+  looked(): void;
+  /** It waits here for too long: another worker may be free. */
+  late(delivery: Delivery): void;
+  /** The process was stopped for a while: what has not started is gone, and so is whatever is under way. */
+  stopped(): void;
+}
+
+/** Looks after the leases of all jobs that a consumer holds: extends them, and lets go of those whose lease was lost. */
+export class LeaseKeeper {
+  readonly #held: HeldJobs;
+  readonly #reporter: RunReporter;
+  readonly #logger: Logger;
+  readonly #hold: number;
+  readonly #events: LeaseEvents;
+  readonly #extending: WeakSet<Delivery> = new WeakSet();
+  #lease = DEFAULT_LEASE;
+  #lastLook = performance.now();
+  /** By how much the machine's clock is ahead of `performance.now()`, which stands still while the machine is suspended. */
+  #ahead = Date.now() - this.#lastLook;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param hold Milliseconds that a job may wait here, and half its lease at most. */
+  constructor(held: HeldJobs, reporter: RunReporter, logger: Logger, hold: number, events: LeaseEvents) {
+    this.#held = held;
+    this.#reporter = reporter;
+    this.#logger = logger;
+    this.#hold = hold;
+    this.#events = events;
+  }
+
+  /** The shortest lease in force. What is held goes by it at once: it may be much shorter than what the looks went by. */
+  set lease(lease: number) {
+    this.#lease = lease;
+    this.#lastLook = performance.now();
+    this.look();
+  }
+
+  /** Looks at all that is held, and again before long. */
+  look(): void {
+    clearTimeout(this.#timer);
+    const now = performance.now();
+    this.wasStopped(now);
+    this.#lastLook = now;
+    for (const delivery of this.#held.all) {
+      if (!delivery.released) this.#lookAt(delivery, delivery.leaseUntil - now);
+    }
+    for (const delivery of this.#held.waiting.values()) {
+      const late = now - delivery.receivedAt > Math.min(this.#hold, delivery.lease / 2);
+      // A tick whose schedule runs waits here, for as long as that takes: each time that it is handed out counts.
+      if (late && !this.#held.isBehind(delivery)) this.#events.late(delivery);
+    }
+    this.#events.looked();
+    this.#timer = setTimeout(() => this.look(), Math.min(this.#lease / 10, 500));
+    this.#timer.unref?.();
+  }
+
+  /** Looks no more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /**
+   * Whether this process was stopped (a debugger, a laptop's lid) for so long that what lies in its socket looks fresh and is not: then all that has
+   * not started is dropped, and handed out again when its lease is over.
+   */
+  wasStopped(now: number): boolean {
+    const ahead = Date.now() - now;
+    const suspended = ahead - this.#ahead;
+    this.#ahead = ahead;
+    const noticed = suspended > Math.max(this.#lease / 2, CLOCK_WAS_SET);
+    if (!noticed && now - this.#lastLook <= this.#lease / 2) return false;
+    this.#lastLook = now;
+    if (noticed) { for (const delivery of this.#held.running.values()) delivery.shorten(suspended); }
+    this.#held.waiting.clear();
+    this.#events.stopped();
+    return true;
+  }
+
+  #lookAt(delivery: Delivery, left: number): void {
+    const { lease } = delivery;
+    if (left <= 0) return this.#held.release(delivery, "The lease was lost");
+    // A shorter lease has come into force.
+    if (left > lease) delivery.shorten(left - lease);
+    if (left > lease || left < lease * 0.6) this.#extend(delivery);
+  }
+
+  async #extend(delivery: Delivery): Promise<void> {
+    if (this.#extending.has(delivery)) return;
+    this.#extending.add(delivery);
+    try {
+      await this.#reporter.extend(delivery);
+      this.#extending.delete(delivery);
+    } catch (error) {
+      // Refused for good, so it is not tried again.
+      this.#logger.warn(`The lease of job ${delivery.id} cannot be extended: ${messageOf(error)}`);
+    }
+  }
+}

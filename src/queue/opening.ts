@@ -1,0 +1,232 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import type { Context } from "../wire/context.ts";
+import type { Session } from "../wire/session.ts";
+import { streamInfo } from "../wire/streams.ts";
+import { Delivery } from "./delivery.ts";
+import { Pulls } from "./pulls.ts";
+import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
+import type { QueueParts } from "./queue_parts.ts";
+import type { ConsumerInfo, QueueStream } from "./queue_stream.ts";
+import { messageOf } from "./thrown.ts";
+
+/** What an opening asks and tells its consumer. */
+export interface OpeningEvents {
+  /** A job was handed out: as soon as it came (`waited`), or because it was fetched. */
+  deliver(delivery: Delivery, waited: boolean): void;
+  /** How many jobs to ask for now. */
+  wanted(): number;
+  /** How many more may come. */
+  room(): number;
+  /** How many jobs of a durable consumer are here. */
+  held(consumer: string): number;
+  /** Milliseconds of the shortest lease in force, now that it is known or may have changed. */
+  leased(lease: number): void;
+  /** Jobs are served, or the server was told to hand out none; or why they are not served. */
+  serves(state: "serving" | "paused" | "impaired", reason: string | null): void;
+  /** Somebody deleted the message of this sequence. */
+  deleted(sequence: number): void;
+  /** What this durable consumer has handed out is not its own any more: it is gone. */
+  orphaned(consumer: string): void;
+}
+
+/** The queue as one session serves it, until that breaks off; then it is opened anew. */
+export class Opening {
+  readonly #session: Session;
+  readonly #context: Context;
+  readonly #names: QueueNames;
+  readonly #stream: QueueStream;
+  readonly #priorities: readonly string[];
+  readonly #events: OpeningEvents;
+  readonly #ended: Promise<void>;
+  readonly #broken = Promise.withResolvers<string>();
+  /** Of the priorities that are served, the most urgent first, and behind them of the partitions. */
+  #pulls: Pulls[] = [];
+  #listening: { stop(): void }[] = [];
+  #round = 0;
+  #filling = false;
+  #isBroken = false;
+  #closed = false;
+  /** When the stream was made. */
+  created = "";
+
+  /** @param ended Settles when the session ends, or the consumer has stopped. */
+  constructor(
+    session: Session,
+    ended: Promise<void>,
+    parts: QueueParts,
+    priorities: readonly string[],
+    events: OpeningEvents,
+  ) {
+    this.#session = session;
+    this.#ended = ended;
+    this.#context = parts.context;
+    this.#names = parts.names;
+    this.#stream = parts.stream;
+    this.#priorities = priorities;
+    this.#events = events;
+  }
+
+  /** Resolves when it has broken off, with the reason. */
+  get broken(): Promise<string> {
+    return this.#broken.promise;
+  }
+
+  /** Opens the queue, and begins to listen. */
+  async open(): Promise<void> {
+    const deadline = performance.now() + this.#context.timeout;
+    await this.#stream.openConsumers(this.#session, deadline);
+    this.#listen();
+    await this.#look(deadline);
+  }
+
+  /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
+  reopen(reason: string): void {
+    for (const pulls of this.#pulls) pulls.stop();
+    this.#break(reason);
+  }
+
+  /**
+   * Asks for no more, and takes what is under way: what is handed out and taken by nobody is nobody's until its lease is over. Once the session has
+   * ended nothing is under way.
+   */
+  async drain(): Promise<void> {
+    await Promise.race([this.#ended, Promise.all(this.#pulls.map((pulls) => pulls.drain()))]);
+  }
+
+  /** Stops listening. */
+  close(): void {
+    this.#closed = true;
+    for (const open of [...this.#pulls, ...this.#listening]) open.stop();
+  }
+
+  #break(reason: string): void {
+    this.#isBroken = true;
+    this.#broken.resolve(reason);
+  }
+
+  /**
+   * Fetches jobs as long as they are wanted and there are any; only if there is room left then, the server is to bring them as they come.
+   */
+  fill(): void {
+    // This comes with each job that ends, and most of them want none.
+    if (this.#filling || this.#closed || this.#events.wanted() <= 0) return;
+    this.#filling = true;
+    this.#fill().catch((error) => this.#break(messageOf(error))).finally(() => this.#filling = false);
+  }
+
+  async #fill(): Promise<void> {
+    const { wanted, room } = this.#events;
+    const empty = new Set<Pulls>();
+    for (let rest = wanted(); rest > 0;) {
+      const pulls = this.#next(empty);
+      if (!pulls) break;
+      const batch = Math.min(rest, pulls.limit);
+      // It has none for anybody while all that it may hand out are here.
+      const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
+      if (came < batch) empty.add(pulls);
+      // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
+      rest = came < rest ? rest - came : wanted();
+    }
+    const share = Math.floor(room() / PRIORITIES.length);
+    for (const pulls of empty) {
+      if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(Math.min(Math.max(1, share), pulls.limit));
+    }
+  }
+
+  /**
+   * The next durable consumer to ask: the most urgent one that may have jobs. Lower priorities come first now and then, low in every 16th round,
+   * normal in every 4th: strict order would starve them. The partitions, in random order, take turns with them.
+   */
+  #next(empty: Set<Pulls>): Pulls | undefined {
+    const round = ++this.#round;
+    const priorities = this.#pulls.slice(0, this.#priorities.length);
+    const partitions = this.#pulls.slice(this.#priorities.length);
+    const start = Math.floor(Math.random() * partitions.length);
+    partitions.push(...partitions.splice(0, start));
+    priorities.unshift(priorities.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0) ?? priorities[0]);
+    const order = round % 2 === 0 ? [...priorities, ...partitions] : [...partitions, ...priorities];
+    return order.find((pulls) => pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls));
+  }
+
+  #isExhausted({ limit, consumer }: Pulls): boolean {
+    return limit !== Infinity && this.#events.held(consumer) >= limit;
+  }
+
+  /** Looks which durable consumers there are, and at their settings. What waits goes on waiting: what is under way to it would be lost. */
+  async #look(deadline: number): Promise<void> {
+    const stream = await streamInfo(this.#session, this.#names.stream, deadline);
+    // The partitions are made when a job first has a key.
+    const keyed = (stream?.state.consumer_count ?? 0) > PRIORITIES.length;
+    const names = [...this.#priorities, ...keyed ? partitionNames() : []];
+    const infos = await Promise.all(names.map((name) => this.#stream.consumerInfo(this.#session, name, deadline)));
+    if (this.#closed) return;
+    const present = infos.filter((info) => info !== null);
+    const missing = this.#priorities.find((name) => !present.some((info) => info.name === name));
+    if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
+    this.created = stream?.created ?? "";
+    this.#pulls = present.map((info) => this.#pullsOf(info));
+    this.#events.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
+  }
+
+  #pullsOf(info: ConsumerInfo): Pulls {
+    const present = this.#pulls.find(({ consumer }) => consumer === info.name);
+    if (present) {
+      present.goBy(info);
+      return present;
+    }
+    const pulls: Pulls = new Pulls(this.#session, this.#names.stream, info, {
+      deliver: (message, waited, at) => this.#events.deliver(new Delivery(message, pulls, at), waited),
+      ready: () => this.fill(),
+      broken: (reason) => {
+        if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(info.name);
+        this.#break(reason);
+      },
+    });
+    return pulls;
+  }
+
+  /** Tells that it serves. */
+  tellState(): void {
+    const paused = this.#pulls.every(({ paused }) => paused);
+    if (!this.#isBroken) this.#events.serves(paused ? "paused" : "serving", null);
+  }
+
+  #listen(): void {
+    const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
+    const { stream, changed } = this.#names;
+    const denied = (error: Error) => {
+      this.#context.logger.warn(
+        `Workers of queue ${this.#names.queue} do not hear of cancels and resumes: ${error.message}`,
+      );
+    };
+    const on = (subject: string, receive: (message: Msg) => void) => {
+      this.#listening.push(this.#session.subscribe(subject, receive, denied));
+    };
+    on(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => {
+      this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
+    });
+    on(`${advisories}.PAUSE.${stream}.*`, (message) => {
+      const { consumer, paused } = message.json<{ consumer: string; paused: boolean }>();
+      const pulls = this.#pulls.find((pulls) => pulls.consumer === consumer);
+      if (!pulls) return;
+      pulls.paused = paused;
+      if (!paused) pulls.nudge();
+      this.tellState();
+    });
+    on(changed, () => this.#change());
+  }
+
+  /** The settings of the queue have changed. */
+  async #change(): Promise<void> {
+    try {
+      await this.#look(performance.now() + this.#context.timeout);
+      if (this.#closed) return;
+      this.tellState();
+      for (const pulls of this.#pulls) pulls.nudge();
+      this.fill();
+    } catch (error) {
+      this.#break(`the settings of the queue have changed: ${messageOf(error)}`);
+    }
+  }
+}
