@@ -3,16 +3,10 @@ import { headerPairs } from "../wire/stored_message.ts";
 import { type JobHeaders, parseJobHeaders, readJobHeaders } from "./job_headers.ts";
 import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
 
-/** What hands out jobs. */
-export interface DeliverySource {
-  /** Milliseconds for which a job is ours from each sign of life on. */
-  readonly lease: number;
-}
-
 /** A job as it was handed to this process, and the time for which it is ours. */
 export class Delivery {
   readonly #message: Msg;
-  readonly #source: DeliverySource;
+  readonly #source: { readonly lease: number };
   /** Subject of the acknowledgement. */
   ack: string;
   readonly subject: string;
@@ -39,7 +33,7 @@ export class Delivery {
   #controller: AbortController | null = null;
   #aborted: { reason: unknown } | null = null;
 
-  constructor(message: Msg, source: DeliverySource, receivedAt: number) {
+  constructor(message: Msg, source: { readonly lease: number }, receivedAt: number) {
     this.#message = message;
     this.#source = source;
     this.subject = message.subject;

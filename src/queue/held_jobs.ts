@@ -1,9 +1,8 @@
 import type { Delivery } from "./delivery.ts";
-import type { RunningTicks } from "./running_ticks.ts";
 
 /** What was handed to a consumer and has not ended: what waits for its start, and what runs. */
 export class HeldJobs {
-  readonly #ticks: RunningTicks;
+  readonly #ticks: Set<string>;
   /** What has not started, by the sequence of its message, in the order in which it came. */
   readonly waiting: Map<number, Delivery> = new Map();
   /** What runs, or has run and is not confirmed, by the sequence of its message. */
@@ -11,7 +10,7 @@ export class HeldJobs {
   /** Runs whose handler has not ended, the oldest first. */
   readonly handling: Set<Delivery> = new Set();
 
-  constructor(ticks: RunningTicks) {
+  constructor(ticks: Set<string>) {
     this.#ticks = ticks;
   }
 
@@ -60,7 +59,7 @@ export class HeldJobs {
     this.waiting.delete(sequence);
     this.running.set(sequence, delivery);
     this.handling.add(delivery);
-    if (tick) this.#ticks.begin(token);
+    if (tick) this.#ticks.add(token);
   }
 
   /** A run has ended. */
@@ -68,7 +67,7 @@ export class HeldJobs {
     const { sequence, tick, token } = delivery;
     this.handling.delete(delivery);
     this.running.delete(sequence);
-    if (tick) this.#ticks.end(token);
+    if (tick) this.#ticks.delete(token);
   }
 
   /** It is not ours any more: its run ends, and nothing is reported. */

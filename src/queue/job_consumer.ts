@@ -31,7 +31,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #leases: LeaseKeeper;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
-  readonly #stopFollowing: (() => void)[];
+  readonly #stopFollowing: () => void;
   readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
   readonly #ended: JobConsumerStatus["ended"] = {
     completed: 0,
@@ -52,15 +52,15 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** Made by {@linkcode JobQueue.consume}. */
   constructor(parts: QueueParts<T>, handler: (job: Job<T>) => unknown, options: ConsumeOptions) {
     const settings = consumeSettings(handler, options);
-    const { context, ticks } = parts;
+    const { context } = parts;
     this.#context = context;
-    this.#held = new HeldJobs(ticks);
+    this.#held = new HeldJobs(parts.ticks);
     this.#capacity = new RunCapacity(settings, this.#held);
     this.#reporter = new RunReporter(parts);
     this.#runner = new JobRunner(parts, settings, handler, this.#reporter);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
     this.#leases = new LeaseKeeper(this.#held, this.#reporter, context.logger, hold, {
-      looked: () => this.#intake.fill(),
+      looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
       stopped: () => this.#intake.reopen("the process was stopped for a while"),
     });
@@ -81,10 +81,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }, this.#over.signal);
     context.closers.add(this.#closer);
     this.#leases.look();
-    this.#stopFollowing = [
-      ticks.follow(() => this.#goOn()),
-      context.connection.follow((session) => this.#serve(session)),
-    ];
+    this.#stopFollowing = context.connection.follow((session) => this.#serve(session));
     if (options.signal?.aborted) this.stop();
     else options.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
   }
@@ -125,7 +122,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   async #stopWithin(deadline: number): Promise<StopSummary> {
     const until = performance.now() + deadline;
     this.#state = "stopping";
-    for (const stop of this.#stopFollowing) stop();
+    this.#stopFollowing();
     clearTimeout(this.#limitTimer);
     await settledWithin(this.#intake.drain(), deadline);
     let givenBack = 0;

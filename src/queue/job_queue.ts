@@ -16,7 +16,6 @@ import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_opt
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
-import { RunningTicks } from "./running_ticks.ts";
 
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> extends QueueAdministration<T> {
@@ -34,7 +33,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       stream,
       publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
-      ticks: new RunningTicks(),
+      ticks: new Set(),
       schema: options.schema,
     };
     super(parts);

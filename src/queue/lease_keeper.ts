@@ -10,7 +10,7 @@ const CLOCK_WAS_SET = 1_000;
 
 /** What a lease keeper tells its consumer. */
 export interface LeaseEvents {
-  /** A look is over: jobs may have gone. */
+  /** A look is over: there may be room, and a schedule that runs elsewhere in this process may have ended. */
   looked(): void;
   /** It waits here for too long: another worker may be free. */
   late(delivery: Delivery): void;

@@ -17,29 +17,13 @@ export type MovedJob = Pick<
 
 /** How a job is put back. */
 export interface Move {
-  /**
-   * Number of the coming attempt.
-   *
-   * @default {the one that its message has}
-   */
+  /** Number of the coming attempt: by default the one that its message has. */
   attempt?: number;
-  /**
-   * Milliseconds until it is ready.
-   *
-   * @default {0}
-   */
+  /** Milliseconds until it is ready: none by default. */
   delay?: number;
-  /**
-   * How often this attempt was handed out so far without a reported end.
-   *
-   * @default {as often as its message says}
-   */
+  /** How often this attempt was handed out so far without a reported end: by default as often as its message says. */
   deliveries?: number;
-  /**
-   * Whether it has started: then it is no longer too late to start it.
-   *
-   * @default {true}
-   */
+  /** Whether it has started, as it has by default: then it is no longer too late to start it. */
   started?: boolean;
 }
 

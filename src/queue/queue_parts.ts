@@ -4,7 +4,6 @@ import type { JobSchema } from "./job_schema.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import type { RunningTicks } from "./running_ticks.ts";
 
 /** What all that works on one queue shares. */
 export interface QueueParts<T = unknown> {
@@ -13,6 +12,7 @@ export interface QueueParts<T = unknown> {
   readonly stream: QueueStream;
   readonly publisher: JobPublisher;
   readonly results: JobResults;
-  readonly ticks: RunningTicks;
+  /** Subject tokens of the schedules of which a tick runs in this process: none runs twice at once here, whichever consumers the queue has. */
+  readonly ticks: Set<string>;
   readonly schema: JobSchema<T> | undefined;
 }

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { api } from "../ledger/api.ts";
@@ -53,4 +54,25 @@ Deno.test("JobConsumer serves a stream that somebody deleted and made again", as
   await api([server.url], `STREAM.CREATE.${STREAM}`, config).catch((error) => assert(/in use/.test(error.message)));
   await worker.publish("after");
   await worker.healed(["before", "after"]);
+});
+
+Deno.test("JobConsumer keeps what it fetched from other durable consumers when one is deleted", async () => {
+  const first = new HeldJob("first");
+  const deliveries: number[] = [];
+  await using server = await startNatsServer();
+  await using stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  const queue = stores.jobQueue("healing");
+  const ids = ["first", "second", "third"];
+  for (const id of ids) await queue.publish(null, { id, priority: "high" });
+  await using consumer = queue.consume((job) => {
+    deliveries.push(job.deliveries);
+    return first.handler(job);
+  }, { prefetch: 5 });
+  await waitUntil(() => consumer.status().prefetched === 2);
+  await api([server.url], `CONSUMER.DELETE.${STREAM}.low`);
+  await waitUntil(() => consumer.status().state === "impaired");
+  await waitUntil(() => consumer.status().state === "serving");
+  first.letGo();
+  await waitUntil(() => consumer.status().ended.completed === 3);
+  assertEquals(deliveries, [1, 1, 1]);
 });

@@ -61,6 +61,8 @@ const CONSUME: [options: unknown, kind: Kind, names: string][] = [
   [{ backoff: { base: 2, max: 1 } }, RangeError, "'backoff.max'"],
   [{ backoff: null }, TypeError, "'backoff'"],
   [{ timeout: 0 }, RangeError, "'timeout'"],
+  [{ timeout: 2 ** 31 }, RangeError, "'timeout'"],
+  [{ rateLimit: { jobs: 1, interval: 2 ** 31 } }, RangeError, "'rateLimit.interval'"],
   [{ rateLimit: { jobs: 0, interval: 10 } }, RangeError, "'rateLimit.jobs'"],
   [{ rateLimit: { jobs: 1, interval: 0 } }, RangeError, "'rateLimit.interval'"],
 ];

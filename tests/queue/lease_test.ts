@@ -144,3 +144,69 @@ Deno.test("Job.fence grows with each run of a job: redelivered, retried, postpon
   assertEquals(fences.length, 5);
   for (let n = 1; n < fences.length; n++) assertGreater(fences[n], fences[n - 1]);
 });
+
+Deno.test("JobConsumer that lost a job's lease runs it again when it is handed out to it, though the first run hangs", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks", { lease: 300 });
+  const gate = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(() => {
+    if (runs.all.length > 1) return;
+    const until = performance.now() + 600;
+    while (performance.now() < until);
+    return gate.promise;
+  });
+  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  gate.resolve();
+  await waitUntil(() => consumer.status().ended.let_go === 1);
+  assertEquals(runs.ids, ["a", "a"]);
+  assertGreater(runs.all[1].fence, runs.all[0].fence);
+});
+
+Deno.test("JobConsumer goes by a shorter lease as soon as it hears of it, also for what it runs", async () => {
+  await using server = await startNatsServer();
+  await using one = new QueueStores(server.url);
+  await using two = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 4_000)));
+  await using a = one.jobQueue("checks").consume(runs.handler);
+  await using b = two.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => a.status().state === "serving" && b.status().state === "serving");
+  await one.publishJob("checks", 1, { id: "a" });
+  await runs.started(1);
+  const { config } = await foreign.api<{ config: { filter_subject: string } }>("CONSUMER.INFO.WQ_checks.normal");
+  await foreign.api(`CONSUMER.CREATE.WQ_checks.normal.${config.filter_subject}`, {
+    stream_name: "WQ_checks",
+    config: { ...config, ack_wait: 1_500e6 },
+    action: "update",
+  });
+  foreign.connection.publish("wqevt.checks.changed", "");
+  await waitUntil(() => a.status().ended.completed + b.status().ended.completed === 1);
+  assertEquals([runs.all.length, a.status().active, b.status().active], [1, 0, 0]);
+});
+
+Deno.test("JobConsumer lets go of its jobs when the machine was suspended for longer than the lease", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publishMany([{ data: 1, id: "a" }, { data: 2, id: "b" }]);
+  const aborted = Promise.withResolvers<unknown>();
+  const consumer = queue.consume(async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    aborted.resolve(signal.reason.message);
+  }, { prefetch: 1 });
+  await waitUntil(() => consumer.status().active === 1 && consumer.status().prefetched === 1);
+  // A suspended machine goes on with the other clock where it was.
+  const { now } = Date;
+  Date.now = () => now() + 60_000;
+  try {
+    assertEquals(await within(aborted.promise), "The lease was lost");
+  } finally {
+    Date.now = now;
+  }
+  await waitUntil(() => consumer.status().ended.let_go === 1);
+  assertEquals(await consumer.stop(), { givenBack: 0, abandoned: [] });
+  assertEquals((await queue.counts())?.active, 2);
+});

@@ -34,3 +34,12 @@ Deno.test("JobConsumer with a rateLimit leaves jobs that it may not start to oth
   await waitUntil(() => two.status().ended.completed === 48);
   assertEquals(limited.all.length, 2);
 });
+
+Deno.test("JobConsumer takes a rateLimit of more jobs than a list has room for", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await using consumer = queue.consume(() => {}, { rateLimit: { jobs: 2 ** 40, interval: 1_000 } });
+  await queue.publish(1);
+  await waitUntil(() => consumer.status().ended.completed === 1);
+});

@@ -177,3 +177,18 @@ Deno.test("JobConsumer runs a handler that rejects late, or is not async, like a
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals([runs, consumer.status().ended.retried], [3, 2]);
 });
+
+Deno.test("A moved copy of a job without settings of its own tells the nonce of its publish, too", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a" });
+  const [first] = await foreign.messages("WQ_checks");
+  await using consumer = queue.consume(() => {
+    throw new Error("no");
+  }, { backoff: 60_000 });
+  await waitUntil(() => consumer.status().ended.retried === 1);
+  const [moved] = await foreign.messages("WQ_checks");
+  assertEquals(moved.headers["Job-Nonce"], first.headers["Nats-Msg-Id"]);
+});

@@ -161,3 +161,25 @@ Deno.test("Ten rolling restarts of all workers cost a waiting job no attempt, an
   assert(runs.all.every(({ attempt, deliveries }) => attempt === 1 && deliveries === 1));
   assertEquals((await queue.counts())?.dead, 0);
 });
+
+Deno.test("JobConsumer.stop gives back a job that a worker died with as such: that delivery counts", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await queue.publish(1, { id: "a" });
+  const dying = queue.consume(() => new Promise(() => {}));
+  await waitUntil(() => dying.status().active === 1);
+  assertEquals((await dying.stop({ deadline: 0 })).abandoned, ["a"]);
+  const go = Promise.withResolvers<void>();
+  await queue.publish(1, { id: "long", priority: "high" });
+  const consumer = queue.consume(() => go.promise, { prefetch: 1 });
+  await waitUntil(() => consumer.status().active === 1 && consumer.status().prefetched === 1);
+  const stopping = consumer.stop();
+  await waitUntil(async () => (await queue.counts())?.ready.normal === 1);
+  go.resolve();
+  assertEquals(await stopping, { givenBack: 1, abandoned: [] });
+  const runs = new RecordedRuns();
+  await using _next = queue.consume(runs.handler);
+  await runs.started(1);
+  assertEquals(runs.all.map(({ id, attempt, deliveries }) => [id, attempt, deliveries]), [["a", 1, 2]]);
+});

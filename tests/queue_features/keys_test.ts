@@ -160,3 +160,20 @@ Deno.test("A keyed job whose workers die with it is buried, and its followers ru
   assertEquals([letter.id, letter.attempts], ["poison", 0]);
   assertStringIncludes(letter.reason, "kill its workers");
 });
+
+Deno.test("A keyed job waits as long as can be told when the backoff function names an immense number", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const ran: string[] = [];
+  await using consumer = queue.consume(({ id }) => {
+    ran.push(id);
+    if (id === "a") throw new Error("no");
+  }, { backoff: () => Number.MAX_VALUE });
+  await queue.publish(1, { id: "a", key: "a" });
+  await waitUntil(() => consumer.status().ended.retried === 1);
+  // What the server cannot read it takes for a delay of nothing.
+  for (let n = 0; n < 20; n++) await queue.publish(1, { id: `b${n}`, key: "b" });
+  await waitUntil(() => consumer.status().ended.completed === 20);
+  assertEquals(ran.filter((id) => id === "a").length, 1);
+});

@@ -153,3 +153,22 @@ Deno.test("A job that was published under the id of a schedule's jobs is the fir
   assertEquals(await queue.cancel("@tick"), true);
   assertEquals((await queue.get("@tick"))?.data, "scheduled");
 });
+
+Deno.test("Two consumers of one queue in a process do not run a schedule twice at once either", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  let [active, most, runs] = [0, 0, 0];
+  const handler = async () => {
+    most = Math.max(most, ++active);
+    await new Promise((resolve) => setTimeout(resolve, 2_300));
+    active--;
+    runs++;
+  };
+  await using _one = queue.consume(handler, { concurrency: 2 });
+  await using _two = queue.consume(handler, { concurrency: 2 });
+  await queue.schedule("slow", { every: 1_000, data: null });
+  await waitUntil(() => runs === 2);
+  await queue.unschedule("slow");
+  assertEquals(most, 1);
+});
