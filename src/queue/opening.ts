@@ -111,26 +111,32 @@ export class Opening {
   fill(): void {
     // This comes with each job that ends, and most of them want none.
     if (this.#filling || this.#closed || this.#events.wanted() <= 0) return;
-    this.#filling = true;
-    this.#fill().catch((error) => this.#break(messageOf(error))).finally(() => this.#filling = false);
+    this.#fill();
   }
 
   async #fill(): Promise<void> {
     const { wanted, room } = this.#events;
-    const empty = new Set<Pulls>();
-    for (let rest = wanted(); rest > 0;) {
-      const pulls = this.#next(empty);
-      if (!pulls) break;
-      const batch = Math.min(rest, pulls.limit);
-      // It has none for anybody while all that it may hand out are here.
-      const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
-      if (came < batch) empty.add(pulls);
-      // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
-      rest = came < rest ? rest - came : wanted();
-    }
-    const share = Math.floor(room() / PRIORITIES.length);
-    for (const pulls of empty) {
-      if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(Math.min(Math.max(1, share), pulls.limit));
+    this.#filling = true;
+    try {
+      const empty = new Set<Pulls>();
+      for (let rest = wanted(); rest > 0;) {
+        const pulls = this.#next(empty);
+        if (!pulls) break;
+        const batch = Math.min(rest, pulls.limit);
+        // It has none for anybody while all that it may hand out are here.
+        const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
+        if (came < batch) empty.add(pulls);
+        // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
+        rest = came < rest ? rest - came : wanted();
+      }
+      const share = Math.floor(room() / PRIORITIES.length);
+      for (const pulls of empty) {
+        if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(Math.min(Math.max(1, share), pulls.limit));
+      }
+    } catch (error) {
+      this.#break(messageOf(error));
+    } finally {
+      this.#filling = false;
     }
   }
 
