@@ -73,14 +73,14 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
   if (typeof handler !== "function") {
     throw new TypeError(`Cannot ${doing} as 'handler' must be a function: current value is of type ${typeof handler}`);
   }
-  checkCount(concurrency, "concurrency", 1);
-  if (prefetch !== undefined) checkCount(prefetch, "prefetch", 0);
-  checkCount(maxAttempts, "maxAttempts", 1);
-  checkCount(maxDeliveries, "maxDeliveries", 1);
+  checkCount(concurrency, doing, "concurrency", 1);
+  if (prefetch !== undefined) checkCount(prefetch, doing, "prefetch", 0);
+  checkCount(maxAttempts, doing, "maxAttempts", 1);
+  checkCount(maxDeliveries, doing, "maxDeliveries", 1);
   checkBackoff(backoff, doing);
   if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1, MAX_TIMER);
   if (rateLimit !== undefined) {
-    checkCount(rateLimit.jobs, "rateLimit.jobs", 1);
+    checkCount(rateLimit.jobs, doing, "rateLimit.jobs", 1);
     checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1, MAX_TIMER);
   }
   if (
@@ -106,9 +106,12 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
   };
 }
 
-function checkCount(value: unknown, option: string, min: number): void {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= min) return;
-  throw new RangeError(
-    `Cannot consume jobs as '${option}' must be a whole number ≥ ${min}: current value is ${String(value)}`,
-  );
+/**
+ * Checks an option that is a count.
+ *
+ * @throws {RangeError} If it is no whole number, or less than `min`.
+ */
+export function checkCount(value: unknown, doing: string, option: string, min: number): void {
+  if (Number.isSafeInteger(value) && Number(value) >= min) return;
+  throw new RangeError(`Cannot ${doing} as '${option}' must be a whole number ≥ ${min}: current value is ${value}`);
 }

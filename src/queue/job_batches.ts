@@ -1,5 +1,5 @@
 import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
-import type { ConsumeOptions } from "./consume_options.ts";
+import { checkCount, type ConsumeOptions } from "./consume_options.ts";
 import type { Job } from "./job.ts";
 
 /** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
@@ -45,9 +45,7 @@ export class JobBatches<T> {
         `Cannot consume batches as 'handler' must be a function: current value is of type ${typeof handler}`,
       );
     }
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new RangeError(`Cannot consume batches as 'size' must be a whole number ≥ 1: current value is ${size}`);
-    }
+    checkCount(size, "consume batches", "size", 1);
     checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
     this.#handler = handler;
     this.#size = size;

@@ -7,7 +7,13 @@ import type { Delivery } from "./delivery.ts";
 import { HeldJobs } from "./held_jobs.ts";
 import { Intake } from "./intake.ts";
 import type { Job } from "./job.ts";
-import type { JobConsumerStatus, RunEnd, StopOptions, StopSummary } from "./job_consumer_status.ts";
+import {
+  type JobConsumerStatus,
+  NOTHING_ENDED,
+  type RunEnd,
+  type StopOptions,
+  type StopSummary,
+} from "./job_consumer_status.ts";
 import { JobRescue } from "./job_rescue.ts";
 import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
@@ -33,15 +39,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
   readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
-  readonly #ended: JobConsumerStatus["ended"] = {
-    completed: 0,
-    retried: 0,
-    postponed: 0,
-    dead: 0,
-    expired: 0,
-    skipped: 0,
-    let_go: 0,
-  };
+  readonly #ended: JobConsumerStatus["ended"] = { ...NOTHING_ENDED };
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
@@ -201,7 +199,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     try {
       end = await this.#runner.run(delivery, this.#handled);
     } catch (error) {
-      this.#warn(delivery, "has ended, which could not be reported", error);
+      this.#context.logger.error(`The end of job ${delivery.id} could not be reported: ${messageOf(error)}`);
     }
     this.#capacity.ended(delivery);
     this.#ended[end]++;

@@ -32,6 +32,17 @@ export interface JobConsumerStatus {
   ended: Record<RunEnd, number>;
 }
 
+/** {@linkcode JobConsumerStatus.ended} at first. */
+export const NOTHING_ENDED: JobConsumerStatus["ended"] = {
+  completed: 0,
+  retried: 0,
+  postponed: 0,
+  dead: 0,
+  expired: 0,
+  skipped: 0,
+  let_go: 0,
+};
+
 /** Options of {@linkcode JobConsumer.stop}. */
 export interface StopOptions {
   /**

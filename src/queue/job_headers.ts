@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { MAX_TIMER } from "../wire/durations.ts";
 import { rawHeaders } from "../wire/raw_headers.ts";
 import { headerPairs } from "../wire/stored_message.ts";
-import type { Backoff } from "./retry_backoff.ts";
+import { type Backoff, checkBackoff } from "./retry_backoff.ts";
 
 /** The headers of a job as they stand in its message. */
 export type HeaderList = [name: string, value: string][];
@@ -139,17 +139,10 @@ function date(text: string): Date | undefined {
 
 function parseBackoff(text: string): Backoff | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "number" && value >= 0) return value;
-    if (Array.isArray(value) && value.length > 0 && value.every((wait) => typeof wait === "number" && wait >= 0)) {
-      return value;
-    }
-    if (typeof value === "object" && value !== null && "base" in value && "max" in value) {
-      const { base, max } = value;
-      if (typeof base === "number" && typeof max === "number" && base >= 0 && max >= 0) return { base, max };
-    }
+    const value = JSON.parse(text);
+    checkBackoff(value, "read a header");
+    return value;
   } catch {
-    // Not JSON: as good as absent.
+    return undefined;
   }
-  return undefined;
 }

@@ -5,7 +5,7 @@ import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
-const WAIT = { timeout: 15_000 };
+const WAIT = { timeout: 40_000 };
 
 Deno.test("All features of a queue work with replicas on a cluster of three servers", async (t) => {
   await using cluster = await startNatsCluster();
