@@ -19,6 +19,11 @@ export class HeldJobs {
     return [...this.running.values(), ...this.waiting.values()];
   }
 
+  /** What of it a durable consumer has handed out. */
+  of(consumer: string): Delivery[] {
+    return this.all.filter((delivery) => delivery.consumer === consumer);
+  }
+
   /** What is here of the message of this sequence. */
   find(sequence: number): Delivery | undefined {
     return this.running.get(sequence) ?? this.waiting.get(sequence);

@@ -9,7 +9,7 @@ import { Intake } from "./intake.ts";
 import type { Job } from "./job.ts";
 import {
   type JobConsumerStatus,
-  NOTHING_ENDED,
+  NO_ENDS,
   type RunEnd,
   type StopOptions,
   type StopSummary,
@@ -39,7 +39,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
   readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
-  readonly #ended: JobConsumerStatus["ended"] = { ...NOTHING_ENDED };
+  readonly #ended: JobConsumerStatus["ended"] = { ...NO_ENDS };
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
@@ -50,14 +50,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** Made by {@linkcode JobQueue.consume}. */
   constructor(parts: QueueParts<T>, handler: (job: Job<T>) => unknown, options: ConsumeOptions) {
     const settings = consumeSettings(handler, options);
-    const { context } = parts;
-    this.#context = context;
+    this.#context = parts.context;
     this.#held = new HeldJobs(parts.ticks);
     this.#capacity = new RunCapacity(settings, this.#held);
     this.#reporter = new RunReporter(parts);
     this.#runner = new JobRunner(parts, settings, handler, this.#reporter);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
-    this.#leases = new LeaseKeeper(this.#held, this.#reporter, context.logger, hold, {
+    this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#context.logger, hold, {
       looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
       stopped: () => this.#intake.reopen("the process was stopped for a while"),
@@ -66,7 +65,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       deliver: (delivery, waited) => this.#take(delivery, waited),
       wanted: () => this.#stop ? 0 : this.#capacity.wanted,
       room: () => this.#capacity.room,
-      held: (consumer) => this.#held.all.filter((delivery) => delivery.consumer === consumer).length,
+      held: (consumer) => this.#held.of(consumer).length,
       leased: (lease) => this.#leases.lease = lease,
       serves: (state, reason) => this.#serves(state, reason),
       deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
@@ -77,9 +76,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       if (this.#reporter.hasEnded(sequence, String(storedAt))) return "ended";
       return this.#held.all.some((delivery) => delivery.sequence === sequence && delivery.ours) ? "held" : undefined;
     }, this.#over.signal);
-    context.closers.add(this.#closer);
+    this.#context.closers.add(this.#closer);
     this.#leases.look();
-    this.#stopFollowing = context.connection.follow((session) => this.#serve(session));
+    this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));
     if (options.signal?.aborted) this.stop();
     else options.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
   }
@@ -239,8 +238,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #orphan(consumer: string): void {
-    for (const delivery of this.#held.all) {
-      if (delivery.consumer !== consumer) continue;
+    for (const delivery of this.#held.of(consumer)) {
       delivery.orphaned = true;
       this.#held.waiting.delete(delivery.sequence);
     }

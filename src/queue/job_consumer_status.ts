@@ -33,7 +33,7 @@ export interface JobConsumerStatus {
 }
 
 /** {@linkcode JobConsumerStatus.ended} at first. */
-export const NOTHING_ENDED: JobConsumerStatus["ended"] = {
+export const NO_ENDS: JobConsumerStatus["ended"] = {
   completed: 0,
   retried: 0,
   postponed: 0,

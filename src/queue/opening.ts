@@ -1,13 +1,12 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
-import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Delivery } from "./delivery.ts";
 import { Pulls } from "./pulls.ts";
-import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { partitionNames, PRIORITIES } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import type { ConsumerInfo, QueueStream } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./queue_stream.ts";
 import { messageOf } from "./thrown.ts";
 
 /** What an opening asks and tells its consumer. */
@@ -33,9 +32,7 @@ export interface OpeningEvents {
 /** The queue as one session serves it, until that breaks off; then it is opened anew. */
 export class Opening {
   readonly #session: Session;
-  readonly #context: Context;
-  readonly #names: QueueNames;
-  readonly #stream: QueueStream;
+  readonly #parts: QueueParts;
   readonly #priorities: readonly string[];
   readonly #events: OpeningEvents;
   readonly #ended: Promise<void>;
@@ -60,9 +57,7 @@ export class Opening {
   ) {
     this.#session = session;
     this.#ended = ended;
-    this.#context = parts.context;
-    this.#names = parts.names;
-    this.#stream = parts.stream;
+    this.#parts = parts;
     this.#priorities = priorities;
     this.#events = events;
   }
@@ -74,10 +69,9 @@ export class Opening {
 
   /** Opens the queue, and begins to listen. */
   async open(): Promise<void> {
-    const deadline = performance.now() + this.#context.timeout;
-    await this.#stream.openConsumers(this.#session, deadline);
+    await this.#parts.stream.openConsumers(this.#session, this.#deadline);
     this.#listen();
-    await this.#look(deadline);
+    await this.#look();
   }
 
   /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
@@ -98,6 +92,10 @@ export class Opening {
   close(): void {
     this.#closed = true;
     for (const open of [...this.#pulls, ...this.#listening]) open.stop();
+  }
+
+  get #deadline(): number {
+    return performance.now() + this.#parts.context.timeout;
   }
 
   #break(reason: string): void {
@@ -160,17 +158,19 @@ export class Opening {
   }
 
   /** Looks which durable consumers there are, and at their settings. What waits goes on waiting: what is under way to it would be lost. */
-  async #look(deadline: number): Promise<void> {
-    const stream = await streamInfo(this.#session, this.#names.stream, deadline);
+  async #look(): Promise<void> {
+    const { names, stream } = this.#parts;
+    const deadline = this.#deadline;
+    const info = await streamInfo(this.#session, names.stream, deadline);
     // The partitions are made when a job first has a key.
-    const keyed = (stream?.state.consumer_count ?? 0) > PRIORITIES.length;
-    const names = [...this.#priorities, ...keyed ? partitionNames() : []];
-    const infos = await Promise.all(names.map((name) => this.#stream.consumerInfo(this.#session, name, deadline)));
+    const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
+    const consumers = [...this.#priorities, ...keyed ? partitionNames() : []];
+    const infos = await Promise.all(consumers.map((name) => stream.consumerInfo(this.#session, name, deadline)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
     const missing = this.#priorities.find((name) => !present.some((info) => info.name === name));
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
-    this.created = stream?.created ?? "";
+    this.created = info?.created ?? "";
     this.#pulls = present.map((info) => this.#pullsOf(info));
     this.#events.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
   }
@@ -181,7 +181,7 @@ export class Opening {
       present.goBy(info);
       return present;
     }
-    const pulls: Pulls = new Pulls(this.#session, this.#names.stream, info, {
+    const pulls: Pulls = new Pulls(this.#session, this.#parts.names.stream, info, {
       deliver: (message, waited, at) => this.#events.deliver(new Delivery(message, pulls, at), waited),
       ready: () => this.fill(),
       broken: (reason) => {
@@ -200,11 +200,9 @@ export class Opening {
 
   #listen(): void {
     const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
-    const { stream, changed } = this.#names;
+    const { queue, stream, changed } = this.#parts.names;
     const denied = (error: Error) => {
-      this.#context.logger.warn(
-        `Workers of queue ${this.#names.queue} do not hear of cancels and resumes: ${error.message}`,
-      );
+      this.#parts.context.logger.warn(`Workers of queue ${queue} do not hear of cancels and resumes: ${error.message}`);
     };
     const on = (subject: string, receive: (message: Msg) => void) => {
       this.#listening.push(this.#session.subscribe(subject, receive, denied));
@@ -226,7 +224,7 @@ export class Opening {
   /** The settings of the queue have changed. */
   async #change(): Promise<void> {
     try {
-      await this.#look(performance.now() + this.#context.timeout);
+      await this.#look();
       if (this.#closed) return;
       this.tellState();
       for (const pulls of this.#pulls) pulls.nudge();
