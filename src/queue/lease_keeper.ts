@@ -31,6 +31,7 @@ export class LeaseKeeper {
   /** By how much the machine's clock is ahead of `performance.now()`, which stands still while the machine is suspended. */
   #ahead = Date.now() - this.#lastLook;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
 
   /** @param hold Milliseconds that a job may wait here, and half its lease at most. */
   constructor(held: HeldJobs, reporter: RunReporter, logger: Logger, hold: number, events: LeaseEvents) {
@@ -51,6 +52,7 @@ export class LeaseKeeper {
   /** Looks at all that is held, and again before long. */
   look(): void {
     clearTimeout(this.#timer);
+    if (this.#stopped) return;
     const now = performance.now();
     this.wasStopped(now);
     this.#lastLook = now;
@@ -69,6 +71,7 @@ export class LeaseKeeper {
 
   /** Looks no more. */
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 

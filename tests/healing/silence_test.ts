@@ -1,4 +1,8 @@
+import { assertEquals } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { HeldJob } from "./_held_job.ts";
 import { Relay } from "./relay.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 
@@ -41,4 +45,21 @@ Deno.test("JobConsumer serves again when the connection breaks while it waits fo
   relay.release("down");
   await worker.publish("after");
   await worker.healed(["before", "after"]);
+});
+
+Deno.test("JobConsumer.stop gives back what waits also when the connection breaks while it takes what is under way", async () => {
+  const first = new HeldJob("first");
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using stores = new JetStreamStores({ servers: relay.url, logger: { info() {}, warn() {}, error() {} } });
+  const queue = stores.jobQueue("healing");
+  await queue.publishMany(["first", "second", "third"].map((id) => ({ data: null, id })));
+  const consumer = queue.consume(first.handler, { prefetch: 2 });
+  await waitUntil(() => consumer.status().prefetched === 2);
+  relay.hold("down");
+  const stopping = consumer.stop({ deadline: 20_000 });
+  relay.cut();
+  relay.release("down");
+  first.letGo();
+  assertEquals(await stopping, { givenBack: 2, abandoned: [] });
 });

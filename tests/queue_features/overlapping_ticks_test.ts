@@ -28,7 +28,7 @@ Deno.test("JobConsumer runs a schedule whose handler is slower than its interval
   await waitUntil(async () => (await queue.counts())?.active === 0);
   assertEquals(consumer.status().ended.dead, 0, "no run met another");
   assertEquals(together, 2, "other schedules run meanwhile");
-  assertGreater(runs.filter((data) => data === "quick").length, 2, "one that waits holds up no other");
+  assertGreater(runs.filter((data) => data === "quick").length, 1, "one that waits holds up no other");
   assertEquals((await queue.counts())?.ready.normal, 0);
 });
 
