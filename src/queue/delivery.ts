@@ -1,6 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
-import { headerPairs } from "../wire/stored_message.ts";
-import { type JobHeaders, parseJobHeaders, readJobHeaders } from "./job_headers.ts";
+import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
 import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
 
 /** A job as it was handed to this process, and the time for which it is ours. */
@@ -59,11 +58,6 @@ export class Delivery {
     return this.#headers ??= readJobHeaders(this.#message);
   }
 
-  /** All that its headers say, those of the server included: what a copy of it takes along. */
-  get allHeaders(): JobHeaders {
-    return parseJobHeaders(headerPairs(this.#message));
-  }
-
   get id(): string {
     return idOf(this.token);
   }
@@ -81,6 +75,11 @@ export class Delivery {
   /** When the job was first published. */
   get enqueuedAt(): Date {
     return this.headers.enqueuedAt ?? new Date(Number(this.storedAt.slice(0, -6)));
+  }
+
+  /** All that its headers say, those of the server included: what a copy of it takes along. */
+  get allHeaders(): JobHeaders {
+    return readJobHeaders(this.#message, true);
   }
 
   /** How often this attempt was handed out, earlier copies and this time included. */

@@ -49,10 +49,14 @@ const NONE: JobHeaders = {
 /** A line that is neither the first nor the last one, nor a header of the server's. */
 const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
 
-/** Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing. */
-export function readJobHeaders(message: Msg): JobHeaders {
+/**
+ * Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing.
+ *
+ * @param whole Whether what those tell, the nonce, is read as well.
+ */
+export function readJobHeaders(message: Msg, whole = false): JobHeaders {
   const block = rawHeaders(message);
-  return block === "" || (block !== undefined && !OTHER_THAN_NATS.test(block))
+  return block === "" || (!whole && block !== undefined && !OTHER_THAN_NATS.test(block))
     ? NONE
     : parseJobHeaders(headerPairs(message));
 }

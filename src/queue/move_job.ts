@@ -1,10 +1,10 @@
 import { ErrorCode, isServerError } from "../wire/api.ts";
+import { leaderGet } from "../wire/direct_get.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
-import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import { guardHeaders } from "./publish_job.ts";
 import type { QueueNames } from "./queue_names.ts";
@@ -63,7 +63,7 @@ export function moveJob(
     } catch (error) {
       if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
       // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
-      const newest = await findJobMessage(session, names, token, deadline);
+      const newest = await leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
       return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
     }
   });

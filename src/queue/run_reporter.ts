@@ -6,7 +6,6 @@ import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
-import { findJobMessage } from "./find_job.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
 import type { PastRuns } from "./job_results.ts";
 import { bytesOf, copyRoom } from "./job_size.ts";
@@ -191,8 +190,9 @@ export class RunReporter {
 
   /** Whether a newer message of the same id is in the queue. */
   async isSuperseded(delivery: Delivery): Promise<boolean | null> {
+    const last_by_subj = this.#names.idFilter(delivery.token);
     return await this.#insist(delivery, async (session, deadline) => {
-      const newest = await findJobMessage(session, this.#names, delivery.token, deadline);
+      const newest = await leaderGet(session, this.#names.stream, { last_by_subj }, deadline);
       return newest !== null && newest.sequence > delivery.sequence;
     });
   }
