@@ -44,6 +44,7 @@ export class LeaseKeeper {
 
   /** The shortest lease in force. What is held goes by it at once: it may be much shorter than what the looks went by. */
   set lease(lease: number) {
+    if (lease === this.#lease) return;
     this.#lease = lease;
     this.#lastLook = performance.now();
     this.look();
