@@ -1,4 +1,4 @@
-import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
+import { checkDuration, checkFunction, checkWhole, MAX_TIMER, wrong } from "../checks.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "./retry_backoff.ts";
 
@@ -70,28 +70,22 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
     rateLimit,
   } = options;
   const doing = "consume jobs";
-  if (typeof handler !== "function") {
-    throw new TypeError(`Cannot ${doing} as 'handler' must be a function: current value is of type ${typeof handler}`);
-  }
-  checkCount(concurrency, doing, "concurrency", 1);
-  if (prefetch !== undefined) checkCount(prefetch, doing, "prefetch", 0);
-  checkCount(maxAttempts, doing, "maxAttempts", 1);
-  checkCount(maxDeliveries, doing, "maxDeliveries", 1);
+  checkFunction(handler, doing, "handler");
+  checkWhole(concurrency, doing, "concurrency", 1);
+  if (prefetch !== undefined) checkWhole(prefetch, doing, "prefetch", 0);
+  checkWhole(maxAttempts, doing, "maxAttempts", 1);
+  checkWhole(maxDeliveries, doing, "maxDeliveries", 1);
   checkBackoff(backoff, doing);
   if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1, MAX_TIMER);
   if (rateLimit !== undefined) {
-    checkCount(rateLimit.jobs, doing, "rateLimit.jobs", 1);
+    checkWhole(rateLimit.jobs, doing, "rateLimit.jobs", 1);
     checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1, MAX_TIMER);
   }
   if (
     !Array.isArray(priorities) || priorities.length === 0 ||
     !priorities.every((priority) => PRIORITIES.includes(priority))
   ) {
-    throw new RangeError(
-      `Cannot ${doing} as 'priorities' must be some of "high", "normal" and "low": current value is ${
-        JSON.stringify(priorities)
-      }`,
-    );
+    throw wrong(RangeError, `${doing} as 'priorities' must be some of "high", "normal" and "low"`, priorities);
   }
   return {
     concurrency,
@@ -104,14 +98,4 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
     timeout,
     rateLimit,
   };
-}
-
-/**
- * Checks an option that is a count.
- *
- * @throws {RangeError} If it is no whole number, or less than `min`.
- */
-export function checkCount(value: unknown, doing: string, option: string, min: number): void {
-  if (Number.isSafeInteger(value) && Number(value) >= min) return;
-  throw new RangeError(`Cannot ${doing} as '${option}' must be a whole number ≥ ${min}: current value is ${value}`);
 }

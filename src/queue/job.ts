@@ -1,3 +1,4 @@
+import { wrongType } from "../checks.ts";
 import type { Delivery } from "./delivery.ts";
 import type { Priority } from "./queue_names.ts";
 
@@ -98,9 +99,7 @@ export class RunningJob<T> implements Job<T> {
 
   async progress(value: unknown): Promise<true | null> {
     if (JSON.stringify(value) === undefined) {
-      throw new TypeError(
-        `Cannot report the progress as 'value' must be a JSON value: current value is of type ${typeof value}`,
-      );
+      throw wrongType("report the progress as 'value' must be a JSON value", value);
     }
     return await this.#workplace.progress(this.#delivery, this.attempt, value);
   }

@@ -1,5 +1,5 @@
-import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
-import { checkCount, type ConsumeOptions } from "./consume_options.ts";
+import { checkDuration, checkFunction, checkWhole, MAX_TIMER } from "../checks.ts";
+import type { ConsumeOptions } from "./consume_options.ts";
 import type { Job } from "./job.ts";
 
 /** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
@@ -40,12 +40,8 @@ export class JobBatches<T> {
   /** @throws {TypeError | RangeError} If an option is wrong. */
   constructor(handler: BatchHandler<T>, options: BatchOptions) {
     const { size = 100, wait = 10, concurrency = 1 } = options;
-    if (typeof handler !== "function") {
-      throw new TypeError(
-        `Cannot consume batches as 'handler' must be a function: current value is of type ${typeof handler}`,
-      );
-    }
-    checkCount(size, "consume batches", "size", 1);
+    checkFunction(handler, "consume batches", "handler");
+    checkWhole(size, "consume batches", "size", 1);
     checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
     this.#handler = handler;
     this.#size = size;

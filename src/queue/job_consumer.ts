@@ -1,6 +1,6 @@
+import { checkDuration, MAX_TIMER } from "../checks.ts";
 import { settledWithin } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
-import { checkDuration, MAX_TIMER } from "../wire/durations.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";

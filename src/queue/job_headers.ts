@@ -1,5 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
-import { MAX_TIMER } from "../wire/durations.ts";
+import { MAX_TIMER } from "../checks.ts";
 import { rawHeaders } from "../wire/raw_headers.ts";
 import { headerPairs } from "../wire/stored_message.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";

@@ -1,5 +1,5 @@
 import { backoff as exponential } from "../connection/backoff.ts";
-import { checkDuration } from "../wire/durations.ts";
+import { checkDuration, wrong } from "../checks.ts";
 
 /** Exponential backoff with jitter. */
 export interface ExponentialBackoff {
@@ -28,16 +28,12 @@ export function checkBackoff(value: unknown, doing: string): void {
   if (typeof value === "number") return checkDuration(value, doing, "backoff", 0);
   if (Array.isArray(value)) {
     if (value.length === 0) {
-      throw new RangeError(`Cannot ${doing} as 'backoff' must have at least one wait: current value is []`);
+      throw wrong(RangeError, `${doing} as 'backoff' must have at least one wait`, value);
     }
     return value.forEach((wait) => checkDuration(wait, doing, "backoff", 0));
   }
   if (typeof value !== "object" || value === null) {
-    throw new TypeError(
-      `Cannot ${doing} as 'backoff' must be a number, a list, { base, max } or a function: current value is ${
-        String(value)
-      }`,
-    );
+    throw wrong(TypeError, `${doing} as 'backoff' must be a number, a list, { base, max } or a function`, value);
   }
   const { base, max } = value as Partial<ExponentialBackoff>;
   checkDuration(base, doing, "backoff.base", 0);
