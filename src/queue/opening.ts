@@ -6,7 +6,7 @@ import { Delivery } from "./delivery.ts";
 import { Pulls } from "./pulls.ts";
 import { partitionNames, PRIORITIES } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import type { ConsumerInfo } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./durable_consumer.ts";
 import { messageOf } from "./thrown.ts";
 
 /** What an opening asks and tells its consumer. */

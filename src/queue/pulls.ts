@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { settledWithin } from "../connection/delay.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
-import type { ConsumerInfo } from "./queue_stream.ts";
+import type { ConsumerInfo } from "./durable_consumer.ts";
 
 /** Milliseconds after which a waiting pull is renewed, the server tells that it still waits, and its silence counts as failure. */
 const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
