@@ -1,7 +1,5 @@
 import { checkDuration, checkLabels, checkString, checkWhole, wrong, wrongType } from "../checks.ts";
 
-export { checkLabels, checkString, checkWhole } from "../checks.ts";
-
 const DOING = "open the bucket";
 
 /** How a bucket of any kind is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */

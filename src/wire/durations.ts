@@ -1,5 +1,3 @@
-export { checkDuration, MAX_TIMER } from "../checks.ts";
-
 /** Milliseconds as the server's nanoseconds. */
 export function nanoseconds(ms: number): number {
   return ms * 1_000_000;

@@ -1,8 +1,6 @@
 import { Buffer } from "node:buffer";
 import { wrong, wrongType } from "../checks.ts";
 
-export { checkText } from "../checks.ts";
-
 /** Bytes a subject may have: a longer one could outgrow the server's control line, which costs the whole connection. */
 const MAX_SUBJECT = 3_000;
 
