@@ -3,7 +3,7 @@ import { wrongType } from "../checks.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";

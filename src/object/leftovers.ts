@@ -2,7 +2,7 @@ import { delay, settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { purgeStream } from "../wire/streams.ts";

@@ -1,4 +1,4 @@
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { parseJobData } from "./job_data.ts";

@@ -1,4 +1,4 @@
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES } from "./queue_names.ts";

@@ -2,7 +2,7 @@ import { MAX_TIMER } from "../checks.ts";
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";

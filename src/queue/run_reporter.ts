@@ -1,6 +1,6 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import type { Context } from "../wire/context.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";

@@ -3,7 +3,7 @@ import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { leaderGet } from "../wire/direct_get.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
 import { checkDuration } from "../checks.ts";
 import { wholeSeconds } from "../wire/durations.ts";

@@ -1,7 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { apiError } from "./api.ts";
-import { leaderGet } from "./direct_get.ts";
+import { leaderGet } from "./leader_get.ts";
 import { firstTry } from "./insist.ts";
 import { headerOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
