@@ -4,6 +4,7 @@ import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { deleteMessage } from "../wire/streams.ts";
+import { Acknowledgements } from "./acknowledgements.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
@@ -15,9 +16,6 @@ import type { QueueParts } from "./queue_parts.ts";
 
 /** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
 const MEMORY = 5_000;
-
-/** Milliseconds after which an unanswered acknowledgement is sent again. */
-const FIRST_TRY = 1_000;
 
 /** Nothing is put off for longer than a hundred years. */
 const MAX_DELAY = 100 * 365 * 86_400_000;
@@ -36,6 +34,7 @@ export class RunReporter {
   #endedBefore: Map<number, string> = new Map();
   /** The session, as long as it lasts. */
   #session: Session | null = null;
+  #acknowledgements: Acknowledgements | null = null;
   #maxPayload = Infinity;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
   #moves = true;
@@ -52,7 +51,8 @@ export class RunReporter {
     this.#session = session;
     this.#moves = session.server.atLeast("2.12");
     this.#maxPayload = session.maxPayload;
-    session.signal.addEventListener("abort", () => this.#session = null, { once: true });
+    this.#acknowledgements = new Acknowledgements(session);
+    session.signal.addEventListener("abort", () => this.#session = this.#acknowledgements = null, { once: true });
   }
 
   /** The server's time in milliseconds. */
@@ -79,10 +79,10 @@ export class RunReporter {
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
     this.#remember(delivery);
-    if (this.#session && !delivery.orphaned) {
+    if (this.#acknowledgements && !delivery.orphaned) {
       try {
         // The usual way, without the layers that only a failure needs.
-        await this.#session.requests.request(delivery.ack, "+ACK", Math.min(delivery.leaseUntil, now + FIRST_TRY));
+        await this.#acknowledgements.send(delivery, now);
         return true;
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;

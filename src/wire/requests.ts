@@ -57,10 +57,10 @@ export class Requests {
   /** Slots whose only answer has come. */
   readonly #free: number[] = [];
   /**
-   * In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used twice, nor where the streams are
-   * those of other servers.
+   * Whether one server does it all. In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used
+   * twice, nor where the streams are those of other servers.
    */
-  readonly #reuses: boolean;
+  readonly alone: boolean;
   #lastId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended: Error | null = null;
@@ -68,7 +68,7 @@ export class Requests {
   constructor(nc: NatsConnection) {
     this.#nc = nc;
     this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
-    this.#reuses = nc.info?.jetstream === true && nc.info.cluster === undefined;
+    this.alone = nc.info?.jetstream === true && nc.info.cluster === undefined;
     this.#inbox = nc.subscribe(`${this.#prefix}*`, { callback: (error, reply) => this.#receive(error, reply) });
   }
 
@@ -170,7 +170,7 @@ export class Requests {
     const pending = this.#pending.get(id);
     if (!pending?.take(reply)) return;
     this.#pending.delete(id);
-    if (this.#reuses && pending.single) this.#free.push(id);
+    if (this.alone && pending.single) this.#free.push(id);
   }
 
   #startTimer(): ReturnType<typeof setTimeout> {
