@@ -51,9 +51,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    */
   async publish(data: T, options: PublishOptions = {}): Promise<JobReceipt | null> {
     const { names, publisher, schema } = this.#parts;
-    return await publisher.publish(
-      schema ? await this.#prepare(data, options) : prepareJob(names, data, options),
-    );
+    return await publisher.publish(schema ? await this.#prepare(data, options) : prepareJob(names, data, options));
   }
 
   /**

@@ -55,11 +55,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async get(id: string): Promise<JobInfo<T> | null> {
-    return await this.#lookUp(
-      id,
-      "look the job up",
-      (call, token) => findJob<T>(call, token),
-    );
+    return await this.#lookUp(id, "look the job up", (call, token) => findJob<T>(call, token));
   }
 
   /**
