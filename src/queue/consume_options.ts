@@ -5,7 +5,7 @@ import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "./retry_backo
 /** How a consumer works. */
 export interface ConsumeOptions {
   /**
-   * Jobs that run at the same time. A job that has run makes room at once: while the server confirms the end of up to a hundred, the next ones run.
+   * Jobs that run at the same time. A job that has run makes room at once: while the server confirms the end of up to 256, the next ones run.
    *
    * @default {1}
    */

@@ -5,7 +5,7 @@ import { Prefetch } from "./prefetch.ts";
 import { StartLimiter } from "./start_limiter.ts";
 
 /** Jobs that may wait for the confirmation of their end while the next ones run. */
-const UNCONFIRMED = 100;
+const UNCONFIRMED = 256;
 
 /** Decides how many jobs a consumer runs, and how many it asks for. */
 export class RunCapacity {
