@@ -132,15 +132,17 @@ export class Connection<S extends Session> {
   attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
     const session = this.#sessions.current;
-    if (!session) return this.#attemptOver(this.#firstSession(deadline, options.patient), operation, deadline, options);
+    if (!session) {
+      return this.#attemptLater(this.#firstSession(deadline, options.patient), operation, deadline, options);
+    }
     // The usual way, without what only a failure needs.
     return operation(session, deadline).catch((error) => {
       const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options.persist);
-      return this.#attemptOver(next, operation, deadline, options);
+      return this.#attemptLater(next, operation, deadline, options);
     });
   }
 
-  async #attemptOver<T>(
+  async #attemptLater<T>(
     first: Promise<S | null>,
     operation: (session: S, deadline: number) => Promise<T>,
     deadline: number,
