@@ -1,7 +1,6 @@
 import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
 import {
   deferred,
-  type MsgHdrsImpl,
   NatsConnectionImpl,
   ProtocolHandler,
   type Transport,
@@ -85,14 +84,17 @@ function sendInBlocks(protocol: ProtocolHandler) {
     const { reply = "", headers } = options;
     // Such a server would close the connection.
     if (headers && !protocol.info?.headers) throw new JetStreamStoreError("unsupported", NO_HEADERS);
-    const block = headers ? (headers as MsgHdrsImpl).encode() : NOTHING;
-    const size = block.length + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
+    const block = headers ? String(headers) : "";
+    const blockSize = Buffer.byteLength(block);
+    const size = blockSize + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
     const max = protocol.info?.max_payload ?? Infinity;
     if (size > max) throw new RangeError(`A message of ${size} bytes is over the server's max_payload of ${max}`);
     protocol.outBytes += size;
     protocol.outMsgs++;
-    if (headers) sendCommand(`HPUB ${subject} ${reply} ${block.length} ${size}\r\n`, block, payload, LINE_END);
-    else sendCommand(`PUB ${subject} ${reply} ${size}\r\n`, payload, LINE_END);
+    const command = headers
+      ? `HPUB ${subject} ${reply} ${blockSize} ${size}\r\n${block}`
+      : `PUB ${subject} ${reply} ${size}\r\n`;
+    sendCommand(command, payload, LINE_END);
   };
   return { outbound, flushPending, sendCommand, publish };
 }

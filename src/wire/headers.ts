@@ -8,24 +8,29 @@ import { Buffer } from "node:buffer";
  * which costs more than the rest of a publish; here the names are constants, and values are checked where they enter the library.
  */
 export class HeaderBlock {
-  readonly #bytes: Uint8Array;
+  readonly #text: string;
 
   constructor(...lists: readonly (readonly [name: string, value: string])[][]) {
     let text = "NATS/1.0\r\n";
     for (const list of lists) {
       for (const [name, value] of list) text += `${name}: ${value}\r\n`;
     }
-    this.#bytes = Buffer.from(text + "\r\n");
+    this.#text = text + "\r\n";
   }
 
   /** Bytes on the wire. */
   get length(): number {
-    return this.#bytes.length;
+    return Buffer.byteLength(this.#text);
   }
 
   /** What the NATS client calls. */
   encode(): Uint8Array {
-    return this.#bytes;
+    return Buffer.from(this.#text);
+  }
+
+  /** What our own connections send. */
+  toString(): string {
+    return this.#text;
   }
 
   /** The block as the NATS client's type. */
