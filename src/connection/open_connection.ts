@@ -1,10 +1,5 @@
 import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
-import {
-  deferred,
-  NatsConnectionImpl,
-  ProtocolHandler,
-  type Transport,
-} from "@nats-io/nats-core/internal";
+import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import { Outgoing } from "./outgoing.ts";

@@ -5,7 +5,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
-import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
@@ -55,10 +55,10 @@ export class Guard {
 type GuardedWrite = KvWrite & { readonly guard: Guard };
 
 /** The marker of a deleted key. */
-export const DELETE = headerBlock({ "KV-Operation": "DEL" });
+export const DELETE = new HeaderBlock({ "KV-Operation": "DEL" });
 
 /** The marker of a key that is deleted with all its revisions. */
-export const PURGE = headerBlock({ "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
+export const PURGE = new HeaderBlock({ "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
 
 /** Writes to the stream under a bucket, and tells the mirror, which must not answer with anything older. */
 export class KvWriter {
@@ -162,7 +162,7 @@ export class KvWriter {
 
 function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
   if (ttl === undefined && !guard) return undefined;
-  return headerBlock({
+  return new HeaderBlock({
     ...(guard && { "Nats-Expected-Last-Subject-Sequence": String(guard.expected), "Nats-Msg-Id": guard.nonce }),
     ...(ttl !== undefined && { "Nats-TTL": `${wholeSeconds(ttl)}s` }),
   });

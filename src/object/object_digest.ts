@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
-import { createHash, hash } from "node:crypto";
+import { createHash } from "node:crypto";
 
 const TYPE = "SHA-256=";
 
 /** The digest of bytes, as ADR-20 spells it. */
 export function digestOf(data: Uint8Array): string {
-  return `${TYPE}${hash("sha256", data, "base64url")}=`;
+  return `${TYPE}${createHash("sha256").update(data).digest("base64url")}=`;
 }
 
 /** A digest that grows. */

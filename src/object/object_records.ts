@@ -1,7 +1,7 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
-import { headerBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";
@@ -107,7 +107,7 @@ export class ObjectRecords {
    */
   async store(session: Session, record: NewRecord, newest: Newest, deadline: number, behind?: string): Promise<void> {
     const { subject, body } = record;
-    const headers = headerBlock({
+    const headers = new HeaderBlock({
       "Nats-Rollup": "sub",
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),

@@ -3,7 +3,7 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
-import { headerBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
@@ -141,7 +141,7 @@ export class ObjectWriter {
     deadline: number,
   ): Promise<void> {
     const pieces = this.#stream.pieces(nuid);
-    const headers = headerBlock({ "Nats-Msg-Id": nuid });
+    const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
     let newest = this.#records.known(record.subject);
     if (newest) {
       session.send(pieces, data, { headers });

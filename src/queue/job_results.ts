@@ -1,7 +1,7 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
-import { type HeaderBlock, headerBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { Once } from "../wire/once.ts";
 import { publish } from "../wire/publish.ts";
@@ -46,7 +46,7 @@ export class JobResults {
   async storeResult(session: Session, token: string, value: unknown, ttl: number, deadline: number): Promise<void> {
     // Older servers keep it as long as the bucket keeps anything.
     const headers = session.server.atLeast("2.11")
-      ? headerBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, DAY))}s` })
+      ? new HeaderBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, DAY))}s` })
       : undefined;
     await this.#store(session, `${token}.result`, value, deadline, headers);
   }

@@ -10,10 +10,12 @@ import { Buffer } from "node:buffer";
 export class HeaderBlock {
   readonly #text: string;
 
-  constructor(...lists: readonly (readonly [name: string, value: string])[][]) {
+  /** @param parts Pairs or records, in their order. */
+  constructor(...parts: readonly (readonly (readonly [name: string, value: string])[] | Record<string, string>)[]) {
     let text = "NATS/1.0\r\n";
-    for (const list of lists) {
-      for (const [name, value] of list) text += `${name}: ${value}\r\n`;
+    for (const part of parts) {
+      if (Array.isArray(part)) { for (const [name, value] of part) text += `${name}: ${value}\r\n`; }
+      else for (const name in part) text += `${name}: ${(part as Record<string, string>)[name]}\r\n`;
     }
     this.#text = text + "\r\n";
   }
@@ -37,9 +39,4 @@ export class HeaderBlock {
   asMsgHdrs(): MsgHdrs {
     return this as unknown as MsgHdrs;
   }
-}
-
-/** A header block of a record. */
-export function headerBlock(headers: Record<string, string>): HeaderBlock {
-  return new HeaderBlock(Object.entries(headers));
 }

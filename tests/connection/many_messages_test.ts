@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { headerBlock } from "../../src/wire/headers.ts";
+import { HeaderBlock } from "../../src/wire/headers.ts";
 import { headerOf } from "../../src/wire/raw_headers.ts";
 import { openSession } from "../wire/_open_session.ts";
 
@@ -17,7 +17,7 @@ Deno.test("A connection passes on all of many messages whole, whatever is in the
   // The server has the subscription when it has answered this.
   await receiver.session.requests.request("$JS.API.INFO", "", performance.now() + 10_000);
   for (const [n, text] of texts.entries()) {
-    sender.session.send("many", text, n % 3 === 0 ? { headers: headerBlock({ N: `${n}` }) } : {});
+    sender.session.send("many", text, n % 3 === 0 ? { headers: new HeaderBlock({ N: `${n}` }) } : {});
   }
   await all.promise;
   assertEquals(came, texts.map((text, n) => [text, n % 3 === 0 ? `${n}` : undefined]));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, asser
 import { Unavailable } from "../../src/connection/unavailable.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { headerBlock } from "../../src/wire/headers.ts";
+import { HeaderBlock } from "../../src/wire/headers.ts";
 import { headerOf } from "../../src/wire/raw_headers.ts";
 import type { Session } from "../../src/wire/session.ts";
 import { suspend } from "../connection/suspend.ts";
@@ -36,9 +36,9 @@ Deno.test("Requests.request sends headers and gives those of the reply", async (
   await using client = await openSession({ servers: server.url });
   const { session } = client;
   session.subscribe("echo", (message) => {
-    session.send(message.reply!, "", { headers: headerBlock({ Back: headerOf(message, "There") ?? "" }) });
+    session.send(message.reply!, "", { headers: new HeaderBlock({ Back: headerOf(message, "There") ?? "" }) });
   }, fail);
-  const reply = await session.requests.request("echo", "", within(2_000), headerBlock({ There: "ä: b" }));
+  const reply = await session.requests.request("echo", "", within(2_000), new HeaderBlock({ There: "ä: b" }));
   assertEquals(headerOf(reply, "Back"), "ä: b");
   assertEquals(headerOf(reply, "back"), undefined);
 });
@@ -225,7 +225,7 @@ Deno.test("Requests.request throws a RangeError for a message above the server's
   await using client = await openSession({ servers: server.url });
   const { session } = client;
   session.subscribe("a", ({ reply, data }) => session.send(reply!, `${data.length}`), fail);
-  const headers = headerBlock({ A: "b".repeat(100) });
+  const headers = new HeaderBlock({ A: "b".repeat(100) });
   const send = (size: number, block?: typeof headers) =>
     session.requests.request("a", new Uint8Array(size), within(1_000), block);
   assertEquals((await send(2_000)).string(), "2000");
