@@ -69,9 +69,11 @@ export class JobPublisher {
   /** Publishes one job; `null` if it is not confirmed. */
   publish(job: PreparedJob): Promise<JobReceipt | null> {
     const call = { tried: false };
-    return this.#context.connection.attempt(async (session, deadline) => {
-      const [ready] = await this.ready(session, [job], deadline);
-      return await this.send(session, ready, deadline, call);
+    return this.#context.connection.attempt((session, deadline) => {
+      const { opened } = this.#stream;
+      return opened && !job.keyed
+        ? this.send(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
+        : this.ready(session, [job], deadline).then(([ready]) => this.send(session, ready, deadline, call));
     }, { timeout: this.#context.timeout, persist: true });
   }
 
@@ -99,12 +101,9 @@ export class JobPublisher {
 
   /** The jobs as this queue takes them; makes the queue if it is missing. */
   async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
-    for (const job of jobs) {
-      if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
-      checkSize(job, session.maxPayload, "publish the job");
-    }
-    const { dedupe } = await this.open(session, jobs.some((job) => job.keyed), deadline);
-    return jobs.map((job) => readyJob(job, dedupe, session.now()));
+    for (const job of jobs) checkJob(session, job);
+    const opened = await this.open(session, jobs.some((job) => job.keyed), deadline);
+    return jobs.map((job) => readyJob(job, opened.dedupe, session.now()));
   }
 
   /** Makes the queue if it is missing, with what jobs that have a key need. */
@@ -171,4 +170,11 @@ export class JobPublisher {
   #receipt(job: PreparedJob, sequence: number, duplicate: boolean): JobReceipt {
     return { id: job.id, queue: this.#names.queue, sequence, duplicate };
   }
+}
+
+/** Checks what depends on the server. */
+function checkJob(session: Session, job: PreparedJob): PreparedJob {
+  if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
+  checkSize(job, session.maxPayload, "publish the job");
+  return job;
 }

@@ -58,6 +58,11 @@ export class QueueStream {
     return this.#jobs.get(session, deadline);
   }
 
+  /** What is in force, once the stream of the jobs is open. */
+  get opened(): OpenQueue | null {
+    return this.#jobs.value;
+  }
+
   /** The stream of the dead letters; opened once. */
   openDeadLetters(session: Session, deadline: number): Promise<unknown> {
     return this.#deadLetters.get(session, deadline);

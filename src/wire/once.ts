@@ -4,6 +4,8 @@ import type { Session } from "./session.ts";
 export class Once<T> {
   readonly #make: (session: Session, deadline: number) => Promise<T>;
   #made: Promise<T> | null = null;
+  /** What was made; `null` before it is. */
+  value: T | null = null;
 
   constructor(make: (session: Session, deadline: number) => Promise<T>) {
     this.#make = make;
@@ -16,11 +18,14 @@ export class Once<T> {
 
   /** The next one who needs it makes it again. */
   forget(): void {
-    this.#made = null;
+    this.#made = this.value = null;
   }
 
   #begin(session: Session, deadline: number): Promise<T> {
-    const made: Promise<T> = this.#make(session, deadline).catch((error) => {
+    const made: Promise<T> = this.#make(session, deadline).then((value) => {
+      if (this.#made === made) this.value = value;
+      return value;
+    }, (error) => {
       if (this.#made === made) this.#made = null;
       throw error;
     });

@@ -51,6 +51,14 @@ function valueAt(block: string, start: number, name: string): string | undefined
   return block.slice(start + name.length + 3, block.indexOf("\r\n", start + 2)).trim() || undefined;
 }
 
+/** Whether a message has data. The client makes a view of them each time that they are asked for. */
+function hasBody(message: Msg): boolean {
+  const { _rdata: bytes, _msg } = message as MessageBytes;
+  const length = _msg?.hdr;
+  if (!(bytes instanceof Uint8Array) || length === undefined) return message.data.length > 0;
+  return bytes.length > Math.max(length, 0);
+}
+
 /** What the server says in place of an answer. */
 export interface Status {
   /** 0: it is an answer. */
@@ -62,7 +70,7 @@ const ANSWER: Status = { code: 0, description: "" };
 
 /** The status of a reply; only one without a body can be a status. */
 export function statusOf(message: Msg): Status {
-  if (message.data.length > 0) return ANSWER;
+  if (hasBody(message)) return ANSWER;
   const block = rawHeaders(message);
   if (block === undefined) {
     const { code = 0, description = "" } = message.headers ?? {};

@@ -28,6 +28,7 @@ const ADDED: ReadonlySet<string> = new Set([
 /** A message that came by direct get: where it was stored is told in headers of the server's, which are read only when asked for. */
 export class DirectMessage implements StoredMessage {
   readonly #reply: Msg;
+  #data: Uint8Array | undefined;
 
   constructor(reply: Msg) {
     this.#reply = reply;
@@ -46,7 +47,7 @@ export class DirectMessage implements StoredMessage {
   }
 
   get data(): Uint8Array {
-    return this.#reply.data;
+    return this.#data ??= this.#reply.data;
   }
 
   header(name: string): string | undefined {
