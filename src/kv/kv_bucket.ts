@@ -1,6 +1,5 @@
 import { checkDuration, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
-import { insist } from "../wire/insist.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
@@ -88,12 +87,7 @@ export class KvBucket {
     }
     if (missing.size === 0) return entries;
     return await this.#stream.attempt(async (session, deadline) => {
-      // A second try gets all the time that is left: it may be a lot to send.
-      const messages = await insist(deadline, (firstDeadline, tries) => {
-        const until = tries === 1 ? firstDeadline : deadline;
-        return this.#reader.many(session, [...missing.keys()], until);
-      });
-      for (const message of messages) {
+      for (const message of await this.#reader.many(session, [...missing.keys()], deadline)) {
         const { subject } = message;
         const key = missing.get(subject)!;
         this.#mirror?.knows(subject, message.sequence);

@@ -4,7 +4,7 @@ import type { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
+import { firstTry } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
@@ -115,16 +115,22 @@ export class JobPublisher {
 
   /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */
   send(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
-    return insist(deadline, (deadline) => {
-      const again = call.tried;
-      call.tried = true;
-      const headers = new HeaderBlock(uniqueHeaders(this.#names, job, again), job.headers);
-      return publish(session, job.subject, job.payload, deadline, headers).then(
-        // A repeat within this call finds the message that this call stored.
-        (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again)),
-        (error) => this.#notStored(session, job, error, again, deadline),
-      );
-    });
+    const again = call.tried;
+    call.tried = true;
+    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, again), job.headers);
+    return publish(session, job.subject, job.payload, firstTry(deadline), headers).then(
+      // A repeat within this call finds the message that this call stored.
+      (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again)),
+      async (error) => {
+        try {
+          return await this.#notStored(session, job, error, again, firstTry(deadline));
+        } catch (error) {
+          const isLost = error instanceof Unavailable && error.reason === "timeout";
+          if (!isLost || performance.now() >= deadline) throw error;
+          return await this.send(session, job, deadline, call);
+        }
+      },
+    );
   }
 
   /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */

@@ -12,16 +12,12 @@ export function firstTry(deadline: number): number {
  * Sends what may be sent twice again and again, until it is answered or the deadline passes: an answer that got lost must not cost the whole
  * deadline.
  *
- * @param send Gets the deadline of this try and its number, from 1.
+ * @param send Gets the deadline of this try.
  * @throws {Unavailable} If no try was answered.
  */
-export function insist<T>(
-  deadline: number,
-  send: (deadline: number, tries: number) => Promise<T>,
-  tries = 1,
-): Promise<T> {
-  return send(firstTry(deadline), tries).catch((error) => {
+export function insist<T>(deadline: number, send: (deadline: number) => Promise<T>): Promise<T> {
+  return send(firstTry(deadline)).catch((error) => {
     if (!(error instanceof Unavailable && error.reason === "timeout") || performance.now() >= deadline) throw error;
-    return insist(deadline, send, tries + 1);
+    return insist(deadline, send);
   });
 }

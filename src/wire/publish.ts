@@ -1,3 +1,4 @@
+import type { Msg } from "@nats-io/nats-core";
 import { apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "./headers.ts";
 import type { Session } from "./session.ts";
@@ -22,9 +23,11 @@ export function publish(
   deadline: number,
   headers?: HeaderBlock,
 ): Promise<PubAck> {
-  return session.requests.request(subject, payload, deadline, headers).then((reply) => {
-    const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
-    if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
-    return ack;
-  });
+  return session.requests.ask(subject, payload, deadline, readAck, headers);
+}
+
+function readAck(reply: Msg, subject: string): PubAck {
+  const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
+  if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
+  return ack;
 }

@@ -13,32 +13,47 @@ const TICK = 50;
 
 interface Pending {
   readonly subject: string;
-  readonly deadline: number;
+  deadline: number;
   /** Whether no further answer can come once it is done. */
   readonly single: boolean;
   /** Takes one reply; tells whether it was the last. */
   take(reply: Msg): boolean;
-  fail(error: Error): void;
+  fail(error: unknown): void;
 }
 
+/** Makes something of the reply to a message that was sent to this subject; what it throws is what the call meets. */
+export type ReadReply<T> = (reply: Msg, subject: string) => T;
+
 /** Waits for one reply. A class, since a closure for each call would cost as much as the rest of it. */
-class OneReply implements Pending {
+class OneReply<T> implements Pending {
   readonly subject: string;
   readonly deadline: number;
   readonly single = true;
-  readonly #resolve: (reply: Msg) => void;
-  readonly fail: (error: Error) => void;
+  readonly #read: ReadReply<T>;
+  readonly #resolve: (value: T) => void;
+  readonly fail: (error: unknown) => void;
 
-  constructor(subject: string, deadline: number, resolve: (reply: Msg) => void, reject: (error: Error) => void) {
+  constructor(
+    subject: string,
+    deadline: number,
+    read: ReadReply<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.subject = subject;
     this.deadline = deadline;
+    this.#read = read;
     this.#resolve = resolve;
     this.fail = reject;
   }
 
   take(reply: Msg): boolean {
-    if (statusOf(reply).code === 503) this.fail(new Unavailable("no_responders", `Nobody answers on ${this.subject}`));
-    else this.#resolve(reply);
+    try {
+      if (statusOf(reply).code === 503) throw new Unavailable("no_responders", `Nobody answers on ${this.subject}`);
+      this.#resolve(this.#read(reply, this.subject));
+    } catch (error) {
+      this.fail(error);
+    }
     return true;
   }
 }
@@ -85,8 +100,19 @@ export class Requests {
    * @throws {Unavailable} If no answer came.
    */
   request(subject: string, payload: Uint8Array | string, deadline: number, headers?: HeaderBlock): Promise<Msg> {
+    return this.ask(subject, payload, deadline, itself, headers);
+  }
+
+  /** The same for what is made of the reply: a promise less than to make it afterwards. */
+  ask<T>(
+    subject: string,
+    payload: Uint8Array | string,
+    deadline: number,
+    read: ReadReply<T>,
+    headers?: HeaderBlock,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#send(new OneReply(subject, deadline, resolve, reject), payload, headers);
+      this.#send(new OneReply(subject, deadline, read, resolve, reject), payload, headers);
     });
   }
 
@@ -94,6 +120,7 @@ export class Requests {
    * Sends a message and takes replies until `take` says that one was the last.
    *
    * @param deadline The moment of `performance.now()` by which it settles.
+   * @param patience Milliseconds after which the next reply counts as lost.
    * @throws {Unavailable} If the last answer did not come.
    */
   collect(
@@ -101,9 +128,12 @@ export class Requests {
     payload: Uint8Array | string,
     deadline: number,
     take: (reply: Msg) => boolean,
+    patience = Infinity,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
+      const next = () => Math.min(deadline, performance.now() + patience);
       const takeOne = (reply: Msg) => {
+        pending.deadline = next();
         try {
           if (statusOf(reply).code === 503) throw new Unavailable("no_responders", `Nobody answers on ${subject}`);
           if (!take(reply)) return false;
@@ -113,7 +143,8 @@ export class Requests {
         }
         return true;
       };
-      this.#send({ subject, deadline, single: false, take: takeOne, fail: reject }, payload);
+      const pending: Pending = { subject, deadline: next(), single: false, take: takeOne, fail: reject };
+      this.#send(pending, payload);
     });
   }
 
@@ -189,4 +220,8 @@ export class Requests {
       pending.fail(reason ?? new Unavailable("timeout", `No answer on ${pending.subject} within the deadline`));
     }
   }
+}
+
+function itself(reply: Msg): Msg {
+  return reply;
 }

