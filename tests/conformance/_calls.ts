@@ -406,18 +406,22 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
 /** A part of the library with its handle. */
 export interface Part {
   name: string;
-  // deno-lint-ignore no-explicit-any
-  calls: Record<string, Call<any>>;
+  /** Each is only called with the handle of this part. */
+  calls: Record<string, Call<object>>;
   target(api: Functions): object;
 }
 
+function part<T extends object>(name: string, calls: Record<string, Call<T>>, target: (api: Functions) => T): Part {
+  return { name, calls: calls as Record<string, Call<object>>, target };
+}
+
 const PARTS: Part[] = [
-  { name: "function", calls: FUNCTIONS, target: (api) => api },
-  { name: "JetStreamStores", calls: INSTANCE, target: (api) => api },
-  { name: "ObjectBucket", calls: OBJECT_BUCKET, target: (api) => api.objectBucket("b") },
-  { name: "KvBucket", calls: KV_BUCKET, target: (api) => api.kvBucket("b") },
-  { name: "KvBucket with a cache", calls: KV_BUCKET, target: (api) => api.kvBucket("b", { cache: true }) },
-  { name: "JobQueue", calls: JOB_QUEUE, target: (api) => api.jobQueue("q") },
+  part("function", FUNCTIONS, (api) => api),
+  part("JetStreamStores", INSTANCE, (api) => api as JetStreamStores),
+  part("ObjectBucket", OBJECT_BUCKET, (api) => api.objectBucket("b")),
+  part("KvBucket", KV_BUCKET, (api) => api.kvBucket("b")),
+  part("KvBucket with a cache", KV_BUCKET, (api) => api.kvBucket("b", { cache: true })),
+  part("JobQueue", JOB_QUEUE, (api) => api.jobQueue("q")),
 ];
 
 /** The parts that these functions lead to: those of mod.ts to all but what only an instance has. */
