@@ -18,16 +18,18 @@ type Owned = Pick<
   "close" | "closed" | "drain" | "flush" | "isClosed" | "status" | "publish" | "subscribe"
 >;
 
+/** Connections that come back however long the server takes. */
+const RECONNECT = { reconnectTimeWait: 20, maxReconnectAttempts: -1 };
+
 const CLIENTS: [string, (server: NatsServer, options?: object) => Promise<Owned>][] = [
-  ["@nats-io/transport-node", ({ url }, options) => connectNode({ servers: url, reconnectTimeWait: 20, ...options })],
+  ["@nats-io/transport-node", ({ url }, options) => connectNode({ servers: url, ...RECONNECT, ...options })],
   [
     "wsconnect of @nats-io/nats-core",
-    ({ websocketUrl }, options) => wsconnect({ servers: websocketUrl, reconnectTimeWait: 20, ...options }),
+    ({ websocketUrl }, options) => wsconnect({ servers: websocketUrl, ...RECONNECT, ...options }),
   ],
   [
     "npm:nats 2",
-    ({ url }, options) =>
-      connectVersion2({ servers: url, reconnectTimeWait: 20, ...options }) as unknown as Promise<Owned>,
+    ({ url }, options) => connectVersion2({ servers: url, ...RECONNECT, ...options }) as unknown as Promise<Owned>,
   ],
 ];
 
