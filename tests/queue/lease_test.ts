@@ -83,6 +83,11 @@ Deno.test("A job whose worker was killed runs elsewhere when its lease is over, 
   for (const { at } of again) assertLess(at - killed, 10_000);
 });
 
+function standStill(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
 Deno.test("A worker that lost its lease aborts the run, and neither acknowledges nor moves the job", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
@@ -99,8 +104,7 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
       began.resolve();
       await otherIsFree.promise;
       // The process stands still for longer than the lease, while the other worker has nothing to do.
-      const until = performance.now() + 1_000;
-      while (performance.now() < until);
+      standStill(1_000);
       // Where it ends at once, it does so before anything else of the process has come to its turn.
       if (!end.endsWith("at-once")) await new Promise((resolve) => signal.addEventListener("abort", resolve));
       reported.resolve(signal.aborted ? signal.reason.message : "at once");
@@ -148,12 +152,11 @@ Deno.test("Job.fence grows with each run of a job: redelivered, retried, postpon
 Deno.test("JobConsumer that lost a job's lease runs it again when it is handed out to it, though the first run hangs", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 300 });
+  const queue = stores.jobQueue("checks", { lease: 2_000 });
   const gate = Promise.withResolvers<void>();
   const runs = new RecordedRuns(() => {
     if (runs.all.length > 1) return;
-    const until = performance.now() + 600;
-    while (performance.now() < until);
+    standStill(3_000);
     return gate.promise;
   });
   await using consumer = queue.consume(runs.handler, { concurrency: 2 });

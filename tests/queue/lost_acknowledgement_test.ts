@@ -180,7 +180,7 @@ Deno.test("JobConsumer leaves a redelivered job in the queue when its move is no
   proxy.tampering.lose = (subject) => subject === "wq.lossy.ready.normal.a" && ++lost > 0;
   const runs = new RecordedRuns();
   await using consumer = queue.consume(runs.handler);
-  await waitUntil(() => lost > 0 && consumer.status().active === 0);
+  await waitUntil(() => lost > 0 && consumer.status().ended.let_go > 0);
   assertEquals((await publisher.jobQueue("lossy").get("a"))?.state, "active");
   proxy.tampering.lose = undefined;
   await waitUntil(() => consumer.status().ended.completed === 1);

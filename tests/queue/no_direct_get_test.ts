@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type JobInfo, UnrecoverableJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
+import { within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 
@@ -13,7 +14,7 @@ async function ids(jobs: AsyncIterable<Pick<JobInfo, "id">>): Promise<string[]> 
 async function fill(stores: QueueStores): Promise<{ waiting: string[]; dead: string[] }> {
   const queue = stores.jobQueue("checks");
   const dead = Array.from({ length: 20 }, (_, n) => `dead ${n}`);
-  for (const id of dead) await queue.publish(id, { id });
+  for (const id of dead) assert(await queue.publish(id, { id }));
   const done = Promise.withResolvers<void>();
   let failed = 0;
   {
@@ -21,16 +22,16 @@ async function fill(stores: QueueStores): Promise<{ waiting: string[]; dead: str
       if (++failed === dead.length) done.resolve();
       throw new UnrecoverableJobError("failed");
     }, { concurrency: 1 });
-    await done.promise;
+    await within(done.promise);
   }
   const waiting = Array.from({ length: 20 }, (_, n) => `waiting ${n}`);
-  for (const id of waiting) await queue.publish(id, { id });
+  for (const id of waiting) assert(await queue.publish(id, { id }));
   return { waiting, dead: dead.reverse() };
 }
 
 Deno.test("JobQueue.jobs and deadLetters list what streams without direct gets keep", async () => {
   await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url, { timeout: 1_000 });
+  await using stores = new QueueStores(server.url);
   const { waiting, dead } = await fill(stores);
   await using foreign = await ForeignClient.connect(server.url);
   for (const name of ["WQ_checks", "WQDEAD_checks"]) {

@@ -110,9 +110,11 @@ Deno.test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, wh
   } as DateConstructor;
   const stores = stack.use(openStores(server.url));
   const queue = stores.jobQueue("checks");
-  await queue.schedule("every", { every: 60_000, data: 1 });
-  await queue.schedule("cron", { cron: "0 * * * * *", data: 1 });
-  for await (const { id, next } of queue.schedules()) {
+  assertEquals(await queue.schedule("every", { every: 60_000, data: 1 }), true);
+  assertEquals(await queue.schedule("cron", { cron: "0 * * * * *", data: 1 }), true);
+  const listed = await Array.fromAsync(queue.schedules());
+  assertEquals(listed.length, 2);
+  for (const { id, next } of listed) {
     const ahead = next!.getTime() - TrueDate.now();
     assert(ahead > -5_000 && ahead < 90_000, `${id} is ${ahead} ms ahead`);
   }
