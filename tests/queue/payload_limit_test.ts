@@ -85,6 +85,18 @@ Deno.test("JobConsumer buries a foreign job that fills a message to its last byt
   await consumer.stop();
 });
 
+/** Sends less and less data, until that is not refused. */
+async function shrinkUntilTaken(send: (data: string) => Promise<unknown>, refusal: RegExp): Promise<void> {
+  for (let size = MAX_PAYLOAD;; size -= 16) {
+    try {
+      return void assert(await send("x".repeat(size)));
+    } catch (error) {
+      assert(error instanceof RangeError);
+      assertMatch(error.message, refusal);
+    }
+  }
+}
+
 for (const [dedupe, delay] of [[0, 0], [60_000, 0], [60_000, 1]]) {
   Deno.test(`JobConsumer retries the largest job that can be published under a long id: dedupe ${dedupe}, delay ${delay}`, async () => {
     await using server = await startServer();
@@ -92,23 +104,8 @@ for (const [dedupe, delay] of [[0, 0], [60_000, 0], [60_000, 1]]) {
     const queue = stores.jobQueue("checks", { lease: 1_000, dedupe });
     await queue.open();
     const id = "x".repeat(2_900);
-    const publish = async (size: number) => {
-      try {
-        return await queue.publish("x".repeat(size), {
-          id,
-          delay,
-          maxAttempts: 3,
-          backoff: 10,
-          headers: { a: "b" },
-        });
-      } catch (error) {
-        assert(error instanceof RangeError);
-        assertMatch(error.message, /Keep large data/);
-        return null;
-      }
-    };
-    let size = MAX_PAYLOAD;
-    while (!await publish(size)) size -= 16;
+    const options = { id, delay, maxAttempts: 3, backoff: 10, headers: { a: "b" } };
+    await shrinkUntilTaken((data) => queue.publish(data, options), /Keep large data/);
     const runs = new RecordedRuns(() => {
       throw new Error("no");
     });
@@ -138,21 +135,14 @@ Deno.test("JobQueue.schedule takes data only that its jobs can be tried again wi
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");
-  const schedule = async (size: number) => {
-    try {
-      return await queue.schedule("s".repeat(500), { every: 1_000, data: "x".repeat(size) });
-    } catch (error) {
-      assert(error instanceof RangeError);
-      assertMatch(error.message, /^Cannot keep the schedule as its data .*max_payload.* Keep large data/);
-      return null;
-    }
-  };
-  let size = MAX_PAYLOAD;
-  while (!await schedule(size)) size -= 16;
+  const refusal = /^Cannot keep the schedule as its data .*max_payload.* Keep large data/;
+  await shrinkUntilTaken((data) => queue.schedule("s".repeat(500), { every: 1_000, data }), refusal);
   const runs = new RecordedRuns(({ attempt }) => {
     if (attempt === 1) throw new Error("once more");
   });
   await using consumer = queue.consume(runs.handler, { backoff: 10 });
   await waitUntil(() => consumer.status().ended.completed > 0);
-  assertEquals(runs.all.slice(0, 2).map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 1]]);
+  // A newer tick may have run in the place of the first one's retry.
+  assertEquals(runs.all[0].attempt, 1);
+  assertEquals(runs.all.find(({ attempt }) => attempt === 2)?.deliveries, 1);
 });
