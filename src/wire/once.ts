@@ -16,9 +16,9 @@ export class Once<T> {
     return this.#made ?? this.#begin(session, deadline);
   }
 
-  /** The next one who needs it makes it again. */
+  /** The next one who needs it makes it again. What is just being made stays: many may have found at once that it was gone. */
   forget(): void {
-    this.#made = this.value = null;
+    if (this.value !== null) this.#made = this.value = null;
   }
 
   #begin(session: Session, deadline: number): Promise<T> {
