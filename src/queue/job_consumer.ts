@@ -139,8 +139,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #serve(session: Session): void {
-    this.#reporter.serve(session);
-    session.signal.addEventListener("abort", () => this.#serves("connecting", this.#reason), { once: true });
+    const options = { once: true, signal: this.#over.signal };
+    this.#reporter.serve(session, options);
+    session.signal.addEventListener("abort", () => this.#serves("connecting", this.#reason), options);
     this.#intake.serve(session);
     this.#rescue.serve(session);
   }

@@ -46,13 +46,17 @@ export class RunReporter {
     this.#events = new EventSender(parts.names);
   }
 
-  /** Reports go over this session from now on. */
-  serve(session: Session): void {
+  /**
+   * Reports go over this session from now on.
+   *
+   * @param options How to listen to its end.
+   */
+  serve(session: Session, options: AddEventListenerOptions): void {
     this.#session = session;
     this.#moves = session.server.atLeast("2.12");
     this.#maxPayload = session.maxPayload;
     this.#acknowledgements = new Acknowledgements(session);
-    session.signal.addEventListener("abort", () => this.#session = this.#acknowledgements = null, { once: true });
+    session.signal.addEventListener("abort", () => this.#session = this.#acknowledgements = null, options);
   }
 
   /** The server's time in milliseconds. */
