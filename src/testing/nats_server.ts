@@ -126,7 +126,7 @@ export class NatsServer implements AsyncDisposable {
   }
 
   /**
-   * Freezes the server (SIGSTOP): its connections stay open, but nothing answers.
+   * Freezes the server (SIGSTOP): its connections stay open, but nothing answers. That takes the system a moment.
    * @throws {TypeError} When it does not run.
    */
   suspend(): void {

@@ -1,11 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { connect } from "@nats-io/transport-node";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { suspend } from "../connection/suspend.ts";
 
 Deno.test("NatsServer.suspend silences the server with its connections open, resume brings it back", async () => {
   await using server = await startNatsServer();
   const nc = await connect({ servers: server.url });
-  server.suspend();
+  await suspend(server);
   let answered = false;
   const flushed = nc.flush().then(() => answered = true);
   await new Promise((resolve) => setTimeout(resolve, 150));
