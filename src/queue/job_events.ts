@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "../wire/context.ts";
@@ -28,6 +29,9 @@ export interface JobEvent {
 /** Milliseconds between two looks whether somebody listens, and after which silence means somebody who does not say so. */
 const LOOK = { every: 1_000, timeout: 250 };
 
+/** Characters of a reason that an event tells. */
+const MAX_REASON = 2_000;
+
 const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
 
 /** Sends events: plain messages, not stored. */
@@ -51,7 +55,10 @@ export class EventSender {
       if (!this.#listeners && !this.#held) return;
     }
     const subject = this.#names.event(type, token);
-    const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details });
+    const reason = details.reason?.slice(0, MAX_REASON);
+    const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details, reason });
+    // An event must not cost the report that it tells of. A progress as large as that is refused where it is stored.
+    if (Buffer.byteLength(body) > session.maxPayload) return;
     if (this.#held) this.#held.push({ frequent, send: () => session.send(subject, body) });
     else session.send(subject, body);
   }

@@ -146,3 +146,22 @@ Deno.test("JobQueue.schedule takes data only that its jobs can be tried again wi
   assertEquals(runs.all[0].attempt, 1);
   assertEquals(runs.all.find(({ attempt }) => attempt === 2)?.deliveries, 1);
 });
+
+Deno.test("JobConsumer reports a failure whose message is over the server's limit, also when it asks whether somebody listens", async () => {
+  await using server = await startServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  for (const wait of [0, 300]) {
+    const consumer = queue.consume(async () => {
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      throw new Error("why ".repeat(MAX_PAYLOAD));
+    }, { maxAttempts: 2, backoff: 0 });
+    await queue.publish(1, { id: `after ${wait}` });
+    await waitUntil(() => consumer.status().ended.dead === 1);
+    assertEquals(consumer.status().ended.retried, 1);
+    await consumer.stop();
+  }
+  const letters = await Array.fromAsync(queue.deadLetters());
+  assertEquals(letters.map(({ id, attempts }) => [id, attempts]), [["after 300", 2], ["after 0", 2]]);
+  for (const { reason } of letters) assertMatch(reason, /^why why /);
+});
