@@ -17,7 +17,9 @@ export interface NewRecord {
   /** Whose pieces it makes an object; those of one that marks a deletion, nobody's. */
   nuid?: string;
   body: string;
-  /** What a try that nobody has answered has replaced, perhaps. */
+  /** Whether nobody has answered a try to store it: it may be stored. */
+  unsure?: boolean;
+  /** What that try has replaced, perhaps. */
   replaced?: Newest;
 }
 
@@ -113,8 +115,9 @@ export class ObjectRecords {
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
     });
     const { seq } = await publish(session, subject, body, deadline, headers).catch((error) => {
-      // It may have been stored.
-      if (error instanceof Unavailable && newest.nuid) {
+      if (!(error instanceof Unavailable)) throw error;
+      record.unsure = true;
+      if (newest.nuid) {
         record.replaced = newest;
         this.#leftovers.removeLater({ nuid: newest.nuid, record: subject });
       }

@@ -173,18 +173,21 @@ export class ObjectWriter {
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
     const upload = new Upload(session, this.#stream, nuid, deadline);
+    let record: NewRecord | undefined;
     try {
       for await (const piece of pieces) await upload.add(piece);
       const digest = await upload.end();
       const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest });
-      const record = { subject, nuid, body: JSON.stringify(meta) };
+      const stored: NewRecord = record = { subject, nuid, body: JSON.stringify(meta) };
       const until = deadline();
-      const store = (deadline: number) => this.#records.replace(session, record, deadline);
+      const store = (deadline: number) => this.#records.replace(session, stored, deadline);
       await this.#records.inTurn(subject, until, () => insist(until, store));
       return objectInfo(meta, new Date(meta.mtime));
     } catch (error) {
       await upload.settled();
-      if (upload.chunks > 0) this.#abandon({ nuid, subject }, upload.unanswered || error instanceof Unavailable);
+      // What refuses a later try says nothing of one that nobody has answered.
+      const unsure = upload.unanswered || record?.unsure || error instanceof Unavailable;
+      if (upload.chunks > 0) this.#abandon({ nuid, subject }, unsure);
       throw error;
     }
   }
