@@ -151,7 +151,9 @@ export class ObjectWriter {
         if (!isOutrun(error)) throw error;
         // If the piece is there, this is its duplicate; if it was refused, the reason tells more than that the record was.
         await publish(session, pieces, data, deadline, headers);
-        if (!isServerError(error, ErrorCode.wrongLastMessageId)) newest = undefined;
+        if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
+          newest = await this.#records.look(session, record.subject, deadline);
+        }
       }
     } else {
       const looking = this.#records.look(session, record.subject, deadline);
