@@ -1,4 +1,10 @@
+import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
+
+interface Waiting {
+  amount: number;
+  begin: () => void;
+}
 
 /**
  * How much may be under way at the same time, in bytes or in requests: a server cuts off who does not take what it has sent, and what a process hands
@@ -6,7 +12,8 @@ import { Unavailable } from "../connection/unavailable.ts";
  */
 export class Budget {
   readonly #limit: number;
-  readonly #waiting: { amount: number; begin: () => void }[] = [];
+  /** Who has asked, the first one first. */
+  readonly #waiting: Set<Waiting> = new Set();
   #used = 0;
 
   constructor(limit: number) {
@@ -16,25 +23,33 @@ export class Budget {
   /**
    * Takes an amount, in the order of asking; more than there is, once nobody else has any. Who takes gives back, within a deadline of its own.
    *
-   * @param deadline Tells by when it must have begun, once it can.
+   * @param deadline Tells by when it must have begun.
    * @throws {Unavailable} If that is over.
    */
   async take(amount: number, deadline: () => number): Promise<void> {
-    if (this.#waiting.length === 0 && this.#fits(amount)) {
+    if (this.#waiting.size === 0 && this.#fits(amount)) {
       this.#used += amount;
       return;
     }
-    await new Promise<void>((begin) => this.#waiting.push({ amount, begin }));
-    if (performance.now() < deadline()) return;
-    this.give(amount);
+    const { promise, resolve: begin } = Promise.withResolvers<void>();
+    const mine = { amount, begin };
+    this.#waiting.add(mine);
+    // The deadline of a stream moves on.
+    do await settledWithin(promise, deadline() - performance.now()); while (
+      this.#waiting.has(mine) && performance.now() < deadline()
+    );
+    if (performance.now() < deadline() && !this.#waiting.has(mine)) return;
+    // What has begun is given back; what has not may have kept others waiting that fit.
+    this.give(this.#waiting.delete(mine) ? 0 : amount);
     throw new Unavailable("timeout", "Others were served first, and that took too long");
   }
 
   /** Gives an amount back. */
   give(amount: number): void {
     this.#used -= amount;
-    while (this.#waiting.length > 0 && this.#fits(this.#waiting[0].amount)) {
-      const next = this.#waiting.shift()!;
+    for (const next of this.#waiting) {
+      if (!this.#fits(next.amount)) return;
+      this.#waiting.delete(next);
       this.#used += next.amount;
       next.begin();
     }

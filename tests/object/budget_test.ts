@@ -1,0 +1,37 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { Unavailable } from "../../src/connection/unavailable.ts";
+import { Budget } from "../../src/object/budget.ts";
+import { within } from "../_wait_until.ts";
+
+const never = () => Infinity;
+const soon = () => {
+  const deadline = performance.now() + 20;
+  return () => deadline;
+};
+
+Deno.test("Budget.take ends by its deadline also while others keep what there is, and lets those behind it go on", async () => {
+  const budget = new Budget(10);
+  await budget.take(6, never);
+  const large = budget.take(8, soon());
+  const small = budget.take(4, never);
+  await assertRejects(() => within(large), Unavailable);
+  await within(small);
+  let begun = false;
+  const next = budget.take(1, never).then(() => begun = true);
+  budget.give(0);
+  await Promise.resolve();
+  assertEquals(begun, false);
+  budget.give(6);
+  await within(next);
+});
+
+Deno.test("Budget.take goes on waiting while its deadline moves on", async () => {
+  const budget = new Budget(10);
+  await budget.take(10, never);
+  let asked = 0;
+  const moving = () => {
+    if (++asked === 20) budget.give(10);
+    return performance.now() + 5;
+  };
+  await within(budget.take(1, moving));
+});
