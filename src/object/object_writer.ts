@@ -68,7 +68,9 @@ export class ObjectWriter {
     source: ReadableStream<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> {
-    const pieces = sourcePieces(source, pieceSize(session, object), signal);
+    // A source that gives nothing must not keep the call once the connection is lost.
+    const over = signal ? AbortSignal.any([signal, session.signal]) : session.signal;
+    const pieces = sourcePieces(source, pieceSize(session, object), over);
     return this.#explained(
       this.#putLarge(session, object, pieces, () => performance.now() + this.#context.timeout),
     );

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { Proxy } from "../_proxy.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 const MiB = 1_048_576;
@@ -203,6 +203,25 @@ Deno.test("ObjectBucket.putStream returns null when the connection breaks, cance
   // The next write clears away what the broken one has left.
   await bucket.put("other", "x");
   await server.assertClean("broken");
+});
+
+Deno.test("ObjectBucket.putStream returns null when the connection is closed while its source gives nothing, and cancels it", async () => {
+  await using server = await ObjectServer.start();
+  await using other = new ObjectServer.Stores(server.server.url);
+  const asked = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<void>();
+  const source = new ReadableStream<Uint8Array>({
+    pull: () => {
+      asked.resolve();
+      return new Promise(() => {});
+    },
+    cancel: () => cancelled.resolve(),
+  }, { highWaterMark: 0 });
+  const put = other.objectBucket("idle").putStream("object", source);
+  await within(asked.promise);
+  await other.close();
+  assertEquals(await within(put), null);
+  await within(cancelled.promise);
 });
 
 Deno.test("ObjectBucket.putStream returns null and cancels its source without a connection", async () => {
