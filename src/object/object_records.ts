@@ -1,3 +1,4 @@
+import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
@@ -56,15 +57,19 @@ export class ObjectRecords {
     const before = this.#turns.get(subject);
     const next = () => {
       if (performance.now() < deadline) return work();
-      throw new Unavailable("timeout", "Other writes of the same object took too long");
+      throw tooLate();
     };
-    const mine = before ? before.then(next, next) : work();
-    this.#turns.set(subject, mine);
-    try {
-      return await mine;
-    } finally {
+    const mine = (before ? before.then(next, next) : work()).finally(() => {
       if (this.#turns.get(subject) === mine) this.#turns.delete(subject);
+    });
+    this.#turns.set(subject, mine);
+    // Its turn may come later; it does nothing then.
+    if (before) await settledWithin(before, deadline - performance.now());
+    if (before && performance.now() >= deadline) {
+      mine.catch(() => {});
+      throw tooLate();
     }
+    return await mine;
   }
 
   /** The newest record as far as this process knows. */
@@ -145,6 +150,10 @@ export class ObjectRecords {
       this.#leftovers.remove({ nuid: known.nuid });
     }
   }
+}
+
+function tooLate(): Unavailable {
+  return new Unavailable("timeout", "Other writes of the same object took too long");
 }
 
 /** Whether somebody else has stored something in between. */
