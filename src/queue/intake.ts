@@ -11,6 +11,9 @@ const MEND = { base: 50, max: 2_000 };
 /** Milliseconds that jobs which are under way to us may take, before it opens anew. */
 const UNDER_WAY = 1_000;
 
+/** Milliseconds after which an opening that breaks off has served: longer than the server's silence takes to be noticed. */
+const LASTING = 10_000;
+
 /** What an intake asks and tells its consumer. */
 export interface IntakeEvents extends OpeningEvents {
   /** The stream is another one: nothing of what was handed out so far is ours. */
@@ -59,10 +62,13 @@ export class Intake {
       const opening = new Opening(session, ended, this.#parts, this.#priorities, this.#events);
       try {
         await opening.open();
-        failures = 0;
+        const opened = performance.now();
         if (!stop.aborted) this.#begin(opening);
         const reason = await Promise.race([opening.broken, ended]);
+        if (performance.now() - opened > LASTING) failures = 0;
         if (reason !== undefined && !stop.aborted) {
+          // What breaks off again and again is never served.
+          if (failures > 1) this.#complain(new Error(reason));
           this.#events.serves("impaired", reason);
           await settledWithin(opening.drain(), UNDER_WAY);
         }
