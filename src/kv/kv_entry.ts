@@ -40,9 +40,8 @@ export class StoredEntry implements KvEntry {
   }
 
   get value(): Uint8Array {
-    const { buffer, byteOffset, length } = this.#message.data;
-    // What a socket reads is a Buffer, whose methods and equality differ.
-    return new Uint8Array(buffer, byteOffset, length);
+    // A copy: what the socket has read holds other values, too, and is not the caller's to keep or give away.
+    return new Uint8Array(this.#message.data);
   }
 
   get revision(): number {

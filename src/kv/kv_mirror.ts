@@ -161,23 +161,18 @@ class HeldValue {
   readonly stored: number;
   /** The time of the server at which it is gone. */
   readonly expires: number;
-  readonly #data: Uint8Array;
+  readonly data: Uint8Array;
 
   constructor(message: StoredMessage, ttl: number) {
     this.sequence = message.sequence;
     this.stored = message.time.getTime();
     this.expires = this.stored + Math.min(ttl, messageTtl(message));
     // Of its own: what was received lies in the middle of a larger buffer.
-    this.#data = new Uint8Array(message.data);
+    this.data = new Uint8Array(message.data);
   }
 
   get time(): Date {
     return new Date(this.stored);
-  }
-
-  /** A copy: the caller may write into it. */
-  get data(): Uint8Array {
-    return this.#data.slice();
   }
 }
 
