@@ -85,7 +85,7 @@ export class JetStreamStores implements AsyncDisposable {
   /**
    * Connects to nothing yet: the first call does.
    *
-   * @throws {RangeError} If an option is out of its range.
+   * @throws {TypeError | RangeError} If an option is wrong.
    */
   constructor(options: StoresOptions = {}) {
     const { timeout = 5_000, logger = consoleLogger, env, ...connectOptions } = options;
