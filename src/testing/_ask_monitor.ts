@@ -38,5 +38,6 @@ async function readAll(connection: Deno.TcpConn, tooLate: Promise<null>): Promis
 /** Whether this is what servers that start, are gone or die do to those who ask them; a broken answer is no JSON. */
 function isNoAnswer(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.BrokenPipe || error instanceof SyntaxError;
+    error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.BrokenPipe ||
+    error instanceof SyntaxError;
 }
