@@ -133,7 +133,8 @@ export class ObjectWriter {
 
   /**
    * Stores the only piece, and where the record to be replaced is known the new one right behind: it is refused if the piece is, so its
-   * confirmation speaks for both.
+   * confirmation speaks for both. Not where the stream may have replicas: servers from 2.14 on give such a stream up for good, on all replicas, when
+   * the last message is not the expected one, as they look only while they apply what they have agreed upon.
    */
   async #storeTogether(
     session: Session,
@@ -145,7 +146,7 @@ export class ObjectWriter {
     const pieces = this.#stream.pieces(nuid);
     const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
     let newest = this.#records.known(record.subject);
-    if (newest) {
+    if (newest && session.requests.alone && this.#stream.config?.num_replicas === 1) {
       session.send(pieces, data, { headers });
       try {
         return await this.#records.store(session, record, newest, deadline, nuid);
@@ -158,7 +159,7 @@ export class ObjectWriter {
         }
       }
     } else {
-      const looking = this.#records.look(session, record.subject, deadline);
+      const looking = Promise.resolve(newest ?? this.#records.look(session, record.subject, deadline));
       looking.catch(() => {});
       await publish(session, pieces, data, deadline, headers);
       newest = await looking;

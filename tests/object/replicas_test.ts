@@ -12,6 +12,12 @@ Deno.test("ObjectBucket with replicas gives whole versions while writers at two 
   const options = { replicas: 3 };
   const writers = [server.bucket("race", options), others.objectBucket("race", options)];
   const names = ["a", "b", "c"];
+  // A record with this guard that is outrun would end the stream, on all its replicas.
+  let guarded = 0;
+  server.nc.subscribe("$O.race.M.>", {
+    callback: (_, { headers }) => void (headers?.has("Nats-Expected-Last-Msg-Id") && guarded++),
+  });
+  await server.nc.flush();
   const confirmed = [0, 0];
   for (const name of names) assert(await writers[0].put(name, raceVersion("w0", 0)));
   let over = false;
@@ -34,6 +40,7 @@ Deno.test("ObjectBucket with replicas gives whole versions while writers at two 
   over = true;
   await Promise.all([...writing, reading]);
   for (const count of [...confirmed, read]) assertGreater(count, 3);
+  assertEquals(guarded, 0);
 
   // What a change of leader has left open is settled by the next writes.
   for (const writer of writers) {
