@@ -10,7 +10,8 @@ const WAIT = { timeout: 40_000 };
 Deno.test("All features of a queue work with replicas on a cluster of three servers", async (t) => {
   await using cluster = await startNatsCluster();
   const [first, second, third] = cluster.servers.map(({ url }) => url);
-  await using stores = openStores(first);
+  // Many consumers are made, each with an election: a slow machine needs longer than a call may by default.
+  await using stores = openStores(first, WAIT);
   await using worker = openStores(second);
   await using other = openStores(third);
   await using foreign = await ForeignClient.connect(third);
