@@ -1,8 +1,12 @@
 import { api, ErrorCode, isServerError } from "./api.ts";
+import { insist } from "./insist.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
-/** One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream. */
+/**
+ * One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream. Without an
+ * answer it is asked for again: a leader that has gone never gives one.
+ */
 export async function leaderGet(
   session: Session,
   stream: string,
@@ -10,7 +14,10 @@ export async function leaderGet(
   deadline: number,
 ): Promise<StoredMessage | null> {
   try {
-    const { message } = await api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline);
+    const { message } = await insist(
+      deadline,
+      (deadline) => api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline),
+    );
     return new LeaderMessage(message);
   } catch (error) {
     if (isServerError(error, ErrorCode.noMessage) || isServerError(error, ErrorCode.streamNotFound)) return null;

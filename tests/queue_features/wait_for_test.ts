@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
+import { assertEquals, assertGreater, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { type Job, JobFailedError, UnrecoverableJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
@@ -20,6 +20,25 @@ Deno.test("JobQueue.waitFor resolves in another process with what the handler re
     assertEquals(await queue.waitFor(id, TIMEOUT), data * 2);
   }));
   assertEquals(await queue.waitFor("plain", TIMEOUT), 0, "long done");
+});
+
+Deno.test("JobQueue.waitFor asks again when an answer to its look was lost, whatever time a call may take", async () => {
+  await using server = await startNatsServer();
+  await using worker = openStores(server.url);
+  await using proxy = new Proxy(server.url);
+  await using stores = openStores(proxy.url, { timeout: 30_000 });
+  const queue = worker.jobQueue<string>("checks");
+  await using _consumer = queue.consume((job) => job.data);
+  await queue.publish("done", { id: "done", keepResult: 60_000 });
+  assertEquals(await queue.waitFor("done", TIMEOUT), "done");
+  await stores.connect();
+  let lost = 0;
+  proxy.tampering.drop = (_, payload) =>
+    payload.includes('"type":"io.nats.jetstream.api.v1.stream_msg_get') && lost++ === 0;
+  const start = performance.now();
+  assertEquals(await stores.jobQueue("checks").waitFor("done", { timeout: 30_000 }), "done");
+  assertLess(performance.now() - start, 20_000);
+  assertGreater(lost, 1);
 });
 
 Deno.test("JobQueue.waitFor follows a job through its delay and its retries", async () => {
