@@ -1,6 +1,7 @@
 import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
 import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
 import { JetStreamStoreError } from "../errors.ts";
 import { Outgoing } from "./outgoing.ts";
 
@@ -64,14 +65,17 @@ function endOnNonsense({ parser, transport }: ProtocolHandler): void {
   };
 }
 
-/** Sends what is added within one turn of the event loop together, and larger amounts at once. */
+/**
+ * Sends what is added within one turn of the event loop together, and larger amounts at once. Acknowledgements come one by one, and a write costs as
+ * much as ten of them; but while we gather more than one block, the server would have nothing to do.
+ */
 function sendInBlocks(protocol: ProtocolHandler) {
   const outbound = new Outgoing();
   const flushPending = (): void => {
     if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
   };
   const sendCommand = (...parts: (string | Uint8Array)[]): void => {
-    if (outbound.size() === 0) queueMicrotask(flushPending);
+    if (outbound.size() === 0) nextTick(flushPending);
     outbound.add(...parts);
     if (outbound.size() >= protocol.pendingLimit) flushPending();
   };

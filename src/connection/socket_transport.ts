@@ -1,8 +1,6 @@
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { checkOptions } from "@nats-io/nats-core/internal";
-import { Buffer } from "node:buffer";
 import { connect as connectSocket, isIP, type Socket } from "node:net";
-import { nextTick } from "node:process";
 import { connect as connectTls } from "node:tls";
 import { OwnTransport } from "./transport.ts";
 
@@ -15,15 +13,14 @@ import { OwnTransport } from "./transport.ts";
 export class SocketTransport extends OwnTransport {
   #socket: Socket | null = null;
   #encrypted = false;
-  #outgoing: Uint8Array[] = [];
 
   isEncrypted(): boolean {
     return this.#encrypted;
   }
 
   send(frame: Uint8Array): void {
-    // What is sent within one turn of the event loop goes out in one write: acknowledgements come one by one, and a write costs as much as ten of them.
-    if (this.#outgoing.push(frame) === 1) nextTick(() => this.#write());
+    // A failed write shows as an error of the socket, which ends the transport.
+    if (!this.isClosed) this.#socket?.write(frame);
   }
 
   protected async open(server: Server, options: ConnectionOptions): Promise<void> {
@@ -52,12 +49,5 @@ export class SocketTransport extends OwnTransport {
     socket.on("close", () => this.end(new Error("the server closed the connection")));
     if (this.isClosed) socket.destroy();
     return new Promise((resolve) => socket.once(ready, () => resolve()));
-  }
-
-  #write(): void {
-    const frames = this.#outgoing;
-    this.#outgoing = [];
-    // A failed write shows as an error of the socket, which ends the transport.
-    if (!this.isClosed) this.#socket?.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
   }
 }
