@@ -53,23 +53,36 @@ export class ObjectRecords {
   }
 
   /** Lets this process write a record only once what it writes there already is done: else it would outrun itself again and again. */
-  async inTurn<T>(subject: string, deadline: number, work: () => Promise<T>): Promise<T> {
+  inTurn<T>(subject: string, deadline: number, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(subject);
+    return before ? this.#behind(before, subject, deadline, work) : this.#take(subject, work());
+  }
+
+  async #behind<T>(
+    before: Promise<unknown>,
+    subject: string,
+    deadline: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
     const next = () => {
       if (performance.now() < deadline) return work();
       throw tooLate();
     };
-    const mine = (before ? before.then(next, next) : work()).finally(() => {
-      if (this.#turns.get(subject) === mine) this.#turns.delete(subject);
-    });
-    this.#turns.set(subject, mine);
+    const mine = this.#take(subject, before.then(next, next));
     // Its turn may come later; it does nothing then.
-    if (before) await settledWithin(before, deadline - performance.now());
-    if (before && performance.now() >= deadline) {
-      mine.catch(() => {});
-      throw tooLate();
-    }
+    await settledWithin(before, deadline - performance.now());
+    if (performance.now() >= deadline) throw tooLate();
     return await mine;
+  }
+
+  /** This is the last write of the record now. */
+  #take<T>(subject: string, write: Promise<T>): Promise<T> {
+    const done = () => {
+      if (this.#turns.get(subject) === write) this.#turns.delete(subject);
+    };
+    write.then(done, done);
+    this.#turns.set(subject, write);
+    return write;
   }
 
   /** The newest record as far as this process knows. */

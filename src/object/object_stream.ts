@@ -11,6 +11,7 @@ const LATIN_1 = /^[^\u0100-\uffff]*[\u0080-\u00ff][^\u0100-\uffff]*$/;
 export class ObjectStream extends BucketStream {
   /** Subjects of all records. */
   readonly records: string;
+  #last = { name: "", record: "" };
 
   constructor(context: Context, bucket: string, options: BucketOptions = {}) {
     const records = `$O.${bucket}.M.>`;
@@ -22,9 +23,10 @@ export class ObjectStream extends BucketStream {
     this.records = records;
   }
 
-  /** Subject of an object's record. */
+  /** Subject of an object's record. The last one is kept, as the call that checks a name goes on to use it. */
   record(name: string): string {
-    return `$O.${this.bucket}.M.${encodeObjectName(name)}`;
+    if (name !== this.#last.name) this.#last = { name, record: `$O.${this.bucket}.M.${encodeObjectName(name)}` };
+    return this.#last.record;
   }
 
   /** Subject of the same record as the JavaScript clients spell it, if that is another one. */
