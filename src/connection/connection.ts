@@ -23,6 +23,8 @@ export interface AttemptOptions {
   persist?: boolean;
   /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
   patient?: boolean;
+  /** Whether what has failed may be tried again; by default it may. */
+  repeatable?: () => boolean;
 }
 
 /** Milliseconds between two tries of one call; doubles from the first to the last. */
@@ -137,7 +139,7 @@ export class Connection<S extends Session> {
     }
     // The usual way, without what only a failure needs.
     return operation(session, deadline).catch((error) => {
-      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options.persist);
+      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
       return this.#attemptLater(next, operation, deadline, options);
     });
   }
@@ -146,14 +148,14 @@ export class Connection<S extends Session> {
     first: Promise<S | null>,
     operation: (session: S, deadline: number) => Promise<T>,
     deadline: number,
-    { persist }: AttemptOptions,
+    options: AttemptOptions,
   ): Promise<T | null> {
     let session = await first;
     for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
       try {
         return await operation(session, deadline);
       } catch (error) {
-        session = await this.#sessionAfter(session, error, pause, deadline, persist);
+        session = await this.#sessionAfter(session, error, pause, deadline, options);
       }
     }
     this.#counters.degraded++;
@@ -169,12 +171,19 @@ export class Connection<S extends Session> {
   }
 
   /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
-  async #sessionAfter(last: S, error: unknown, pause: number, deadline: number, persist?: boolean): Promise<S | null> {
+  async #sessionAfter(
+    last: S,
+    error: unknown,
+    pause: number,
+    deadline: number,
+    { persist, repeatable = () => true }: AttemptOptions,
+  ): Promise<S | null> {
     if (!(error instanceof Unavailable)) throw error;
     if (error.reason === "timeout" || deadline - performance.now() <= pause) {
       this.#counters.timedOut++;
       return null;
     }
+    if (!repeatable()) return null;
     if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
     return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
   }

@@ -115,12 +115,11 @@ export class ObjectBucket {
     try {
       signal?.throwIfAborted();
       return await this.#attempt(async (session, deadline) => {
-        // What the source gave has gone, so there is no second try.
-        if (begun) return null;
         await this.#stream.open(session, deadline);
         begun = true;
         return await this.#writer.putFrom(session, object, source, signal);
-      });
+        // What the source gave has gone.
+      }, () => !begun);
     } finally {
       // A source that fails as it is cancelled has nothing to tell any more.
       if (!begun) source.cancel(signal?.reason).catch(() => {});
@@ -258,7 +257,10 @@ export class ObjectBucket {
     checkSubject(this.#stream.record(name), doing, "name");
   }
 
-  #attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {
-    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout });
+  #attempt<T>(
+    operation: (session: Session, deadline: number) => Promise<T>,
+    repeatable?: () => boolean,
+  ): Promise<T | null> {
+    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout, repeatable });
   }
 }

@@ -135,8 +135,10 @@ export class BucketStream {
   }
 
   async #open(session: Session, deadline: number): Promise<StreamConfig> {
-    const info = await openStream(session, this.#wanted(), (present) => this.#change(present), deadline);
-    return this.config = info.config;
+    let before: StreamConfig | undefined;
+    const { config } = await openStream(session, this.#wanted(), (present) => this.#change(before = present), deadline);
+    if (before) this.#tellOfTtl(before, config);
+    return this.config = config;
   }
 
   /** What a new bucket is made of, as the official clients make it. */
@@ -177,21 +179,19 @@ export class BucketStream {
     if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
       change.metadata = { ...present.metadata, ...metadata };
     }
-    if (change.max_age !== undefined) this.#changeTtl(change.max_age, present, change);
+    // The server does not take a window that is longer than the TTL.
+    if (change.max_age && (present.duplicate_window ?? 0) > change.max_age) change.duplicate_window = change.max_age;
     if (storage !== undefined && storage !== present.storage) {
       this.context.logger.warn(`${this.what} stays in ${present.storage} storage, which cannot be changed`);
     }
     return Object.keys(change).length > 0 ? change : null;
   }
 
-  #changeTtl(maxAge: number, present: StreamConfig, change: Partial<StreamConfig>): void {
-    // The server does not take a window that is longer than the TTL.
-    if (maxAge > 0 && (present.duplicate_window ?? 0) > maxAge) change.duplicate_window = maxAge;
-    this.context.logger.info(
-      `${this.what} has a TTL of ${milliseconds(maxAge)} ms from now on, it was ${
-        milliseconds(present.max_age)
-      } ms (0: none)`,
-    );
+  #tellOfTtl(before: StreamConfig, now: StreamConfig): void {
+    const [was, is] = [milliseconds(before.max_age), milliseconds(now.max_age)];
+    if (is !== was) {
+      this.context.logger.info(`${this.what} has a TTL of ${is} ms from now on, it was ${was} ms (0: none)`);
+    }
   }
 }
 

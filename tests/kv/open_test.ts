@@ -136,6 +136,16 @@ Deno.test("KvBucket updates the TTL of an existing bucket in place, keeps all el
   assertEquals(await stores.config("odd"), { ...before, max_age: 0, duplicate_window: 60e9 });
 });
 
+Deno.test("KvBucket tells of no other TTL that the server has refused", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const before = await stores.createStream(ODD);
+  const bucket = stores.kvBucket("odd", { ttl: 60_000, replicas: 3 });
+  await assertRejects(() => bucket.put("k", "v"), JetStreamStoreError, "replicas");
+  assertEquals(await stores.config("odd"), before);
+  assertEquals(stores.log.filter((line) => line.includes("TTL")), []);
+});
+
 Deno.test("KvBucket changes the options that are given, and keeps the labels of others", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });

@@ -69,6 +69,32 @@ Deno.test("ObjectBucket.delete and a put of several pieces that lose the record'
   assertEquals(other.connectionCounters().timedOut, 0);
 });
 
+Deno.test("ObjectBucket.put of several pieces that nobody confirms is kept if its record is stored, and leaves nothing if not", async () => {
+  await using server = await ObjectServer.start();
+  for (const arrives of [true, false]) {
+    let silent = false;
+    await using proxy = new Proxy(server.server.url, {
+      drop: () => silent,
+      lose: (subject) => {
+        silent ||= subject.includes(".M.");
+        return silent && !arrives;
+      },
+    });
+    await using other = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
+    const bucket = other.objectBucket("unsure");
+    const data = randomBytes(2_500);
+    assertEquals(await bucket.put("a", data, { chunkSize: 1_000 }), null);
+    [silent, proxy.tampering.lose] = [false, undefined];
+    // By the next write it is decided.
+    await bucket.put("b", "x");
+    await server.assertClean("unsure");
+    const stored = await server.bucket("unsure").get("a");
+    if (arrives) assertBytes(stored, data);
+    else assertEquals(stored, null);
+    await bucket.delete("a");
+  }
+});
+
 Deno.test("ObjectBucket.put leaves one whole version and no pieces while every tenth reply is lost", async () => {
   await using server = await ObjectServer.start();
   let replies = 0;

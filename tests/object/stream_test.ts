@@ -199,6 +199,8 @@ Deno.test("ObjectBucket.putStream returns null when the connection breaks, cance
   await waitUntil(() => source.given > 5);
   proxy.cut();
   assertEquals(await put, null);
+  const { degraded, timedOut } = other.connectionCounters();
+  assertEquals({ degraded, timedOut }, { degraded: 1, timedOut: 0 });
   assert(source.cancelled);
   await waitUntil(async () => await bucket.getText("object") === "before");
   // The next write clears away what the broken one has left.
