@@ -4,7 +4,7 @@
  *
  * @example Results, values and jobs
  * ```ts
- * import { close, consumeJobs, loadHealthcheck, loadKV, publishJob, storeHealthcheck, storeKV } from "@supercheck/jetstream";
+ * import { close, consumeJobs, jobQueue, loadHealthcheck, loadKV, publishJob, storeHealthcheck, storeKV } from "@supercheck/jetstream";
  *
  * // SUPERCHECK_NATS_URL names the server; without it, each of these is null.
  * await storeHealthcheck("https://example.com/health", JSON.stringify({ status: 200 }));
@@ -13,8 +13,9 @@
  * await storeKV("https://example.com/health", "up");
  * console.log(await loadKV("https://example.com/health"));
  *
- * await publishJob("checks", { url: "https://example.com/health" });
  * const consumer = await consumeJobs<{ url: string }>("checks", (job) => console.log(job.data.url));
+ * const receipt = await publishJob("checks", { url: "https://example.com/health" });
+ * if (receipt) await jobQueue("checks").waitFor(receipt.id, { timeout: 5_000 });
  *
  * await consumer?.stop();
  * await close();

@@ -1,6 +1,6 @@
 import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
 
-/** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, nothing of it is used. */
+/** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used. */
 export interface ConnectOptions {
   /**
    * Servers of one NATS system: `nats://host:port`, `tls://…`, `ws://…` or `wss://…`; one, a list, or a comma-separated string.

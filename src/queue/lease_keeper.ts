@@ -66,8 +66,8 @@ export class LeaseKeeper {
       if (late && !this.#held.isBehind(delivery)) this.#events.late(delivery);
     }
     this.#events.looked();
+    // It also keeps the process of a worker alive while the connection, which does so otherwise, is lost.
     this.#timer = setTimeout(() => this.look(), Math.min(this.#lease / 10, 500));
-    this.#timer.unref?.();
   }
 
   /** Looks no more. */

@@ -1,4 +1,5 @@
 import { assertEquals, assertLess } from "@std/assert";
+import { JetStreamStores } from "../../src/stores.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runService, startService } from "./run_service.ts";
 
@@ -11,11 +12,10 @@ Deno.test("a process ends by itself while NATS is away from the start", async ()
   assertLess(performance.now() - start, 5_000);
 });
 
-Deno.test("a process ends by itself while NATS is away after a loss, its consumers and watches waiting", async () => {
+Deno.test("a process ends by itself while NATS is away after a loss, its watches waiting", async () => {
   await using server = await startNatsServer();
   await using service = startService(
     `await jetstream.storeKV("k", "v");
-    await jetstream.consumeJobs("q", () => {});
     (async () => { for await (const { key } of jetstream.kvBucket("supercheck_kv").watch()) console.log(key); })();
     console.log("ready");`,
     { env: { SUPERCHECK_NATS_URL: server.url } },
@@ -25,4 +25,42 @@ Deno.test("a process ends by itself while NATS is away after a loss, its consume
   await server.kill();
   const { code, stderr } = await service.ended;
   assertEquals([code, stderr.split("\n").length], [0, 3], stderr);
+});
+
+Deno.test("a process with a worker goes on while NATS is away after a loss, and works when it is back", async () => {
+  await using server = await startNatsServer();
+  await using service = startService(
+    `const worker = jetstream.jobQueue("q").consume((job) => {
+      console.log(job.data);
+      if (job.data === "last") setTimeout(async () => { await worker.stop(); await jetstream.close(); });
+    });
+    await jetstream.publishJob("q", "first");`,
+    { env: { SUPERCHECK_NATS_URL: server.url } },
+  );
+  await service.printed("first");
+  await server.kill();
+  await server.restart();
+  await using stores = new JetStreamStores({ servers: server.url, env: () => undefined });
+  await stores.publishJob("q", "last");
+  const { code, stdout } = await service.ended;
+  assertEquals([code, stdout], [0, "first\nlast\n"]);
+});
+
+Deno.test("a process with a worker goes on while NATS is away from the start", async () => {
+  await using server = await startNatsServer();
+  await server.kill();
+  await using service = startService(
+    `const worker = jetstream.jobQueue("q").consume(async () => {
+      console.log("worked");
+      setTimeout(async () => { await worker.stop(); await jetstream.close(); });
+    });
+    console.log("waits");`,
+    { env: { SUPERCHECK_NATS_URL: server.url } },
+  );
+  await service.printed("waits");
+  await server.restart();
+  await using stores = new JetStreamStores({ servers: server.url, env: () => undefined });
+  await stores.publishJob("q", 1);
+  const { code, stdout } = await service.ended;
+  assertEquals([code, stdout], [0, "waits\nworked\n"]);
 });
