@@ -1,6 +1,7 @@
 import { checkDuration, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
+import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { checkName } from "../wire/tokens.ts";
@@ -64,7 +65,7 @@ export class KvBucket {
     const subject = this.#stream.subjectOf(key, "read the value");
     const held = this.#mirror?.get(subject);
     if (held !== undefined) return held && new StoredEntry(key, "put", held);
-    const message = await this.#stream.attempt((session, deadline) => this.#reader.last(session, subject, deadline));
+    const message = await this.#stream.attempt((session, deadline) => this.#last(session, subject, deadline));
     if (message === null) return null;
     this.#mirror?.knows(subject, message.sequence);
     return operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
@@ -87,9 +88,16 @@ export class KvBucket {
     }
     if (missing.size === 0) return entries;
     return await this.#stream.attempt(async (session, deadline) => {
+      const found = new Map<string, StoredMessage>();
       for (const message of await this.#reader.many(session, [...missing.keys()], deadline)) {
-        const { subject } = message;
-        const key = missing.get(subject)!;
+        found.set(message.subject, message);
+      }
+      const newest = [...missing].map(async ([subject, key]) => {
+        const message = await this.#newest(session, subject, found.get(subject) ?? null, deadline);
+        return [subject, key, message] as const;
+      });
+      for (const [subject, key, message] of await Promise.all(newest)) {
+        if (!message) continue;
         this.#mirror?.knows(subject, message.sequence);
         if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
@@ -244,6 +252,22 @@ export class KvBucket {
     const destroyed = await this.#stream.destroy();
     if (destroyed) this.#mirror?.distrust();
     return destroyed;
+  }
+
+  #last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
+    const message = this.#reader.last(session, subject, deadline);
+    return this.#mirror ? message.then((message) => this.#newest(session, subject, message, deadline)) : message;
+  }
+
+  /** What was read, or where that is older than what this handle knows of, as a replica may lag behind, what the leader has. */
+  async #newest(
+    session: Session,
+    subject: string,
+    message: StoredMessage | null,
+    deadline: number,
+  ): Promise<StoredMessage | null> {
+    if ((message?.sequence ?? 0) >= (this.#mirror?.newest(subject) ?? 0)) return message;
+    return await this.#reader.last(session, subject, deadline, true);
   }
 
   #entry(message: StoredMessage, onlyValues: boolean): KvEntry | null {

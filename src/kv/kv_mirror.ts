@@ -75,6 +75,11 @@ export class KvMirror {
     if (revision > this.#seen && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
   }
 
+  /** The newest revision of a subject that this process knows of; 0 if it knows of none. */
+  newest(subject: string): number {
+    return Math.max(this.#awaited.get(subject) ?? 0, this.#held.get(subject)?.sequence ?? 0);
+  }
+
   /** The bucket is gone, so all that the mirror holds is old until it begins anew. */
   distrust(): void {
     this.#watching = null;
@@ -121,7 +126,7 @@ export class KvMirror {
   #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer): void {
     this.#stream.checkKind(config);
     this.#held.clear();
-    if (created !== this.#created) this.#awaited.clear();
+    if (this.#created !== "" && created !== this.#created) this.#awaited.clear();
     this.#created = created;
     this.#seen = 0;
     // A full bucket of the other kind drops its oldest values without a word.

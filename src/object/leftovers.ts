@@ -4,6 +4,7 @@ import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
+import { OrderedConsumer } from "../wire/ordered_consumer.ts";
 import type { Session } from "../wire/session.ts";
 import { purgeStream } from "../wire/streams.ts";
 import { objectOf } from "./object_info.ts";
@@ -25,7 +26,7 @@ const WAITING = 5_000;
 /** Pieces that may have to be removed. */
 interface Leftover {
   nuid: string;
-  /** Subject of the record that tells whether they are an object; without it they surely are none. */
+  /** Subject of the record that made them an object, perhaps; without it they surely are none. */
   record?: string;
 }
 
@@ -81,8 +82,7 @@ export class Leftovers {
       const { signal } = this.#closing;
       await delay(PAUSE, { signal, persistent: false });
       const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? AT_A_TIME : AT_ONCE);
-      const removeAll = (session: Session, deadline: number) =>
-        Promise.all(some.map((one) => insist(deadline, (deadline) => this.#remove(session, one, deadline))));
+      const removeAll = (session: Session, deadline: number) => this.#removeAll(session, some, deadline);
       const done = await connection.attempt(removeAll, { timeout, persist: true });
       if (done === null) this.#later.push(...some);
     }
@@ -90,11 +90,50 @@ export class Leftovers {
     if (this.#later.length === 0) closers.delete(this.#close);
   }
 
-  async #remove(session: Session, { nuid, record }: Leftover, deadline: number): Promise<void> {
+  async #removeAll(session: Session, some: Leftover[], deadline: number): Promise<void> {
+    const each = <T>(of: Leftover[], work: (one: Leftover, deadline: number) => Promise<T>) =>
+      Promise.all(of.map((one) => insist(deadline, (deadline) => this.#unlessRefused(work(one, deadline)))));
+    const unsure = some.filter(({ record }) => record !== undefined);
+    const doubtful = await each(unsure, (one, deadline) => this.#isDoubtful(session, one, deadline));
+    // Another client may have given the object another name: only all records together tell. That is too much where it expires soon.
+    const asks = doubtful.includes(true) && !this.#expiresSoon;
+    const used = asks ? await this.#unlessRefused(this.#used(session, deadline)) : undefined;
+    const unused = unsure.filter(({ nuid }, i) => doubtful[i] && used?.has(nuid) === false);
+    await each(
+      [...some.filter(({ record }) => record === undefined), ...unused],
+      ({ nuid }, deadline) => purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline),
+    );
+  }
+
+  /** Whether there are pieces that are not those of the object that their record tells of. */
+  async #isDoubtful(session: Session, { nuid, record }: Leftover, deadline: number): Promise<boolean> {
+    const newest = (subject: string) => leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
+    const message = await newest(record!);
+    if (message && objectOf(message) === nuid) return false;
+    return await newest(this.#stream.pieces(nuid)) !== null;
+  }
+
+  /** Whose pieces are objects, whatever their names: another client may have renamed one. */
+  async #used(session: Session, deadline: number): Promise<Set<string>> {
+    const used = new Set<string>();
+    const options = { stream: this.#stream.name, filter: this.#stream.records, from: "last" as const };
+    const consumer = await OrderedConsumer.open(session, options, deadline);
     try {
-      const message = record && await leaderGet(session, this.#stream.name, { last_by_subj: record }, deadline);
-      if (message && objectOf(message) === nuid) return;
-      await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
+      for await (const message of consumer) {
+        if (message === null) break;
+        const nuid = objectOf(message);
+        if (nuid) used.add(nuid);
+      }
+    } finally {
+      await consumer.close();
+    }
+    return used;
+  }
+
+  /** `undefined` for what the server refuses. */
+  async #unlessRefused<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));

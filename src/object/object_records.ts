@@ -158,9 +158,9 @@ export class ObjectRecords {
     if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
     if (replaced.nuid) this.#leftovers.remove({ nuid: replaced.nuid });
     // A client that does not guard its writes may have replaced the one that was known, and have left its pieces. If there was none any more, they have
-    // expired with it, or belong to an object of another name: so do other clients rename.
+    // expired with it, or belong to an object of another name: so do other clients rename, and may have stored another under the old one since.
     if (known?.nuid && replaced.sequence > 0 && known.nuid !== replaced.nuid) {
-      this.#leftovers.remove({ nuid: known.nuid });
+      this.#leftovers.remove({ nuid: known.nuid, record: subject });
     }
   }
 }

@@ -68,11 +68,18 @@ export class ObjectWriter {
     source: ReadableStream<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> {
-    // A source that gives nothing must not keep the call once the connection is lost.
-    const over = signal ? AbortSignal.any([signal, session.signal]) : session.signal;
+    // A source that gives nothing must not keep the call once the connection is lost, or a piece is refused or not confirmed.
+    const failing = new AbortController();
+    const over = AbortSignal.any([...(signal ? [signal] : []), session.signal, failing.signal]);
     const pieces = sourcePieces(source, pieceSize(session, object), over);
     return this.#explained(
-      this.#putLarge(session, object, pieces, () => performance.now() + this.#context.timeout),
+      this.#putLarge(
+        session,
+        object,
+        pieces,
+        () => performance.now() + this.#context.timeout,
+        (reason) => failing.abort(reason),
+      ),
     );
   }
 
@@ -175,11 +182,12 @@ export class ObjectWriter {
     object: NewObject,
     pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     deadline: () => number,
+    failed?: (reason: unknown) => void,
   ): Promise<ObjectInfo> {
     if (!this.#stream.config) await this.#stream.open(session, deadline());
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
-    const upload = new Upload(session, this.#stream, nuid, deadline);
+    const upload = new Upload(session, this.#stream, nuid, deadline, failed);
     let record: NewRecord | undefined;
     try {
       for await (const piece of pieces) await upload.add(piece);

@@ -22,6 +22,7 @@ export class Upload {
   readonly #subject: string;
   readonly #deadline: () => number;
   readonly #budget: Budget;
+  readonly #failed: (reason: unknown) => void;
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
   #failure: unknown = null;
@@ -32,8 +33,18 @@ export class Upload {
   /** Whether some pieces were neither stored nor refused, and so may still reach the server. */
   unanswered = false;
 
-  /** @param deadline Tells by when a piece that is sent now must be confirmed. */
-  constructor(session: Session, stream: ObjectStream, nuid: string, deadline: () => number) {
+  /**
+   * @param deadline Tells by when a piece that is sent now must be confirmed.
+   * @param failed Called with what the first piece has met that is not stored.
+   */
+  constructor(
+    session: Session,
+    stream: ObjectStream,
+    nuid: string,
+    deadline: () => number,
+    failed: (reason: unknown) => void = () => {},
+  ) {
+    this.#failed = failed;
     this.#session = session;
     this.#stream = stream.name;
     this.#subject = stream.pieces(nuid);
@@ -83,8 +94,10 @@ export class Upload {
     try {
       await publish(this.#session, this.#subject, piece, this.#deadline());
     } catch (error) {
-      this.#failure ??= error;
       this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
+      if (this.#failure !== null) return;
+      this.#failure = error;
+      this.#failed(error);
     }
   }
 }

@@ -48,17 +48,20 @@ export async function* followStream(
   const { stream, from, resume = true, begun } = options;
   let place = null as Place | null;
   let complaint = "";
+  // A stream that was not there has nothing but what is new.
+  let absent = false;
   for (let pause = PAUSE.first; !stop.aborted; pause = Math.min(2 * pause, PAUSE.last)) {
     const session = await nextSession(context, stop);
     if (!session) return;
     const before = resume ? place : null;
     const next = before && (before.loaded || from !== "last") ? before.seen + 1 : null;
+    const first = from === "new" && absent ? "all" : from;
     const deadline = performance.now() + context.timeout;
     let consumer: OrderedConsumer | undefined;
     const close = () => consumer?.close();
     stop.addEventListener("abort", close, { once: true });
     try {
-      consumer = await OrderedConsumer.open(session, { ...options, from: next ?? from }, deadline);
+      consumer = await OrderedConsumer.open(session, { ...options, from: next ?? first }, deadline);
       const info = await streamInfo(session, stream, deadline);
       if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
       const { created, state: { last_seq: present } } = info;
@@ -69,7 +72,7 @@ export async function* followStream(
         throw new Unavailable("lost", `The stream ${stream} was made again`);
       }
       begun?.(info, session, consumer);
-      const here: Place = place = same ?? { created, seen: from === "new" ? consumer.floor : 0, loaded: false };
+      const here: Place = place = same ?? { created, seen: first === "new" ? consumer.floor : 0, loaded: false };
       here.loaded = here.seen >= present;
       pause = PAUSE.first;
       // Stopped as the consumer was being made.
@@ -82,6 +85,7 @@ export async function* followStream(
       }
     } catch (error) {
       if (stop.aborted) return;
+      absent ||= isServerError(error, ErrorCode.streamNotFound);
       if (!(error instanceof Unavailable || isServerError(error, ErrorCode.streamNotFound))) {
         if (!place || !(error instanceof JetStreamStoreError)) throw error;
         if (error.message !== complaint) context.logger.warn(`${error.message}. Trying on`);

@@ -63,3 +63,27 @@ Deno.test("KvBucket.update with replicas loses no increment while the leader mov
   assert(confirmed > 100, `${confirmed} confirmed`);
   assert(stored >= confirmed && stored <= confirmed + unconfirmed, `${stored} of ${confirmed} + ${unconfirmed}`);
 });
+
+Deno.test("KvBucket with a cache reads what it has written also where a replica lags behind", async () => {
+  await using cluster = await startNatsCluster();
+  await using stores = new KvStores({ servers: cluster.urls });
+  await waitUntil(async () => await stores.kvBucket("cached", { replicas: 3 }).put("first", "v") !== null);
+  const older: string[] = [];
+  for (let round = 0; round < 20; round++) {
+    await using other = new KvStores({ servers: cluster.urls[round % 3] });
+    const bucket = other.kvBucket("cached", { cache: true });
+    await bucket.put("first", "v");
+    const write = async (_: unknown, writer: number) => {
+      for (let i = 0; i < 10; i++) {
+        // A mirror that has passed them no longer asks the server.
+        const key = `${round} ${writer} ${i}`;
+        const revision = await bucket.put(key, "v");
+        const entry = await bucket.get(key);
+        if (revision !== null && (entry?.revision ?? 0) < revision) older.push(key);
+      }
+    };
+    // The first read begins the mirror.
+    await Promise.all([bucket.get("first"), ...Array.from({ length: 30 }, write)]);
+  }
+  assertEquals(older, []);
+});

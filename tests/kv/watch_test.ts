@@ -128,6 +128,22 @@ Deno.test("KvBucket.watch waits for a bucket that is not there, and does not mak
   await watcher.saw("k put v");
 });
 
+Deno.test("KvBucket.watch of updates gives all values of a bucket that is made after it began", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  await using other = new KvStores({ servers: server.url });
+  const asked = Promise.withResolvers<void>();
+  const stop = await other.listen("$JS.API.CONSUMER.CREATE.KV_late.>", () => asked.resolve());
+  await using watcher = new Watcher((signal) => stores.kvBucket("late").watch(">", { signal, updatesOnly: true }));
+  await within(asked.promise);
+  // It has an answer: there is no such bucket.
+  await stores.kvBucket("late").status();
+  for (const key of ["a", "b", "c"]) await other.kvBucket("late").put(key, "v");
+  await watcher.saw("c put v");
+  assertEquals(watcher.seen, ["a put v", "b put v", "c put v"]);
+  stop();
+});
+
 Deno.test("KvBucket.watch heals when its consumer is deleted", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Objm } from "@nats-io/obj";
+import { Proxy } from "../_proxy.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 Deno.test("ObjectBucket leaves the pieces of an object that another client has renamed", async () => {
@@ -17,4 +18,38 @@ Deno.test("ObjectBucket leaves the pieces of an object that another client has r
   assertEquals(await bucket.getText("after"), "of the first name");
   assertEquals(await bucket.getText("before"), "another object");
   await server.assertClean("renamed");
+});
+
+Deno.test("ObjectBucket.put leaves the pieces of a renamed object whose old name another client has used again", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("renamed");
+  await bucket.put("before", "of the first name");
+  const official = await new Objm(server.nc).open("renamed");
+  await official.update("before", { name: "after" });
+  await official.putBlob({ name: "before" }, new TextEncoder().encode("another object"));
+  await bucket.put("before", "ours again");
+  await server.stores.close();
+  await server.stores.connect();
+  assertEquals(await bucket.getText("after"), "of the first name");
+  assertEquals(await bucket.getText("before"), "ours again");
+  await server.assertClean("renamed", true);
+});
+
+Deno.test("ObjectBucket leaves the pieces of a put that nobody has confirmed when another client has renamed the object since", async () => {
+  await using server = await ObjectServer.start();
+  let lost = false;
+  await using proxy = new Proxy(server.server.url, { drop: (_subject, payload) => lost && payload.includes('"seq"') });
+  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 500 });
+  const bucket = stores.objectBucket("renamed");
+  await bucket.put("before", "the version before");
+  lost = true;
+  assertEquals(await bucket.put("before", "of the first name"), null);
+  lost = false;
+  const official = await new Objm(server.nc).open("renamed");
+  await official.update("before", { name: "after" });
+  await bucket.put("other", "the removals come after this");
+  await stores.close();
+  await stores.connect();
+  assertEquals(await bucket.getText("after"), "of the first name");
+  await server.assertClean("renamed", true);
 });

@@ -227,6 +227,25 @@ Deno.test("ObjectBucket.putStream returns null when the connection is closed whi
   await within(cancelled.promise);
 });
 
+for (const what of ["refused", "not confirmed"]) {
+  Deno.test(`ObjectBucket.putStream ends when a piece is ${what} while its source gives nothing, and cancels it`, async () => {
+    await using server = await ObjectServer.start();
+    const drop = (_subject: string, payload: string) => what === "not confirmed" && payload.includes('"seq"');
+    await using proxy = new Proxy(server.server.url, { drop });
+    await using other = new ObjectServer.Stores(proxy.url, { timeout: 500 });
+    const cancelled = Promise.withResolvers<void>();
+    const source = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(randomBytes(MiB)),
+      cancel: () => cancelled.resolve(),
+    });
+    const options = what === "refused" ? { maxBytes: 10_000 } : {};
+    const put = within(other.objectBucket("idle", options).putStream("object", source));
+    if (what === "refused") await assertRejects(() => put, JetStreamStoreError, "maximum bytes exceeded");
+    else assertEquals(await put, null);
+    await within(cancelled.promise);
+  });
+}
+
 Deno.test("ObjectBucket.putStream returns null and cancels its source without a connection", async () => {
   await using server = await ObjectServer.start({}, { servers: undefined });
   const source = new Source(randomBytes(10), 3);
