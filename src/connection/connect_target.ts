@@ -112,7 +112,7 @@ function checkSeed(seed: string, called: string): void {
   } catch {
     // The error might show a part of the seed.
   }
-  throw new RangeError(`Cannot connect as ${called} must be the seed of a user (SU…): current value is none`);
+  throw new RangeError(`Cannot connect as ${called} must be the seed of a user (SU…): the current value is not shown`);
 }
 
 async function readCreds(path: string): Promise<Authenticator> {

@@ -18,5 +18,5 @@ export async function listingStep<T>(
     { timeout: context.timeout },
   );
   if (done) return done.value;
-  throw new JetStreamStoreError("disconnected", `${what} cannot be listed without a connection to NATS that answers`);
+  throw new JetStreamStoreError("disconnected", `${what} cannot be read without a connection to NATS that answers`);
 }

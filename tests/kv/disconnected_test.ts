@@ -71,7 +71,7 @@ Deno.test("KvBucket gives null within its deadline when the server does not answ
     await assertRejects(
       () => Array.fromAsync<unknown>(list),
       JetStreamStoreError,
-      "cannot be listed without a connection",
+      "cannot be read without a connection",
     );
     assertLess(performance.now() - start, 4_000);
   }

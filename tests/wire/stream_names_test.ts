@@ -65,7 +65,7 @@ Deno.test("JetStreamStores.kvBuckets, objectBuckets and jobQueues throw without 
   await server.kill();
   for (const away of [none, stores]) {
     for (const list of [() => away.kvBuckets(), () => away.objectBuckets(), () => away.jobQueues()]) {
-      const error = await assertRejects(() => Array.fromAsync(list()), JetStreamStoreError, "cannot be listed");
+      const error = await assertRejects(() => Array.fromAsync(list()), JetStreamStoreError, "cannot be read");
       assertEquals(error.code, "disconnected");
     }
   }

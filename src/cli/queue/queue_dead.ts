@@ -7,6 +7,7 @@ import { printList } from "../print_list.ts";
 import { take } from "../take.ts";
 import { columns } from "../terminal/columns.ts";
 import { localTime, oneLine } from "../terminal/text.ts";
+import { existingQueue } from "./existing_queue.ts";
 
 /** `queue dead`: lists the dead letters, or shows one. */
 export function queueDead(queue: Command, line: CommandLine): void {
@@ -24,8 +25,8 @@ Examples:
   cli queue dead checks --json --limit 1000 | jq -r .reason | sort | uniq -c`,
     )
     .action(async (name: string, id: string | undefined, { limit }: { limit: number }) =>
-      await line.withNats(async ({ stores }) => {
-        const queue = stores.jobQueue(name);
+      await line.withNats(async (nats) => {
+        const queue = nats.stores.jobQueue(name);
         if (id !== undefined) return await showOne(queue, id, line);
         const listed = await printList(line, take(queue.deadLetters(), limit), {
           record: (letter) => letter,
@@ -36,7 +37,10 @@ Examples:
             { title: "REASON", cell: ({ reason }) => oneLine(reason), shrinkTo: 20 },
           ],
         });
-        if (listed === 0) line.hint("No dead letters.");
+        if (listed === 0) {
+          await existingQueue(nats, name);
+          line.hint("No dead letters.");
+        }
         if (listed === limit) line.hint(`Only the newest ${limit}: --limit shows more.`);
       })
     );

@@ -5,6 +5,7 @@ import { confirm } from "../confirm.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
+import { existingQueue } from "./existing_queue.ts";
 
 /** `queue discard`: removes dead letters. */
 export function queueDiscard(queue: Command, line: CommandLine): void {
@@ -39,6 +40,7 @@ Examples:
             if (await act(id)) discarded++;
           }
         }
+        if (discarded === 0) await existingQueue(nats, name);
         line.print({ discarded }, () => [`${count(discarded, "dead letter")} discarded`]);
       });
     });

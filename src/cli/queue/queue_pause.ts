@@ -3,6 +3,7 @@ import type { Priority } from "../../../mod.ts";
 import type { CommandLine } from "../command_line.ts";
 import { duration, moment } from "../option_values.ts";
 import { localTime } from "../terminal/text.ts";
+import { existingQueue } from "./existing_queue.ts";
 import { priorityOption } from "./priority_option.ts";
 
 interface PauseOptions {
@@ -31,7 +32,8 @@ Examples:
     .action(async (name: string, { for: time, until, priority }: PauseOptions) => {
       const end = until ?? (time === undefined ? undefined : new Date(Date.now() + time));
       await line.withNats(async (nats) => {
-        await nats.confirmed(nats.stores.jobQueue(name).pause(end, { priority }));
+        const queue = await existingQueue(nats, name);
+        await nats.confirmed(queue.pause(end, { priority }));
         const record = { queue: name, paused: true, until: end ?? null, priority: priority ?? null };
         line.print(record, () => [`paused ${name} ${end ? `until ${localTime(end)}` : "until it is resumed"}`]);
       });

@@ -1,12 +1,12 @@
 import { type Command, Option } from "commander";
 import type { JobInfo, Priority } from "../../../mod.ts";
-import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { wholeNumber } from "../option_values.ts";
 import { printList } from "../print_list.ts";
 import { valueExcerpt } from "../stored_value.ts";
 import { take } from "../take.ts";
 import { localTime, oneLine, span } from "../terminal/text.ts";
+import { existingQueue } from "./existing_queue.ts";
 import { priorityOption } from "./priority_option.ts";
 
 interface PeekOptions {
@@ -49,10 +49,10 @@ Examples:
             { title: "DATA", cell: dataExcerpt, shrinkTo: 12 },
           ],
         });
-        if (listed === 0 && await nats.ask(queue.counts()) === null) {
-          throw new CommandFailure(`there is no queue ${name}`);
+        if (listed === 0) {
+          await existingQueue(nats, name);
+          line.hint(`No ${kind} jobs.`);
         }
-        if (listed === 0) line.hint(`No ${kind} jobs.`);
         if (listed === limit) line.hint(`Only the first ${limit}: --limit shows more.`);
       })
     );

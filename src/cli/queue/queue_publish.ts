@@ -30,7 +30,7 @@ export function queuePublish(queue: Command, line: CommandLine): void {
     .argument("[data]", "the job's data as JSON; without it, standard input")
     .option("-f, --file <path>", "read the data from a file")
     .option("--lines", "each line of the input is the data of one job")
-    .addOption(new Option("--id <id>", "its id: a second one is refused while it waits or runs").conflicts("lines"))
+    .addOption(new Option("--id <id>", "its id: while it waits or runs, a second one adds nothing").conflicts("lines"))
     .addOption(new Option("--priority <priority>", "how urgent it is").choices(["high", "normal", "low"]))
     .option("--delay <duration>", "ready only after this time, e.g. 30s or 2h", duration)
     .option("--run-at <moment>", "ready only then, e.g. 2030-01-31T18:00:00Z", moment)

@@ -4,6 +4,7 @@ import type { CommandLine } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
+import { existingQueue } from "./existing_queue.ts";
 
 /** `queue redrive`: makes dead letters jobs again. */
 export function queueRedrive(queue: Command, line: CommandLine): void {
@@ -39,6 +40,7 @@ Examples:
             left += 1 - one;
           }
         }
+        if (redriven + left === 0) await existingQueue(nats, name);
         line.print({ redriven, left }, () => [`${count(redriven, "job")} redriven`]);
         if (left > 0) line.hint(`${count(left, "dead letter")} left, as jobs of these ids are in the queue.`);
       });

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Priority } from "../../../mod.ts";
 import type { CommandLine } from "../command_line.ts";
+import { existingQueue } from "./existing_queue.ts";
 import { priorityOption } from "./priority_option.ts";
 
 /** `queue resume`: ends a pause. */
@@ -12,7 +13,8 @@ export function queueResume(queue: Command, line: CommandLine): void {
     .addHelpText("after", "\nExample:\n  cli queue resume mails")
     .action(async (name: string, { priority }: { priority?: Priority }) =>
       await line.withNats(async (nats) => {
-        await nats.confirmed(nats.stores.jobQueue(name).resume({ priority }));
+        const queue = await existingQueue(nats, name);
+        await nats.confirmed(queue.resume({ priority }));
         line.print({ queue: name, paused: false, priority: priority ?? null }, () => [`resumed ${name}`]);
       })
     );

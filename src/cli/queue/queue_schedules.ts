@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { CommandLine } from "../command_line.ts";
 import { printList } from "../print_list.ts";
 import { localTime, oneLine, span } from "../terminal/text.ts";
+import { existingQueue } from "./existing_queue.ts";
 
 /** `queue schedules`: lists what repeats. */
 export function queueSchedules(queue: Command, line: CommandLine): void {
@@ -16,8 +17,8 @@ Examples:
   cli queue schedules checks --json | jq -r .next`,
     )
     .action(async (name: string) =>
-      await line.withNats(async ({ stores }) => {
-        const listed = await printList(line, stores.jobQueue(name).schedules(), {
+      await line.withNats(async (nats) => {
+        const listed = await printList(line, nats.stores.jobQueue(name).schedules(), {
           record: (schedule) => schedule,
           columns: [
             { title: "ID", cell: ({ id }) => oneLine(id), shrinkTo: 24 },
@@ -35,7 +36,10 @@ Examples:
             },
           ],
         });
-        if (listed === 0) line.hint("No schedules.");
+        if (listed === 0) {
+          await existingQueue(nats, name);
+          line.hint("No schedules.");
+        }
       })
     );
 }
