@@ -2,7 +2,11 @@ import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { checkOptions } from "@nats-io/nats-core/internal";
 import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { setTimeout } from "node:timers/promises";
 import { OwnTransport } from "./transport.ts";
+
+/** Milliseconds that a server has to refuse our certificate before we send. */
+const VERDICT = 5;
 
 /**
  * Carries the NATS protocol over TCP and TLS.
@@ -34,6 +38,8 @@ export class SocketTransport extends OwnTransport {
     const name = isIP(server.hostname) ? {} : { servername: server.hostname };
     await this.#own(connectTls({ socket: plain, host: server.hostname, ...name, ...options.tls }), "secureConnect");
     this.#encrypted = true;
+    // The server refuses a certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
+    await setTimeout(VERDICT);
   }
 
   protected release(): void {

@@ -1,3 +1,4 @@
+import { delay } from "../connection/delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { api, ErrorCode, isServerError } from "../wire/api.ts";
 import { nanoseconds } from "../wire/durations.ts";
@@ -73,8 +74,12 @@ export async function consumerInfos({ session, deadline, names }: Omit<QueueCall
   return infos.filter((info) => info !== null);
 }
 
+/** Milliseconds after which another's change, made from what it had read before ours, has come; and how often it is looked for. */
+const SETTLED = { after: 20, looks: 3 };
+
 /**
- * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change.
+ * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change. The server takes a configuration
+ * as a whole, from whoever comes last: so it is looked at again, since somebody may have written back at the same time what was there before.
  *
  * @param adjust Gets the present state of each; returns what is to change, or `null`.
  */
@@ -82,6 +87,14 @@ export async function adjustConsumers(
   call: Omit<QueueCall, "stream">,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<void> {
+  for (let looks = 0; await adjustOnce(call, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
+}
+
+/** @returns Whether there was anything to change. */
+async function adjustOnce(
+  call: Omit<QueueCall, "stream">,
+  adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
+): Promise<boolean> {
   const { session, deadline, names } = call;
   let changed = false;
   try {
@@ -97,6 +110,7 @@ export async function adjustConsumers(
   } finally {
     if (changed) session.send(names.changed, "");
   }
+  return changed;
 }
 
 /** Makes a durable consumer if it is missing; one that is there stays as it is. */

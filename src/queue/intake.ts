@@ -18,6 +18,10 @@ const LASTING = 10_000;
 export interface IntakeEvents extends OpeningEvents {
   /** The stream is another one: nothing of what was handed out so far is ours. */
   replaced(): void;
+  /** Over this session serves the stream that was made then: what is ours was handed out by it. */
+  opened(session: Session, created: string): void;
+  /** It may be another one by now. */
+  unsure(): void;
 }
 
 /** Brings the jobs of the chosen durable consumers to this process, session after session, and mends what breaks. */
@@ -63,8 +67,9 @@ export class Intake {
       try {
         await opening.open();
         const opened = performance.now();
-        if (!stop.aborted) this.#begin(opening);
+        if (!stop.aborted) this.#begin(session, opening);
         const reason = await Promise.race([opening.broken, ended]);
+        this.#events.unsure();
         if (performance.now() - opened > LASTING) failures = 0;
         if (reason !== undefined && !stop.aborted) {
           // What breaks off again and again is never served.
@@ -82,10 +87,11 @@ export class Intake {
     }
   }
 
-  #begin(opening: Opening): void {
+  #begin(session: Session, opening: Opening): void {
     // A stream that was made again counts from 1: what the old one handed out has no meaning here.
     if (this.#created !== "" && this.#created !== opening.created) this.#events.replaced();
     this.#created = opening.created;
+    this.#events.opened(session, opening.created);
     this.#opening = opening;
     opening.tellState();
     opening.fill();

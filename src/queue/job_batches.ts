@@ -66,6 +66,11 @@ export class JobBatches<T> {
   #begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // What was cancelled, timed out or lost while it waited is not to run.
+    this.#waiting = this.#waiting.filter(({ job: { signal }, reject }) => {
+      if (signal.aborted) reject(signal.reason);
+      return !signal.aborted;
+    });
     while (this.#waiting.length > 0 && this.#running < this.#concurrency) {
       this.#run(this.#waiting.splice(0, this.#size));
     }

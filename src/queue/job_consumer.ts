@@ -71,6 +71,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
       orphaned: (consumer) => this.#orphan(consumer),
       replaced: () => this.#release(() => true, "The queue was deleted"),
+      opened: (session, created) => this.#reporter.opened(session, created),
+      unsure: () => this.#reporter.unsure(),
     }, this.#over.signal);
     this.#rescue = new JobRescue(parts, (sequence, storedAt) => {
       if (this.#reporter.hasEnded(sequence, String(storedAt))) return "ended";

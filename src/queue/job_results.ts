@@ -64,11 +64,11 @@ export class JobResults {
       : { value: parseJobData<unknown>(message.data), time: message.time };
   }
 
-  /** What is known of earlier runs of a job that stays in its place. */
-  async pastRuns(session: Session, { token, sequence }: Delivery, deadline: number): Promise<PastRuns> {
+  /** What is known of earlier runs of a job that stays in its place; `undefined` if nothing is. */
+  async pastRuns(session: Session, { token, sequence }: Delivery, deadline: number): Promise<PastRuns | undefined> {
     const message = await this.#load(session, `${token}.runs`, deadline);
     const kept = message && parseJobData<PastRuns & { sequence: number }>(message.data);
-    return kept?.sequence === sequence ? kept : { attempts: 0, starts: 0 };
+    return kept?.sequence === sequence ? kept : undefined;
   }
 
   /** Keeps what is known of the runs of a job that stays in its place. */

@@ -85,7 +85,10 @@ export class JobRunner<T> {
     const reporter = this.#reporter;
     if (reporter.hasEnded(delivery.sequence, delivery.storedAt)) return await this.#finish(delivery, "skipped");
     if (headers.expiresAt && headers.expiresAt.getTime() <= reporter.now()) {
-      return await this.#finish(delivery, "expired");
+      // One that keeps its place keeps its expiry, too: also after it has started.
+      const past = deliveries > 1 && !reporter.movable(delivery) ? await reporter.pastRuns(delivery) : undefined;
+      if (past === null) return "let_go";
+      if (!past) return await this.#finish(delivery, "expired");
     }
     if (delivery.tick) {
       // Ticks that were collected while no worker was there count as one.
@@ -117,11 +120,11 @@ export class JobRunner<T> {
   async #attemptInPlace(delivery: Delivery): Promise<number | RunEnd> {
     const { maxDeliveries } = this.#settings;
     const past = await this.#reporter.pastRuns(delivery);
-    if (!past) return "let_go";
-    const { attempts } = past;
+    if (past === null) return "let_go";
+    const attempts = past?.attempts ?? 0;
     if (delivery.deliveries > maxDeliveries) {
       // Deliveries include those that were only given back, so from here on starts are counted.
-      const starts = past.starts + 1;
+      const starts = (past?.starts ?? 0) + 1;
       if (starts > maxDeliveries) return await this.#bury(delivery, poison(delivery.deliveries), attempts);
       if (!await this.#reporter.keepPastRuns(delivery, { attempts, starts })) return "let_go";
     }

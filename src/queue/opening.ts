@@ -218,6 +218,8 @@ export class Opening {
       if (!paused) pulls.nudge();
       this.tellState();
     });
+    // While as many run as may, no pull is out that would tell.
+    on(`$JS.EVENT.ADVISORY.STREAM.DELETED.${stream}`, () => this.#break("the queue was deleted"));
     on(changed, () => this.#change());
   }
 

@@ -14,7 +14,7 @@ import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import { purgeJobs } from "./purge_jobs.ts";
-import { callQueue, type QueueCall } from "./queue_call.ts";
+import { callQueue, type QueueCall, removeFromQueue } from "./queue_call.ts";
 import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { redriveJob } from "./redrive_job.ts";
@@ -138,7 +138,7 @@ export abstract class QueueAdministration<T = unknown> {
       const letter = await findDeadLetter(call, token);
       if (!letter) return false;
       return await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
-    });
+    }, removeFromQueue);
   }
 
   /**
@@ -147,7 +147,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns How many; `null`: not confirmed.
    */
   async purge(): Promise<number | null> {
-    return await callQueue(this.#parts, purgeJobs);
+    return await removeFromQueue(this.#parts, purgeJobs);
   }
 
   /**
@@ -156,7 +156,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns `false`: there was none; `null`: not confirmed.
    */
   async destroy(): Promise<boolean | null> {
-    return await callQueue(this.#parts, async ({ session, deadline, names, stream }) => {
+    return await removeFromQueue(this.#parts, async ({ session, deadline, names, stream }) => {
       stream.forget();
       const gone = await deleteStream(session, names.stream, deadline);
       await deleteStream(session, names.deadStream, deadline);
@@ -229,7 +229,7 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async unschedule(id: string): Promise<boolean | null> {
     const token = checkId(id, "remove the schedule");
-    return await callQueue(this.#parts, (call) => removeSchedule(call, token));
+    return await removeFromQueue(this.#parts, (call) => removeSchedule(call, token));
   }
 
   /**
@@ -291,9 +291,14 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   /** Does something with the job, or the dead letter, of an id. */
-  async #lookUp<R>(id: string, doing: string, operation: (call: QueueCall, token: string) => Promise<R>) {
+  async #lookUp<R>(
+    id: string,
+    doing: string,
+    operation: (call: QueueCall, token: string) => Promise<R>,
+    callBy: typeof removeFromQueue = callQueue,
+  ) {
     const [token, tick] = lookUpTokens(id, doing);
-    return await callQueue(this.#parts, async (call) => {
+    return await callBy(this.#parts, async (call) => {
       const done = await operation(call, token);
       return done || tick === undefined ? done : await operation(call, tick);
     });

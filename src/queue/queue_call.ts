@@ -1,3 +1,4 @@
+import { Unavailable } from "../connection/unavailable.ts";
 import type { AttemptOptions } from "../connection/connection.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
@@ -11,6 +12,22 @@ export interface QueueCall {
   readonly deadline: number;
   readonly names: QueueNames;
   readonly stream: QueueStream;
+}
+
+/** Removes something, and tells what it met: when the connection broke meanwhile, nobody can tell (`null`), as what a repeat meets is less. */
+export function removeFromQueue<R>(
+  parts: { context: Context; names: QueueNames; stream: QueueStream },
+  operation: (call: QueueCall) => Promise<R>,
+): Promise<R | null> {
+  let lost = false;
+  return callQueue(parts, async (call) => {
+    try {
+      return await operation(call);
+    } catch (error) {
+      lost = error instanceof Unavailable && error.reason === "lost";
+      throw error;
+    }
+  }, { repeatable: () => !lost });
 }
 
 /** Does something on a queue; `null` where that cannot be done within the time that a call may take. */

@@ -3,7 +3,7 @@ import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
-import { deleteMessage } from "../wire/streams.ts";
+import { deleteMessage, streamInfo } from "../wire/streams.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
@@ -35,6 +35,9 @@ export class RunReporter {
   /** The session, as long as it lasts. */
   #session: Session | null = null;
   #acknowledgements: Acknowledgements | null = null;
+  /** The session over which the stream is known to be the one that was made at `#created`. */
+  #sure: Session | null = null;
+  #created = "";
   #maxPayload = Infinity;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay, and attempts are deliveries. */
   #moves = true;
@@ -57,6 +60,17 @@ export class RunReporter {
     this.#maxPayload = session.maxPayload;
     this.#acknowledgements = new Acknowledgements(session);
     session.signal.addEventListener("abort", () => this.#session = this.#acknowledgements = null, options);
+  }
+
+  /** Over this session serves the stream that was made then; what another one has handed out was released. */
+  opened(session: Session, created: string): void {
+    this.#sure = session;
+    this.#created = created;
+  }
+
+  /** The stream may be another one by now. */
+  unsure(): void {
+    this.#sure = null;
   }
 
   /** The server's time in milliseconds. */
@@ -83,7 +97,7 @@ export class RunReporter {
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
     this.#remember(delivery);
-    if (this.#acknowledgements && !delivery.orphaned) {
+    if (this.#acknowledgements && this.#sure === this.#session && !delivery.orphaned) {
       try {
         // The usual way, without the layers that only a failure needs.
         await this.#acknowledgements.send(delivery, now);
@@ -126,9 +140,10 @@ export class RunReporter {
   async putBack(delivery: Delivery, move: Move): Promise<boolean | null> {
     const { attempt, started = true, delay = 0 } = move;
     const wait = Math.min(delay, MAX_DELAY);
-    // A tick that is moved would be refused where a newer one waits, which is for its run to see.
-    if (this.movable(delivery) && (started || !delivery.tick)) {
-      return await this.#move(delivery, { ...move, delay: wait });
+    if (this.movable(delivery)) {
+      const moved = await this.#move(delivery, { ...move, delay: wait });
+      // A tick is refused where a newer one waits, which is for its run to see.
+      if (moved !== false || started || !delivery.tick) return moved;
     }
     if (attempt !== undefined && !await this.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return null;
     delivery.handedBack = true;
@@ -166,7 +181,7 @@ export class RunReporter {
   }
 
   /** What is known of earlier runs of a job that keeps its place. */
-  async pastRuns(delivery: Delivery): Promise<PastRuns | null> {
+  async pastRuns(delivery: Delivery): Promise<PastRuns | undefined | null> {
     return await this.#insist(
       delivery,
       (session, deadline) => this.#parts.results.pastRuns(session, delivery, deadline),
@@ -214,9 +229,17 @@ export class RunReporter {
     const timeout = delivery.leaseUntil - performance.now();
     if (timeout <= 0) return null;
     return await this.#context.connection.attempt(
-      (session, deadline) => insist(deadline, (deadline) => report(session, deadline)),
+      async (session, deadline) =>
+        await this.#isSame(session, deadline) ? await insist(deadline, (deadline) => report(session, deadline)) : null,
       { timeout, persist: true, patient: true },
     );
+  }
+
+  /** Whether the stream is still the same: one that was made again counts from 1, and would take a report for one of another job's. */
+  async #isSame(session: Session, deadline: number): Promise<boolean> {
+    if (session === this.#sure) return true;
+    const info = await insist(deadline, (deadline) => streamInfo(session, this.#names.stream, deadline));
+    return info === null || info.created === this.#created;
   }
 
   #remember(delivery: Delivery): void {

@@ -4,6 +4,8 @@ import { waitUntil } from "../_wait_until.ts";
 import { Relay } from "./relay.ts";
 import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
+import { QueueStores } from "../queue/_queue_stores.ts";
+import { RecordedRuns } from "../queue/_recorded_runs.ts";
 
 Deno.test("JobConsumer serves again after its connection was cut", async () => {
   await using server = await startNatsServer();
@@ -34,3 +36,29 @@ for (const how of ["stop", "kill"] as const) {
     assertEquals(worker.consumer.status().ended.completed, 2);
   });
 }
+
+Deno.test("JobConsumer does not report a run to another server that has a queue of the same name", async () => {
+  const servers = [await startNatsServer(), await startNatsServer()];
+  await using _one = servers[0];
+  await using _two = servers[1];
+  await using stores = new QueueStores(servers.map(({ url }) => url).join());
+  const info = await stores.connect();
+  const at = servers.findIndex(({ url }) => url.endsWith(info!.server!));
+  await using there = new QueueStores(servers[1 - at].url);
+  const go = Promise.withResolvers<void>();
+  const old = new RecordedRuns(() => go.promise);
+  await using consumer = stores.jobQueue("checks").consume(old.handler);
+  await stores.jobQueue("checks").publish(1, { id: "old" });
+  await old.started(1);
+  const runs = new RecordedRuns(() => new Promise(() => {}));
+  await using other = there.jobQueue("checks").consume(runs.handler);
+  await there.jobQueue("checks").publish(1, { id: "new" });
+  await runs.started(1);
+  await servers[at].kill();
+  await waitUntil(() => stores.connectionStatus() !== "connected");
+  go.resolve();
+  await waitUntil(() => consumer.status().active === 0);
+  assertEquals(consumer.status().ended.let_go, 1);
+  assertEquals((await there.jobQueue("checks").get("new"))?.state, "active");
+  await other.stop({ deadline: 0 });
+});

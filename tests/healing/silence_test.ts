@@ -35,7 +35,8 @@ Deno.test("JobConsumer notices a server that hangs, and serves again when it goe
 Deno.test("JobConsumer serves again when the connection breaks while it waits for what is under way", async () => {
   await using server = await startNatsServer();
   await using relay = new Relay(server.url);
-  await using worker = new WatchedWorker({ url: relay.url, publishTo: server.url });
+  // What is handed out to the connection that was cut comes back after the lease.
+  await using worker = new WatchedWorker({ url: relay.url, publishTo: server.url, lease: 5_000 });
   await worker.publish("before");
   await worker.healed(["before"]);
   relay.hold("down");

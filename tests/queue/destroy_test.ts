@@ -69,3 +69,30 @@ Deno.test("JobConsumer goes on when its queue was destroyed and is made again, a
   assertEquals(consumer.status().state, "serving");
   assertEquals((await admin.jobQueue("checks").counts())?.active, 0);
 });
+
+for (const concurrency of [1, 2]) {
+  Deno.test(`JobConsumer that runs ${concurrency} at a time does not report a run of a destroyed queue to the one that was made again`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new QueueStores(server.url);
+    await using admin = new QueueStores(server.url);
+    const go = Promise.withResolvers<void>();
+    const old = new RecordedRuns(({ id }) => id === "old" ? go.promise : undefined);
+    await using consumer = stores.jobQueue("checks").consume(old.handler, { concurrency, priorities: ["low"] });
+    await stores.jobQueue("checks").publish(1, { id: "old", priority: "low" });
+    await old.started(1);
+    const queue = admin.jobQueue("checks");
+    await queue.destroy();
+    assertEquals((await queue.publish(1, { id: "new", maxAttempts: 1, priority: "low" }))?.sequence, 1);
+    const fail = Promise.withResolvers<void>();
+    const runs = new RecordedRuns(() => fail.promise);
+    await using other = queue.consume(runs.handler);
+    await waitUntil(() => runs.all.length + old.all.length === 2);
+    go.resolve();
+    await waitUntil(() => consumer.status().active === 0);
+    fail.reject(new Error("broken"));
+    await waitUntil(() =>
+      other.status().ended.dead + consumer.status().ended.completed + other.status().ended.let_go > 0
+    );
+    assertEquals([consumer.status().ended.let_go, other.status().ended.let_go], [1, 0]);
+  });
+}

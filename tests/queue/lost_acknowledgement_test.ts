@@ -186,3 +186,41 @@ Deno.test("JobConsumer leaves a redelivered job in the queue when its move is no
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(runs.all.map(({ id, attempt }) => [id, attempt]), [["a", 1]]);
 });
+
+Deno.test("JobQueue.purge, unschedule, discard and destroy are null when the connection breaks before they are answered", async () => {
+  await using server = await startNatsServer();
+  let lost = "";
+  await using proxy: Proxy = new Proxy(server.url, {
+    lose: (subject) => {
+      if (lost && subject.includes(lost)) dropping = true;
+      return false;
+    },
+    drop: (_, payload) => {
+      if (!dropping || !payload.includes('"success":true')) return false;
+      dropping = false;
+      lost = "";
+      queueMicrotask(() => proxy.cut());
+      return true;
+    },
+  });
+  let dropping = false;
+  await using stores = new QueueStores(proxy.url);
+  const queue = stores.jobQueue("checks");
+  await using consumer = queue.consume(() => Promise.reject(new Error("broken")), { maxAttempts: 1 });
+  await queue.publish(1, { id: "dead" });
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  await consumer.stop();
+  await queue.publish(1);
+  await queue.schedule("s", { every: 3_600_000, data: 1 });
+  const calls: [string, () => Promise<unknown>][] = [
+    ["STREAM.PURGE", () => queue.purge()],
+    ["STREAM.MSG.DELETE", () => queue.unschedule("s")],
+    ["STREAM.MSG.DELETE", () => queue.discard("dead")],
+    ["STREAM.DELETE", () => queue.destroy()],
+  ];
+  for (const [subject, call] of calls) {
+    lost = subject;
+    assertEquals(await call(), null);
+    await waitUntil(() => stores.connectionStatus() === "connected");
+  }
+});

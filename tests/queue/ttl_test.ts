@@ -52,3 +52,15 @@ Deno.test("JobConsumer retries a job that started within its ttl also when that 
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2, 3]);
   assertEquals(consumer.status().ended.expired, 0);
 });
+
+Deno.test("JobConsumer retries a job with a key that started within its ttl also when that is over", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const runs = new RecordedRuns(() => Promise.reject(new Error("broken")));
+  await using consumer = queue.consume(runs.handler, { maxAttempts: 3, backoff: 600 });
+  await queue.publish(1, { id: "a", key: "k", ttl: 500 });
+  await waitUntil(() => consumer.status().ended.dead + consumer.status().ended.expired === 1);
+  assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2, 3]);
+  assertEquals(consumer.status().ended.dead, 1);
+});

@@ -3,6 +3,7 @@ import { type Job, RetryJobError, UnrecoverableJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { openStores } from "./_open_stores.ts";
+import { QueueStores } from "../queue/_queue_stores.ts";
 
 Deno.test("JobQueue.consumeBatches hands over what is there, in batches of at most size, concurrency at a time", async () => {
   await using server = await startNatsServer();
@@ -150,4 +151,26 @@ Deno.test("JobQueue.consumeBatches refuses wrong options", async () => {
   assertThrows(() => queue.consumeBatches(() => {}, { wait: -1 }), RangeError, "'wait'");
   assertThrows(() => queue.consumeBatches(() => {}, { concurrency: 0 }), RangeError, "'concurrency'");
   assertThrows(() => queue.consumeBatches("no function" as unknown as () => void), TypeError, "'handler'");
+});
+
+Deno.test("JobQueue.consumeBatches leaves out what timed out or was cancelled before its batch began", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const go = Promise.withResolvers<void>();
+  const seen: string[] = [];
+  await using consumer = queue.consumeBatches(async (jobs) => {
+    seen.push(...jobs.map(({ id, attempt }) => `${id} ${attempt}`));
+    if (jobs[0].id === "first") await go.promise;
+  }, { size: 3, backoff: 10 });
+  await queue.publish(1, { id: "first" });
+  await waitUntil(() => seen.length === 1);
+  await queue.publish(1, { id: "late", timeout: 200 });
+  await queue.publish(1, { id: "cancelled" });
+  await waitUntil(() => consumer.status().active === 3);
+  assertEquals(await queue.cancel("cancelled"), true);
+  await waitUntil(() => consumer.status().ended.retried === 1);
+  go.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 2);
+  assertEquals(seen, ["first 1", "late 2"]);
 });

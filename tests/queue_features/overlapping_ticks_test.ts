@@ -3,6 +3,9 @@ import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { openStores } from "./_open_stores.ts";
+import { ForeignClient } from "../queue/_foreign_client.ts";
+import { QueueStores } from "../queue/_queue_stores.ts";
+import { RecordedRuns } from "../queue/_recorded_runs.ts";
 
 Deno.test("JobConsumer runs a schedule whose handler is slower than its interval never twice at once", async () => {
   await using server = await startNatsServer();
@@ -173,4 +176,24 @@ Deno.test("A job that was published under the id of a schedule's jobs is the fir
   assertEquals((await queue.get("@tick"))?.data, "published");
   assertEquals(await queue.cancel("@tick"), true);
   assertEquals((await queue.get("@tick"))?.data, "scheduled");
+});
+
+Deno.test("A tick that is given back again and again while its worker is busy has cost it nothing, and runs", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 400 });
+  const go = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(({ id }) => id === "long" ? go.promise : undefined);
+  await using consumer = queue.consume(runs.handler, { prefetch: 1, maxDeliveries: 2 });
+  await queue.publish(1, { id: "long" });
+  await runs.started(1);
+  await queue.schedule("s", { every: 1_000, data: 2 });
+  await waitUntil(async () => (await queue.counts())!.active === 2);
+  await queue.unschedule("s");
+  const info = () => foreign.api<{ delivered: { consumer_seq: number } }>("CONSUMER.INFO.WQ_checks.normal");
+  await waitUntil(async () => (await info()).delivered.consumer_seq > 5);
+  go.resolve();
+  await waitUntil(() => runs.all.length === 2 || consumer.status().ended.dead > 0);
+  assertEquals(runs.ids, ["long", "@s"]);
 });
