@@ -14,37 +14,39 @@ export interface JobHeaders {
   /** How often earlier copies of this attempt were handed out without a reported end. */
   deliveries: number;
   /** The publish's message id: tells one's own publish from another's. */
-  nonce: string | undefined;
-  maxAttempts: number | undefined;
-  timeout: number | undefined;
-  backoff: Backoff | undefined;
-  enqueuedAt: Date | undefined;
-  expiresAt: Date | undefined;
-  key: string | undefined;
-  keepResult: number | undefined;
+  nonce?: string;
+  maxAttempts?: number;
+  timeout?: number;
+  backoff?: Backoff;
+  enqueuedAt?: Date;
+  expiresAt?: Date;
+  key?: string;
+  keepResult?: number;
   /** Sequence of the message that this moved copy replaces. */
-  replaces: number | undefined;
+  replaces?: number;
   /** The headers that its publisher gave. */
   own: HeaderList;
   /** All of them, as they stand. */
   all: HeaderList;
 }
 
-const NONE: JobHeaders = {
-  attempt: 1,
-  deliveries: 0,
-  nonce: undefined,
-  maxAttempts: undefined,
-  timeout: undefined,
-  backoff: undefined,
-  enqueuedAt: undefined,
-  expiresAt: undefined,
-  key: undefined,
-  keepResult: undefined,
-  replaces: undefined,
-  own: [],
-  all: [],
-};
+const NONE: JobHeaders = { attempt: 1, deliveries: 0, own: [], all: [] };
+
+/** What each header of ours says. */
+const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
+  ["Nats-Msg-Id", (job, value) => job.nonce ??= value],
+  ["Job-Nonce", (job, value) => job.nonce = value],
+  ["Job-Attempt", (job, value) => job.attempt = positive(value) ?? 1],
+  ["Job-Deliveries", (job, value) => job.deliveries = positive(value) ?? 0],
+  ["Job-Max-Attempts", (job, value) => job.maxAttempts = positive(value)],
+  ["Job-Timeout", (job, value) => job.timeout = timer(value)],
+  ["Job-Backoff", (job, value) => job.backoff = parseBackoff(value)],
+  ["Job-Enqueued-At", (job, value) => job.enqueuedAt = date(value)],
+  ["Job-Expires-At", (job, value) => job.expiresAt = date(value)],
+  ["Job-Key", (job, value) => job.key = value],
+  ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
+  ["Job-Replaces", (job, value) => job.replaces = positive(value)],
+]);
 
 /** A line that is neither the first nor the last one, nor a header of the server's. */
 const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
@@ -66,46 +68,9 @@ export function parseJobHeaders(all: HeaderList): JobHeaders {
   const parsed: JobHeaders = { ...NONE, own: [], all };
   for (const pair of all) {
     const [name, value] = pair;
-    switch (name) {
-      case "Nats-Msg-Id":
-        parsed.nonce ??= value;
-        break;
-      case "Job-Nonce":
-        parsed.nonce = value;
-        break;
-      case "Job-Attempt":
-        parsed.attempt = positive(value) ?? 1;
-        break;
-      case "Job-Deliveries":
-        parsed.deliveries = positive(value) ?? 0;
-        break;
-      case "Job-Max-Attempts":
-        parsed.maxAttempts = positive(value);
-        break;
-      case "Job-Timeout":
-        parsed.timeout = timer(value);
-        break;
-      case "Job-Backoff":
-        parsed.backoff = parseBackoff(value);
-        break;
-      case "Job-Enqueued-At":
-        parsed.enqueuedAt = date(value);
-        break;
-      case "Job-Expires-At":
-        parsed.expiresAt = date(value);
-        break;
-      case "Job-Key":
-        parsed.key = value;
-        break;
-      case "Job-Keep-Result":
-        parsed.keepResult = positive(value);
-        break;
-      case "Job-Replaces":
-        parsed.replaces = positive(value);
-        break;
-      default:
-        if (!isReserved(name)) parsed.own.push(pair);
-    }
+    const read = READERS.get(name);
+    if (read) read(parsed, value);
+    else if (!isReserved(name)) parsed.own.push(pair);
   }
   return parsed;
 }
