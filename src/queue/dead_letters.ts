@@ -3,15 +3,13 @@ import { leaderGet } from "../wire/leader_get.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import type { Delivery } from "./delivery.ts";
 import { fitHeaders } from "./job_size.ts";
 import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
-import { idOf, type QueueNames, tokenOf } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import { idOf, tokenOf } from "./queue_names.ts";
 import { messageOf, stackOf } from "./thrown.ts";
 
 /** A job that will not be tried again, with the reason. */
@@ -39,14 +37,10 @@ const MAX_STACK = 8_000;
 
 /** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
 export async function storeDeadLetter(
-  session: Session,
-  names: QueueNames,
-  stream: QueueStream,
+  { session, deadline, names, stream }: QueueCall,
   delivery: Delivery,
-  death: { error: unknown; attempts: number },
-  deadline: number,
+  { error, attempts }: { error: unknown; attempts: number },
 ): Promise<void> {
-  const { error, attempts } = death;
   const stack = stackOf(error);
   const headers = fitHeaders(
     session.maxPayload - delivery.data.length,

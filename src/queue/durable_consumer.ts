@@ -2,7 +2,6 @@ import { delay } from "../connection/delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { api, ErrorCode, isServerError } from "../wire/api.ts";
 import { nanoseconds } from "../wire/durations.ts";
-import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { partitionNames, PRIORITIES } from "./queue_names.ts";
@@ -50,13 +49,11 @@ export function consumerConfig(name: string, filter: string, lease: number): Con
 
 /** The state of a durable consumer, or `null` if there is none. */
 export async function consumerInfo(
-  session: Session,
-  stream: string,
+  { session, deadline, names }: QueueCall,
   name: string,
-  deadline: number,
 ): Promise<ConsumerInfo | null> {
   try {
-    return await api<ConsumerInfo>(session, `CONSUMER.INFO.${stream}.${name}`, undefined, deadline);
+    return await api<ConsumerInfo>(session, `CONSUMER.INFO.${names.stream}.${name}`, undefined, deadline);
   } catch (error) {
     if (isServerError(error, ErrorCode.consumerNotFound) || isServerError(error, ErrorCode.streamNotFound)) return null;
     throw error;
@@ -64,13 +61,12 @@ export async function consumerInfo(
 }
 
 /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
-export async function consumerInfos({ session, deadline, names }: Omit<QueueCall, "stream">): Promise<ConsumerInfo[]> {
-  const { stream } = names;
-  const info = await streamInfo(session, stream, deadline);
+export async function consumerInfos(call: QueueCall): Promise<ConsumerInfo[]> {
+  const info = await streamInfo(call.session, call.names.stream, call.deadline);
   if (!info) return [];
   // One by one: a list of them, in a cluster, may lack some.
   const all = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
-  const infos = await Promise.all(all.map((name) => consumerInfo(session, stream, name, deadline)));
+  const infos = await Promise.all(all.map((name) => consumerInfo(call, name)));
   return infos.filter((info) => info !== null);
 }
 
@@ -84,7 +80,7 @@ const SETTLED = { after: 20, looks: 3 };
  * @param adjust Gets the present state of each; returns what is to change, or `null`.
  */
 export async function adjustConsumers(
-  call: Omit<QueueCall, "stream">,
+  call: QueueCall,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<void> {
   for (let looks = 0; await adjustOnce(call, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
@@ -92,10 +88,9 @@ export async function adjustConsumers(
 
 /** @returns Whether there was anything to change. */
 async function adjustOnce(
-  call: Omit<QueueCall, "stream">,
+  call: QueueCall,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<boolean> {
-  const { session, deadline, names } = call;
   let changed = false;
   try {
     const infos = await consumerInfos(call);
@@ -105,37 +100,30 @@ async function adjustOnce(
       if (!change) return;
       // Also if the answer is lost.
       changed = true;
-      return writeConsumer(session, names.stream, { ...info.config, ...change }, "update", deadline);
+      return writeConsumer(call, { ...info.config, ...change }, "update");
     }));
   } finally {
-    if (changed) session.send(names.changed, "");
+    if (changed) call.session.send(call.names.changed, "");
   }
   return changed;
 }
 
 /** Makes a durable consumer if it is missing; one that is there stays as it is. */
-export async function ensureConsumer(
-  session: Session,
-  stream: string,
-  wanted: ConsumerConfig,
-  deadline: number,
-): Promise<void> {
+export async function ensureConsumer(call: QueueCall, wanted: ConsumerConfig): Promise<void> {
   const name = wanted.durable_name;
-  if (await consumerInfo(session, stream, name, deadline)) return;
+  if (await consumerInfo(call, name)) return;
   try {
-    await writeConsumer(session, stream, wanted, "create", deadline);
+    await writeConsumer(call, wanted, "create");
   } catch (error) {
     // Two workers that start together: the other one made it.
-    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(session, stream, name, deadline)) throw error;
+    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(call, name)) throw error;
   }
 }
 
 function writeConsumer(
-  session: Session,
-  stream: string,
+  { session, deadline, names: { stream } }: QueueCall,
   config: ConsumerConfig,
   action: "create" | "update",
-  deadline: number,
 ): Promise<unknown> {
   const call = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
   return api(session, call, { stream_name: stream, config, action }, deadline);

@@ -1,11 +1,10 @@
 import { leaderGet } from "../wire/leader_get.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
+import { consumerInfo } from "./durable_consumer.ts";
 import { parseJobData } from "./job_data.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { idOf, type Priority, priorityOf } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
 
 /** A job that is in the queue. */
 export interface JobInfo<T = unknown> {
@@ -26,10 +25,7 @@ export interface JobInfo<T = unknown> {
 }
 
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
-export function findJobMessage(
-  { session, deadline, names }: Omit<QueueCall, "stream">,
-  token: string,
-): Promise<StoredMessage | null> {
+export function findJobMessage({ session, deadline, names }: QueueCall, token: string): Promise<StoredMessage | null> {
   return leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
 }
 
@@ -37,19 +33,14 @@ export function findJobMessage(
 export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
   const message = await findJobMessage(call, token);
   if (!message) return null;
-  return readJobInfo<T>(message, await deliveredUpTo(call.session, call.stream, message.subject, call.deadline));
+  return readJobInfo<T>(message, await deliveredUpTo(call, message.subject));
 }
 
 /** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */
-export async function deliveredUpTo(
-  session: Session,
-  stream: QueueStream,
-  subject: string,
-  deadline: number,
-): Promise<number | null> {
+export async function deliveredUpTo(call: QueueCall, subject: string): Promise<number | null> {
   const [, , kind, place] = subject.split(".");
   if (kind === "later") return null;
-  const info = await stream.consumerInfo(session, kind === "keyed" ? `k${place}` : place, deadline);
+  const info = await consumerInfo(call, kind === "keyed" ? `k${place}` : place);
   return info?.delivered.stream_seq ?? 0;
 }
 

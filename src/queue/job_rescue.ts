@@ -143,6 +143,7 @@ export class JobRescue {
 
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
   async #bringBack(session: Session, stray: StoredMessage): Promise<void> {
+    const { names, stream } = this.#parts;
     const { subject, sequence, data } = stray;
     const { priority, enqueuedAt } = readJobInfo(stray, null);
     const token = subject.slice(subject.lastIndexOf(".") + 1);
@@ -150,7 +151,7 @@ export class JobRescue {
     const job = { subject, token, priority, sequence, allHeaders, enqueuedAt, data };
     try {
       // It was handed out, so it may have started.
-      if (!await moveJob(session, this.#parts.names, job, {}, this.#deadline)) return;
+      if (!await moveJob({ session, deadline: this.#deadline, names, stream }, job, {})) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       return this.#complain(`${this.#describe(stray)} cannot be put back`, error);

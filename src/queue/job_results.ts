@@ -10,6 +10,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { openStream, type StreamConfig } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseJobData } from "./job_data.ts";
+import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
@@ -43,50 +44,45 @@ export class JobResults {
   }
 
   /** Keeps what a handler returned, for `ttl` milliseconds. */
-  async storeResult(session: Session, token: string, value: unknown, ttl: number, deadline: number): Promise<void> {
+  async storeResult(call: QueueCall, token: string, value: unknown, ttl: number): Promise<void> {
     // Older servers keep it as long as the bucket keeps anything.
-    const headers = session.server.atLeast("2.11")
+    const headers = call.session.server.atLeast("2.11")
       ? new HeaderBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, DAY))}s` })
       : undefined;
-    await this.#store(session, `${token}.result`, value, deadline, headers);
+    await this.#store(call, `${token}.result`, value, headers);
   }
 
   /** Keeps the last progress of a job. */
-  async storeProgress(session: Session, token: string, value: unknown, deadline: number): Promise<void> {
-    await this.#store(session, `${token}.progress`, value, deadline);
+  async storeProgress(call: QueueCall, token: string, value: unknown): Promise<void> {
+    await this.#store(call, `${token}.progress`, value);
   }
 
   /** What a handler returned, or `null` if nothing is kept. */
-  async result(session: Session, token: string, deadline: number): Promise<KeptResult | null> {
-    const message = await this.#load(session, `${token}.result`, deadline);
+  async result(call: QueueCall, token: string): Promise<KeptResult | null> {
+    const message = await this.#load(call, `${token}.result`);
     return message === null || message.data.length === 0
       ? null
       : { value: parseJobData<unknown>(message.data), time: message.time };
   }
 
   /** What is known of earlier runs of a job that stays in its place; `undefined` if nothing is. */
-  async pastRuns(session: Session, { token, sequence }: Delivery, deadline: number): Promise<PastRuns | undefined> {
-    const message = await this.#load(session, `${token}.runs`, deadline);
+  async pastRuns(call: QueueCall, { token, sequence }: Delivery): Promise<PastRuns | undefined> {
+    const message = await this.#load(call, `${token}.runs`);
     const kept = message && parseJobData<PastRuns & { sequence: number }>(message.data);
     return kept?.sequence === sequence ? kept : undefined;
   }
 
   /** Keeps what is known of the runs of a job that stays in its place. */
-  async storePastRuns(
-    session: Session,
-    { token, sequence }: Delivery,
-    runs: PastRuns,
-    deadline: number,
-  ): Promise<void> {
-    await this.#store(session, `${token}.runs`, { sequence, ...runs }, deadline);
+  async storePastRuns(call: QueueCall, { token, sequence }: Delivery, runs: PastRuns): Promise<void> {
+    await this.#store(call, `${token}.runs`, { sequence, ...runs });
   }
 
   /** From the leader: a replica that lags would tell a job as done without a result. */
-  #load(session: Session, key: string, deadline: number): Promise<StoredMessage | null> {
+  #load({ session, deadline }: QueueCall, key: string): Promise<StoredMessage | null> {
     return leaderGet(session, `KV_${this.#bucket}`, { last_by_subj: `$KV.${this.#bucket}.${key}` }, deadline);
   }
 
-  async #store(session: Session, key: string, value: unknown, deadline: number, headers?: HeaderBlock): Promise<void> {
+  async #store({ session, deadline }: QueueCall, key: string, value: unknown, headers?: HeaderBlock): Promise<void> {
     // What JSON cannot say is kept as null: that the handler is done is worth telling.
     const text = JSON.stringify(value) ?? "null";
     try {

@@ -5,6 +5,7 @@ import { type Job, RunningJob, type Workplace } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { readJobData } from "./job_data.ts";
 import { describeIssues, type JobSchema } from "./job_schema.ts";
+import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "./retry_backoff.ts";
 import type { RunReporter } from "./run_reporter.ts";
@@ -192,11 +193,10 @@ export class JobRunner<T> {
 
   async #progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null> {
     this.#reporter.tell(delivery, "progress", { attempt, value });
-    const { context, results } = this.#parts;
-    return await context.connection.attempt(async (session, deadline) => {
-      await results.storeProgress(session, delivery.token, value, deadline);
-      return true as const;
-    }, { timeout: context.timeout });
+    return await callQueue(
+      this.#parts,
+      (call) => this.#parts.results.storeProgress(call, delivery.token, value).then(() => true as const),
+    );
   }
 }
 

@@ -1,12 +1,11 @@
 import { checkOneOf } from "../checks.ts";
-import type { Context } from "../wire/context.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { deliveredUpTo, type JobInfo, readJobInfo } from "./find_job.ts";
 import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueParts } from "./queue_parts.ts";
 
 /** Which jobs {@linkcode JobQueue.jobs} lists. */
 export interface ListJobsOptions {
@@ -42,9 +41,7 @@ export function listFilters(names: QueueNames, { kind = "waiting", priority }: L
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
 export async function* listJobs<T>(
-  context: Context,
-  names: QueueNames,
-  stream: QueueStream,
+  { context, names, stream }: QueueParts<T>,
   filters: string[],
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;
@@ -54,8 +51,9 @@ export async function* listJobs<T>(
     for (let seq = 1;;) {
       const page = await listingStep(context, what, async (session, deadline) => {
         const messages = await reader.page(session, { seq, next_by_subj: filter, batch: PAGE }, deadline);
+        const call = { session, deadline, names, stream };
         const subjects = [...new Set(messages.map((message) => placeOf(message)))];
-        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(session, stream, subject, deadline)));
+        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, subject)));
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
         return messages.map((message) => ({
           sequence: message.sequence,

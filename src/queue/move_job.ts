@@ -1,13 +1,12 @@
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { leaderGet } from "../wire/leader_get.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
-import type { Session } from "../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
+import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import { guardHeaders } from "./publish_job.ts";
-import type { QueueNames } from "./queue_names.ts";
+import type { QueueCall } from "./queue_call.ts";
 
 /** What is put back: a job that was handed out, as its message has it. */
 export type MovedJob = Pick<
@@ -33,13 +32,7 @@ export interface Move {
  *
  * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
  */
-export function moveJob(
-  session: Session,
-  names: QueueNames,
-  job: MovedJob,
-  move: Move,
-  deadline: number,
-): Promise<boolean> {
+export function moveJob({ session, deadline, names, stream }: QueueCall, job: MovedJob, move: Move): Promise<boolean> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { attempt = headers.attempt, delay = 0, deliveries = headers.deliveries, started = true } = move;
   const moved: HeaderList = [
@@ -63,7 +56,7 @@ export function moveJob(
     } catch (error) {
       if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
       // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
-      const newest = await leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
+      const newest = await findJobMessage({ session, deadline, names, stream }, token);
       return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
     }
   });

@@ -3,10 +3,10 @@ import { Unavailable } from "../connection/unavailable.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Delivery } from "./delivery.ts";
+import { type ConsumerInfo, consumerInfo } from "./durable_consumer.ts";
 import { Pulls } from "./pulls.ts";
 import { partitionNames, PRIORITIES } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import type { ConsumerInfo } from "./durable_consumer.ts";
 import { messageOf } from "./thrown.ts";
 
 /** What an opening asks and tells its consumer. */
@@ -165,7 +165,8 @@ export class Opening {
     // The partitions are made when a job first has a key.
     const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     const consumers = [...this.#priorities, ...keyed ? partitionNames() : []];
-    const infos = await Promise.all(consumers.map((name) => stream.consumerInfo(this.#session, name, deadline)));
+    const call = { session: this.#session, deadline, names, stream };
+    const infos = await Promise.all(consumers.map((name) => consumerInfo(call, name)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
     const missing = this.#priorities.find((name) => !present.some((info) => info.name === name));

@@ -1,7 +1,7 @@
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
-import { consumerInfos } from "./durable_consumer.ts";
+import { consumerInfo, consumerInfos } from "./durable_consumer.ts";
 import { checkMoment } from "./publish_options.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { checkPriority, type Priority } from "./queue_names.ts";
@@ -37,13 +37,15 @@ export async function pauseQueue(call: QueueCall, until: Date | null, { priority
 }
 
 /** A cluster answers before the consumer's leader has heard of it. */
-async function untilInForce({ session, deadline, stream }: QueueCall, name: string, until: Date | null): Promise<void> {
-  const wanted = until !== null && until.getTime() > session.now() ? until.getTime() : null;
+async function untilInForce(call: QueueCall, name: string, until: Date | null): Promise<void> {
+  const wanted = until !== null && until.getTime() > call.session.now() ? until.getTime() : null;
   for (;;) {
-    const info = await stream.consumerInfo(session, name, deadline);
+    const info = await consumerInfo(call, name);
     const { paused = false, config } = info ?? {};
     if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
-    if (performance.now() > deadline) throw new Unavailable("timeout", `No word that ${name} has heard of the pause`);
+    if (performance.now() > call.deadline) {
+      throw new Unavailable("timeout", `No word that ${name} has heard of the pause`);
+    }
     await delay(LOOK_AGAIN);
   }
 }

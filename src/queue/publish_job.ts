@@ -167,7 +167,8 @@ export class JobPublisher {
   ): Promise<JobReceipt> {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     if (!again && !job.repeatable) return this.#receipt(job, sequence, true);
-    const found = await findJobMessage({ session, deadline, names: this.#names }, job.token);
+    const call = { session, deadline, names: this.#names, stream: this.#stream };
+    const found = await findJobMessage(call, job.token);
     if (!found) throw new Unavailable("no_leader", "The job of this id has gone meanwhile", { cause: error });
     const own = parseJobHeaders(found.headers()).nonce === job.nonce;
     return this.#receipt(job, found.sequence, !own || job.repeatable);

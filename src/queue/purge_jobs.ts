@@ -1,5 +1,6 @@
 import { StreamReader } from "../wire/stream_reader.ts";
 import { deleteMessage, purgeStream } from "../wire/streams.ts";
+import { consumerInfo } from "./durable_consumer.ts";
 import { findJobMessage } from "./find_job.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, tokenOf } from "./queue_names.ts";
@@ -15,8 +16,8 @@ export async function purgeJobs(call: QueueCall): Promise<number> {
 
 /** Removes the messages of running jobs that have been put back as new ones, and would count twice. */
 async function removeReplaced(call: QueueCall, priority: string): Promise<void> {
-  const { session, deadline, names, stream } = call;
-  const consumer = await stream.consumerInfo(session, priority, deadline);
+  const { session, deadline, names } = call;
+  const consumer = await consumerInfo(call, priority);
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;
   const reader = new StreamReader(names.stream);

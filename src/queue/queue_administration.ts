@@ -65,8 +65,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {RangeError} If an option is wrong.
    */
   jobs(options: ListJobsOptions = {}): AsyncGenerator<JobInfo<T>, void> {
-    const { context, names, stream } = this.#parts;
-    return listJobs<T>(context, names, stream, listFilters(names, options));
+    return listJobs<T>(this.#parts, listFilters(this.#parts.names, options));
   }
 
   /**
@@ -173,8 +172,7 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async result(id: string): Promise<{ value: unknown } | null> {
     const token = checkId(id, "load the result");
-    const { results } = this.#parts;
-    const kept = await callQueue(this.#parts, ({ session, deadline }) => results.result(session, token, deadline));
+    const kept = await callQueue(this.#parts, (call) => this.#parts.results.result(call, token));
     return kept && { value: kept.value };
   }
 
@@ -238,10 +236,11 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
    */
   async *schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
+    const { context, names, stream } = this.#parts;
     yield* await listingStep(
-      this.#parts.context,
+      context,
       `The schedules of queue ${this.name}`,
-      (session, deadline) => listSchedules<T>(session, this.#parts.names, deadline),
+      (session, deadline) => listSchedules<T>({ session, deadline, names, stream }),
     );
   }
 

@@ -13,6 +13,7 @@ import {
   consumerInfos,
   ensureConsumer,
 } from "./durable_consumer.ts";
+import type { QueueCall } from "./queue_call.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 import { messageOf } from "./thrown.ts";
@@ -78,10 +79,9 @@ export class QueueStream {
   /** The durable consumers of the priorities. */
   async openConsumers(session: Session, deadline: number): Promise<void> {
     const { lease } = await this.open(session, deadline);
-    await Promise.all(PRIORITIES.map((priority) => {
-      const config = consumerConfig(priority, this.#names.readyFilter(priority), lease);
-      return ensureConsumer(session, this.#names.stream, config, deadline);
-    }));
+    const call = this.#call(session, deadline);
+    const configs = PRIORITIES.map((priority) => consumerConfig(priority, this.#names.readyFilter(priority), lease));
+    await Promise.all(configs.map((config) => ensureConsumer(call, config)));
   }
 
   /**
@@ -94,9 +94,8 @@ export class QueueStream {
     return opened;
   }
 
-  /** The state of a durable consumer, or `null` if there is none. */
-  consumerInfo(session: Session, name: string, deadline: number): Promise<ConsumerInfo | null> {
-    return consumerInfo(session, this.#names.stream, name, deadline);
+  #call(session: Session, deadline: number): QueueCall {
+    return { session, deadline, names: this.#names, stream: this };
   }
 
   async #lookAgain(session: Session, deadline: number): Promise<void> {
@@ -122,18 +121,19 @@ export class QueueStream {
 
   /** The last one is made last: that it is there says that all are. */
   async #hasPartitions(session: Session, deadline: number): Promise<boolean> {
-    return await this.consumerInfo(session, partitionNames().at(-1)!, deadline) !== null;
+    return await consumerInfo(this.#call(session, deadline), partitionNames().at(-1)!) !== null;
   }
 
   async #makePartitions(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
     const names = partitionNames();
     const last = names.pop()!;
-    const others = await consumerInfos({ session, deadline, names: this.#names });
+    const call = this.#call(session, deadline);
+    const others = await consumerInfos(call);
     // If the whole queue is paused, so are they.
     const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
     const ensure = (name: string, partition: number) => {
       const config = consumerConfig(name, this.#names.keyed(partition, "*"), lease);
-      return ensureConsumer(session, this.#names.stream, { ...config, max_ack_pending: 1, pause_until }, deadline);
+      return ensureConsumer(call, { ...config, max_ack_pending: 1, pause_until });
     };
     await Promise.all(names.map(ensure));
     await ensure(last, names.length);
@@ -185,7 +185,7 @@ export class QueueStream {
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
-      await adjustConsumers({ session, deadline, names: this.#names }, adjust);
+      await adjustConsumers(this.#call(session, deadline), adjust);
     }
     return inForce(config);
   }

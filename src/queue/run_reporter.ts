@@ -1,5 +1,4 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
@@ -7,11 +6,12 @@ import { deleteMessage, streamInfo } from "../wire/streams.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
+import { findJobMessage } from "./find_job.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
 import type { PastRuns } from "./job_results.ts";
 import { bytesOf, copyRoom } from "./job_size.ts";
 import { type Move, moveJob } from "./move_job.ts";
-import type { QueueNames } from "./queue_names.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
 /** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
@@ -25,8 +25,6 @@ const MAX_DELAY = 100 * 365 * 86_400_000;
  * has an answer gives `null` if there was none.
  */
 export class RunReporter {
-  readonly #context: Context;
-  readonly #names: QueueNames;
   readonly #parts: QueueParts;
   readonly #events: EventSender;
   /** When the messages of these sequences were stored. */
@@ -43,8 +41,6 @@ export class RunReporter {
   #moves = true;
 
   constructor(parts: QueueParts) {
-    this.#context = parts.context;
-    this.#names = parts.names;
     this.#parts = parts;
     this.#events = new EventSender(parts.names);
   }
@@ -106,20 +102,16 @@ export class RunReporter {
         if (!(error instanceof Unavailable)) throw error;
       }
     }
-    return await this.#confirm(delivery, (session, deadline) => {
+    return await this.#confirm(delivery, ({ session, deadline }) => {
       if (!delivery.orphaned) return session.requests.request(delivery.ack, "+ACK", deadline);
       // The consumer that handed it out is gone: one made again would take the acknowledgement for another's.
-      return deleteMessage(session, this.#names.stream, delivery.sequence, deadline);
+      return deleteMessage(session, this.#parts.names.stream, delivery.sequence, deadline);
     });
   }
 
   /** Stores the dead letter, and only then takes the job off the queue. */
   async bury(delivery: Delivery, error: unknown, attempts: number): Promise<boolean> {
-    const stored = await this.#confirm(
-      delivery,
-      (session, deadline) =>
-        storeDeadLetter(session, this.#names, this.#parts.stream, delivery, { error, attempts }, deadline),
-    );
+    const stored = await this.#confirm(delivery, (call) => storeDeadLetter(call, delivery, { error, attempts }));
     return stored && await this.finish(delivery);
   }
 
@@ -151,10 +143,7 @@ export class RunReporter {
   }
 
   async #move(delivery: Delivery, move: Move): Promise<boolean | null> {
-    const moved = await this.#insist(
-      delivery,
-      (session, deadline) => moveJob(session, this.#names, delivery, move, deadline),
-    );
+    const moved = await this.#insist(delivery, (call) => moveJob(call, delivery, move));
     return moved ? await this.finish(delivery) || null : moved;
   }
 
@@ -174,34 +163,26 @@ export class RunReporter {
 
   /** Keeps what the handler returned; tells whether that is confirmed. */
   async keepResult(delivery: Delivery, value: unknown, ttl: number): Promise<boolean> {
-    return await this.#confirm(
-      delivery,
-      (session, deadline) => this.#parts.results.storeResult(session, delivery.token, value, ttl, deadline),
-    );
+    const { results } = this.#parts;
+    return await this.#confirm(delivery, (call) => results.storeResult(call, delivery.token, value, ttl));
   }
 
   /** What is known of earlier runs of a job that keeps its place. */
   async pastRuns(delivery: Delivery): Promise<PastRuns | undefined | null> {
-    return await this.#insist(
-      delivery,
-      (session, deadline) => this.#parts.results.pastRuns(session, delivery, deadline),
-    );
+    return await this.#insist(delivery, (call) => this.#parts.results.pastRuns(call, delivery));
   }
 
   /** Keeps what is known of them; tells whether that is confirmed. */
   async keepPastRuns(delivery: Delivery, runs: PastRuns): Promise<boolean> {
-    return await this.#confirm(
-      delivery,
-      (session, deadline) => this.#parts.results.storePastRuns(session, delivery, runs, deadline),
-    );
+    return await this.#confirm(delivery, (call) => this.#parts.results.storePastRuns(call, delivery, runs));
   }
 
   /** Removes the message that a moved copy replaces, if whoever moved it did not come to that; tells whether it is gone. */
   async clearReplaced(delivery: Delivery): Promise<boolean> {
-    const { stream } = this.#names;
+    const { stream } = this.#parts.names;
     const { replaces } = delivery.headers;
     if (replaces === undefined || replaces >= delivery.sequence) return true;
-    return await this.#confirm(delivery, async (session, deadline) => {
+    return await this.#confirm(delivery, async ({ session, deadline }) => {
       const old = await leaderGet(session, stream, { seq: replaces }, deadline);
       if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
     });
@@ -209,15 +190,14 @@ export class RunReporter {
 
   /** Whether a newer message of the same id is in the queue. */
   async isSuperseded(delivery: Delivery): Promise<boolean | null> {
-    const last_by_subj = this.#names.idFilter(delivery.token);
-    return await this.#insist(delivery, async (session, deadline) => {
-      const newest = await leaderGet(session, this.#names.stream, { last_by_subj }, deadline);
+    return await this.#insist(delivery, async (call) => {
+      const newest = await findJobMessage(call, delivery.token);
       return newest !== null && newest.sequence > delivery.sequence;
     });
   }
 
   #say(delivery: Delivery, word: string): Promise<boolean> {
-    return this.#confirm(delivery, (session, deadline) => session.requests.request(delivery.ack, word, deadline));
+    return this.#confirm(delivery, ({ session, deadline }) => session.requests.request(delivery.ack, word, deadline));
   }
 
   async #confirm(delivery: Delivery, report: Report<unknown>): Promise<boolean> {
@@ -228,17 +208,15 @@ export class RunReporter {
   async #insist<R>(delivery: Delivery, report: Report<R>): Promise<R | null> {
     const timeout = delivery.leaseUntil - performance.now();
     if (timeout <= 0) return null;
-    return await this.#context.connection.attempt(
-      async (session, deadline) =>
-        await this.#isSame(session, deadline) ? await insist(deadline, (deadline) => report(session, deadline)) : null,
-      { timeout, persist: true, patient: true },
-    );
+    const untilAnswered = async (call: QueueCall) =>
+      await this.#isSame(call) ? await insist(call.deadline, (deadline) => report({ ...call, deadline })) : null;
+    return await callQueue(this.#parts, untilAnswered, { timeout, persist: true, patient: true });
   }
 
   /** Whether the stream is still the same: one that was made again counts from 1, and would take a report for one of another job's. */
-  async #isSame(session: Session, deadline: number): Promise<boolean> {
+  async #isSame({ session, deadline, names }: QueueCall): Promise<boolean> {
     if (session === this.#sure) return true;
-    const info = await insist(deadline, (deadline) => streamInfo(session, this.#names.stream, deadline));
+    const info = await insist(deadline, (deadline) => streamInfo(session, names.stream, deadline));
     return info === null || info.created === this.#created;
   }
 
@@ -250,4 +228,4 @@ export class RunReporter {
   }
 }
 
-type Report<R> = (session: Session, deadline: number) => Promise<R>;
+type Report<R> = (call: QueueCall) => Promise<R>;

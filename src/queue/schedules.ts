@@ -1,7 +1,6 @@
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
@@ -111,11 +110,7 @@ export async function removeSchedule({ session, deadline, names }: QueueCall, to
 }
 
 /** The schedules of a queue. */
-export async function listSchedules<T>(
-  session: Session,
-  names: QueueNames,
-  deadline: number,
-): Promise<ScheduleInfo<T>[]> {
+export async function listSchedules<T>({ session, deadline, names }: QueueCall): Promise<ScheduleInfo<T>[]> {
   const info = await streamInfo(session, names.stream, deadline, { subjects_filter: names.schedule("*") });
   const subjects = Object.keys(info?.state.subjects ?? {}).sort();
   const messages = await Promise.all(

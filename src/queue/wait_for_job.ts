@@ -97,7 +97,7 @@ async function look(call: QueueCall, results: JobResults, token: string, seen: S
   const fail = (reason: string, attempts?: number) => ({ failure: new JobFailedError(reason, { id, attempts }) });
   // What an earlier job of this id has left says nothing of this one.
   const since = seen.stored?.getTime() ?? 0;
-  const kept = await results.result(call.session, token, call.deadline);
+  const kept = await results.result(call, token);
   const result = kept && kept.time.getTime() >= since ? kept : null;
   const letter = await findDeadLetter(call, token);
   if (letter && letter.time.getTime() >= since && !(result && result.time >= letter.time)) {
