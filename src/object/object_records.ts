@@ -171,7 +171,6 @@ function tooLate(): Unavailable {
 
 /** Whether somebody else has stored something in between. */
 export function isOutrun(error: unknown): boolean {
-  return isServerError(error, ErrorCode.wrongLastSequence) ||
-    isServerError(error, ErrorCode.wrongLastSequenceUnknown) ||
-    isServerError(error, ErrorCode.wrongLastMessageId);
+  const { wrongLastSequence, wrongLastSequenceUnknown, wrongLastMessageId } = ErrorCode;
+  return isServerError(error, wrongLastSequence, wrongLastSequenceUnknown, wrongLastMessageId);
 }

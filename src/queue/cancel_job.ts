@@ -1,5 +1,5 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { ErrorCode, isServerError } from "../wire/api.ts";
+import { ErrorCode, orElse } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
 import { deleteMessage } from "../wire/streams.ts";
@@ -42,11 +42,6 @@ export async function cancelJob(call: QueueCall, token: string, known: Cancellin
  */
 async function passFiringSchedule({ session, deadline, names }: QueueCall, token: string): Promise<void> {
   const headers = new HeaderBlock(guardHeaders(names, token, Number.MAX_SAFE_INTEGER));
-  try {
-    await publish(session, names.later("normal", token), "", deadline, headers);
-  } catch (error) {
-    if (
-      !isServerError(error, ErrorCode.wrongLastSequence) && !isServerError(error, ErrorCode.wrongLastSequenceUnknown)
-    ) throw error;
-  }
+  const stored = publish(session, names.later("normal", token), "", deadline, headers);
+  await orElse(null, stored, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown);
 }

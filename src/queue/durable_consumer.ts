@@ -1,6 +1,6 @@
 import { delay } from "../connection/delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import { api, ErrorCode, isServerError } from "../wire/api.ts";
+import { api, ErrorCode, orElse } from "../wire/api.ts";
 import { nanoseconds } from "../wire/durations.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { QueueCall } from "./queue_call.ts";
@@ -48,16 +48,9 @@ export function consumerConfig(name: string, filter: string, lease: number): Con
 }
 
 /** The state of a durable consumer, or `null` if there is none. */
-export async function consumerInfo(
-  { session, deadline, names }: QueueCall,
-  name: string,
-): Promise<ConsumerInfo | null> {
-  try {
-    return await api<ConsumerInfo>(session, `CONSUMER.INFO.${names.stream}.${name}`, undefined, deadline);
-  } catch (error) {
-    if (isServerError(error, ErrorCode.consumerNotFound) || isServerError(error, ErrorCode.streamNotFound)) return null;
-    throw error;
-  }
+export function consumerInfo({ session, deadline, names }: QueueCall, name: string): Promise<ConsumerInfo | null> {
+  const answer = api<ConsumerInfo>(session, `CONSUMER.INFO.${names.stream}.${name}`, undefined, deadline);
+  return orElse(null, answer, ErrorCode.consumerNotFound, ErrorCode.streamNotFound);
 }
 
 /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */

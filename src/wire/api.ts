@@ -48,6 +48,16 @@ export function isServerError(error: unknown, ...serverCodes: number[]): error i
   return error instanceof JetStreamStoreError && serverCodes.includes(error.serverCode!);
 }
 
+/** An answer, or something else where the server says with one of these codes that this cannot be. */
+export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCodes: number[]): Promise<T | E> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isServerError(error, ...serverCodes)) return otherwise;
+    throw error;
+  }
+}
+
 /** What to throw for the error of a JetStream answer. */
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;

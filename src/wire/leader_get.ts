@@ -1,4 +1,4 @@
-import { api, ErrorCode, isServerError } from "./api.ts";
+import { api, ErrorCode, orElse } from "./api.ts";
 import { insist } from "./insist.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
@@ -13,14 +13,8 @@ export async function leaderGet(
   query: Record<string, unknown>,
   deadline: number,
 ): Promise<StoredMessage | null> {
-  try {
-    const { message } = await insist(
-      deadline,
-      (deadline) => api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline),
-    );
-    return new LeaderMessage(message);
-  } catch (error) {
-    if (isServerError(error, ErrorCode.noMessage) || isServerError(error, ErrorCode.streamNotFound)) return null;
-    throw error;
-  }
+  const ask = (deadline: number) =>
+    api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline);
+  const answer = await orElse(null, insist(deadline, ask), ErrorCode.noMessage, ErrorCode.streamNotFound);
+  return answer && new LeaderMessage(answer.message);
 }

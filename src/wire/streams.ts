@@ -1,4 +1,4 @@
-import { api, ErrorCode, isServerError } from "./api.ts";
+import { api, ErrorCode, isServerError, orElse } from "./api.ts";
 import type { Session } from "./session.ts";
 
 /** What the library reads and writes of a stream's configuration; the rest is kept as it is. */
@@ -121,14 +121,4 @@ export async function purgeStream(
 ): Promise<number> {
   const done = api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline);
   return (await orElse({ purged: 0 }, done, ErrorCode.streamNotFound)).purged;
-}
-
-/** An answer, or something else where the server says with one of these codes that it is not there. */
-async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCodes: number[]): Promise<T | E> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isServerError(error, ...serverCodes)) return otherwise;
-    throw error;
-  }
 }
