@@ -3,7 +3,6 @@ import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { StreamReader } from "../wire/stream_reader.ts";
 import { checkName } from "../wire/tokens.ts";
 import { watchBucket } from "../wire/watch.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
@@ -38,7 +37,6 @@ export class KvBucket {
   /** The bucket's name. */
   readonly name: string;
   readonly #stream: KvStream;
-  readonly #reader: StreamReader;
   readonly #writer: KvWriter;
   readonly #mirror: KvMirror | null;
 
@@ -51,8 +49,7 @@ export class KvBucket {
     checkKvOptions(options);
     this.name = name;
     this.#stream = new KvStream(context, name, options);
-    this.#reader = new StreamReader(this.#stream.name);
-    this.#mirror = options.cache ? new KvMirror(context, this.#stream) : null;
+    this.#mirror = options.cache ? new KvMirror(this.#stream) : null;
     this.#writer = new KvWriter(this.#stream, this.#mirror);
   }
 
@@ -89,7 +86,7 @@ export class KvBucket {
     if (missing.size === 0) return entries;
     return await this.#stream.attempt(async (session, deadline) => {
       const found = new Map<string, StoredMessage>();
-      for (const message of await this.#reader.many(session, [...missing.keys()], deadline)) {
+      for (const message of await this.#stream.reader.many(session, [...missing.keys()], deadline)) {
         found.set(message.subject, message);
       }
       const newest = [...missing].map(async ([subject, key]) => {
@@ -255,7 +252,7 @@ export class KvBucket {
   }
 
   #last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    const message = this.#reader.last(session, subject, deadline);
+    const message = this.#stream.reader.last(session, subject, deadline);
     return this.#mirror ? message.then((message) => this.#newest(session, subject, message, deadline)) : message;
   }
 
@@ -267,7 +264,7 @@ export class KvBucket {
     deadline: number,
   ): Promise<StoredMessage | null> {
     if ((message?.sequence ?? 0) >= (this.#mirror?.newest(subject) ?? 0)) return message;
-    return await this.#reader.last(session, subject, deadline, true);
+    return await this.#stream.reader.last(session, subject, deadline, true);
   }
 
   #entry(message: StoredMessage, onlyValues: boolean): KvEntry | null {

@@ -1,4 +1,3 @@
-import type { Context } from "../wire/context.ts";
 import { milliseconds } from "../wire/durations.ts";
 import { followStream } from "../wire/follow_stream.ts";
 import type { OrderedConsumer } from "../wire/ordered_consumer.ts";
@@ -36,7 +35,6 @@ interface Watching {
  * written or read has passed. After any gap it is read anew, since what was deleted meanwhile need not have left a trace.
  */
 export class KvMirror {
-  readonly #context: Context;
   readonly #stream: KvStream;
   readonly #held: Map<string, HeldValue> = new Map();
   /** Newest revision of a subject that this process knows of and the watch has not passed yet. */
@@ -50,8 +48,7 @@ export class KvMirror {
   #swept = 0;
   #refusedAt = -Infinity;
 
-  constructor(context: Context, stream: KvStream) {
-    this.#context = context;
+  constructor(stream: KvStream) {
     this.#stream = stream;
   }
 
@@ -91,11 +88,11 @@ export class KvMirror {
     const stopping = new AbortController();
     const kept = this.#keep(stopping.signal).catch((error) => {
       this.#refusedAt = performance.now();
-      this.#context.logger.warn(
+      this.#stream.context.logger.warn(
         `${this.#stream.name} is read without its cache: ${error instanceof Error ? error.message : error}`,
       );
     }).finally(() => {
-      this.#context.closers.delete(stop);
+      this.#stream.context.closers.delete(stop);
       this.#started = false;
       this.#watching = null;
       this.#held.clear();
@@ -105,11 +102,11 @@ export class KvMirror {
       stopping.abort();
       return kept;
     };
-    this.#context.closers.add(stop);
+    this.#stream.context.closers.add(stop);
   }
 
   async #keep(stop: AbortSignal): Promise<void> {
-    const messages = followStream(this.#context, {
+    const messages = followStream(this.#stream.context, {
       stream: this.#stream.name,
       filter: this.#stream.subjectsOf(">", "mirror the bucket"),
       from: "last",

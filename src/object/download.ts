@@ -1,5 +1,4 @@
 import { JetStreamStoreError } from "../errors.ts";
-import type { Context } from "../wire/context.ts";
 import type { Pieces } from "./pieces.ts";
 
 /**
@@ -7,7 +6,6 @@ import type { Pieces } from "./pieces.ts";
  * ends with an error when it cannot be whole.
  */
 export class Download implements UnderlyingDefaultSource<Uint8Array> {
-  readonly #context: Context;
   readonly #pieces: Pieces;
   /** What has come and is not taken, the last piece first. */
   #ready: Uint8Array[];
@@ -15,8 +13,7 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
   #next: Promise<Uint8Array[]> | null = null;
 
   /** @param first The first pieces. */
-  constructor(context: Context, pieces: Pieces, first: Uint8Array[]) {
-    this.#context = context;
+  constructor(pieces: Pieces, first: Uint8Array[]) {
     this.#pieces = pieces;
     this.#ready = first.reverse();
   }
@@ -38,8 +35,7 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   async #fetch(): Promise<Uint8Array[]> {
-    const { connection, timeout } = this.#context;
-    const { name } = this.#pieces.meta;
+    const { meta: { name }, stream: { context: { connection, timeout } } } = this.#pieces;
     const pieces = await connection.attempt(
       (session, deadline) => this.#pieces.next(session, deadline),
       { timeout, persist: true, patient: true },

@@ -1,7 +1,6 @@
 import { delay, settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import type { Context } from "../wire/context.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { insist } from "../wire/insist.ts";
 import { OrderedConsumer } from "../wire/ordered_consumer.ts";
@@ -37,7 +36,6 @@ interface Leftover {
  * removed before a later write is confirmed: by then the server has dealt with all that was sent before, and the record tells.
  */
 export class Leftovers {
-  readonly #context: Context;
   readonly #stream: ObjectStream;
   #due: Leftover[] = [];
   #later: Leftover[] = [];
@@ -46,8 +44,7 @@ export class Leftovers {
   #closing = new AbortController();
   #complaint = "";
 
-  constructor(context: Context, stream: ObjectStream) {
-    this.#context = context;
+  constructor(stream: ObjectStream) {
     this.#stream = stream;
   }
 
@@ -61,7 +58,7 @@ export class Leftovers {
   /** Removes pieces once a later write is confirmed. */
   removeLater(leftover: Leftover): void {
     this.#later.push(leftover);
-    this.#context.closers.add(this.#close);
+    this.#stream.context.closers.add(this.#close);
   }
 
   /** A write was confirmed. */
@@ -76,7 +73,7 @@ export class Leftovers {
   }
 
   async #removeDue(): Promise<void> {
-    const { connection, timeout, closers } = this.#context;
+    const { connection, timeout, closers } = this.#stream.context;
     closers.add(this.#close);
     while (this.#due.length > 0) {
       const { signal } = this.#closing;
@@ -144,7 +141,7 @@ export class Leftovers {
   #complain(reason: string): void {
     if (reason === this.#complaint) return;
     this.#complaint = reason;
-    this.#context.logger.warn(`${this.#stream.what} keeps pieces of old objects: ${reason}`);
+    this.#stream.context.logger.warn(`${this.#stream.what} keeps pieces of old objects: ${reason}`);
   }
 
   readonly #close = async (deadline: number) => {

@@ -2,7 +2,6 @@ import { checkText } from "../checks.ts";
 import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
 import { listNewest } from "../wire/list_messages.ts";
-import type { Session } from "../wire/session.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
 import { watchBucket, type WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
@@ -48,7 +47,6 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class ObjectBucket {
   /** The bucket's name. */
   readonly name: string;
-  readonly #context: Context;
   readonly #stream: ObjectStream;
   readonly #reader: ObjectReader;
   readonly #writer: ObjectWriter;
@@ -62,11 +60,10 @@ export class ObjectBucket {
     checkName(name, "bucket");
     checkObjectBucketOptions(options);
     this.name = name;
-    this.#context = context;
     this.#chunkSize = options.maxChunkSize ?? CHUNK_SIZE;
     this.#stream = new ObjectStream(context, name, options);
-    this.#reader = new ObjectReader(context, this.#stream);
-    this.#writer = new ObjectWriter(context, this.#stream, this.#reader);
+    this.#reader = new ObjectReader(this.#stream);
+    this.#writer = new ObjectWriter(this.#stream, this.#reader);
   }
 
   /**
@@ -82,7 +79,7 @@ export class ObjectBucket {
     const { chunkSize = this.#chunkSize } = options;
     const bytes = dataBytes(data, STORING, chunkSize);
     const object = { name, options, chunkSize };
-    return await this.#attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
+    return await this.#stream.attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
   }
 
   /**
@@ -114,7 +111,7 @@ export class ObjectBucket {
     let begun = false;
     try {
       signal?.throwIfAborted();
-      return await this.#attempt(async (session, deadline) => {
+      return await this.#stream.attempt(async (session, deadline) => {
         await this.#stream.open(session, deadline);
         begun = true;
         return await this.#writer.putFrom(session, object, source, signal);
@@ -150,11 +147,11 @@ export class ObjectBucket {
    */
   async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
     this.#check(name, "read the object");
-    return await this.#attempt((session, deadline) =>
+    return await this.#stream.attempt((session, deadline) =>
       this.#reader.read(session, name, deadline, async (pieces) => {
         const first = pieces.left > 0 ? await pieces.next(session, deadline) : [];
         if (first.length === 0 && pieces.left > 0) return null;
-        return new ReadableStream(new Download(this.#context, pieces, first), { highWaterMark: 0 });
+        return new ReadableStream(new Download(pieces, first), { highWaterMark: 0 });
       })
     );
   }
@@ -166,7 +163,7 @@ export class ObjectBucket {
    */
   async info(name: string): Promise<ObjectInfo | null> {
     this.#check(name, "look at the object");
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#stream.attempt(async (session, deadline) => {
       const meta = await this.#reader.find(session, name, deadline, false);
       return meta && !meta.deleted ? objectInfo(meta, meta.message.time) : null;
     });
@@ -180,7 +177,7 @@ export class ObjectBucket {
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
     const deletion: Deletion = { name };
-    return await this.#attempt((session, deadline) => this.#writer.delete(session, deletion, deadline));
+    return await this.#stream.attempt((session, deadline) => this.#writer.delete(session, deletion, deadline));
   }
 
   /**
@@ -190,7 +187,7 @@ export class ObjectBucket {
    */
   list(): AsyncIterable<ObjectInfo> {
     return listNewest(this.#stream, this.#stream.records, (message) => {
-      const object = readInfo(message, this.#context.logger);
+      const object = readInfo(message, this.#stream.context.logger);
       return object?.deleted ? null : object;
     });
   }
@@ -218,7 +215,7 @@ export class ObjectBucket {
     const { ignoreDeletes = false, updatesOnly = false, signal } = options;
     const from = updatesOnly ? "new" : "last";
     return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {
-      const object = readInfo(message, this.#context.logger);
+      const object = readInfo(message, this.#stream.context.logger);
       return ignoreDeletes && object?.deleted ? null : object;
     });
   }
@@ -229,7 +226,7 @@ export class ObjectBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    */
   async status(): Promise<BucketStatus | null> {
-    return await this.#attempt(async (session, deadline) => {
+    return await this.#stream.attempt(async (session, deadline) => {
       const info = await this.#stream.info(session, deadline);
       return info && bucketStatus(this.name, info);
     });
@@ -247,7 +244,7 @@ export class ObjectBucket {
 
   #read(name: string): Promise<Uint8Array | null> {
     this.#check(name, "read the object");
-    return this.#attempt((session, deadline) =>
+    return this.#stream.attempt((session, deadline) =>
       this.#reader.read(session, name, deadline, (pieces) => pieces.all(session, deadline))
     );
   }
@@ -255,12 +252,5 @@ export class ObjectBucket {
   #check(name: string, doing: string): void {
     checkText(name, doing, "name");
     checkSubject(this.#stream.record(name), doing, "name");
-  }
-
-  #attempt<T>(
-    operation: (session: Session, deadline: number) => Promise<T>,
-    repeatable?: () => boolean,
-  ): Promise<T | null> {
-    return this.#context.connection.attempt(operation, { timeout: this.#context.timeout, repeatable });
   }
 }

@@ -1,8 +1,6 @@
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
-import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
-import { StreamReader } from "../wire/stream_reader.ts";
 import { parseMeta, type StoredMeta } from "./object_info.ts";
 import { ObjectStream } from "./object_stream.ts";
 import { Pieces } from "./pieces.ts";
@@ -18,14 +16,10 @@ const MAX_NAME = 2_250;
 
 /** Reads the objects of one bucket. No read leaves anything on the server. */
 export class ObjectReader {
-  readonly #context: Context;
   readonly #stream: ObjectStream;
-  readonly #reader: StreamReader;
 
-  constructor(context: Context, stream: ObjectStream) {
-    this.#context = context;
+  constructor(stream: ObjectStream) {
     this.#stream = stream;
-    this.#reader = new StreamReader(stream.name);
   }
 
   /**
@@ -34,10 +28,11 @@ export class ObjectReader {
    * @param sure Whether the leader is asked: a replica may lag behind.
    */
   async find(session: Session, name: string, deadline: number, sure: boolean): Promise<StoredMeta | null> {
-    let message = await this.#reader.last(session, this.#stream.record(name), deadline, sure);
+    const { reader } = this.#stream;
+    let message = await reader.last(session, this.#stream.record(name), deadline, sure);
     if (!message) {
       const otherSpelling = this.#stream.latin1Record(name);
-      if (otherSpelling !== undefined) message = await this.#reader.last(session, otherSpelling, deadline, sure);
+      if (otherSpelling !== undefined) message = await reader.last(session, otherSpelling, deadline, sure);
     }
     return message && parseMeta(message);
   }
@@ -72,7 +67,7 @@ export class ObjectReader {
     const meta = await this.find(session, name, deadline, sure);
     if (!meta || meta.deleted) return null;
     const link = meta.options?.link;
-    if (!link) return new Pieces(this.#reader, this.#stream, meta, sure);
+    if (!link) return new Pieces(this.#stream, meta, sure);
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
@@ -81,7 +76,7 @@ export class ObjectReader {
     }
     const reader = link.bucket === this.#stream.bucket
       ? this
-      : new ObjectReader(this.#context, new ObjectStream(this.#context, link.bucket));
+      : new ObjectReader(new ObjectStream(this.#stream.context, link.bucket));
     return await reader.#follow(session, link.name, deadline, sure, links + 1);
   }
 

@@ -2,7 +2,6 @@ import { nuid as nuids } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import type { Context } from "../wire/context.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
@@ -37,17 +36,15 @@ export interface Deletion {
 
 /** Writes the objects of one bucket. */
 export class ObjectWriter {
-  readonly #context: Context;
   readonly #stream: ObjectStream;
   readonly #reader: ObjectReader;
   readonly #leftovers: Leftovers;
   readonly #records: ObjectRecords;
 
-  constructor(context: Context, stream: ObjectStream, reader: ObjectReader) {
-    this.#context = context;
+  constructor(stream: ObjectStream, reader: ObjectReader) {
     this.#stream = stream;
     this.#reader = reader;
-    this.#leftovers = new Leftovers(context, stream);
+    this.#leftovers = new Leftovers(stream);
     this.#records = new ObjectRecords(stream, this.#leftovers);
   }
 
@@ -72,15 +69,8 @@ export class ObjectWriter {
     const failing = new AbortController();
     const over = AbortSignal.any([...(signal ? [signal] : []), session.signal, failing.signal]);
     const pieces = sourcePieces(source, pieceSize(session, object), over);
-    return this.#explained(
-      this.#putLarge(
-        session,
-        object,
-        pieces,
-        () => performance.now() + this.#context.timeout,
-        (reason) => failing.abort(reason),
-      ),
-    );
+    const deadline = () => performance.now() + this.#stream.context.timeout;
+    return this.#explained(this.#putLarge(session, object, pieces, deadline, (reason) => failing.abort(reason)));
   }
 
   /** Marks an object as deleted; `false` if there is none. */

@@ -1,7 +1,6 @@
 import { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import type { StreamReader } from "../wire/stream_reader.ts";
 import { Budget } from "./budget.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
 import type { StoredMeta } from "./object_info.ts";
@@ -24,7 +23,8 @@ export class Pieces {
   readonly meta: StoredMeta;
   /** How many have not come. */
   left: number;
-  readonly #reader: StreamReader;
+  /** The stream that keeps them. */
+  readonly stream: ObjectStream;
   readonly #subject: string;
   /** Bytes of one piece, about. */
   readonly #size: number;
@@ -36,10 +36,10 @@ export class Pieces {
   #digest: Digest | null = null;
 
   /** @param sure Whether the leader is asked: a replica may lag behind. */
-  constructor(reader: StreamReader, stream: ObjectStream, meta: StoredMeta, sure: boolean) {
+  constructor(stream: ObjectStream, meta: StoredMeta, sure: boolean) {
     this.meta = meta;
     this.left = meta.size > 0 ? meta.chunks : 0;
-    this.#reader = reader;
+    this.stream = stream;
     this.#subject = stream.pieces(meta.nuid);
     this.#size = Math.ceil(meta.size / meta.chunks);
     this.#sure = sure;
@@ -53,7 +53,7 @@ export class Pieces {
   async all(session: Session, deadline: number): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
     if (this.left === 1 && size <= SMALL) {
-      const piece = await this.#reader.last(session, this.#subject, deadline, this.#sure);
+      const piece = await this.stream.reader.last(session, this.#subject, deadline, this.#sure);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
@@ -84,10 +84,10 @@ export class Pieces {
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
     let page: StoredMessage[];
     try {
-      page = await this.#reader.page(session, query, deadline, this.#sure);
+      page = await this.stream.reader.page(session, query, deadline, this.#sure);
       if (page.length === 0 && !this.#sure) {
         this.#sure = true;
-        page = await this.#reader.page(session, query, deadline, true);
+        page = await this.stream.reader.page(session, query, deadline, true);
       }
     } finally {
       budget.give(batch * this.#size);

@@ -5,7 +5,9 @@ import { JetStreamStoreError } from "../errors.ts";
 import type { BucketOptions } from "./bucket_options.ts";
 import type { Context } from "./context.ts";
 import { milliseconds, nanoseconds } from "./durations.ts";
+import { listingStep } from "./listing.ts";
 import type { Session } from "./session.ts";
+import { StreamReader } from "./stream_reader.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
 
 /** Longest time for which the server remembers message ids, in milliseconds. */
@@ -36,6 +38,8 @@ export class BucketStream {
   /** What it is, for messages. */
   readonly what: string;
   readonly context: Context;
+  /** Reads its messages. */
+  readonly reader: StreamReader;
   readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
   readonly #options: BucketOptions;
@@ -50,6 +54,7 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
+    this.reader = new StreamReader(kind.stream);
     this.#waiting = { timeout: context.timeout };
     this.#kind = kind;
     this.#options = options;
@@ -102,8 +107,16 @@ export class BucketStream {
   }
 
   /** Does something with the bucket; `null` if it cannot be done within the deadline. */
-  attempt<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T | null> {
-    return this.context.connection.attempt(operation, this.#waiting);
+  attempt<T>(
+    operation: (session: Session, deadline: number) => Promise<T>,
+    repeatable?: () => boolean,
+  ): Promise<T | null> {
+    return this.context.connection.attempt(operation, repeatable ? { ...this.#waiting, repeatable } : this.#waiting);
+  }
+
+  /** {@linkcode listingStep} of this bucket. */
+  listingStep<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T> {
+    return listingStep(this.context, this.what, operation);
   }
 
   /** Removes the stream; `false` if there was none, and `null` if it is not confirmed. */

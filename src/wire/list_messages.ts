@@ -1,11 +1,9 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketStream } from "./bucket_stream.ts";
-import { listingStep } from "./listing.ts";
 import { OrderedConsumer } from "./ordered_consumer.ts";
 import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
-import { StreamReader } from "./stream_reader.ts";
 import { streamInfo } from "./streams.ts";
 
 /** Subjects that are looked up at once. */
@@ -42,13 +40,11 @@ export function listAll<T>(
   subject: string,
   read: (message: StoredMessage) => T,
 ): AsyncIterable<T> {
-  const { context, what, name } = stream;
-  const reader = new StreamReader(name);
   async function* list(): AsyncGenerator<T, void> {
-    const info = await listingStep(context, what, (session, deadline) => stream.info(session, deadline));
+    const info = await stream.listingStep((session, deadline) => stream.info(session, deadline));
     for (let seq = 1; info && seq <= info.state.last_seq;) {
       const query = { seq, next_by_subj: subject, batch: PAGE };
-      const page = await listingStep(context, what, (session, deadline) => reader.page(session, query, deadline));
+      const page = await stream.listingStep((session, deadline) => stream.reader.page(session, query, deadline));
       if (page.length === 0) return;
       for (const message of page) yield read(message);
       seq = page[page.length - 1].sequence + 1;
@@ -62,11 +58,10 @@ async function* newestMessages(
   filter: string,
   headersOnly: boolean,
 ): AsyncGenerator<StoredMessage, void> {
-  const { context, what, name } = stream;
-  const list = await listingStep(context, what, async (session, deadline) => {
+  const list = await stream.listingStep(async (session, deadline) => {
     const info = await stream.info(session, deadline);
     if (!info) return null;
-    const options = { stream: name, filter, from: "last" as const, headersOnly };
+    const options = { stream: stream.name, filter, from: "last" as const, headersOnly };
     return { consumer: await OrderedConsumer.open(session, options, deadline), present: info.state.last_seq };
   });
   if (!list) return;
@@ -84,7 +79,7 @@ async function* newestMessages(
     }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    throw new JetStreamStoreError("disconnected", `${what} broke off as it was listed: ${error.message}`, {
+    throw new JetStreamStoreError("disconnected", `${stream.what} broke off as it was listed: ${error.message}`, {
       cause: error,
     });
   } finally {
@@ -96,20 +91,15 @@ async function* newestMessages(
 }
 
 async function* otherMessages(
-  { context, what, name }: BucketStream,
+  stream: BucketStream,
   filter: string,
   given: Set<string>,
 ): AsyncGenerator<StoredMessage, void> {
-  const subjects = await listingStep(
-    context,
-    what,
-    (session, deadline) => subjectsOf(session, name, filter, deadline),
-  );
+  const subjects = await stream.listingStep((session, deadline) => subjectsOf(session, stream.name, filter, deadline));
   const others = [...new Set(subjects).difference(given)];
-  const reader = new StreamReader(name);
   for (let i = 0; i < others.length; i += LOOK_UP) {
     const some = others.slice(i, i + LOOK_UP);
-    yield* await listingStep(context, what, (session, deadline) => reader.many(session, some, deadline));
+    yield* await stream.listingStep((session, deadline) => stream.reader.many(session, some, deadline));
   }
 }
 
