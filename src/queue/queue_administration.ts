@@ -183,7 +183,8 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns What the handler returned, if the job was published with `keepResult`. Of any other job: `undefined`, when it is seen to leave
    * the queue; one that had left it before, and kept nothing, looks like one that never was.
    * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
-   * @throws {DOMException} `TimeoutError`, if it is not done within the timeout.
+   * @throws {DOMException} `TimeoutError`, if it is not seen done within the timeout.
+   * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
    * @throws {TypeError | RangeError} If an argument is wrong.
    */
   async waitFor(id: string, options: WaitOptions): Promise<unknown> {

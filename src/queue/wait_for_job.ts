@@ -1,5 +1,5 @@
 import { settledWithin } from "../connection/delay.ts";
-import { JobFailedError } from "../errors.ts";
+import { JetStreamStoreError, JobFailedError } from "../errors.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
@@ -25,6 +25,7 @@ const UNDER_WAY = 500;
  *
  * @param timeout Milliseconds.
  * @returns What the handler returned, where the job keeps its result; else `undefined`.
+ * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
  */
 export async function waitForJob(parts: QueueParts, token: string, timeout: number): Promise<unknown> {
   const { context, names } = parts;
@@ -48,6 +49,8 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
       news.resolve();
     },
   });
+  const closer = () => Promise.resolve(news.resolve());
+  context.closers.add(closer);
   try {
     for (;;) {
       news = Promise.withResolvers();
@@ -62,13 +65,21 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
         if ("failure" in outcome.found) throw outcome.found.failure;
         return outcome.found.value;
       }
+      const { status } = context.connection;
+      if (outcome === null && (status === "none" || status === "closed")) {
+        throw new JetStreamStoreError("disconnected", `Job ${id} cannot be waited for without a connection to NATS`);
+      }
       const rest = until - performance.now();
-      if (rest <= 0) throw new DOMException(`Job ${id} was not done within ${timeout} ms`, "TimeoutError");
+      if (rest <= 0) {
+        const why = outcome === null ? ": NATS does not answer" : "";
+        throw new DOMException(`Job ${id} was not seen done within ${timeout} ms${why}`, "TimeoutError");
+      }
       const told = await settledWithin(news.promise, Math.min(seen.gone === null ? pause : UNDER_WAY, rest));
       if (!told) pause = LOOK_AGAIN.later;
     }
   } finally {
     stop();
+    context.closers.delete(closer);
   }
 }
 

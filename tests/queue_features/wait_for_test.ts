@@ -1,5 +1,5 @@
 import { assertEquals, assertGreater, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
-import { type Job, JobFailedError, UnrecoverableJobError } from "../../mod.ts";
+import { JetStreamStoreError, type Job, JobFailedError, UnrecoverableJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
@@ -103,7 +103,7 @@ Deno.test("JobQueue.waitFor rejects with the reason of a job that will not be do
 Deno.test("JobQueue.waitFor ends at its timeout with a TimeoutError, also without a connection", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
-  await using unconnected = openStores(undefined);
+  await using unconnected = openStores("127.0.0.1:1");
   const queue = stores.jobQueue("checks");
   await queue.publish(1, { id: "nobody runs it" });
   const began = performance.now();
@@ -118,6 +118,21 @@ Deno.test("JobQueue.waitFor ends at its timeout with a TimeoutError, also withou
     assertEquals(error.name, "TimeoutError");
   }));
   assertLess(performance.now() - began, 4_000);
+});
+
+Deno.test("JobQueue.waitFor ends at once when the stores are closed, and without a server that is configured", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "waits" });
+  const waiting = assertRejects(() => queue.waitFor("waits", TIMEOUT), JetStreamStoreError);
+  await untilHeard(server, "wqevt.checks.completed.waits");
+  await stores.close();
+  assertEquals((await waiting).code, "disconnected");
+  assertEquals((await assertRejects(() => queue.waitFor("waits", TIMEOUT), JetStreamStoreError)).code, "disconnected");
+  await using nowhere = openStores(undefined);
+  const error = await assertRejects(() => nowhere.jobQueue("checks").waitFor("a", TIMEOUT), JetStreamStoreError);
+  assertEquals(error.code, "disconnected");
 });
 
 Deno.test("JobQueue.waitFor says undefined of a job without keepResult, when it leaves the queue", async () => {
