@@ -151,3 +151,23 @@ Deno.test("queue events follows what happens until it is interrupted", async () 
   assertEquals(events.json.find(({ type }) => type === "failed")?.reason, "no luck");
   assertEquals(consumer?.status().state, "serving");
 });
+
+Deno.test("queue commands say that there is no queue of a mistyped name, and make none", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  for (
+    const args of [
+      ["pause", "typo"],
+      ["resume", "typo"],
+      ["dead", "typo"],
+      ["peek", "typo"],
+      ["schedules", "typo"],
+      ["redrive", "typo", "--all"],
+      ["discard", "typo", "--all", "--yes"],
+    ]
+  ) {
+    const { code, stderr } = await cli(["queue", ...args]);
+    assertEquals([code, stderr], [1, "error: there is no queue typo\n"], args.join(" "));
+  }
+  assertEquals(await stores.jobQueue("typo").counts(), null);
+});
