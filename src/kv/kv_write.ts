@@ -17,7 +17,7 @@ import type { KvStream } from "./kv_stream.ts";
 /** How one value is stored. */
 export interface KvWriteOptions {
   /**
-   * Milliseconds that this value lives, rounded up to whole seconds; not longer than the bucket's `ttl`. Needs nats-server 2.11. For `put` and
+   * Milliseconds that this value lives, rounded up to whole seconds; the bucket's `ttl` ends it, too. Needs nats-server 2.11. For `put` and
    * `update` only in a bucket that keeps one revision of each key, since else the revision before would come back.
    *
    * @default {the bucket's}

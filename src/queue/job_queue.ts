@@ -82,7 +82,8 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
   }
 
   /**
-   * Runs `handler` for each job. It starts by itself as soon as there is a connection, and goes on after each reconnect.
+   * Runs `handler` for each job. It starts by itself as soon as there is a connection, goes on after each reconnect, and keeps the
+   * process alive until it is stopped.
    *
    * A handler that returns has done its job. One that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
    *

@@ -246,9 +246,9 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   /**
-   * Stops the server from handing out jobs; those that run go on. Needs nats-server 2.11.
+   * Stops the server from handing out jobs; those that run go on. It makes the queue if there is none. Needs nats-server 2.11.
    *
-   * @param until When it goes on by itself; absent: when `resume()` is called.
+   * @param until When it goes on by itself, at once if that is past; absent: when `resume()` is called.
    * @param options `priority`: only this one.
    * @returns `null` if it is not confirmed.
    * @throws {TypeError | RangeError} If an argument is wrong.
@@ -274,7 +274,8 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   /**
-   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count.
+   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count. It
+   * makes the queue if there is none.
    *
    * @param limits By priority; `null` lifts a limit, and what is absent stays.
    * @returns `null` if it is not confirmed.

@@ -1,7 +1,7 @@
 import { checkDuration, checkWhole } from "../checks.ts";
 import type { JobSchema } from "./job_schema.ts";
 
-/** What all users of a queue share; kept on the server with the queue. */
+/** What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays. */
 export interface QueueOptions<T = unknown> {
   /** Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. */
   schema?: JobSchema<T>;
