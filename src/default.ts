@@ -193,8 +193,8 @@ export const publishJobs = <T>(
 ): Promise<(JobReceipt | null)[] | null> => stores.publishJobs(queue, jobs, options);
 
 /**
- * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped, which also keeps the process alive. A handler that returns has done its job; one
- * that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
+ * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped; until then it also keeps the process alive. A
+ * handler that returns has done its job; one that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
  *
  * @returns The consumer; `null` if there is no connection now: {@linkcode jobQueue}`(queue).consume()` starts by itself when there is one.
  * @throws {TypeError | RangeError} If an argument is wrong.
