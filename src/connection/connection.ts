@@ -68,6 +68,11 @@ export class Connection<S extends Session> {
     return this.#status;
   }
 
+  /** Whether there is a connection, or is going to be one. */
+  get isOn(): boolean {
+    return this.#status !== "none" && this.#status !== "closed";
+  }
+
   get counters(): ConnectionCounters {
     return { ...this.#counters };
   }

@@ -60,6 +60,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
       stopped: () => this.#intake.reopen("the process was stopped for a while"),
+      hopes: () => this.#context.connection.isOn,
     });
     this.#intake = new Intake(parts, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
@@ -79,8 +80,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       return this.#held.all.some((delivery) => delivery.sequence === sequence && delivery.ours) ? "held" : undefined;
     }, this.#over.signal);
     this.#context.closers.add(this.#closer);
-    this.#leases.look();
     this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));
+    this.#leases.look();
     if (options.signal?.aborted) this.stop();
     else options.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
   }

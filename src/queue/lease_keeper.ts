@@ -16,6 +16,8 @@ export interface LeaseEvents {
   late(delivery: Delivery): void;
   /** The process was stopped for a while: what has not started is gone, and so is whatever is under way. */
   stopped(): void;
+  /** Whether jobs may come. */
+  hopes(): boolean;
 }
 
 /** Looks after the leases of all jobs that a consumer holds: extends them, and lets go of those whose lease was lost. */
@@ -66,8 +68,9 @@ export class LeaseKeeper {
       if (late && !this.#held.isBehind(delivery)) this.#events.late(delivery);
     }
     this.#events.looked();
-    // It also keeps the process of a worker alive while the connection, which does so otherwise, is lost.
     this.#timer = setTimeout(() => this.look(), Math.min(this.#lease / 10, 500));
+    // Else it keeps the process of the worker alive, as the connection does while it is there.
+    if (!this.#events.hopes()) this.#timer.unref();
   }
 
   /** Looks no more. */

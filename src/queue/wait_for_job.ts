@@ -49,7 +49,10 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
       news.resolve();
     },
   });
-  const closer = () => Promise.resolve(news.resolve());
+  const closer = (): Promise<void> => {
+    news.resolve();
+    return Promise.resolve();
+  };
   context.closers.add(closer);
   try {
     for (;;) {
@@ -65,8 +68,7 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
         if ("failure" in outcome.found) throw outcome.found.failure;
         return outcome.found.value;
       }
-      const { status } = context.connection;
-      if (outcome === null && (status === "none" || status === "closed")) {
+      if (outcome === null && !context.connection.isOn) {
         throw new JetStreamStoreError("disconnected", `Job ${id} cannot be waited for without a connection to NATS`);
       }
       const rest = until - performance.now();

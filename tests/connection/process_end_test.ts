@@ -64,3 +64,12 @@ Deno.test("a process with a worker goes on while NATS is away from the start", a
   const { code, stdout } = await service.ended;
   assertEquals([code, stdout], [0, "waits\nworked\n"]);
 });
+
+Deno.test("a process with a worker ends by itself where no server is configured", async () => {
+  const start = performance.now();
+  const { code, stdout } = await runService(
+    `jetstream.jobQueue("q").consume(() => {}); console.log("nothing to wait for");`,
+  );
+  assertEquals([code, stdout], [0, "nothing to wait for\n"]);
+  assertLess(performance.now() - start, 5_000);
+});
