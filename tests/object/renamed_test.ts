@@ -3,12 +3,18 @@ import { Objm } from "@nats-io/obj";
 import { Proxy } from "../_proxy.ts";
 import { ObjectServer } from "./_object_server.ts";
 
+/** Another client gives an object another name; returns its bucket. */
+async function rename(server: ObjectServer) {
+  const official = await new Objm(server.nc).open("renamed");
+  await official.update("before", { name: "after" });
+  return official;
+}
+
 Deno.test("ObjectBucket leaves the pieces of an object that another client has renamed", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("renamed");
   await bucket.put("before", "of the first name");
-  const official = await new Objm(server.nc).open("renamed");
-  await official.update("before", { name: "after" });
+  await rename(server);
   assertEquals(await bucket.getText("before"), null);
   assertEquals(await bucket.getText("after"), "of the first name");
   await bucket.put("before", "another object");
@@ -24,8 +30,7 @@ Deno.test("ObjectBucket.put leaves the pieces of a renamed object whose old name
   await using server = await ObjectServer.start();
   const bucket = server.bucket("renamed");
   await bucket.put("before", "of the first name");
-  const official = await new Objm(server.nc).open("renamed");
-  await official.update("before", { name: "after" });
+  const official = await rename(server);
   await official.putBlob({ name: "before" }, new TextEncoder().encode("another object"));
   await bucket.put("before", "ours again");
   await server.stores.close();
@@ -45,8 +50,7 @@ Deno.test("ObjectBucket leaves the pieces of a put that nobody has confirmed whe
   lost = true;
   assertEquals(await bucket.put("before", "of the first name"), null);
   lost = false;
-  const official = await new Objm(server.nc).open("renamed");
-  await official.update("before", { name: "after" });
+  await rename(server);
   await bucket.put("other", "the removals come after this");
   await stores.close();
   await stores.connect();
