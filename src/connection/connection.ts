@@ -23,8 +23,8 @@ export interface AttemptOptions {
   persist?: boolean;
   /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
   patient?: boolean;
-  /** Whether what has failed may be tried again; by default it may. */
-  repeatable?: () => boolean;
+  /** Whether what has failed so may be tried again; by default it may. */
+  repeatable?: (failure: Unavailable) => boolean;
 }
 
 /** Milliseconds between two tries of one call; doubles from the first to the last. */
@@ -188,7 +188,7 @@ export class Connection<S extends Session> {
       this.#counters.timedOut++;
       return null;
     }
-    if (!repeatable()) return null;
+    if (!repeatable(error)) return null;
     if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
     return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
   }

@@ -1,3 +1,4 @@
+import type { AttemptOptions } from "../connection/connection.ts";
 import { checkDuration, checkText } from "../checks.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { listingStep } from "../wire/listing.ts";
@@ -14,7 +15,7 @@ import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import { purgeJobs } from "./purge_jobs.ts";
-import { callQueue, type QueueCall, removeFromQueue } from "./queue_call.ts";
+import { callQueue, type QueueCall, REMOVAL } from "./queue_call.ts";
 import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { redriveJob } from "./redrive_job.ts";
@@ -137,7 +138,7 @@ export abstract class QueueAdministration<T = unknown> {
       const letter = await findDeadLetter(call, token);
       if (!letter) return false;
       return await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
-    }, removeFromQueue);
+    }, REMOVAL);
   }
 
   /**
@@ -146,7 +147,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns How many; `null`: not confirmed.
    */
   async purge(): Promise<number | null> {
-    return await removeFromQueue(this.#parts, purgeJobs);
+    return await callQueue(this.#parts, purgeJobs, REMOVAL);
   }
 
   /**
@@ -155,13 +156,13 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns `false`: there was none; `null`: not confirmed.
    */
   async destroy(): Promise<boolean | null> {
-    return await removeFromQueue(this.#parts, async ({ session, deadline, names, stream }) => {
+    return await callQueue(this.#parts, async ({ session, deadline, names, stream }) => {
       stream.forget();
       const gone = await deleteStream(session, names.stream, deadline);
       await deleteStream(session, names.deadStream, deadline);
       await deleteStream(session, `KV_${names.resultsBucket}`, deadline);
       return gone;
-    });
+    }, REMOVAL);
   }
 
   /**
@@ -228,7 +229,7 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async unschedule(id: string): Promise<boolean | null> {
     const token = checkId(id, "remove the schedule");
-    return await removeFromQueue(this.#parts, (call) => removeSchedule(call, token));
+    return await callQueue(this.#parts, (call) => removeSchedule(call, token), REMOVAL);
   }
 
   /**
@@ -296,13 +297,13 @@ export abstract class QueueAdministration<T = unknown> {
     id: string,
     doing: string,
     operation: (call: QueueCall, token: string) => Promise<R>,
-    callBy: typeof removeFromQueue = callQueue,
+    options?: Partial<AttemptOptions>,
   ) {
     const [token, tick] = lookUpTokens(id, doing);
-    return await callBy(this.#parts, async (call) => {
+    return await callQueue(this.#parts, async (call) => {
       const done = await operation(call, token);
       return done || tick === undefined ? done : await operation(call, tick);
-    });
+    }, options);
   }
 
   async #redrive(call: QueueCall, letter: StoredMessage): Promise<number> {

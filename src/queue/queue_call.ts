@@ -1,4 +1,3 @@
-import { Unavailable } from "../connection/unavailable.ts";
 import type { AttemptOptions } from "../connection/connection.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
@@ -14,21 +13,11 @@ export interface QueueCall {
   readonly stream: QueueStream;
 }
 
-/** Removes something, and tells what it met: when the connection broke meanwhile, nobody can tell (`null`), as what a repeat meets is less. */
-export function removeFromQueue<R>(
-  parts: { context: Context; names: QueueNames; stream: QueueStream },
-  operation: (call: QueueCall) => Promise<R>,
-): Promise<R | null> {
-  let lost = false;
-  return callQueue(parts, async (call) => {
-    try {
-      return await operation(call);
-    } catch (error) {
-      lost = error instanceof Unavailable && error.reason === "lost";
-      throw error;
-    }
-  }, { repeatable: () => !lost });
-}
+/**
+ * How something is removed that tells how much there was: when the connection broke meanwhile, nobody can tell (`null`), since a repeat would meet
+ * less.
+ */
+export const REMOVAL: Partial<AttemptOptions> = { repeatable: ({ reason }) => reason !== "lost" };
 
 /** Does something on a queue; `null` where that cannot be done within the time that a call may take. */
 export function callQueue<R>(
