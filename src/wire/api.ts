@@ -36,6 +36,12 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
   [10058, "wrong_kind"],
 ]);
 
+/** What to do about a refusal, where the server's own words do not say it. */
+const ADVICE: ReadonlyMap<number, string> = new Map([
+  [10005, "ask for fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
+  [10074, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS), or use a cluster"],
+]);
+
 /** The error of a JetStream answer. */
 export interface ApiErrorBody {
   code: number;
@@ -62,11 +68,10 @@ export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCo
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;
   if (PASSING.has(serverCode)) return new Unavailable("no_leader", description);
-  return new JetStreamStoreError(
-    MEANING.get(serverCode) ?? "server",
-    `The server refused ${doing}: ${description} (${serverCode})`,
-    { serverCode },
-  );
+  const refusal = `The server refused ${doing}: ${description} (${serverCode})`;
+  const advice = ADVICE.get(serverCode);
+  const message = advice === undefined ? refusal : `${refusal}: ${advice}`;
+  return new JetStreamStoreError(MEANING.get(serverCode) ?? "server", message, { serverCode });
 }
 
 /**

@@ -117,6 +117,15 @@ Deno.test("writes throw 'limits' where the account may have no more streams, or 
   assert(typeof error.serverCode === "number");
 });
 
+Deno.test("writes name SUPERCHECK_NATS_REPLICAS where a single server cannot keep so many", async () => {
+  await using server = await startNatsServer();
+  const env = (name: string) => name === "SUPERCHECK_NATS_REPLICAS" ? "3" : undefined;
+  await using stores = new JetStreamStores({ servers: server.url, env, logger: new CollectedLog() });
+  for (const call of [() => stores.storeKV("k", "v"), () => stores.publishJob("q", 1)]) {
+    await assertRejects(call, JetStreamStoreError, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS)");
+  }
+});
+
 Deno.test("values above the server's max_payload are a RangeError", async () => {
   await using server = await startNatsServer({ config: "max_payload: 10000" });
   await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
