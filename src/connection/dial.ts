@@ -77,7 +77,7 @@ function dialFailure(error: unknown, server: string): Error {
   if (!/^E[A-Z]+$/.test(code) && /cert|tls|ssl|alert|self.signed/i.test(`${code} ${reason}`)) {
     return new JetStreamStoreError(
       "tls",
-      `TLS with NATS at ${server} failed (${reason}): check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY`,
+      `TLS with NATS at ${server} failed (${reason}): check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS`,
       { cause },
     );
   }

@@ -33,12 +33,14 @@ export class SocketTransport extends OwnTransport {
     const info = await this.greeting();
     checkOptions(info, options);
     if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
+    // What the server would say to that can get lost, as it hangs up on what we send.
+    if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
     plain.removeAllListeners("data");
     // An address is no name to ask for, but the certificate must be for it, too.
     const name = isIP(server.hostname) ? {} : { servername: server.hostname };
     await this.#own(connectTls({ socket: plain, host: server.hostname, ...name, ...options.tls }), "secureConnect");
     this.#encrypted = true;
-    // The server refuses a certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
+    // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
     await setTimeout(VERDICT);
   }
 
