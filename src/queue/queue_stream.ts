@@ -171,14 +171,14 @@ export class QueueStream {
       if (dedupe !== undefined && present.duplicate_window !== wanted.duplicate_window) {
         change.duplicate_window = wanted.duplicate_window;
       }
-      if (Object.entries(metadata).some(([name, value]) => present.metadata?.[name] !== value)) {
-        change.metadata = metadata;
-      }
+      const labels = Object.keys(metadata).filter((name) => metadata[name] !== present.metadata?.[name]);
+      if (labels.length > 0) change.metadata = metadata;
       if (schedules && !present.allow_msg_schedules) {
         Object.assign(change, { allow_msg_schedules: true, allow_atomic: true });
       }
       if (Object.keys(change).length === 0) return null;
-      this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${Object.keys(change).join(", ")}`);
+      const settings = Object.keys(change).flatMap((name) => name === "metadata" ? labels : name).join(", ");
+      this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${settings}`);
       return change;
     }, deadline);
     // The server goes by what its consumers say, whatever stands with the queue.

@@ -47,6 +47,8 @@ Deno.test("JobQueue.publish with a lease changes it for all durable consumers, a
   await others.jobQueue("checks").publish(4);
   await foreign.connection.flush();
   assertEquals(told.length, 20);
+  const logged = others.log.filter((line) => line.includes("settings"));
+  assertEquals(logged, ["The settings of queue checks change: supercheck-lease"]);
 });
 
 Deno.test("A job that outlasts the queue's former lease runs once, whoever changed it, with a key and without", async () => {
