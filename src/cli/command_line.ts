@@ -14,6 +14,11 @@ export interface WorkOptions {
    * @default false
    */
   follows?: boolean;
+  /**
+   * Whether it begins without a connection, too.
+   * @default false
+   */
+  patient?: boolean;
 }
 
 /** What all commands have in common: the options that come with each, the screen, and the way to NATS. */
@@ -60,7 +65,8 @@ export class CommandLine {
    *
    * @throws {CommandFailure} With the exit code for it, if there is no connection.
    */
-  async withNats(work: (nats: Nats) => Promise<void>, { follows = false }: WorkOptions = {}): Promise<void> {
+  async withNats(work: (nats: Nats) => Promise<void>, options: WorkOptions = {}): Promise<void> {
+    const { follows = false, patient = false } = options;
     const { server, timeout } = this.#program.opts<{ server?: string; timeout: number }>();
     const target = server ?? variable("SUPERCHECK_NATS_URL") ?? LOCAL_SERVER;
     const { dim, yellow, green, red } = this.screen.noteColours;
@@ -85,7 +91,7 @@ export class CommandLine {
     const interrupt = () => void close();
     this.signal.addEventListener("abort", interrupt, { once: true });
     try {
-      if (await connected(stores, server === undefined ? "SUPERCHECK_NATS_URL" : "--server") === null) {
+      if (await connected(stores, server === undefined ? "SUPERCHECK_NATS_URL" : "--server") === null && !patient) {
         // What follows the reason is for services, which go on.
         const reason = complaint.replace(/\. Calls return null.*$/s, "") || "there is no connection to NATS";
         throw new CommandFailure(`${reason}; --server names another server`, EXIT.noConnection);

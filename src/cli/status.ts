@@ -54,7 +54,7 @@ Examples:
         if (!options.watch && !jetstream) {
           throw new CommandFailure("JetStream is off on this server: nothing can be stored there");
         }
-      }, { follows: options.watch })
+      }, { follows: options.watch, patient: options.watch })
     );
 }
 

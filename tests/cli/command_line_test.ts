@@ -26,7 +26,15 @@ Deno.test("status tells the server, its features and the round trip", async () =
 Deno.test("status needs no permission but --allow-net", async () => {
   await using server = await startNatsServer();
   const main = new URL("../../src/cli/main.ts", import.meta.url);
-  const args = ["run", "--no-prompt", "--no-check", `--allow-net=127.0.0.1:${server.port}`, main.pathname, "status"];
+  const args = [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-check",
+    `--allow-net=127.0.0.1:${server.port}`,
+    main.pathname,
+    "status",
+  ];
   const { code, stderr } = await runDeno([...args, "--server", server.url], { cwd: new URL(".", main) });
   assertEquals([code, stderr], [0, ""]);
 });
@@ -45,10 +53,14 @@ Deno.test("status --watch goes on while the server is away", async () => {
   await watch.until(({ json }) => json.at(-1)?.connected === true);
   await nats.server.kill();
   await watch.until(({ json }) => json.at(-1)?.connected === false);
+  await using late = nats.start(["status", "--watch", "--interval", "50ms", "--json"]);
+  await late.until(({ json }) => json.at(-1)?.connected === false);
   await nats.server.restart();
-  await watch.until(({ json }) => json.at(-1)?.connected === true);
-  watch.kill("SIGINT");
-  assertEquals(await watch.end(), 0);
+  for (const each of [watch, late]) {
+    await each.until(({ json }) => json.at(-1)?.connected === true);
+    each.kill("SIGINT");
+    assertEquals(await each.end(), 0);
+  }
   assertMatch(watch.stderr, /Lost the connection[^]+Connected again/);
 });
 
