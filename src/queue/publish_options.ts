@@ -50,7 +50,10 @@ export interface PublishOptions {
    * @default {the consumer's}
    */
   timeout?: number;
-  /** Milliseconds, from its publish, within which it must have started: later it is dropped, and reported as `expired`. */
+  /**
+   * Milliseconds, from its publish, within which it must have started: later it is dropped, and reported as `expired`. A job whose worker died
+   * counts as not started.
+   */
   ttl?: number;
   /** Headers of your own; names that begin with `Nats-` or `Job-` are reserved. */
   headers?: Record<string, string>;
