@@ -83,6 +83,7 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
  */
 export async function api<T>(session: Session, call: string, body: unknown, deadline: number): Promise<T> {
   const payload = body === undefined ? "" : JSON.stringify(body);
+  const sent = performance.now();
   let reply: Msg;
   try {
     reply = await session.requests.request(`$JS.API.${call}`, payload, deadline);
@@ -96,7 +97,7 @@ export async function api<T>(session: Session, call: string, body: unknown, dead
     throw error;
   }
   const answer = reply.json<T & { error?: ApiErrorBody; ts?: string }>();
-  if (answer.ts !== undefined) session.noteTime(answer.ts);
+  if (answer.ts !== undefined) session.noteTime(answer.ts, sent);
   if (answer.error) throw apiError(answer.error, call);
   return answer;
 }

@@ -8,9 +8,6 @@ import type { HeaderBlock } from "./headers.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
 
-/** Milliseconds by which the server's clock must seem to be behind what is known before that is believed. */
-const CLOCK_WAS_SET = 1_000;
-
 /** A subscription of a session. */
 export interface Listening {
   /** Stops at once. */
@@ -29,7 +26,7 @@ export class Session implements ConnectionSession {
   readonly #over = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   readonly #subscriptions: Set<Subscription> = new Set();
-  /** By how much the server's clock is ahead of `performance.now()`. */
+  /** By how much the server's clock is ahead of `performance.now()`, at most. */
   #ahead: number | null = null;
   /** Requests with an answer. */
   readonly requests: Requests;
@@ -63,11 +60,15 @@ export class Session implements ConnectionSession {
     return this.#ahead === null ? Date.now() : this.#ahead + at;
   }
 
-  /** The server has told its time. */
-  noteTime(text: string): void {
-    const ahead = Date.parse(text) - performance.now();
-    // What we read late makes the server seem to be behind, so the largest difference is the best; a much smaller one is a clock that was set.
-    if (ahead > (this.#ahead ?? -Infinity) || ahead < this.#ahead! - CLOCK_WAS_SET) this.#ahead = ahead;
+  /**
+   * The server has told its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a delayed job
+   * must not run early. What contradicts that tells more, or that a clock was set.
+   */
+  noteTime(text: string, sent: number): void {
+    const time = Date.parse(text);
+    const known = this.#ahead ?? Infinity;
+    const [least, most] = [time - performance.now(), time - sent];
+    if (most < known || least > known) this.#ahead = most;
   }
 
   /** Bytes that one message may have, headers included. */
