@@ -9,9 +9,21 @@ export interface Input {
 /**
  * Opens a file; `-` or none is standard input.
  *
+ * @param signal Breaks the stream off: Ctrl-C ends what writes into a pipe, too, which must not look like the end of the input.
  * @throws {CommandFailure} If the file cannot be read, or standard input is a terminal where nobody would know what to type.
  */
-export async function openInput(path: string = "-"): Promise<Input> {
+export async function openInput(path: string | undefined, signal: AbortSignal): Promise<Input> {
+  const { stream, size } = await open(path);
+  return { stream: stream.pipeThrough(new TransformStream(), { signal }), size };
+}
+
+/** All the bytes of a file or of standard input. */
+export async function readInput(path: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
+  const { stream } = await openInput(path, signal);
+  return await new Response(stream).bytes();
+}
+
+async function open(path: string = "-"): Promise<Input> {
   if (path === "-") {
     if (Deno.stdin.isTerminal()) {
       throw new CommandFailure("there is nothing to read: name a file, or pipe something in", EXIT.usage);
@@ -30,10 +42,4 @@ export async function openInput(path: string = "-"): Promise<Input> {
     if (error instanceof CommandFailure) throw error;
     throw new CommandFailure(`cannot read ${path}: ${reasonOf(error)}`);
   }
-}
-
-/** All the bytes of a file or of standard input. */
-export async function readInput(path?: string): Promise<Uint8Array> {
-  const { stream } = await openInput(path);
-  return await new Response(stream).bytes();
 }

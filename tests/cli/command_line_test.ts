@@ -146,6 +146,19 @@ Deno.test("what is wrong with the command line ends with 2, and nothing is done"
   assertEquals((await nats.server.monitor("/jsz"))?.streams, 0);
 });
 
+Deno.test("Ctrl-C ends a command that waits for the rest of its input, of which nothing is stored", async () => {
+  await using nats = await startCli();
+  const commands = [["kv", "put", "a"], ["queue", "publish", "checks"], ["queue", "publish", "checks", "--lines"]];
+  await Promise.all(commands.map(async (args) => {
+    await using command = nats.start(args);
+    // More than a pipe holds: the command has begun to read.
+    await command.write("1".repeat(200_000));
+    command.kill("SIGINT");
+    assertEquals([args, await command.end()], [args, 130]);
+  }));
+  assertEquals((await nats.server.monitor("/jsz"))?.streams, 0);
+});
+
 Deno.test("help teaches every command with an example", async () => {
   const help = async (...args: string[]) => {
     const { code, stdout } = await run("main.ts", [...args, "--help"]);

@@ -40,7 +40,7 @@ Examples:
       if (value !== undefined && options.file !== undefined) {
         throw new CommandFailure("give a value or --file, not both", EXIT.usage);
       }
-      const data = value ?? await readInput(options.file);
+      const data = value ?? await readInput(options.file, line.signal);
       await line.withNats(async (nats) => {
         const open = (ttl?: number) => nats.stores.kvBucket(options.bucket, ttl === undefined ? {} : { ttl });
         const bucket = await openForWriting(nats, line, open, OWN_BUCKETS.kv);

@@ -32,7 +32,7 @@ Examples:
   tar c logs | object put --bucket backups logs.tar -H Content-Type=application/x-tar`,
     )
     .action(async (name: string, file: string | undefined, { bucket, description, header: headers }: PutOptions) => {
-      const { stream, size } = await openInput(file);
+      const { stream, size } = await openInput(file, line.signal);
       await line.withNats(async (nats) => {
         const open = (ttl?: number) => nats.stores.objectBucket(bucket, ttl === undefined ? {} : { ttl });
         const objects = await openForWriting(nats, line, open, OWN_BUCKETS.object);

@@ -19,7 +19,7 @@ export async function publishLines(
   file: string | undefined,
   options: PublishOptions,
 ): Promise<void> {
-  const { stream } = await openInput(file);
+  const { stream } = await openInput(file, line.signal);
   await line.withNats(async ({ stores }) => {
     let published = 0;
     using _progress = new Progress(line.screen, () => `${count(published, "job")} published …`);

@@ -57,7 +57,7 @@ Examples:
         throw new CommandFailure("the data comes as an argument, or with --file or --lines: not both", EXIT.usage);
       }
       if (lines) return await publishLines(line, name, file, options);
-      const job = parse(data ?? new TextDecoder().decode(await readInput(file)));
+      const job = parse(data ?? new TextDecoder().decode(await readInput(file, line.signal)));
       await line.withNats(async (nats) => {
         const receipt = await nats.confirmed(nats.stores.publishJob(name, job, options));
         line.print(receipt, () => [receipt.id]);
