@@ -6,8 +6,8 @@
  * deno run -A jsr:@supercheck/jetstream/cli status --server nats://127.0.0.1:4222
  * ```
  *
- * It needs `--allow-net`; `--allow-env` for the `SUPERCHECK_NATS_*` variables, and `--allow-read` or `--allow-write` where files are named.
- * Nothing is exported: it is a program.
+ * It needs `--allow-net`; `--allow-env` for the `SUPERCHECK_NATS_*` variables; `--allow-read` where files are named, and for `object get --output`
+ * `--allow-write`, too. Nothing is exported: it is a program.
  * @module
  */
 import { Command, CommanderError } from "commander";

@@ -33,7 +33,7 @@ Examples:
   cli kv put theme dark                        prints the revision
   cli kv put https://example.com/ up --ttl 5m
   cli kv put config --file config.json
-  date | kv put last-deploy
+  date | cli kv put last-deploy
   cli kv put leader me --create --ttl 1m       only one of many gets it`,
     )
     .action(async (key: string, value: string | undefined, options: PutOptions) => {

@@ -29,7 +29,7 @@ export function objectPut(object: Command, line: CommandLine): void {
 Examples:
   cli object put --bucket reports 2026/weekly.pdf weekly.pdf
   cli object put https://example.com/ < result.json
-  tar c logs | object put --bucket backups logs.tar -H Content-Type=application/x-tar`,
+  tar c logs | cli object put --bucket backups logs.tar -H Content-Type=application/x-tar`,
     )
     .action(async (name: string, file: string | undefined, { bucket, description, header: headers }: PutOptions) => {
       const { stream, size } = await openInput(file, line.signal);
