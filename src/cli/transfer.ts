@@ -3,7 +3,7 @@ import type { Screen } from "./terminal/screen.ts";
 import { bytes } from "./terminal/text.ts";
 
 /** Passes bytes on, and says on the terminal how many by now. */
-export class Transfer extends TransformStream<Uint8Array, Uint8Array> implements Disposable {
+export class Transfer extends TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> implements Disposable {
   readonly #progress: Progress;
 
   /** @param size How many there will be, or `null`. */

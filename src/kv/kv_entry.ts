@@ -8,7 +8,7 @@ export interface KvEntry {
   /** The key. */
   readonly key: string;
   /** The value as bytes; empty where the operation is not `put`. */
-  readonly value: Uint8Array;
+  readonly value: Uint8Array<ArrayBuffer>;
   /** The number of this revision: it grows with every write to the bucket, whatever the key. */
   readonly revision: number;
   /** When the server stored it. */
@@ -39,7 +39,7 @@ export class StoredEntry implements KvEntry {
     this.#message = message;
   }
 
-  get value(): Uint8Array {
+  get value(): Uint8Array<ArrayBuffer> {
     // A copy: what the socket has read holds other values, too, and is not the caller's to keep or give away.
     return new Uint8Array(this.#message.data);
   }

@@ -5,7 +5,7 @@ import type { Pieces } from "./pieces.ts";
  * The bytes of an object as they are taken: what is not taken yet is not asked for, except the next few pieces. It goes on after a reconnect, and
  * ends with an error when it cannot be whole.
  */
-export class Download implements UnderlyingDefaultSource<Uint8Array> {
+export class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
   readonly #pieces: Pieces;
   /** What has come and is not taken, the last piece first. */
   #ready: Uint8Array[];
@@ -18,7 +18,7 @@ export class Download implements UnderlyingDefaultSource<Uint8Array> {
     this.#ready = first.reverse();
   }
 
-  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  async pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> {
     if (this.#ready.length === 0 && this.#next) {
       this.#ready = (await this.#next).reverse();
       this.#next = null;

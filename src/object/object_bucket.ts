@@ -129,10 +129,10 @@ export class ObjectBucket {
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    * @throws {JetStreamStoreError} `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads to no object.
    */
-  async get(name: string): Promise<Uint8Array | null> {
+  async get(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
     const data = await this.#read(name);
     // A view of the socket's buffer would keep all of that alive.
-    return data && (data.byteLength < data.buffer.byteLength ? new Uint8Array(data) : data);
+    return data && (data.byteLength < data.buffer.byteLength ? new Uint8Array(data) : data as Uint8Array<ArrayBuffer>);
   }
 
   /** As {@linkcode ObjectBucket.get}, as text (UTF-8). */
@@ -145,7 +145,7 @@ export class ObjectBucket {
    * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
    * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
    */
-  async getStream(name: string): Promise<ReadableStream<Uint8Array> | null> {
+  async getStream(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
     this.#check(name, "read the object");
     return await this.#stream.attempt((session, deadline) =>
       this.#reader.read(session, name, deadline, async (pieces) => {

@@ -20,6 +20,8 @@ Deno.test("KvBucket.get gives what put stored, as bytes, text and JSON, with its
   const b = await bucket.get("b");
   assert(b);
   assertEquals(b.value, new Uint8Array([0, 255, 10, 13]));
+  // Its type is that of a body, too.
+  assertEquals(await new Response(b.value).bytes(), b.value);
   assertThrows(() => b.json(), SyntaxError);
 });
 

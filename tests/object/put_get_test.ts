@@ -25,6 +25,14 @@ Deno.test("ObjectBucket.getText gives the text that put stored, to the last char
   }
 });
 
+Deno.test("ObjectBucket.get and getStream give what a Response takes", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("bodies");
+  await bucket.put("page", "hello");
+  assertEquals(await new Response(await bucket.get("page")).text(), "hello");
+  assertEquals(await new Response(await bucket.getStream("page")).text(), "hello");
+});
+
 Deno.test("ObjectBucket.info gives what put returned, with the server's time", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("info");

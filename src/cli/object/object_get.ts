@@ -43,16 +43,16 @@ Examples:
 }
 
 async function printRecord(
-  stream: ReadableStream<Uint8Array>,
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   info: ObjectInfo,
   { screen }: CommandLine,
 ): Promise<void> {
-  const value = await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).bytes();
+  const value = await new Response(stream).bytes();
   screen.print(JSON.stringify({ ...info, ...valueJson(value) }));
 }
 
 async function writeFile(
-  stream: ReadableStream<Uint8Array>,
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   path: string,
   info: ObjectInfo,
   line: CommandLine,
