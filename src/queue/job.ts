@@ -34,7 +34,8 @@ export interface Job<T = unknown> {
    *
    * @param value Any JSON value.
    * @returns `null` if it is not confirmed; a handler need not wait for it.
-   * @throws {TypeError} If the value is no JSON value.
+   * @throws {TypeError | RangeError} If the value is no JSON value, or too large for a message.
+   * @throws {JetStreamStoreError} If the server refuses for good.
    */
   progress(value: unknown): Promise<true | null>;
 }
@@ -97,7 +98,14 @@ export class RunningJob<T> implements Job<T> {
     return this.#delivery.signal;
   }
 
-  async progress(value: unknown): Promise<true | null> {
+  progress(value: unknown): Promise<true | null> {
+    const told = this.#tell(value);
+    // Who does not wait for it must not be brought down by it, with all that runs beside.
+    told.catch(() => {});
+    return told;
+  }
+
+  async #tell(value: unknown): Promise<true | null> {
     if (JSON.stringify(value) === undefined) {
       throw wrongType("report the progress as 'value' must be a JSON value", value);
     }

@@ -50,6 +50,18 @@ Deno.test("Job.progress refuses what is no JSON value, which fails the attempt l
   assertEquals(refused, ["undefined", "function", "symbol"]);
 });
 
+Deno.test("Job.progress that nobody waits for fails no attempt, and leaves the process alone", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await using consumer = queue.consume(async (job) => {
+    for (const value of [undefined, 1n, "x".repeat(2_000_000)]) job.progress(value);
+    assertEquals(await job.progress(50), true);
+  });
+  await queue.publish(1);
+  await waitUntil(() => consumer.status().ended.completed === 1);
+});
+
 Deno.test("Job.progress is null while the server is away, and the handler goes on", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
