@@ -27,7 +27,7 @@ const stores = new JetStreamStores();
  * `SUPERCHECK_NATS_URL`. Concurrent calls share one attempt.
  *
  * @returns The server, or `null`: none is configured, or it is away, in which case the library keeps trying.
- * @throws {TypeError | RangeError} If an option or a variable is wrong.
+ * @throws {TypeError | RangeError} If an option is wrong, or a variable that tells where and how to connect.
  * @throws {JetStreamStoreError} If credentials or TLS were refused, or the runtime does not allow the connection; the library keeps trying.
  *
  * @example Say at the start whether NATS is there

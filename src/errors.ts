@@ -12,7 +12,7 @@ import { checkDuration } from "./checks.ts";
  * | `disconnected` | a listing cannot begin or go on without a connection |
  * | `auth` | the server refused the credentials |
  * | `tls` | the TLS handshake failed: unknown authority, wrong name, missing client certificate |
- * | `net_permission` | the runtime does not allow the connection (`--allow-net`) |
+ * | `net_permission` | the runtime does not allow the connection (`--allow-net`), or to read a file of credentials or certificates (`--allow-read`) |
  * | `permission` | the server does not allow this user the subject |
  * | `limits` | a limit of the server, the account or the stream is reached |
  * | `jetstream_off` | the server or the account has no JetStream |

@@ -27,7 +27,7 @@ import { isName } from "./wire/tokens.ts";
 /** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
 export interface StoresOptions extends ConnectOptions {
   /**
-   * Milliseconds that a call may take before it is `null`.
+   * Milliseconds that a call may take before it is `null`, which may be seen 50 later.
    *
    * @default {5_000}
    */

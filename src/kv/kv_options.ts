@@ -12,7 +12,8 @@ export interface KvBucketOptions extends BucketOptions {
    */
   history?: number;
   /**
-   * Bytes that a value may have. `-1`: no limit but the server's.
+   * Bytes that a value may have. `-1`: no limit but the server's. The server counts headers, too: up to some 110 bytes of `create`, `update`,
+   * `delete`, `purge` and `ttl`.
    *
    * @default {-1}
    */

@@ -14,7 +14,10 @@ export interface Job<T = unknown> {
   readonly attempt: number;
   /** Attempts before the job goes to the dead letters. */
   readonly maxAttempts: number;
-  /** How often the server handed out this attempt, this time included: more than once means that a worker died with it. */
+  /**
+   * How often the server handed out this attempt, this time included: more than once means that a worker died with it. Of a job with a `key`, and
+   * with servers before 2.12, earlier attempts count, too.
+   */
   readonly deliveries: number;
   /** When it was first published. */
   readonly enqueuedAt: Date;

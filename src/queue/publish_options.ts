@@ -59,7 +59,10 @@ export interface PublishOptions {
   headers?: Record<string, string>;
   /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
   key?: string;
-  /** Milliseconds that the handler's result is kept; at most a day. */
+  /**
+   * Milliseconds that the handler's result is kept, at most a day; `undefined` is kept as `null`. A result that is no JSON value, or too large for
+   * a message, fails the attempt.
+   */
   keepResult?: number;
   /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */
   requestId?: string;
