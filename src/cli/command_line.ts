@@ -93,7 +93,7 @@ export class CommandLine {
     try {
       if (await connected(stores, server === undefined ? "SUPERCHECK_NATS_URL" : "--server") === null && !patient) {
         // What follows the reason is for services, which go on.
-        const reason = complaint.replace(/\. Calls return null.*$/s, "") || "there is no connection to NATS";
+        const reason = complaint.replace(/[.:] calls return null.*$/is, "") || "there is no connection to NATS";
         throw new CommandFailure(`${reason}; --server names another server`, EXIT.noConnection);
       }
       tells = follows;

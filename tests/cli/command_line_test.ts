@@ -93,6 +93,9 @@ Deno.test("every command ends with 3 when there is no connection", async () => {
     assertEquals([args, code, stdout], [args, 3, ""]);
     assertMatch(stderr, /^error: NATS at 127\.0\.0\.1:1 is away \(.+\); --server names another server\n$/);
   }));
+  const { code, stderr } = await run("main.ts", ["status", "--server", ""]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^error: No NATS server is configured \(.+\); --server names another server\n$/);
 });
 
 Deno.test("a command ends with 3 when the server refuses it, and takes credentials from the environment", async () => {
