@@ -9,7 +9,7 @@ import { checkDuration } from "./checks.ts";
  *
  * | code | meaning |
  * | --- | --- |
- * | `disconnected` | a listing cannot begin or go on without a connection |
+ * | `disconnected` | a listing, a stream or a `waitFor` cannot begin or go on without a connection |
  * | `auth` | the server refused the credentials |
  * | `tls` | the TLS handshake failed: unknown authority, wrong name, missing client certificate |
  * | `net_permission` | the runtime does not allow the connection (`--allow-net`), or to read a file of credentials or certificates (`--allow-read`) |

@@ -1,19 +1,17 @@
-/** How a delivery ended. */
-export type RunEnd =
-  /** The handler returned. */
-  | "completed"
-  /** It failed and runs again. */
-  | "retried"
-  /** It asked to run again, without having failed. */
-  | "postponed"
-  /** It is a dead letter. */
-  | "dead"
-  /** It had not started when its `ttl` was over. */
-  | "expired"
-  /** It needed no run: it is done already, or a newer copy of it exists. */
-  | "skipped"
-  /** Its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will. */
-  | "let_go";
+/**
+ * How a delivery ended.
+ *
+ * | end | meaning |
+ * | --- | --- |
+ * | `completed` | the handler returned |
+ * | `retried` | it failed and runs again |
+ * | `postponed` | it asked to run again, without having failed |
+ * | `dead` | it is a dead letter |
+ * | `expired` | it had not started when its `ttl` was over |
+ * | `skipped` | it needed no run: it is done already, or a newer copy of it exists |
+ * | `let_go` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
+ */
+export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "let_go";
 
 /** How a consumer fares. */
 export interface JobConsumerStatus {

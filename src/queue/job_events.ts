@@ -18,11 +18,11 @@ export interface JobEvent {
   id: string;
   /** When, by the clock of the process that reports it. */
   at: Date;
-  /** Number of the attempt. */
+  /** Number of the attempt, of `started`, `progress` and `failed`. */
   attempt?: number;
-  /** The progress that was reported. */
+  /** The value of a `progress`. */
   value?: unknown;
-  /** Why it failed. */
+  /** Why it failed, of `failed`, `retried` and `dead`. */
   reason?: string;
 }
 

@@ -3,7 +3,10 @@ import type { JobSchema } from "./job_schema.ts";
 
 /** What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays. */
 export interface QueueOptions<T = unknown> {
-  /** Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. */
+  /**
+   * Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. It is stored as it was
+   * given; handlers get what the schema makes of it.
+   */
   schema?: JobSchema<T>;
   /**
    * Milliseconds after which the job of a worker that died is given to another one. Extended by itself while a handler runs.

@@ -1,10 +1,11 @@
-/** How clients of a {@linkcode NatsServer} identify themselves. */
+/**
+ * How clients of a {@linkcode NatsServer} identify themselves. `nkey` is the public key (`U…`) of a user. For users with `.creds` files `operator` is the
+ * operator's JWT, and `accounts` has the JWT of each account under the account's public key (`A…`).
+ */
 export type NatsServerAuth =
   | { token: string }
   | { user: string; password: string }
-  /** The public key (`U…`) of the user. */
   | { nkey: string }
-  /** Users with `.creds` files: the operator's JWT, and the JWT of each account under the account's public key (`A…`). */
   | { operator: string; accounts: Record<string, string>; systemAccount?: string };
 
 /** Paths of PEM files that switch on TLS. */
