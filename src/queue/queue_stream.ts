@@ -1,5 +1,6 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
+import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import { Once } from "../wire/once.ts";
@@ -76,8 +77,18 @@ export class QueueStream {
     this.#partitions.forget();
   }
 
-  /** The durable consumers of the priorities. */
+  /** The durable consumers of the priorities; with the stream, if others removed that since it was opened. */
   async openConsumers(session: Session, deadline: number): Promise<void> {
+    try {
+      await this.#openConsumers(session, deadline);
+    } catch (error) {
+      if (!isServerError(error, ErrorCode.streamNotFound)) throw error;
+      this.forget();
+      await this.#openConsumers(session, deadline);
+    }
+  }
+
+  async #openConsumers(session: Session, deadline: number): Promise<void> {
     const { lease } = await this.open(session, deadline);
     const call = this.#call(session, deadline);
     const configs = PRIORITIES.map((priority) => consumerConfig(priority, this.#names.readyFilter(priority), lease));

@@ -1,3 +1,4 @@
+import { Unavailable } from "../connection/unavailable.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
@@ -96,7 +97,13 @@ export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule)
   await stream.open(session, deadline);
   const { token, payload } = schedule;
   const headers = new HeaderBlock(schedule.headers);
-  await insist(deadline, (deadline) => publish(session, names.schedule(token), payload, deadline, headers));
+  try {
+    await insist(deadline, (deadline) => publish(session, names.schedule(token), payload, deadline, headers));
+  } catch (error) {
+    // Others removed the queue since it was opened: the next try makes it again.
+    if (error instanceof Unavailable && error.reason === "no_responders") stream.forget();
+    throw error;
+  }
 }
 
 /** Removes a schedule; `false` if there was none. Jobs that it has made stay. */

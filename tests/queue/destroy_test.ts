@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
@@ -48,6 +48,31 @@ Deno.test("JobQueue.publish makes a queue again that another process destroyed",
   await using _consumer = admin.jobQueue("checks").consume(runs.handler);
   await runs.started(1);
   assertEquals(runs.ids, ["keyed"]);
+});
+
+Deno.test("Whatever else makes a queue makes it again when another process destroyed it", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using admin = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const calls = [
+    () => queue.open(),
+    () => queue.pause(new Date(0)),
+    () => queue.resume(),
+    () => queue.limitActive({ low: 1 }),
+    () => queue.schedule("s", { every: 60_000, data: 1 }),
+    async () => await (await stores.consumeJobs("checks", () => {}))?.stop() !== undefined,
+  ];
+  await queue.open();
+  for (const call of calls) {
+    // By the handle of the functions, too.
+    await stores.publishJob("checks", 1);
+    await admin.jobQueue("checks").destroy();
+    const begun = performance.now();
+    assertEquals([call.toString(), await call()], [call.toString(), true]);
+    assert(performance.now() - begun < 2_000, call.toString());
+    assert(await queue.counts(), call.toString());
+  }
 });
 
 Deno.test("JobConsumer goes on when its queue was destroyed and is made again, and the run of the old one reports nothing", async () => {
