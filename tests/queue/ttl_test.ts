@@ -46,8 +46,8 @@ Deno.test("JobConsumer retries a job that started within its ttl also when that 
   const runs = new RecordedRuns(() => {
     throw new Error("no");
   });
-  await using consumer = queue.consume(runs.handler, { maxAttempts: 3, backoff: 150 });
-  await queue.publish(1, { id: "a", ttl: 100 });
+  await using consumer = queue.consume(runs.handler, { maxAttempts: 3, backoff: 600 });
+  await queue.publish(1, { id: "a", ttl: 500 });
   await waitUntil(() => consumer.status().ended.dead === 1);
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2, 3]);
   assertEquals(consumer.status().ended.expired, 0);
