@@ -4,7 +4,7 @@ import { Saying } from "./saying.ts";
 import type { Say } from "./_sayer.ts";
 
 /** Milliseconds. */
-const LEASE = 1_000;
+const LEASE = 3_000;
 const JOB = "job";
 
 /** Lets one worker run the job until it is about to send to a subject, and kills it there. */

@@ -83,6 +83,8 @@ Deno.test("JobConsumer.stop ends within its deadline when the server does not an
   const consumer = queue.consume(runs.handler, { prefetch: 2 });
   await waitUntil(() => consumer.status().prefetched === 2);
   server.suspend();
+  // On a busy machine it takes a moment.
+  await waitUntil(async () => await server.monitor("/healthz") === null);
   go.resolve();
   const start = performance.now();
   const { givenBack } = await consumer.stop({ deadline: 300 });
