@@ -236,8 +236,8 @@ export class Connection<S extends Session> {
   }
 
   #gain(nc: NatsConnection): void {
-    // One that is drained takes no subscription, and is closed soon.
-    if (this.#sessions.current || nc.isDraining()) return;
+    // One that its owner closes as it comes back takes no subscription, nor does one that is drained, which is closed soon.
+    if (this.#sessions.current || nc.isClosed() || nc.isDraining()) return;
     this.#sessions.begin(nc);
     this.#status = "connected";
     this.#refused = null;
