@@ -69,13 +69,13 @@ async function* newestMessages(
   const given = new Set<string>();
   try {
     for await (const message of consumer) {
-      if (message === null) break;
+      // What is newer may be of a subject that was not there when the others were counted.
+      if (message === null || message.sequence > present) break;
       if (!given.has(message.subject)) {
         given.add(message.subject);
         yield message;
       }
       if (given.size === consumer.total) return;
-      if (message.sequence > present) break;
     }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
