@@ -48,6 +48,8 @@ export async function* followStream(
   const { stream, from, resume = true, begun } = options;
   let place = null as Place | null;
   let complaint = "";
+  // Before all has been met that was there at the beginning, to try on could mean to begin with the same again and again.
+  let settled = false;
   // A stream that was not there has nothing but what is new.
   let absent = false;
   for (let pause = PAUSE.first; !stop.aborted; pause = Math.min(2 * pause, PAUSE.last)) {
@@ -73,12 +75,12 @@ export async function* followStream(
       }
       begun?.(info, session, consumer);
       const here: Place = place = same ?? { created, seen: first === "new" ? consumer.floor : 0, loaded: false };
-      here.loaded = here.seen >= present;
-      pause = PAUSE.first;
+      here.loaded ||= here.seen >= present;
       // Stopped as the consumer was being made.
       if (stop.aborted) return;
       for await (const message of consumer) {
         here.loaded ||= message === null || message.sequence >= present;
+        if (here.loaded) [settled, pause] = [true, PAUSE.first];
         if (message !== null && message.sequence <= here.seen) continue;
         if (message !== null) here.seen = message.sequence;
         yield message;
@@ -87,7 +89,7 @@ export async function* followStream(
       if (stop.aborted) return;
       absent ||= isServerError(error, ErrorCode.streamNotFound);
       if (!(error instanceof Unavailable || isServerError(error, ErrorCode.streamNotFound))) {
-        if (!place || !(error instanceof JetStreamStoreError)) throw error;
+        if (!settled || !(error instanceof JetStreamStoreError)) throw error;
         if (error.message !== complaint) context.logger.warn(`${error.message}. Trying on`);
         complaint = error.message;
       }

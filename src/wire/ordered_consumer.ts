@@ -53,11 +53,13 @@ export class OrderedConsumer {
   readonly #options: OrderedOptions;
   readonly #name = nuid.next();
   readonly #inbox: string;
-  readonly #listening: Listening[] = [];
+  readonly #listening: Pick<Listening, "stop">[] = [];
   readonly #onOver = () => this.#fail(this.#session.signal.reason);
   /** Messages, subjects on which the server asks to go on, and `null` for an idle consumer, in the order of their arrival. */
   #queue: (DeliveredMessage | string | null)[] = [];
   #wake: (() => void) | null = null;
+  /** Where the server was last told to go on. */
+  #toldOn = "";
   #delivered = 0;
   #heard = performance.now();
   #looked = performance.now();
@@ -106,7 +108,7 @@ export class OrderedConsumer {
       this.#queue = [];
       for (const item of batch) {
         if (this.#failure) throw this.#failure;
-        if (typeof item === "string") this.#session.send(item, "");
+        if (typeof item === "string") this.#session.send(this.#toldOn = item, "");
         else {
           if (item !== null) yield item;
           if (!this.#caughtUp && (item === null || item.pending === 0)) {
@@ -148,6 +150,13 @@ export class OrderedConsumer {
         this.#fail(new JetStreamStoreError("permission", message, { cause }));
       }),
     );
+    // Who may not tell the server to go on would wait for ever.
+    const stop = this.#session.onDenied((subject, cause) => {
+      if (subject !== this.#toldOn) return;
+      const message = `The server does not allow this user to publish to "$JS.FC.${stream}.>"`;
+      this.#fail(new JetStreamStoreError("permission", message, { cause }));
+    });
+    this.#listening.push({ stop });
     // Quicker than to notice the silence. Who may not listen to these has the heartbeats.
     const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
     for (const event of ends) {

@@ -159,10 +159,7 @@ export class Requests {
 
   /** Fails what waits for the given subject, or, if it is the inbox that may not be used, everything. */
   denied(operation: "publish" | "subscription", subject: string): void {
-    const reason = new JetStreamStoreError(
-      "permission",
-      `The server does not allow this user to ${operation === "publish" ? "publish to" : "subscribe to"} "${subject}"`,
-    );
+    const reason = deniedError(operation, subject);
     if (operation === "publish") this.#failAll(reason, (pending) => pending.subject === subject);
     else if (subject.startsWith(this.#prefix)) this.end(reason);
   }
@@ -220,6 +217,14 @@ export class Requests {
       pending.fail(reason ?? new Unavailable("timeout", `No answer on ${pending.subject} within the deadline`));
     }
   }
+}
+
+/** What to throw where the server refuses a subject. */
+export function deniedError(operation: "publish" | "subscription", subject: string): JetStreamStoreError {
+  return new JetStreamStoreError(
+    "permission",
+    `The server does not allow this user to ${operation === "publish" ? "publish to" : "subscribe to"} "${subject}"`,
+  );
 }
 
 function itself(reply: Msg): Msg {

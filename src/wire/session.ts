@@ -4,8 +4,9 @@ import { inboxPrefixOf } from "../connection/adopt.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
+import type { JetStreamStoreError } from "../errors.ts";
 import type { HeaderBlock } from "./headers.ts";
-import { Requests } from "./requests.ts";
+import { deniedError, Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
 
 /** A subscription of a session. */
@@ -26,6 +27,7 @@ export class Session implements ConnectionSession {
   readonly #over = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   readonly #subscriptions: Set<Subscription> = new Set();
+  readonly #denials: Set<(subject: string, error: JetStreamStoreError) => void> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`, at most. */
   #ahead: number | null = null;
   /** Requests with an answer. */
@@ -135,6 +137,12 @@ export class Session implements ConnectionSession {
     };
   }
 
+  /** Calls back for each subject on which the server refuses a message, which no answer would tell who only sends. Returns what stops this. */
+  onDenied(denied: (subject: string, error: JetStreamStoreError) => void): () => void {
+    this.#denials.add(denied);
+    return () => this.#denials.delete(denied);
+  }
+
   end(reason: Unavailable): void {
     this.#over.abort(reason);
     this.#ended.resolve();
@@ -145,5 +153,7 @@ export class Session implements ConnectionSession {
 
   denied(operation: "publish" | "subscription", subject: string): void {
     this.requests.denied(operation, subject);
+    if (operation === "subscription") return;
+    for (const denied of this.#denials) denied(subject, deniedError(operation, subject));
   }
 }

@@ -62,3 +62,32 @@ Deno.test("KvBucket needs for reading no more than the permissions of a reader, 
   assertEquals(watch.code, "permission");
   assertEquals((await theirs.get("k"))?.text(), "2");
 });
+
+Deno.test("KvBucket lists and watches end with the reason where the user may not tell the server to go on", async () => {
+  const config = `authorization { users: [
+    { user: admin, password: a }
+    { user: reader, password: r, permissions: { publish: ["$JS.API.>"], subscribe: ["_INBOX.>"] } }
+  ] }`;
+  await using server = await startNatsServer({ config });
+  await using admin = new KvStores({ servers: server.url.replace("//", "//admin:a@") });
+  await using stores = new KvStores({ servers: server.url.replace("//", "//reader:r@") });
+  const value = "x".repeat(10_000);
+  const fill = async (name: string) => {
+    const bucket = admin.kvBucket(name, { storage: "memory" });
+    await Promise.all(Array.from({ length: 500 }, (_, i) => bucket.put(`k${i}`, value)));
+  };
+  await fill("large");
+  const bucket = stores.kvBucket("large");
+  for (const list of [bucket.entries(), bucket.watch()]) {
+    const error = await assertRejects(() => Array.fromAsync(list), JetStreamStoreError, '"$JS.FC.KV_large.>"');
+    assertEquals(error.code, "permission");
+  }
+  // What comes later it gets, as it begins again where it was held back.
+  await admin.kvBucket("growing", { storage: "memory" }).put("first", value);
+  const seen = new Set<string>();
+  for await (const { key } of stores.kvBucket("growing").watch()) {
+    if (seen.size === 0) await fill("growing");
+    if (seen.add(key).size === 501) break;
+  }
+  assertEquals(stores.log.filter((line) => line.includes('"$JS.FC.KV_growing.>". Trying on')).length, 1);
+});
