@@ -9,7 +9,7 @@ import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
-import { type StreamConfig, streamInfo } from "../wire/streams.ts";
+import type { StreamConfig } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvMirror } from "./kv_mirror.ts";
 import type { KvStream } from "./kv_stream.ts";
@@ -106,7 +106,7 @@ export class KvWriter {
     try {
       this.#stored(subject, (await publish(session, subject, "", deadline, marker)).seq);
     } catch (error) {
-      if (!isNoResponders(error) || await streamInfo(session, this.#stream.name, deadline)) throw error;
+      if (!isNoResponders(error) || await this.#stream.info(session, deadline)) throw error;
     }
     return true;
   }
