@@ -1,6 +1,6 @@
-/** Milliseconds as the server's nanoseconds. */
+/** Milliseconds as the server's nanoseconds: it takes no fractions of them. */
 export function nanoseconds(ms: number): number {
-  return ms * 1_000_000;
+  return Math.round(ms * 1_000_000);
 }
 
 /** The server's nanoseconds as milliseconds. */

@@ -40,6 +40,18 @@ Deno.test("ObjectBucket makes its stream from its options, and tells them as sta
   assertEquals((await server.bucket("packed").status())?.compression, true);
 });
 
+Deno.test("ObjectBucket takes a TTL that is no whole number, and a later handle finds it unchanged", async () => {
+  await using server = await ObjectServer.start();
+  for (const ttl of [86_400_000 / 7, 1_000.000_000_5]) {
+    const name = `ttl_${Math.floor(ttl)}`;
+    assert(await server.bucket(name, { ttl }).put("a", "x"));
+    const { max_age } = await server.config(name);
+    assertEquals(max_age, Math.round(ttl * 1_000_000));
+    assert(await server.bucket(name, { ttl }).put("a", "y"));
+  }
+  assertEquals(server.log.filter((line) => line.includes("TTL")), []);
+});
+
 Deno.test("ObjectBucket is made once by many writers at the same time", async () => {
   await using server = await ObjectServer.start();
   const buckets = Array.from({ length: 5 }, (_, i) => server.bucket("shared", { description: `of ${i % 2}` }));
