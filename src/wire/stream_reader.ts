@@ -32,10 +32,8 @@ export interface PageQuery {
 /** What one batched get brought. */
 interface Batch {
   messages: StoredMessage[];
-  /** Messages that match and have not been sent. */
-  pending: number;
-  /** Up to which sequence the newest messages of subjects were looked for. */
-  upTo: number | undefined;
+  /** Whether more match. */
+  isCut: boolean;
 }
 
 /**
@@ -105,14 +103,16 @@ export class StreamReader {
 
   async #newest(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
-    for (let rest: Record<string, number> = {};;) {
-      const query = { multi_last: subjects, batch: subjects.length, ...rest };
-      const batch = await this.#batch(session, query, deadline, PATIENCE);
-      if (!batch) return await this.#oneByOne(session, subjects, deadline);
+    for (let rest = subjects;;) {
+      const batch = await this.#batch(session, { multi_last: rest, batch: rest.length }, deadline, PATIENCE);
+      if (!batch || (batch.isCut && batch.messages.length === 0)) {
+        return [...found, ...await this.#oneByOne(session, rest, deadline)];
+      }
       found.push(...batch.messages);
-      if (batch.pending === 0 || batch.upTo === undefined) return found;
-      // The server sends a limited number of bytes at a time.
-      rest = { seq: found[found.length - 1].sequence + 1, up_to_seq: batch.upTo };
+      if (!batch.isCut) return found;
+      // Not those up to the same sequence: what was written again meanwhile would not be among them.
+      const given = new Set(batch.messages.map(({ subject }) => subject));
+      rest = rest.filter((subject) => !given.has(subject));
     }
   }
 
@@ -141,13 +141,16 @@ export class StreamReader {
   /** Many messages by one request; `null` where that does not work. */
   async #batch(session: Session, query: object, deadline: number, patience?: number): Promise<Batch | null> {
     if (!this.#direct || !session.server.atLeast("2.11")) return null;
-    const batch: Batch = { messages: [], pending: 0, upTo: undefined };
+    const batch: Batch = { messages: [], isCut: false };
     const take = (reply: Msg) => {
       const { code, description } = statusOf(reply);
-      if (code === 404) return true;
+      if (code === 404) {
+        // Servers before 2.15 stop so where one of many has just gone; where there is none at all they say "No Results".
+        batch.isCut = description === "Message Not Found";
+        return true;
+      }
       if (code === 204) {
-        batch.pending = Number(headerOf(reply, "Nats-Num-Pending") ?? 0);
-        batch.upTo = Number(headerOf(reply, "Nats-UpTo-Sequence") ?? 0) || undefined;
+        batch.isCut = Number(headerOf(reply, "Nats-Num-Pending") ?? 0) > 0;
         return true;
       }
       if (code !== 0) throw apiError({ code, description }, "a batched direct get");

@@ -1,3 +1,4 @@
+import { headers } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
@@ -57,3 +58,30 @@ for (const version of [undefined, "2.10.29"]) {
     assertEquals(await reader.many(open.session, ["a", "b"], within(5_000)), []);
   });
 }
+
+Deno.test("StreamReader.many asks for the rest where a server stops as one of many has just gone", async () => {
+  await using server = await startNatsServer();
+  const nc = await connect({ servers: server.url });
+  const asked: string[][] = [];
+  // Answers as servers before 2.15 do when a message goes while they send: those before it, or none, and that one is not found.
+  nc.subscribe("$JS.API.DIRECT.GET.OLD", {
+    callback: (_error, message) => {
+      const subjects = message.json<{ multi_last: string[] }>().multi_last;
+      for (const subject of subjects.slice(0, asked.push(subjects) === 1 ? 2 : subjects.length)) {
+        const place = headers();
+        place.append("Nats-Subject", subject);
+        place.append("Nats-Sequence", subject.slice(1));
+        message.respond("value", { headers: place });
+      }
+      const end = asked.length === 1 ? headers(404, "Message Not Found") : headers(204, "EOB");
+      if (asked.length > 1) end.append("Nats-Num-Pending", "0");
+      message.respond("", { headers: end });
+    },
+  });
+  await nc.flush();
+  await using open = await openSession({ servers: server.url });
+  const found = await new StreamReader("OLD").many(open.session, ["s1", "s2", "s3", "s4"], within(5_000));
+  assertEquals(found.map(({ sequence }) => sequence), [1, 2, 3, 4]);
+  assertEquals(asked, [["s1", "s2", "s3", "s4"], ["s3", "s4"]]);
+  await nc.close();
+});
