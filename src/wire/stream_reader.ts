@@ -15,6 +15,9 @@ const SUBJECTS = 1_000;
 const IN_FLIGHT = 256;
 const IN_A_ROW = 8;
 
+/** Bytes that one request may bring, about: a server cuts off who has more to come than it keeps for him (64 MiB), all requests together. */
+const BYTES = 4 * 1024 * 1024;
+
 /** Milliseconds after which the next of many messages counts as lost. */
 const PATIENCE = 1_000;
 
@@ -118,9 +121,15 @@ export class StreamReader {
 
   async #oneByOne(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
-    for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
-      const gets = subjects.slice(i, i + IN_FLIGHT).map((subject) => this.last(session, subject, deadline));
-      for (const message of await Promise.all(gets)) if (message) found.push(message);
+    // How large they are shows when the first ones have come.
+    let largest = BYTES / IN_A_ROW;
+    for (let i = 0; i < subjects.length;) {
+      const some = subjects.slice(i, i + Math.min(IN_FLIGHT, Math.ceil(BYTES / largest)));
+      for (const message of await Promise.all(some.map((subject) => this.last(session, subject, deadline)))) {
+        if (message) found.push(message);
+      }
+      largest = Math.max(1, ...found.slice(-some.length).map(({ data }) => data.length));
+      i += some.length;
     }
     return found;
   }
@@ -158,7 +167,8 @@ export class StreamReader {
       return false;
     };
     try {
-      await session.requests.collect(this.#call, JSON.stringify(query), deadline, take, patience);
+      const body = JSON.stringify({ ...query, max_bytes: BYTES });
+      await session.requests.collect(this.#call, body, deadline, take, patience);
       return batch;
     } catch (error) {
       // No stream, or one without direct gets: a single get finds out.

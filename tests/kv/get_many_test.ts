@@ -40,7 +40,7 @@ Deno.test("KvBucket.getMany goes on where the server cuts an answer short", asyn
   const value = new Uint8Array(200_000).fill(7);
   const keys = Array.from({ length: 400 }, (_, i) => `k${i}`);
   await Promise.all(keys.map((key) => bucket.put(key, value)));
-  // 80 MB: the server sends about 64 MiB at a time.
+  // 80 MB, in many answers.
   const entries = (await bucket.getMany(keys))!;
   assertEquals(entries.size, 400);
   assertEquals([...entries.values()].every((entry) => entry.value.length === 200_000), true);
@@ -60,4 +60,29 @@ Deno.test("KvBucket.getMany asks servers before 2.11 key by key", async () => {
   assertEquals(entries.get("k599")?.text(), "599");
   await waitUntil(() => new Set(asked).size === 601);
   stop();
+});
+
+Deno.test("KvBucket.getMany asks for no more than the server keeps for a connection, also several at once", async () => {
+  await using server = await startNatsServer({ config: "max_pending: 16000000" });
+  await using stores = new KvStores({ servers: server.url });
+  const value = new Uint8Array(200_000).fill(7);
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+  for (const allow_direct of [true, false]) {
+    const name = `large_${allow_direct}`;
+    const subjects = [`$KV.${name}.>`];
+    await stores.createStream({
+      name: `KV_${name}`,
+      subjects,
+      max_msgs_per_subject: 1,
+      storage: "memory",
+      allow_direct,
+    });
+    const bucket = stores.kvBucket(name);
+    for (let i = 0; i < 100; i += 20) {
+      await Promise.all(keys.slice(i, i + 20).map((key) => bucket.put(key, value)));
+    }
+    const found = await Promise.all([1, 2].map(() => bucket.getMany(keys)));
+    assertEquals(found.map((entries) => entries?.size), [100, 100]);
+  }
+  assertEquals(stores.connectionCounters().disconnects, 0);
 });
