@@ -3,7 +3,7 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { firstTry, insist } from "./insist.ts";
-import { headerOf, statusOf } from "./raw_headers.ts";
+import { lastHeaderOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
@@ -151,6 +151,7 @@ export class StreamReader {
   async #batch(session: Session, query: object, deadline: number, patience?: number): Promise<Batch | null> {
     if (!this.#direct || !session.server.atLeast("2.11")) return null;
     const batch: Batch = { messages: [], isCut: false };
+    let last: Msg | undefined;
     const take = (reply: Msg) => {
       const { code, description } = statusOf(reply);
       if (code === 404) {
@@ -159,11 +160,12 @@ export class StreamReader {
         return true;
       }
       if (code === 204) {
-        batch.isCut = Number(headerOf(reply, "Nats-Num-Pending") ?? 0) > 0;
+        // What the end itself says is one too low for servers of 2.11.
+        batch.isCut = last !== undefined && Number(lastHeaderOf(last, "Nats-Num-Pending") ?? 0) > 0;
         return true;
       }
       if (code !== 0) throw apiError({ code, description }, "a batched direct get");
-      batch.messages.push(new DirectMessage(reply));
+      batch.messages.push(new DirectMessage(last = reply));
       return false;
     };
     try {
