@@ -37,7 +37,7 @@ export interface KvWrite {
 /** What makes the server take a write only if the key's newest message has a certain sequence. It outlives a broken connection. */
 export class Guard {
   /** Tells this write from all others. */
-  readonly nonce: string = nuid.next();
+  nonce: string = nuid.next();
   /** Whether the write is for a key without a value: a marker that is met is written over. */
   readonly creates: boolean;
   /** Sequence that the key's newest message must have; 0: there must be none. */
@@ -91,6 +91,8 @@ export class KvWriter {
             write.guard.unsure = true;
           }
           if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
+            // A cluster of 2.11 takes the id of what it has refused so for one that is still on its way.
+            if (!write.guard.unsure) write.guard.nonce = nuid.next();
             throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
           }
           if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;

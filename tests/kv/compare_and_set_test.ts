@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { connect } from "@nats-io/transport-node";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
 import { startProcess } from "../_start_process.ts";
@@ -88,4 +89,29 @@ Deno.test("KvBucket.update loses no increment of two processes", async () => {
   const conflicts = outputs.map((output) => Number(output.split("\n")[1]));
   assertEquals((await bucket.get("n"))?.text(), "600");
   assert(conflicts.every((count) => count >= 0) && conflicts.some((count) => count > 0), `conflicts: ${conflicts}`);
+});
+
+Deno.test("KvBucket.create tries on where a cluster of 2.11 keeps the message id of what it has refused", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const subjects = ["$KV.old.>"];
+  await stores.createStream({ name: "KV_old", subjects, max_msgs_per_subject: 1, no_ack: true });
+  const nc = await connect({ servers: server.url });
+  const refused = new Set<string>();
+  // Answers in place of the stream, as the leader does while another write of the key is on its way, and afterwards.
+  nc.subscribe("$KV.old.k", {
+    callback: (_error, message) => {
+      const id = message.headers!.get("Nats-Msg-Id");
+      const answer = refused.has(id)
+        ? { error: { code: 409, err_code: 10158, description: "duplicate message id is in process" } }
+        : refused.size === 0
+        ? { error: { code: 400, err_code: 10164, description: "wrong last sequence" } }
+        : { stream: "KV_old", seq: 7 };
+      if (refused.size === 0) refused.add(id);
+      message.respond(JSON.stringify(answer));
+    },
+  });
+  await nc.flush();
+  assertEquals(await stores.kvBucket("old").create("k", "v"), 7);
+  await nc.close();
 });
