@@ -57,9 +57,11 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
   }
   if (nkeySeed !== undefined) checkSeed(nkeySeed, called("nkeySeed"));
   const login = servers.find((server) => server.user !== undefined);
-  const user = way.user ?? (login?.password === undefined ? undefined : login.user);
   const password = way.password ?? login?.password;
-  const token = way.token ?? (login?.password === undefined ? login?.user : undefined);
+  // A user for whom there is no password is a token.
+  const isToken = login?.password === undefined && (way.password === undefined || way.user !== undefined);
+  const user = way.user ?? (isToken ? undefined : login?.user);
+  const token = way.token ?? (isToken ? login?.user : undefined);
   const secure = servers.some((server) => server.secure) || tls !== undefined;
   return {
     servers,

@@ -90,6 +90,15 @@ Deno.test("user and password in the URL let in, percent-encoded where they must 
   });
 });
 
+Deno.test("the user in the URL lets in with the password elsewhere", () => {
+  const url = ({ port }: NatsServer) => `nats://ann@127.0.0.1:${port}`;
+  return assertLetsIn({
+    server: { auth: user },
+    env: (server) => ({ SUPERCHECK_NATS_URL: url(server), SUPERCHECK_NATS_PASSWORD: user.password }),
+    options: (server) => ({ servers: url(server), password: user.password }),
+  });
+});
+
 Deno.test("a token in the URL lets in", () => {
   const url = ({ port }: NatsServer) => `nats://s3cr3t@127.0.0.1:${port}`;
   return assertLetsIn({
