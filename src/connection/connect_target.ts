@@ -15,8 +15,11 @@ export interface ConnectTarget {
   followsCluster: boolean;
   /** Equal for equal targets. It holds secrets. */
   identity: string;
-  /** Files are read anew for each attempt, since credentials and certificates are renewed in place. */
-  natsOptions(): Promise<ConnectionOptions>;
+  /**
+   * How to get in at one server (`name:port`): as its own URL says, or the first URL that says so. Files are read anew for each attempt, since
+   * credentials and certificates are renewed in place.
+   */
+  natsOptions(host: string): Promise<ConnectionOptions>;
 }
 
 /** How messages call what came from the environment. */
@@ -56,19 +59,15 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
     throw new RangeError(`Cannot connect as of ${called("tls")} the certificate and the key must be given together`);
   }
   if (nkeySeed !== undefined) checkSeed(nkeySeed, called("nkeySeed"));
-  const login = servers.find((server) => server.user !== undefined);
-  const password = way.password ?? login?.password;
-  // A user for whom there is no password is a token.
-  const isToken = login?.password === undefined && (way.password === undefined || way.user !== undefined);
-  const user = way.user ?? (isToken ? undefined : login?.user);
-  const token = way.token ?? (isToken ? login?.user : undefined);
   const secure = servers.some((server) => server.secure) || tls !== undefined;
   return {
     servers,
     connectTimeout,
     followsCluster: !secure && websockets === 0,
-    identity: JSON.stringify([servers, tls, creds, nkeySeed, user, password, token, name, inboxPrefix]),
-    natsOptions: async () => {
+    identity: JSON.stringify([servers, tls, creds, nkeySeed, way.user, way.password, way.token, name, inboxPrefix]),
+    natsOptions: async (host) => {
+      const logins = servers.filter((server) => server.user !== undefined);
+      const { user, password, token } = loginOf(way, logins.find((server) => server.host === host) ?? logins[0]);
       const authenticator: Authenticator[] = [];
       if (creds !== undefined) authenticator.push(await readCreds(creds));
       if (nkeySeed !== undefined) authenticator.push(nkeyAuthenticator(new TextEncoder().encode(nkeySeed)));
@@ -88,6 +87,20 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
         ...(secure && { tls: await readTls(tls) }),
       };
     },
+  };
+}
+
+/** What to say of oneself; options come before the URL. */
+function loginOf(
+  way: ConnectOptions,
+  url: WrittenServer | undefined,
+): Pick<ConnectOptions, "user" | "password" | "token"> {
+  // A user for whom there is no password is a token.
+  const isToken = url?.password === undefined && (way.password === undefined || way.user !== undefined);
+  return {
+    user: way.user ?? (isToken ? undefined : url?.user),
+    password: way.password ?? url?.password,
+    token: way.token ?? (isToken ? url?.user : undefined),
   };
 }
 

@@ -20,7 +20,7 @@ export async function dial(target: ConnectTarget, announced: string[], stop: Abo
   for (const server of [...shuffled(target.servers), ...announcedServers(target, announced)]) {
     try {
       checkAllowed(server);
-      const options = { ...await target.natsOptions(), servers: [server.url] };
+      const options = { ...await target.natsOptions(server.host), servers: [server.url] };
       return await openConnection(options, server.websocket ? new WebsocketTransport() : new SocketTransport(), stop);
     } catch (error) {
       if (stop.aborted) throw error;

@@ -99,6 +99,22 @@ Deno.test("the user in the URL lets in with the password elsewhere", () => {
   });
 });
 
+Deno.test("each URL lets in with its own user and password, and one without with those of another", async () => {
+  await using server = await startNatsServer({ auth: user });
+  await using other = await startNatsServer({ auth: { user: "bob", password: "x" } });
+  const ann = `nats://ann:${encodeURIComponent(user.password)}@127.0.0.1:`;
+  const servers = [`nats://bob:x@127.0.0.1:${other.port}`, `${ann}${server.port}`];
+  const logger = new CollectedLog();
+  const seen = new Set<string | undefined>();
+  // They are tried in random order.
+  for (let round = 0; round < 100 && seen.size < 2; round++) {
+    await using stores = new JetStreamStores({ servers, logger });
+    seen.add((await stores.connect())?.serverName);
+  }
+  assertEquals(seen, new Set([other.name, server.name]));
+  await assertWorks(new JetStreamStores({ servers: [`${ann}1`, server.url], logger }));
+});
+
 Deno.test("a token in the URL lets in", () => {
   const url = ({ port }: NatsServer) => `nats://s3cr3t@127.0.0.1:${port}`;
   return assertLetsIn({
