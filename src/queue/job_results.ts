@@ -114,6 +114,9 @@ export class JobResults {
       deny_delete: true,
       ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
     };
-    return await openStream(session, wanted, () => null, deadline);
+    // Of one that an older server or another client made, results could not go before all else does.
+    const adjust = ({ allow_msg_ttl }: StreamConfig) =>
+      wanted.allow_msg_ttl && !allow_msg_ttl ? { allow_msg_ttl: true } : null;
+    return await openStream(session, wanted, adjust, deadline);
   }
 }

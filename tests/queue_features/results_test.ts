@@ -94,6 +94,18 @@ Deno.test("A result can be read by any KV client from the bucket of the queue", 
   assertEquals(await queue.result("https://a.b/c"), null);
 });
 
+Deno.test("JobConsumer keeps results also in a bucket that was made without times to live", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  assertEquals(await stores.kvBucket("wq_checks").put("own", "stays"), 1);
+  await using consumer = queue.consume(() => "value");
+  await queue.publish(1, { id: "a", keepResult: 60_000 });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(await queue.result("a"), { value: "value" });
+  assertEquals((await stores.kvBucket("wq_checks").get("own"))?.text(), "stays");
+});
+
 Deno.test("JobConsumer keeps results again after somebody has removed their bucket", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
