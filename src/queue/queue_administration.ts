@@ -1,8 +1,6 @@
 import type { AttemptOptions } from "../connection/connection.ts";
 import { checkDuration, checkText } from "../checks.ts";
-import { JetStreamStoreError } from "../errors.ts";
 import { listingStep } from "../wire/listing.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage, deleteStream } from "../wire/streams.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
@@ -18,7 +16,7 @@ import { purgeJobs } from "./purge_jobs.ts";
 import { callQueue, type QueueCall, REMOVAL } from "./queue_call.ts";
 import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import { redriveJob } from "./redrive_job.ts";
+import { redriveAll, redriveJob } from "./redrive_job.ts";
 import {
   listSchedules,
   prepareSchedule,
@@ -100,31 +98,18 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   /**
-   * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter.
+   * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter, and so does
+   * another client's that leaves no room for the headers of a job: of all, the log tells which.
    *
    * @returns How many became jobs; `null` without a connection, or if it broke off.
-   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long; if the one dead letter is too large.
    */
   async redrive(id: string | "all"): Promise<number | null> {
-    if (id !== "all") {
-      return await this.#lookUp(id, "redrive the job", async (call, token) => {
-        const letter = await findDeadLetter(call, token);
-        return letter ? await this.#redrive(call, letter) : 0;
-      });
-    }
-    const { context, names } = this.#parts;
-    let redriven = 0;
-    try {
-      for await (const letter of deadLetterMessages(context, names)) {
-        const done = await callQueue(this.#parts, (call) => this.#redrive(call, letter));
-        if (done === null) return null;
-        redriven += done;
-      }
-    } catch (error) {
-      if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
-      throw error;
-    }
-    return redriven;
+    if (id === "all") return await redriveAll(this.#parts);
+    return await this.#lookUp(id, "redrive the job", async (call, token) => {
+      const letter = await findDeadLetter(call, token);
+      return letter && await redriveJob(call, this.#parts.publisher, letter) ? 1 : 0;
+    });
   }
 
   /**
@@ -304,10 +289,6 @@ export abstract class QueueAdministration<T = unknown> {
       const done = await operation(call, token);
       return done || tick === undefined ? done : await operation(call, tick);
     }, options);
-  }
-
-  async #redrive(call: QueueCall, letter: StoredMessage): Promise<number> {
-    return await redriveJob(call, this.#parts.publisher, letter) ? 1 : 0;
   }
 }
 

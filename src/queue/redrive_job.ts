@@ -1,10 +1,13 @@
+import { JetStreamStoreError } from "../errors.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
+import { deadLetterMessages } from "./dead_letter_list.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import { partitionOf, type PreparedJob } from "./publish_options.ts";
-import type { QueueCall } from "./queue_call.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
 import { idOf, priorityOf, tokenOf } from "./queue_names.ts";
+import type { QueueParts } from "./queue_parts.ts";
 
 /** Headers that tell of the death, and those that begin anew with the job's second life. */
 const LEFT_BEHIND = new Set([
@@ -50,4 +53,28 @@ export async function redriveJob(
   const { duplicate } = await publisher.send(session, job, deadline, { tried: true });
   if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
   return !duplicate;
+}
+
+/** Makes all dead letters jobs again that can be; returns how many, or `null` if it broke off. */
+export async function redriveAll(parts: QueueParts): Promise<number | null> {
+  const { context, names, publisher } = parts;
+  let redriven = 0;
+  try {
+    for await (const letter of deadLetterMessages(context, names)) {
+      try {
+        const done = await callQueue(parts, (call) => redriveJob(call, publisher, letter));
+        if (done === null) return null;
+        if (done) redriven++;
+      } catch (error) {
+        // One that is too large must not hold up those that come after it.
+        if (!(error instanceof RangeError)) throw error;
+        const id = idOf(tokenOf(letter.subject));
+        context.logger.warn(`Job ${id} of queue ${names.queue} stays a dead letter: ${error.message}`);
+      }
+    }
+  } catch (error) {
+    if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
+    throw error;
+  }
+  return redriven;
 }

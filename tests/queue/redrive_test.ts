@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
@@ -7,13 +7,13 @@ import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 import type { PublishOptions } from "../../mod.ts";
 
-async function bury(stores: QueueStores, jobs: PublishOptions[]): Promise<void> {
+async function bury(stores: QueueStores, jobs: PublishOptions[], count = jobs.length): Promise<void> {
   const queue = stores.jobQueue("checks");
   await queue.publishMany(jobs.map((options) => ({ data: `of ${options.id}`, ...options })));
   await using consumer = queue.consume(() => {
     throw new Error("no");
   }, { maxAttempts: 2, backoff: 0, concurrency: 20 });
-  await waitUntil(() => consumer.status().ended.dead === jobs.length);
+  await waitUntil(() => consumer.status().ended.dead === count);
 }
 
 Deno.test("JobQueue.redrive makes a dead letter a job again, whose attempts start anew, from another process", async () => {
@@ -64,6 +64,20 @@ Deno.test("JobQueue.redrive is as unique as any publish: one whose id is in the 
   assertEquals(await queue.redrive("all"), 1);
   assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["a"]);
   assertEquals((await queue.get("a"))?.data, "another");
+});
+
+Deno.test("JobQueue.redrive of all leaves a letter that is too large for a job, and goes on with the others", async () => {
+  await using server = await startNatsServer({ config: "max_payload: 65536" });
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await bury(stores, [{ id: "first" }]);
+  await foreign.connection.request("wq.checks.ready.normal.full", JSON.stringify("x".repeat(65_534)));
+  await bury(stores, [{ id: "last" }], 2);
+  await assertRejects(() => queue.redrive("full"), RangeError, "max_payload");
+  assertEquals(await queue.redrive("all"), 2);
+  assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["full"]);
+  assertMatch(stores.log.join("\n"), /Job full of queue checks stays a dead letter/);
 });
 
 Deno.test("JobQueue.redrive, by two at once or with lost answers, makes no job twice", async () => {
