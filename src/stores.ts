@@ -92,7 +92,7 @@ export class JetStreamStores implements AsyncDisposable {
     checkDuration(timeout, "make the stores", "timeout", 1);
     const settings = new Settings(env);
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
-    this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set() };
+    this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set(), ticking: new Set() };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");
   }

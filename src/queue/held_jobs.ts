@@ -1,8 +1,10 @@
 import type { Delivery } from "./delivery.ts";
+import type { QueueNames } from "./queue_names.ts";
 
 /** What was handed to a consumer and has not ended: what waits for its start, and what runs. */
 export class HeldJobs {
-  readonly #ticks: Set<string>;
+  readonly #ticking: Set<string>;
+  readonly #names: QueueNames;
   /** What has not started, by the sequence of its message, in the order in which it came. */
   readonly waiting: Map<number, Delivery> = new Map();
   /** What runs, or has run and is not confirmed, by the sequence of its message. */
@@ -10,8 +12,10 @@ export class HeldJobs {
   /** Runs whose handler has not ended, the oldest first. */
   readonly handling: Set<Delivery> = new Set();
 
-  constructor(ticks: Set<string>) {
-    this.#ticks = ticks;
+  /** @param ticking The schedules that run in this process. */
+  constructor(ticking: Set<string>, names: QueueNames) {
+    this.#ticking = ticking;
+    this.#names = names;
   }
 
   /** All of it. */
@@ -36,7 +40,7 @@ export class HeldJobs {
 
   /** Whether it is the tick of a schedule that runs. */
   isBehind({ tick, token }: Delivery): boolean {
-    return tick && this.#ticks.has(token);
+    return tick && this.#ticking.has(this.#names.idFilter(token));
   }
 
   /** The next one that can start. */
@@ -46,7 +50,7 @@ export class HeldJobs {
 
   /** How many of those that wait could start. The others, at most one for each schedule that runs, take no room from them. */
   get load(): number {
-    if (this.#ticks.size === 0) return this.waiting.size;
+    if (this.#ticking.size === 0) return this.waiting.size;
     return [...this.waiting.values()].filter((delivery) => !this.isBusy(delivery)).length;
   }
 
@@ -64,7 +68,7 @@ export class HeldJobs {
     this.waiting.delete(sequence);
     this.running.set(sequence, delivery);
     this.handling.add(delivery);
-    if (tick) this.#ticks.add(token);
+    if (tick) this.#ticking.add(this.#names.idFilter(token));
   }
 
   /** A run has ended. */
@@ -72,7 +76,7 @@ export class HeldJobs {
     const { sequence, tick, token } = delivery;
     this.handling.delete(delivery);
     this.running.delete(sequence);
-    if (tick) this.#ticks.delete(token);
+    if (tick) this.#ticking.delete(this.#names.idFilter(token));
   }
 
   /** It is not ours any more: its run ends, and nothing is reported. */

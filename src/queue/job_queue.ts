@@ -33,7 +33,6 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       stream,
       publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
-      ticks: new Set(),
       schema: options.schema,
     };
     super(parts);

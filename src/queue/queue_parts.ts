@@ -12,7 +12,5 @@ export interface QueueParts<T = unknown> {
   readonly stream: QueueStream;
   readonly publisher: JobPublisher;
   readonly results: JobResults;
-  /** Subject tokens of the schedules of which a tick runs in this process: none runs twice at once here, whichever consumers the queue has. */
-  readonly ticks: Set<string>;
   readonly schema: JobSchema<T> | undefined;
 }

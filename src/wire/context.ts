@@ -12,4 +12,6 @@ export interface Context {
   readonly timeout: number;
   /** What has to be stopped before the connection is closed: each gets the milliseconds it may take. */
   readonly closers: Set<(deadline: number) => Promise<void>>;
+  /** Schedules of which a tick runs in this process, whichever handles and consumers their queue has: none runs twice at once here. */
+  readonly ticking: Set<string>;
 }

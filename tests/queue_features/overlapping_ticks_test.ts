@@ -37,24 +37,26 @@ Deno.test("JobConsumer runs a schedule whose handler is slower than its interval
   assertEquals((await queue.counts())?.ready.normal, 0);
 });
 
-Deno.test("Two consumers of one queue in a process do not run a schedule twice at once either", async () => {
-  await using server = await startNatsServer();
-  await using stores = openStores(server.url);
-  const queue = stores.jobQueue("checks");
-  let [active, most, runs] = [0, 0, 0];
-  const handler = async () => {
-    most = Math.max(most, ++active);
-    await new Promise((resolve) => setTimeout(resolve, 2_300));
-    active--;
-    runs++;
-  };
-  await using _one = queue.consume(handler, { concurrency: 2 });
-  await using _two = queue.consume(handler, { concurrency: 2 });
-  await queue.schedule("slow", { every: 1_000, data: null });
-  await waitUntil(() => runs === 2);
-  await queue.unschedule("slow");
-  assertEquals(most, 1);
-});
+for (const handles of [1, 2]) {
+  Deno.test(`Two consumers of one queue in a process do not run a schedule twice at once either (handles: ${handles})`, async () => {
+    await using server = await startNatsServer();
+    await using stores = openStores(server.url);
+    const queue = stores.jobQueue("checks");
+    let [active, most, runs] = [0, 0, 0];
+    const handler = async () => {
+      most = Math.max(most, ++active);
+      await new Promise((resolve) => setTimeout(resolve, 2_300));
+      active--;
+      runs++;
+    };
+    await using _one = queue.consume(handler);
+    await using _two = (handles === 1 ? queue : stores.jobQueue("checks")).consume(handler);
+    await queue.schedule("slow", { every: 1_000, data: null });
+    await waitUntil(() => runs === 2);
+    await queue.unschedule("slow");
+    assertEquals(most, 1);
+  });
+}
 
 Deno.test("JobConsumer lets only the newest tick wait while its schedule runs, and that takes no room from other jobs", async () => {
   await using server = await startNatsServer();
