@@ -76,6 +76,7 @@ export class JobRescue {
       try {
         const { lease, replicas } = await this.#parts.stream.open(session, this.#deadline);
         pause = Math.max(lease, PAUSE);
+        await this.#serveKeys(session);
         if (replicas === 1) floors = await this.#look(session, floors);
       } catch (error) {
         this.#failed(error);
@@ -86,6 +87,14 @@ export class JobRescue {
 
   #failed(error: unknown): void {
     this.#complain(`Jobs of queue ${this.#parts.names.queue} that belong to no consumer are not found`, error);
+  }
+
+  /** The partitions are made by whoever publishes a job with a key. Another client does not, and jobs would be stored for nobody. */
+  async #serveKeys(session: Session): Promise<void> {
+    const { names, stream } = this.#parts;
+    const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
+    const stray = await leaderGet(session, names.stream, query, this.#deadline);
+    if (stray) await stream.openPartitions(session, this.#deadline);
   }
 
   /** @returns The ack floors of now, by durable consumer. */

@@ -67,6 +67,24 @@ Deno.test("JobConsumer brings back the jobs that belong to no consumer after a f
   assertEquals((await queue.get("job1"))?.state, "delayed");
 });
 
+Deno.test("JobConsumer runs the jobs with a key that another client publishes to a queue without any", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using client = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 500 });
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  await waitUntil(() => consumer.status().state === "serving");
+  await client.publish("wq.checks.keyed.3.first", "1", { "Job-Key": "k" });
+  await runs.started(1);
+  // Somebody makes the queue again.
+  await client.api(`STREAM.DELETE.${STREAM}`);
+  await waitUntil(async () => (await client.stream(STREAM))?.state.consumer_count === 3);
+  await client.publish("wq.checks.keyed.3.second", "1", { "Job-Key": "k" });
+  await runs.started(2);
+  assertEquals(runs.ids, ["first", "second"]);
+});
+
 Deno.test("JobConsumer leaves a job alone that belongs to no consumer as long as a worker has it", async () => {
   await using server = await startNatsServer();
   await using others = new QueueStores(server.url);
