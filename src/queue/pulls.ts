@@ -10,6 +10,9 @@ const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
 /** Milliseconds within which the server must answer a pull that does not wait. */
 const FETCH_TIMEOUT = 5_000;
 
+/** Milliseconds for which the socket is read before silence counts: while a handler keeps this process busy nobody reads it. */
+const LISTEN = 50;
+
 /** Milliseconds for which a consumer with a limit is given time to answer, before another one is asked. */
 const PATIENCE = 10;
 
@@ -166,11 +169,12 @@ export class Pulls {
     this.#session.send(this.#subject, JSON.stringify(request), { reply });
   }
 
-  #watch(silence: number, wait: number = silence): void {
+  #watch(silence: number, wait: number = silence, listened = false): void {
     clearTimeout(this.#watchdog);
     this.#watchdog = setTimeout(() => {
       const left = this.#lastSign + silence - performance.now();
       if (left > 0) this.#watch(silence, left);
+      else if (!listened) this.#watch(silence, LISTEN, true);
       else this.#fail("the server went silent");
     }, wait);
   }

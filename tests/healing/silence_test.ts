@@ -1,10 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { QueueStores } from "../queue/_queue_stores.ts";
+import { startProcess } from "../_start_process.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { HeldJob } from "./_held_job.ts";
 import { Relay } from "./relay.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
+
+const WORKER = new URL("../queue/_worker.ts", import.meta.url);
 
 Deno.test("JobConsumer notices that nothing comes from the server any more, and serves again", async () => {
   await using server = await startNatsServer();
@@ -63,4 +67,19 @@ Deno.test("JobConsumer.stop gives back what waits also when the connection break
   relay.release("down");
   first.letGo();
   assertEquals(await stopping, { givenBack: 2, abandoned: [] });
+});
+
+Deno.test("JobConsumer takes no handler that blocks its process for silence of the server", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await using worker = startProcess(WORKER, server.url, "checks", "blocks");
+  assertEquals(await worker.nextLine(), "serving");
+  await queue.publish("blocks", { id: "blocks" });
+  assertEquals(await worker.nextLine(), "started blocks 1 1");
+  for (const priority of ["high", "normal", "low"] as const) await queue.publish("", { id: priority, priority });
+  const starts = [await worker.nextLine(), await worker.nextLine(), await worker.nextLine()];
+  // Each at its first delivery, not after its lease.
+  assertEquals(starts.toSorted(), ["started high 1 1", "started low 1 1", "started normal 1 1"]);
 });

@@ -7,6 +7,10 @@ const consumer = stores.jobQueue(name).consume(async (job) => {
   job.signal.addEventListener("abort", () => console.log(`aborted ${job.id}`));
   console.log(`started ${job.id} ${job.attempt} ${job.deliveries}`);
   if (behaviour === "dies") Deno.kill(Deno.pid, "SIGKILL");
+  if (behaviour === "blocks" && job.data === behaviour) {
+    // For longer than the server's silence takes to be noticed, and nothing else goes on in this process.
+    for (const end = performance.now() + 6_000; performance.now() < end;);
+  }
   if (behaviour === "hangs") {
     await new Promise<void>((resolve) => job.signal.addEventListener("abort", () => resolve()));
   }
