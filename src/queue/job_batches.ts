@@ -23,8 +23,8 @@ export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
 
 interface Waiting<T> {
   job: Job<T>;
-  resolve: (value: unknown) => void;
-  reject: (error: unknown) => void;
+  /** Tells whether it is to run, now. */
+  begin: (runs: boolean) => void;
 }
 
 /** Gathers jobs that run at the same time into batches. */
@@ -33,9 +33,12 @@ export class JobBatches<T> {
   readonly #size: number;
   readonly #wait: number;
   readonly #concurrency: number;
+  /** Of the jobs whose batch has begun. */
+  readonly #outcomes: WeakMap<Job<T>, Promise<unknown>> = new WeakMap();
   #waiting: Waiting<T>[] = [];
   #running = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
 
   /** @throws {TypeError | RangeError} If an option is wrong. */
   constructor(handler: BatchHandler<T>, options: BatchOptions) {
@@ -54,21 +57,34 @@ export class JobBatches<T> {
     return this.#size * this.#concurrency;
   }
 
-  /** Handles one job, as part of a batch. */
-  handle(job: Job<T>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
+  /** Joins the next batch: resolves when that begins, and only then the job's time runs. `false`: it is not to run here. */
+  join(job: Job<T>): Promise<boolean> {
+    if (this.#stopped) return Promise.resolve(false);
+    return new Promise((begin) => {
+      this.#waiting.push({ job, begin });
       if (this.#waiting.length >= this.#size) this.#begin();
       else this.#timer ??= setTimeout(() => this.#begin(), this.#wait);
     });
   }
 
+  /** The outcome of a job whose batch has begun. */
+  outcome(job: Job<T>): Promise<unknown> | undefined {
+    return this.#outcomes.get(job);
+  }
+
+  /** Begins no more batches: what waits for one is for others. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    for (const { begin } of this.#waiting.splice(0)) begin(false);
+  }
+
   #begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // What was cancelled, timed out or lost while it waited is not to run.
-    this.#waiting = this.#waiting.filter(({ job: { signal }, reject }) => {
-      if (signal.aborted) reject(signal.reason);
+    // What was cancelled or lost while it waited is not to run.
+    this.#waiting = this.#waiting.filter(({ job: { signal }, begin }) => {
+      if (signal.aborted) begin(false);
       return !signal.aborted;
     });
     while (this.#waiting.length > 0 && this.#running < this.#concurrency) {
@@ -78,17 +94,35 @@ export class JobBatches<T> {
 
   async #run(batch: Waiting<T>[]): Promise<void> {
     this.#running++;
-    try {
-      const outcomes = await this.#handler(batch.map(({ job }) => job));
-      batch.forEach(({ resolve, reject }, i) => {
-        const outcome: unknown = Array.isArray(outcomes) ? outcomes[i] : undefined;
-        if (outcome instanceof Error) reject(outcome);
-        else resolve(outcome);
-      });
-    } catch (error) {
-      for (const { reject } of batch) reject(error);
+    const outcomes = this.#handle(batch.map(({ job }) => job));
+    for (const [i, { job, begin }] of batch.entries()) {
+      const outcome = outcomes.then((outcomes) => outcomeAt(outcomes, i));
+      // Nobody looks at it if the job has timed out.
+      outcome.catch(() => {});
+      this.#outcomes.set(job, outcome);
+      begin(true);
     }
+    // A job that has timed out makes room for others whether its handler ends or not, and so does a batch of such jobs.
+    const aborted = Promise.all(batch.map(({ job: { signal } }) => whenAborted(signal)));
+    await Promise.race([outcomes.catch(() => {}), aborted]);
     this.#running--;
     this.#begin();
   }
+
+  async #handle(jobs: Job<T>[]): Promise<unknown> {
+    return await this.#handler(jobs);
+  }
+}
+
+function outcomeAt(outcomes: unknown, place: number): unknown {
+  const outcome: unknown = Array.isArray(outcomes) ? outcomes[place] : undefined;
+  if (outcome instanceof Error) throw outcome;
+  return outcome;
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

@@ -14,6 +14,7 @@ import {
   type StopOptions,
   type StopSummary,
 } from "./job_consumer_status.ts";
+import type { JobBatches } from "./job_batches.ts";
 import { JobRescue } from "./job_rescue.ts";
 import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
@@ -28,6 +29,7 @@ const HOLD = 1_000;
 /** Fetches jobs and runs them, until it is stopped. */
 export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #context: Context;
+  readonly #batches: JobBatches<T> | undefined;
   readonly #reporter: RunReporter;
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
@@ -43,18 +45,25 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
+  #givenBack = 0;
   /** Called when the last run has ended. */
   #idle = () => {};
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Made by {@linkcode JobQueue.consume}. */
-  constructor(parts: QueueParts<T>, handler: (job: Job<T>) => unknown, options: ConsumeOptions) {
+  constructor(
+    parts: QueueParts<T>,
+    handler: (job: Job<T>) => unknown,
+    options: ConsumeOptions,
+    batches?: JobBatches<T>,
+  ) {
     const settings = consumeSettings(handler, options);
     this.#context = parts.context;
+    this.#batches = batches;
     this.#held = new HeldJobs(parts.context.ticking, parts.names);
     this.#capacity = new RunCapacity(settings, this.#held);
     this.#reporter = new RunReporter(parts);
-    this.#runner = new JobRunner(parts, settings, handler, this.#reporter);
+    this.#runner = new JobRunner(parts, settings, handler, this.#reporter, batches);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
     this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#context.logger, hold, {
       looked: () => this.#goOn(),
@@ -125,9 +134,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
     await settledWithin(this.#intake.drain(), deadline);
-    let givenBack = 0;
+    this.#batches?.stop();
     const back = [...this.#held.waiting.values()].map(async (delivery) => {
-      if (await this.#giveBack(delivery)) givenBack++;
+      if (await this.#giveBack(delivery)) this.#givenBack++;
     });
     const idle = new Promise<void>((resolve) => this.#held.running.size === 0 ? resolve() : this.#idle = resolve);
     await settledWithin(Promise.all([idle, ...back]), until - performance.now());
@@ -138,7 +147,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#context.closers.delete(this.#closer);
     this.#state = "stopped";
     this.#closed.resolve();
-    return { givenBack, abandoned };
+    return { givenBack: this.#givenBack, abandoned };
   }
 
   #serve(session: Session): void {
@@ -198,14 +207,15 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   async #run(delivery: Delivery): Promise<void> {
     this.#capacity.started(delivery);
     this.#held.start(delivery);
-    let end: RunEnd = "let_go";
+    let end: RunEnd | "given_back" = "let_go";
     try {
       end = await this.#runner.run(delivery, this.#handled);
     } catch (error) {
       this.#context.logger.error(`The end of job ${delivery.id} could not be reported: ${messageOf(error)}`);
     }
     this.#capacity.ended(delivery);
-    this.#ended[end]++;
+    if (end === "given_back") this.#givenBack++;
+    else this.#ended[end]++;
     this.#held.end(delivery);
     if (this.#held.running.size === 0) this.#idle();
     this.#goOn();
@@ -224,12 +234,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#intake.fill();
   }
 
-  /** Gives back what has not started, for whoever is next; it costs the job no attempt. */
+  /** Gives back what has not started. */
   async #giveBack(delivery: Delivery): Promise<boolean> {
     this.#held.waiting.delete(delivery.sequence);
     try {
-      const move = { started: false, deliveries: delivery.handedOut - 1 };
-      return await this.#reporter.putBack(delivery, move) === true;
+      return await this.#reporter.giveBack(delivery);
     } catch (error) {
       this.#warn(delivery, "could not be given back, and waits for its lease to end", error);
       return false;

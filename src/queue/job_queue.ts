@@ -100,7 +100,8 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    */
   consumeBatches(handler: BatchHandler<T>, options: BatchOptions = {}): JobConsumer<T> {
     const batches = new JobBatches<T>(handler, options);
-    return this.consume((job) => batches.handle(job), { ...options, concurrency: batches.jobs });
+    const handle = (job: Job<T>) => batches.outcome(job);
+    return new JobConsumer<T>(this.#parts, handle, { ...options, concurrency: batches.jobs }, batches);
   }
 
   /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */

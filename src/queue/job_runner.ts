@@ -1,6 +1,7 @@
 import { RetryJobError, UnrecoverableJobError } from "../errors.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
+import type { JobBatches } from "./job_batches.ts";
 import { type Job, RunningJob, type Workplace } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { readJobData } from "./job_data.ts";
@@ -17,6 +18,7 @@ export class JobRunner<T> {
   readonly #settings: ConsumeSettings;
   readonly #handler: (job: Job<T>) => unknown;
   readonly #reporter: RunReporter;
+  readonly #batches: JobBatches<T> | undefined;
   readonly #workplace: Workplace;
 
   constructor(
@@ -24,11 +26,13 @@ export class JobRunner<T> {
     settings: ConsumeSettings,
     handler: (job: Job<T>) => unknown,
     reporter: RunReporter,
+    batches?: JobBatches<T>,
   ) {
     this.#parts = parts;
     this.#settings = settings;
     this.#handler = handler;
     this.#reporter = reporter;
+    this.#batches = batches;
     this.#workplace = {
       queue: parts.names.queue,
       maxAttempts: settings.maxAttempts,
@@ -41,7 +45,7 @@ export class JobRunner<T> {
    *
    * @param handled Called when the handler has ended, before that is reported.
    */
-  async run(delivery: Delivery, handled: (delivery: Delivery) => void): Promise<RunEnd> {
+  async run(delivery: Delivery, handled: (delivery: Delivery) => void): Promise<RunEnd | "given_back"> {
     const { headers } = delivery;
     const attempt = this.#isUsual(delivery) ? headers.attempt : await this.#admit(delivery);
     if (typeof attempt === "string") return attempt;
@@ -54,6 +58,9 @@ export class JobRunner<T> {
     }
     if (delivery.released) return "let_go";
     const job = new RunningJob<T>(delivery, this.#workplace, data, attempt);
+    if (this.#batches && !await this.#batches.join(job)) {
+      return await this.#reporter.giveBack(delivery) ? "given_back" : "let_go";
+    }
     this.#reporter.tell(delivery, "started", { attempt });
     try {
       let value: unknown;

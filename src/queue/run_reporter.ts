@@ -142,6 +142,11 @@ export class RunReporter {
     return await this.#say(delivery, wait > 0 ? `-NAK {"delay": ${Math.round(wait * 1e6)}}` : "-NAK") || null;
   }
 
+  /** Gives back what has not started, for whoever is next; it costs the job no attempt. */
+  async giveBack(delivery: Delivery): Promise<boolean> {
+    return await this.putBack(delivery, { started: false, deliveries: delivery.handedOut - 1 }) === true;
+  }
+
   async #move(delivery: Delivery, move: Move): Promise<boolean | null> {
     const moved = await this.#insist(delivery, (call) => moveJob(call, delivery, move));
     return moved ? await this.finish(delivery) || null : moved;

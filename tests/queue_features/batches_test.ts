@@ -153,7 +153,7 @@ Deno.test("JobQueue.consumeBatches refuses wrong options", async () => {
   assertThrows(() => queue.consumeBatches("no function" as unknown as () => void), TypeError, "'handler'");
 });
 
-Deno.test("JobQueue.consumeBatches leaves out what timed out or was cancelled before its batch began", async () => {
+Deno.test("JobQueue.consumeBatches leaves out what was cancelled before its batch began, and counts a timeout from then", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue<number>("checks");
@@ -162,15 +162,45 @@ Deno.test("JobQueue.consumeBatches leaves out what timed out or was cancelled be
   await using consumer = queue.consumeBatches(async (jobs) => {
     seen.push(...jobs.map(({ id, attempt }) => `${id} ${attempt}`));
     if (jobs[0].id === "first") await go.promise;
-  }, { size: 3, backoff: 10 });
+  }, { size: 4, backoff: 10 });
   await queue.publish(1, { id: "first" });
   await waitUntil(() => seen.length === 1);
-  await queue.publish(1, { id: "late", timeout: 200 });
   await queue.publish(1, { id: "cancelled" });
+  await queue.publish(1, { id: "waits", timeout: 200 });
   await waitUntil(() => consumer.status().active === 3);
   assertEquals(await queue.cancel("cancelled"), true);
-  await waitUntil(() => consumer.status().ended.retried === 1);
+  // When it is due, the other one has waited for longer than its timeout.
+  await queue.publish(1, { id: "last", delay: 400 });
+  await waitUntil(() => consumer.status().active === 4);
   go.resolve();
-  await waitUntil(() => consumer.status().ended.completed === 2);
-  assertEquals(seen, ["first 1", "late 2"]);
+  await waitUntil(() => consumer.status().ended.completed === 3);
+  assertEquals(seen, ["first 1", "waits 1", "last 1"]);
+});
+
+Deno.test("JobQueue.consumeBatches goes on when all jobs of a batch have timed out, though its handler never ends", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const seen: string[] = [];
+  await using consumer = queue.consumeBatches(async (jobs) => {
+    seen.push(...jobs.map(({ id }) => id));
+    if (jobs[0].id === "hangs") await new Promise(() => {});
+  }, { size: 2, timeout: 200, maxAttempts: 1 });
+  await queue.publish(1, { id: "hangs" });
+  await waitUntil(() => seen.length === 1);
+  await queue.publish(1, { id: "fine" });
+  await waitUntil(() => consumer.status().ended.completed === 1 && consumer.status().ended.dead === 1);
+  assertEquals(seen, ["hangs", "fine"]);
+});
+
+Deno.test("JobConsumer.stop gives back at once what waits for others of its batch", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const consumer = queue.consumeBatches(() => {}, { wait: 60_000 });
+  await queue.publish(1, { id: "a", ttl: 60_000 });
+  await waitUntil(() => consumer.status().active === 1);
+  assertEquals(await consumer.stop(), { givenBack: 1, abandoned: [] });
+  assertEquals((await queue.get("a"))?.state, "ready");
+  assertEquals((await queue.counts())?.active, 0);
 });
