@@ -36,16 +36,16 @@ const NONE: JobHeaders = { attempt: 1, deliveries: 0, own: [], all: [] };
 const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Nats-Msg-Id", (job, value) => job.nonce ??= value],
   ["Job-Nonce", (job, value) => job.nonce = value],
-  ["Job-Attempt", (job, value) => job.attempt = positive(value) ?? 1],
-  ["Job-Deliveries", (job, value) => job.deliveries = positive(value) ?? 0],
-  ["Job-Max-Attempts", (job, value) => job.maxAttempts = positive(value)],
+  ["Job-Attempt", (job, value) => job.attempt = whole(value) ?? 1],
+  ["Job-Deliveries", (job, value) => job.deliveries = whole(value) ?? 0],
+  ["Job-Max-Attempts", (job, value) => job.maxAttempts = whole(value)],
   ["Job-Timeout", (job, value) => job.timeout = timer(value)],
   ["Job-Backoff", (job, value) => job.backoff = parseBackoff(value)],
   ["Job-Enqueued-At", (job, value) => job.enqueuedAt = date(value)],
   ["Job-Expires-At", (job, value) => job.expiresAt = date(value)],
   ["Job-Key", (job, value) => job.key = value],
   ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
-  ["Job-Replaces", (job, value) => job.replaces = positive(value)],
+  ["Job-Replaces", (job, value) => job.replaces = whole(value)],
 ]);
 
 /** A line that is neither the first nor the last one, nor a header of the server's. */
@@ -94,6 +94,11 @@ export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderLis
 function positive(text: string): number | undefined {
   const number = Number(text);
   return Number.isFinite(number) && number > 0 ? number : undefined;
+}
+
+function whole(text: string): number | undefined {
+  const number = positive(text);
+  return Number.isSafeInteger(number) ? number : undefined;
 }
 
 function timer(text: string): number | undefined {

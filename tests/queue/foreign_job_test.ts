@@ -74,6 +74,21 @@ Deno.test("JobConsumer takes malformed headers of another client for absent", as
   await waitUntil(() => consumer.status().ended.completed === 1);
 });
 
+Deno.test("JobConsumer takes counts of another client that are no whole numbers for absent", async () => {
+  await using shared = await shareQueue();
+  const { queue, foreign } = shared;
+  await queue.publish(1, { id: "ours", key: "k" });
+  const counts = ["Job-Attempt", "Job-Max-Attempts", "Job-Deliveries", "Job-Replaces"];
+  await foreign.publish("wq.checks.keyed.3.a1", "1", Object.fromEntries(counts.map((name) => [name, "0.5"])));
+  await foreign.publish("wq.checks.ready.normal.a2", "1", Object.fromEntries(counts.map((name) => [name, "1e300"])));
+  const seen: unknown[] = [];
+  await using consumer = queue.consume(({ id, attempt, maxAttempts, deliveries }) => {
+    if (id !== "ours") seen.push([id, attempt, maxAttempts, deliveries]);
+  }, { concurrency: 3 });
+  await waitUntil(() => consumer.status().ended.completed === 3);
+  assertEquals(seen.toSorted(), [["a1", 1, 5, 1], ["a2", 1, 5, 1]]);
+});
+
 Deno.test("JobConsumer survives the largest numbers in another client's headers", async () => {
   await using shared = await shareQueue();
   const { queue, foreign } = shared;
