@@ -5,6 +5,9 @@ import { nextTick } from "node:process";
 import { JetStreamStoreError } from "../errors.ts";
 import { Outgoing } from "./outgoing.ts";
 
+/** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
+const MAX_ADDRESS = 4_060;
+
 const NO_HEADERS =
   "The server takes no message headers, which this needs: remove no_header_support from its configuration";
 const NOTHING = new Uint8Array(0);
@@ -88,6 +91,9 @@ function sendInBlocks(protocol: ProtocolHandler) {
     const size = blockSize + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
     const max = protocol.info?.max_payload ?? Infinity;
     if (size > max) throw new RangeError(`A message of ${size} bytes is over the server's max_payload of ${max}`);
+    // Only names that another client gave are that long; the server would close the connection, again and again.
+    const address = subject.length > MAX_ADDRESS / 4 ? Buffer.byteLength(subject) + reply.length : 0;
+    if (address > MAX_ADDRESS) throw new RangeError(`A subject of ${address} bytes is over the server's control line`);
     protocol.outBytes += size;
     protocol.outMsgs++;
     const command = headers

@@ -104,6 +104,24 @@ Deno.test("JobConsumer survives the largest numbers in another client's headers"
   assertEquals((await queue.get("a1"))?.state, "delayed");
 });
 
+Deno.test("JobConsumer keeps its connection when another client's job has too long an id to be put back", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  foreign.connection.publish(`wq.checks.ready.normal.${"i".repeat(4_040)}`, "1");
+  await foreign.connection.flush();
+  await using consumer = queue.consume(({ id }) => {
+    if (id !== "fine") throw new Error("no");
+  });
+  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await queue.publish(1, { id: "fine" });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(stores.connectionCounters().disconnects, 0);
+  assertMatch(stores.log.at(-1)!, /over the server's control line/);
+});
+
 Deno.test("JobConsumer sends a body that is not JSON to the dead letters at once, as it came", async () => {
   await using shared = await shareQueue();
   const { queue, foreign } = shared;
