@@ -70,7 +70,7 @@ export class JobPublisher {
   publish(job: PreparedJob): Promise<JobReceipt | null> {
     const call = { tried: false };
     return this.#context.connection.attempt((session, deadline) => {
-      const { opened } = this.#stream;
+      const opened = this.#stream.opened(session);
       return opened && !job.keyed
         ? this.send(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
         : this.ready(session, [job], deadline).then(([ready]) => this.send(session, ready, deadline, call));

@@ -22,7 +22,7 @@ import { messageOf } from "./thrown.ts";
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
 
-/** Milliseconds after which the partitions are looked for again. */
+/** Milliseconds after which what is in force, and the partitions, are looked for again. */
 const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
@@ -46,6 +46,8 @@ export class QueueStream {
   readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
   readonly #deadLetters: Once<unknown> = new Once((session, deadline) => this.#openDead(session, deadline));
   readonly #partitions: Once<void> = new Once((session, deadline) => this.#openAllPartitions(session, deadline));
+  /** When what is in force was last looked for, by `performance.now()`. */
+  #jobsSeen = -Infinity;
   /** When the partitions were last looked for, by `performance.now()`. */
   #partitionsSeen = -Infinity;
 
@@ -57,12 +59,15 @@ export class QueueStream {
 
   /** The stream of the jobs; opened once. Whoever opens it with a lease gives that to the durable consumers that there are. */
   open(session: Session, deadline: number): Promise<OpenQueue> {
-    return this.#jobs.get(session, deadline);
+    const opened = this.opened(session);
+    return opened ? Promise.resolve(opened) : this.#jobs.get(session, deadline);
   }
 
-  /** What is in force, once the stream of the jobs is open. */
-  get opened(): OpenQueue | null {
-    return this.#jobs.value;
+  /** What is in force, once the stream of the jobs is open; looked for again now and then, since others may change it. */
+  opened(session: Session): OpenQueue | null {
+    const opened = this.#jobs.value;
+    if (opened && performance.now() - this.#jobsSeen >= LOOK_AGAIN) this.#lookAtSettings(session, opened);
+    return opened;
   }
 
   /** The stream of the dead letters; opened once. */
@@ -122,6 +127,16 @@ export class QueueStream {
     }
   }
 
+  async #lookAtSettings(session: Session, before: OpenQueue): Promise<void> {
+    const now = this.#jobsSeen = performance.now();
+    try {
+      const info = await streamInfo(session, this.#names.stream, now + this.#context.timeout);
+      if (info) this.#jobs.renew(before, inForce(info.config));
+    } catch {
+      // Who needs the queue meets the reason.
+    }
+  }
+
   async #openAllPartitions(session: Session, deadline: number): Promise<void> {
     this.#partitionsSeen = performance.now();
     if (await this.#hasPartitions(session, deadline)) return;
@@ -153,6 +168,7 @@ export class QueueStream {
   }
 
   async #openJobs(session: Session, deadline: number): Promise<OpenQueue> {
+    this.#jobsSeen = performance.now();
     const { lease, dedupe } = this.#options;
     const schedules = session.server.atLeast("2.12");
     const wanted: StreamConfig = {

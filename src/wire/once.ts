@@ -21,6 +21,13 @@ export class Once<T> {
     if (this.value !== null) this.#made = this.value = null;
   }
 
+  /** What was made has changed, unless it was made again meanwhile. */
+  renew(before: T, value: T): void {
+    if (this.value !== before) return;
+    this.value = value;
+    this.#made = Promise.resolve(value);
+  }
+
   #begin(session: Session, deadline: number): Promise<T> {
     const made: Promise<T> = this.#make(session, deadline).then((value) => {
       if (this.#made === made) this.value = value;

@@ -42,6 +42,25 @@ Deno.test("JobQueue keeps its dedupe window on the server, for those who do not 
   assertEquals((await others.publishJobs("checks", [{ data: 1, id: "a" }]))?.[0]?.duplicate, true);
 });
 
+Deno.test("JobQueue whose dedupe window others change goes by that, though it was opened before", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await using _consumer = queue.consume(() => {});
+  const isRemembered = async () => {
+    const id = crypto.randomUUID();
+    await queue.publish(1, { id });
+    await waitUntil(async () => await queue.get(id) === null);
+    return (await queue.publish(1, { id }))?.duplicate === true;
+  };
+  assertEquals(await isRemembered(), false);
+  await others.jobQueue("checks", { dedupe: 60_000 }).open();
+  await waitUntil(isRemembered);
+  await others.jobQueue("checks", { dedupe: 0 }).open();
+  await waitUntil(async () => !await isRemembered());
+});
+
 Deno.test("JobQueue with a dedupe window recognises a repeat by its requestId, too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
