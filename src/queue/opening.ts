@@ -42,6 +42,8 @@ export class Opening {
   #listening: { stop(): void }[] = [];
   #round = 0;
   #filling = false;
+  /** Whether its consumer is to know it. What came earlier could not be told from what another stream had handed out, and not be reported. */
+  #isOpen = false;
   #isBroken = false;
   #closed = false;
   /** When the stream was made. */
@@ -72,6 +74,7 @@ export class Opening {
     await this.#parts.stream.openConsumers(this.#session, this.#deadline);
     this.#listen();
     await this.#look();
+    this.#isOpen = true;
   }
 
   /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
@@ -108,7 +111,7 @@ export class Opening {
    */
   fill(): void {
     // This comes with each job that ends, and most of them want none.
-    if (this.#filling || this.#closed || this.#events.wanted() <= 0) return;
+    if (!this.#isOpen || this.#filling || this.#closed || this.#events.wanted() <= 0) return;
     this.#fill();
   }
 
