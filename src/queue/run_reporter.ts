@@ -139,7 +139,20 @@ export class RunReporter {
     }
     if (attempt !== undefined && !await this.keepPastRuns(delivery, { attempts: attempt - 1, starts: 0 })) return null;
     delivery.handedBack = true;
-    return await this.#say(delivery, wait > 0 ? `-NAK {"delay": ${Math.round(wait * 1e6)}}` : "-NAK") || null;
+    return await this.#handBack(delivery, wait > 0 ? `-NAK {"delay": ${Math.round(wait * 1e6)}}` : "-NAK") || null;
+  }
+
+  /**
+   * Hands a job back as it is. That is sent once: the server would take a repeat for news of the next delivery, and hand the job out again while it
+   * runs. If it got lost, the job is handed out again when its lease is over.
+   */
+  #handBack(delivery: Delivery, word: string): Promise<boolean> {
+    let sent = false;
+    return this.#confirm(delivery, async ({ session, deadline }) => {
+      if (sent) return;
+      sent = true;
+      await session.requests.request(delivery.ack, word, deadline);
+    });
   }
 
   /** Gives back what has not started, for whoever is next; it costs the job no attempt. */
@@ -155,7 +168,11 @@ export class RunReporter {
   /** Tells the server that the job is still worked on, which makes its lease begin anew. */
   async extend(delivery: Delivery): Promise<void> {
     const sent = performance.now();
-    if (await this.#say(delivery, "+WPI")) delivery.extendTo(sent + delivery.lease);
+    const extended = await this.#confirm(
+      delivery,
+      ({ session, deadline }) => session.requests.request(delivery.ack, "+WPI", deadline),
+    );
+    if (extended) delivery.extendTo(sent + delivery.lease);
   }
 
   /** Lets the server note since when the job is worked on: otherwise, should it restart, it counts the lease from when the message was stored. */
@@ -199,10 +216,6 @@ export class RunReporter {
       const newest = await findJobMessage(call, delivery.token);
       return newest !== null && newest.sequence > delivery.sequence;
     });
-  }
-
-  #say(delivery: Delivery, word: string): Promise<boolean> {
-    return this.#confirm(delivery, ({ session, deadline }) => session.requests.request(delivery.ack, word, deadline));
   }
 
   async #confirm(delivery: Delivery, report: Report<unknown>): Promise<boolean> {

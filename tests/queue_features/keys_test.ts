@@ -2,6 +2,7 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertS
 import { type Job, RetryJobError } from "../../mod.ts";
 import { partitionOf } from "../../src/queue/publish_options.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
@@ -176,4 +177,42 @@ Deno.test("A keyed job waits as long as can be told when the backoff function na
   for (let n = 0; n < 20; n++) await queue.publish(1, { id: `b${n}`, key: "b" });
   await waitUntil(() => consumer.status().ended.completed === 20);
   assertEquals(ran.filter((id) => id === "a").length, 1);
+});
+
+Deno.test("A keyed job that was given back without an answer is not taken from the worker that has it next", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = openStores(proxy.url);
+  await using others = openStores(server.url);
+  const queue = others.jobQueue("checks");
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const runs: string[] = [];
+  await using failing = stores.jobQueue("checks").consume(async ({ id, attempt }) => {
+    runs.push(`${id} ${attempt}, first worker`);
+    if (id !== "a") return;
+    await first.promise;
+    throw new Error("once more");
+  }, { backoff: 0 });
+  await queue.publish(1, { id: "a", key: "k" });
+  await waitUntil(() => runs.length === 1);
+  await using other = queue.consume(async ({ id, attempt }) => {
+    runs.push(`${id} ${attempt}, second worker`);
+    await second.promise;
+  }, { priorities: ["low"] });
+  await waitUntil(() => other.status().state === "serving");
+  let answers = 1;
+  proxy.tampering.lose = (_, payload) => {
+    // What follows is its answer.
+    if (payload.startsWith("-NAK") && answers > 0) {
+      proxy.tampering.drop = (subject) => subject.startsWith("_INBOX") && answers-- > 0;
+    }
+    return false;
+  };
+  first.resolve();
+  await waitUntil(() => failing.status().ended.retried === 1);
+  await queue.publish(1, { id: "b", priority: "high" });
+  await waitUntil(() => runs.length >= 3);
+  assertEquals(runs, ["a 1, first worker", "a 2, second worker", "b 1, first worker"]);
+  second.resolve();
+  await waitUntil(() => other.status().ended.completed === 1);
 });
