@@ -3,6 +3,7 @@ import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import { type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
+import { EndedJobs } from "./ended_jobs.ts";
 import { QueueAdministration } from "./queue_administration.ts";
 import type { Job } from "./job.ts";
 import { JobResults } from "./job_results.ts";
@@ -33,6 +34,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       stream,
       publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
+      ended: new EndedJobs(),
       schema: options.schema,
     };
     super(parts);

@@ -1,4 +1,5 @@
 import type { Context } from "../wire/context.ts";
+import type { EndedJobs } from "./ended_jobs.ts";
 import type { JobResults } from "./job_results.ts";
 import type { JobSchema } from "./job_schema.ts";
 import type { JobPublisher } from "./publish_job.ts";
@@ -12,5 +13,6 @@ export interface QueueParts<T = unknown> {
   readonly stream: QueueStream;
   readonly publisher: JobPublisher;
   readonly results: JobResults;
+  readonly ended: EndedJobs;
   readonly schema: JobSchema<T> | undefined;
 }

@@ -14,9 +14,6 @@ import { type Move, moveJob } from "./move_job.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
-/** Ended jobs that are remembered, so that a redelivery after a lost confirmation is acknowledged and not run: this many, and as many before them. */
-const MEMORY = 5_000;
-
 /** Nothing is put off for longer than a hundred years. */
 const MAX_DELAY = 100 * 365 * 86_400_000;
 
@@ -27,9 +24,6 @@ const MAX_DELAY = 100 * 365 * 86_400_000;
 export class RunReporter {
   readonly #parts: QueueParts;
   readonly #events: EventSender;
-  /** When the messages of these sequences were stored. */
-  #ended: Map<number, string> = new Map();
-  #endedBefore: Map<number, string> = new Map();
   /** The session, as long as it lasts. */
   #session: Session | null = null;
   #acknowledgements: Acknowledgements | null = null;
@@ -80,7 +74,7 @@ export class RunReporter {
    * @param storedAt When it was stored, in nanoseconds, or as many digits of it as are known.
    */
   hasEnded(sequence: number, storedAt: string): boolean {
-    return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
+    return this.#parts.ended.has(sequence, storedAt);
   }
 
   /** Tells whoever listens what happens to a job. */
@@ -92,7 +86,7 @@ export class RunReporter {
   async finish(delivery: Delivery): Promise<boolean> {
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
-    this.#remember(delivery);
+    this.#parts.ended.remember(delivery);
     if (this.#acknowledgements && this.#sure === this.#session && !delivery.orphaned) {
       try {
         // The usual way, without the layers that only a failure needs.
@@ -236,13 +230,6 @@ export class RunReporter {
     if (session === this.#sure) return true;
     const info = await insist(deadline, (deadline) => streamInfo(session, names.stream, deadline));
     return info === null || info.created === this.#created;
-  }
-
-  #remember(delivery: Delivery): void {
-    this.#ended.set(delivery.sequence, delivery.storedAt);
-    if (this.#ended.size < MEMORY) return;
-    this.#endedBefore = this.#ended;
-    this.#ended = new Map();
   }
 }
 

@@ -224,3 +224,20 @@ Deno.test("JobQueue.purge, unschedule, discard and destroy are null when the con
     await waitUntil(() => stores.connectionStatus() === "connected");
   }
 });
+
+Deno.test("JobConsumer acknowledges a job that another consumer of its queue in the process has done, and does not run it again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const runs = new RecordedRuns();
+  proxy.tampering.lose = (_, payload) => payload.startsWith("+ACK");
+  const before = queue.consume(runs.handler);
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => runs.all.length === 1 && runs.active === 0);
+  assertEquals((await before.stop({ deadline: 0 })).abandoned, ["a"]);
+  proxy.tampering.lose = () => false;
+  await using after = queue.consume(runs.handler);
+  await waitUntil(() => after.status().ended.skipped + after.status().ended.completed === 1);
+  assertEquals(runs.all.length, 1);
+});
