@@ -25,8 +25,11 @@ export interface PublishManyOptions {
 /** Jobs that the server takes as one batch. */
 const BATCH = 1_000;
 
-/** Batches that are under way at the same time; the server has a limit, too. */
-const BATCHES = 4;
+/**
+ * Batches that are under way at the same time over one connection. The server has a limit, too; and it syncs the disk for each, and answers none as long as
+ * more are coming, so the answers of hundreds would come too late.
+ */
+export const BATCHES = 4;
 
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
 const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
@@ -61,7 +64,10 @@ export async function publishBatches(
       if (refusals.length > 0) return;
       try {
         const store = (call: QueueCall) => storeBatch(call, parts.publisher, batch);
-        const done = await callQueue(parts, store, { persist: true });
+        const done = await parts.context.batches.take(
+          parts.context.timeout,
+          () => callQueue(parts, store, { persist: true }),
+        );
         batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
         refusals.push(error);

@@ -95,3 +95,25 @@ Deno.test("JobQueue.publishMany with atomic stores all batches of a long list, e
     assertEquals(batch, batch.map((_, n) => batch[0] + n));
   }
 });
+
+Deno.test("JobQueue.publishMany with atomic has few batches under way at once, however many calls there are", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = openStores(proxy.url);
+  let [now, most] = [0, 0];
+  proxy.tampering.lose = (_, payload) => {
+    if (payload.includes("Nats-Batch-Commit")) most = Math.max(most, ++now);
+    return false;
+  };
+  proxy.tampering.drop = (_, payload) => {
+    if (payload.includes('"batch":')) now--;
+    return false;
+  };
+  const calls = Array.from(
+    { length: 400 },
+    (_, n) => stores.jobQueue("checks").publishMany(jobs(`call${n}.`, 3), ATOMIC),
+  );
+  const receipts = (await Promise.all(calls)).flat();
+  assert(receipts.every((receipt) => receipt?.duplicate === false));
+  assertEquals([receipts.length, most], [1_200, 4]);
+});
