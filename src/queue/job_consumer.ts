@@ -1,5 +1,5 @@
 import { checkDuration, MAX_TIMER } from "../checks.ts";
-import { settledWithin } from "../connection/delay.ts";
+import { delay } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
@@ -45,6 +45,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
+  /** Settles at the first deadline of those who stop it. */
+  readonly #late = Promise.withResolvers<void>();
   #givenBack = 0;
   /** Called when the last run has ended. */
   #idle = () => {};
@@ -117,10 +119,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
    * @throws {RangeError} If the deadline is negative.
    */
   stop(options: StopOptions = {}): Promise<StopSummary> {
-    const { deadline = 10_000 } = options;
+    // A repeat may hasten it.
+    const { deadline = this.#stop ? MAX_TIMER : 10_000 } = options;
     checkDuration(deadline, "stop the consumer", "deadline", 0);
-    // A timer takes no more.
-    return this.#stop ??= this.#stopWithin(Math.min(deadline, MAX_TIMER));
+    delay(deadline, { signal: this.#over.signal }).then(() => this.#late.resolve());
+    return this.#stop ??= this.#stopSoon();
   }
 
   /** Stops it with the default deadline. */
@@ -128,18 +131,17 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     await this.stop();
   }
 
-  async #stopWithin(deadline: number): Promise<StopSummary> {
-    const until = performance.now() + deadline;
+  async #stopSoon(): Promise<StopSummary> {
     this.#state = "stopping";
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
-    await settledWithin(this.#intake.drain(), deadline);
+    await Promise.race([Promise.allSettled([this.#intake.drain()]), this.#late.promise]);
     this.#batches?.stop();
     const back = [...this.#held.waiting.values()].map(async (delivery) => {
       if (await this.#giveBack(delivery)) this.#givenBack++;
     });
     const idle = new Promise<void>((resolve) => this.#held.running.size === 0 ? resolve() : this.#idle = resolve);
-    await settledWithin(Promise.all([idle, ...back]), until - performance.now());
+    await Promise.race([Promise.all([idle, ...back]), this.#late.promise]);
     this.#over.abort();
     this.#leases.stop();
     const abandoned = [...this.#held.running.values()].map(({ id }) => id);

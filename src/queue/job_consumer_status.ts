@@ -45,6 +45,7 @@ export const NO_ENDS: JobConsumerStatus["ended"] = {
 export interface StopOptions {
   /**
    * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
+   * A repeat with less ends it sooner.
    *
    * @default {10_000}
    */

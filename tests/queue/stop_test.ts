@@ -62,6 +62,24 @@ Deno.test("JobConsumer.stop abandons what still runs at its deadline, tells whic
   assertEquals([counts?.active, counts?.delayed, counts?.dead], [0, 0, 0]);
 });
 
+Deno.test("JobConsumer.stop ends sooner when it is repeated with a shorter deadline, and not when it is repeated without one", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "slow" });
+  const go = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(() => go.promise);
+  const consumer = queue.consume(runs.handler);
+  await runs.started(1);
+  const start = performance.now();
+  const stopped = consumer.stop({ deadline: 60_000 });
+  assertEquals(consumer.stop(), stopped);
+  consumer.stop({ deadline: 100 });
+  assertEquals(await stopped, { givenBack: 0, abandoned: ["slow"] });
+  assertLess(performance.now() - start, 9_000);
+  go.resolve();
+});
+
 Deno.test("JobConsumer.stop of an idle worker ends at once", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);

@@ -171,7 +171,7 @@ Deno.test("JobQueue.consumeBatches leaves out what was cancelled before its batc
   assertEquals(await queue.cancel("cancelled"), true);
   // When it is due, the other one has waited for longer than its timeout.
   await queue.publish(1, { id: "last", delay: 400 });
-  await waitUntil(() => consumer.status().active === 4);
+  await waitUntil(async () => (await queue.get("last"))?.state === "active");
   go.resolve();
   await waitUntil(() => consumer.status().ended.completed === 3);
   assertEquals(seen, ["first 1", "waits 1", "last 1"]);

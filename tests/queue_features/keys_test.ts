@@ -184,6 +184,7 @@ Deno.test("A keyed job that was given back without an answer is not taken from t
   await using proxy = new Proxy(server.url);
   await using stores = openStores(proxy.url);
   await using others = openStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
   const queue = others.jobQueue("checks");
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const runs: string[] = [];
@@ -192,14 +193,18 @@ Deno.test("A keyed job that was given back without an answer is not taken from t
     if (id !== "a") return;
     await first.promise;
     throw new Error("once more");
-  }, { backoff: 0 });
+    // It asks for nothing while it has this job, so that the other one is first in line.
+  }, { backoff: 0, prefetch: 0 });
   await queue.publish(1, { id: "a", key: "k" });
   await waitUntil(() => runs.length === 1);
   await using other = queue.consume(async ({ id, attempt }) => {
     runs.push(`${id} ${attempt}, second worker`);
     await second.promise;
   }, { priorities: ["low"] });
-  await waitUntil(() => other.status().state === "serving");
+  await waitUntil(async () => {
+    const info = await foreign.api<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("k")}`);
+    return info.num_waiting === 1;
+  });
   let answers = 1;
   proxy.tampering.lose = (_, payload) => {
     // What follows is its answer.
