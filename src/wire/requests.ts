@@ -201,11 +201,14 @@ export class Requests {
     if (this.alone && pending.single) this.#free.push(id);
   }
 
-  #startTimer(): ReturnType<typeof setTimeout> {
+  /** @param patient Whether one that comes late waits for another: while the process was busy nobody has read the answers that have come. */
+  #startTimer(patient = true): ReturnType<typeof setTimeout> {
+    const due = performance.now() + TICK;
     return setTimeout(() => {
       const now = performance.now();
-      this.#failAll(null, (pending) => pending.deadline <= now);
-      this.#timer = this.#pending.size > 0 ? this.#startTimer() : undefined;
+      const listens = patient && now - due > TICK;
+      if (!listens) this.#failAll(null, (pending) => pending.deadline <= now);
+      this.#timer = this.#pending.size > 0 ? this.#startTimer(!listens) : undefined;
     }, TICK).unref();
   }
 

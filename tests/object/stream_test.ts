@@ -80,7 +80,7 @@ Deno.test("ObjectBucket.putStream takes no more from its source than the server 
 
 Deno.test("ObjectBucket.get asks for no more at the same time than the server keeps for one connection", async () => {
   // 160 MB take a slow machine longer than a call may by default.
-  await using server = await ObjectServer.start({ config: "max_pending: 24MB" }, { timeout: 30_000 });
+  await using server = await ObjectServer.start({ config: "max_pending: 48MB" }, { timeout: 30_000 });
   const bucket = server.bucket("many");
   const data = randomBytes(4 * MiB);
   await bucket.put("object", data);

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { Unavailable } from "../../src/connection/unavailable.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
@@ -29,6 +30,18 @@ Deno.test("Requests.request gives the reply that belongs to it, whatever the ord
   );
   assertEquals(replies.map((reply) => reply.string()), replies.map((_, i) => `re: ${i}`));
   assertEquals(client.session.requests.size, 0);
+});
+
+Deno.test("Requests.request takes the answer that came before its deadline, though the process was busy until after it", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { requests } = client.session;
+  const asked = Array.from({ length: 2_000 }, () => requests.request("$JS.API.INFO", "", within(200)));
+  const answered = Promise.all(asked);
+  await new Promise((resolve) => setImmediate(resolve));
+  assertNotEquals(requests.size, 0);
+  for (const end = within(400); performance.now() < end;);
+  assertEquals((await answered).length, 2_000);
 });
 
 Deno.test("Requests.request sends headers and gives those of the reply", async () => {
