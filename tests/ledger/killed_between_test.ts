@@ -46,8 +46,9 @@ Deno.test("JobConsumer stores a moved job before the original is gone: the copy 
   await using saying = await Saying.start(LEASE);
   await killBefore(saying, "$JS.ACK.", { say: ["fail", "end"] });
   assertEquals(await saying.subjects(), ["wq.saying.ready.normal.job"]);
-  assertEquals((await saying.queue.counts())?.ready.normal, 1);
-  assertEquals((await saying.queue.counts())?.active, 1);
+  const counts = await saying.queue.counts();
+  // The copy may have been handed to the killed worker, which had asked for more.
+  assertEquals(counts && counts.ready.normal + counts.active, 2);
   saying.work();
   await saying.drained();
   assertEquals(attempts(saying), [1, 2]);
