@@ -15,7 +15,7 @@ import type { Job } from "./queue/job.ts";
 import type { JobConsumer } from "./queue/job_consumer.ts";
 import { JobQueue } from "./queue/job_queue.ts";
 import type { JobReceipt } from "./queue/publish_job.ts";
-import { BATCHES, type PublishManyOptions } from "./queue/publish_many.ts";
+import type { PublishManyOptions } from "./queue/publish_many.ts";
 import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
@@ -23,7 +23,6 @@ import type { Context } from "./wire/context.ts";
 import { Session } from "./wire/session.ts";
 import { streamNames } from "./wire/stream_names.ts";
 import { isName } from "./wire/tokens.ts";
-import { Turns } from "./wire/turns.ts";
 
 /** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
 export interface StoresOptions extends ConnectOptions {
@@ -93,15 +92,7 @@ export class JetStreamStores implements AsyncDisposable {
     checkDuration(timeout, "make the stores", "timeout", 1);
     const settings = new Settings(env);
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
-    this.#context = {
-      connection: this.#connection,
-      settings,
-      logger,
-      timeout,
-      closers: new Set(),
-      ticking: new Set(),
-      batches: new Turns(BATCHES),
-    };
+    this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set(), ticking: new Set() };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");
   }

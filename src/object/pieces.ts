@@ -1,7 +1,7 @@
 import { JetStreamStoreError } from "../errors.ts";
+import { budgetPerSession } from "../wire/budget.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { Budget } from "./budget.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
 import type { StoredMeta } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -15,7 +15,7 @@ const IN_FLIGHT = 16 * 1024 * 1024;
 /** A single piece of at most so many bytes does not count. */
 const SMALL = 64 * 1024;
 
-const budgets: WeakMap<Session, Budget> = new WeakMap();
+const budgetOf = budgetPerSession(IN_FLIGHT);
 
 /** The pieces of one object, read in their order, some at a time, and checked against its record. */
 export class Pieces {
@@ -78,20 +78,13 @@ export class Pieces {
    */
   async next(session: Session, deadline: number): Promise<Uint8Array[]> {
     const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH / this.#size)));
-    let budget = budgets.get(session);
-    if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
-    await budget.take(batch * this.#size, () => deadline);
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
-    let page: StoredMessage[];
-    try {
-      page = await this.stream.reader.page(session, query, deadline, this.#sure);
-      if (page.length === 0 && !this.#sure) {
-        this.#sure = true;
-        page = await this.stream.reader.page(session, query, deadline, true);
-      }
-    } finally {
-      budget.give(batch * this.#size);
-    }
+    const page = await budgetOf(session).during(batch * this.#size, () => deadline, async () => {
+      const page = await this.stream.reader.page(session, query, deadline, this.#sure);
+      if (page.length > 0 || this.#sure) return page;
+      this.#sure = true;
+      return await this.stream.reader.page(session, query, deadline, true);
+    });
     if (page.length > 0) this.#after = page[page.length - 1].sequence;
     this.left -= page.length;
     const pieces = page.map(({ data }) => data);

@@ -1,9 +1,9 @@
 import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
+import { type Budget, budgetPerSession } from "../wire/budget.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
-import { Budget } from "./budget.ts";
 import { Digest } from "./object_digest.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
@@ -13,7 +13,7 @@ const IN_FLIGHT = 4 * 1024 * 1024;
 /** Milliseconds after which the stream is asked for the pieces that are not confirmed. */
 const PATIENCE = 1_000;
 
-const budgets: WeakMap<Session, Budget> = new WeakMap();
+const budgetOf = budgetPerSession(IN_FLIGHT);
 
 /** Stores the pieces of one object, several at a time. */
 export class Upload {
@@ -49,9 +49,7 @@ export class Upload {
     this.#stream = stream.name;
     this.#subject = stream.pieces(nuid);
     this.#deadline = deadline;
-    let budget = budgets.get(session);
-    if (!budget) budgets.set(session, budget = new Budget(IN_FLIGHT));
-    this.#budget = budget;
+    this.#budget = budgetOf(session);
   }
 
   /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */

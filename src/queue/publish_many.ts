@@ -1,5 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
+import { budgetPerSession } from "../wire/budget.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { type PubAck, publish } from "../wire/publish.ts";
@@ -29,7 +30,9 @@ const BATCH = 1_000;
  * Batches that are under way at the same time over one connection. The server has a limit, too; and it syncs the disk for each, and answers none as long as
  * more are coming, so the answers of hundreds would come too late.
  */
-export const BATCHES = 4;
+const BATCHES = 4;
+
+const budgetOf = budgetPerSession(BATCHES);
 
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
 const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
@@ -63,11 +66,9 @@ export async function publishBatches(
     for (const batch of work) {
       if (refusals.length > 0) return;
       try {
-        const store = (call: QueueCall) => storeBatch(call, parts.publisher, batch);
-        const done = await parts.context.batches.take(
-          parts.context.timeout,
-          () => callQueue(parts, store, { persist: true }),
-        );
+        const store = (call: QueueCall) =>
+          budgetOf(call.session).during(1, () => call.deadline, () => storeBatch(call, parts.publisher, batch));
+        const done = await callQueue(parts, store, { persist: true });
         batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
         refusals.push(error);

@@ -2,7 +2,6 @@ import type { Connection } from "../connection/connection.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Settings } from "../settings.ts";
 import type { Session } from "./session.ts";
-import type { Turns } from "./turns.ts";
 
 /** What all handles of one {@linkcode JetStreamStores} share. */
 export interface Context {
@@ -15,6 +14,4 @@ export interface Context {
   readonly closers: Set<(deadline: number) => Promise<void>>;
   /** Schedules of which a tick runs in this process, whichever handles and consumers their queue has: none runs twice at once here. */
   readonly ticking: Set<string>;
-  /** Of what is published as one batch. */
-  readonly batches: Turns;
 }

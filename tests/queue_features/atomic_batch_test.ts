@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError, type JetStreamStores, type JobQueue } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
@@ -116,4 +116,21 @@ Deno.test("JobQueue.publishMany with atomic has few batches under way at once, h
   const receipts = (await Promise.all(calls)).flat();
   assert(receipts.every((receipt) => receipt?.duplicate === false));
   assertEquals([receipts.length, most], [1_200, 4]);
+});
+
+Deno.test("JobQueue.publishMany with atomic ends within its deadline also where it waits for other batches", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url, { timeout: 4_000 });
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  server.suspend();
+  const publish = (prefix: string) => queue.publishMany(jobs(prefix, 2), ATOMIC);
+  const first = ["a", "b", "c", "d"].map(publish);
+  // It has its turn when these are given up, and then only the rest of its own time.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const start = performance.now();
+  assertEquals(await publish("e"), null);
+  assertLess(performance.now() - start, 5_500);
+  assertEquals(await Promise.all(first), [null, null, null, null]);
+  server.resume();
 });

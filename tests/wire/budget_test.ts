@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Unavailable } from "../../src/connection/unavailable.ts";
-import { Budget } from "../../src/object/budget.ts";
+import { Budget } from "../../src/wire/budget.ts";
 import { within } from "../_wait_until.ts";
 
 const never = () => Infinity;

@@ -1,5 +1,6 @@
 import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
+import type { Session } from "./session.ts";
 
 interface Waiting {
   amount: number;
@@ -7,7 +8,7 @@ interface Waiting {
 }
 
 /**
- * How much may be under way at the same time, in bytes or in requests: a server cuts off who does not take what it has sent, and what a process hands
+ * How much may be under way at the same time, in bytes, requests or batches: a server cuts off who does not take what it has sent, and what a process hands
  * to its socket faster than that can send it fills the memory.
  */
 export class Budget {
@@ -44,6 +45,16 @@ export class Budget {
     throw new Unavailable("timeout", "Others were served first, and that took too long");
   }
 
+  /** Takes an amount for as long as something goes on. Throws as {@linkcode Budget.take} does. */
+  async during<T>(amount: number, deadline: () => number, work: () => Promise<T>): Promise<T> {
+    await this.take(amount, deadline);
+    try {
+      return await work();
+    } finally {
+      this.give(amount);
+    }
+  }
+
   /** Gives an amount back. */
   give(amount: number): void {
     this.#used -= amount;
@@ -58,4 +69,14 @@ export class Budget {
   #fits(amount: number): boolean {
     return this.#used === 0 || this.#used + amount <= this.#limit;
   }
+}
+
+/** One budget for each session, with the same limit. */
+export function budgetPerSession(limit: number): (session: Session) => Budget {
+  const budgets = new WeakMap<Session, Budget>();
+  return (session) => {
+    let budget = budgets.get(session);
+    if (!budget) budgets.set(session, budget = new Budget(limit));
+    return budget;
+  };
 }
