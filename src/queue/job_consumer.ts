@@ -7,6 +7,7 @@ import type { Delivery } from "./delivery.ts";
 import { HeldJobs } from "./held_jobs.ts";
 import { Intake } from "./intake.ts";
 import type { Job } from "./job.ts";
+import type { JobBatches } from "./job_batches.ts";
 import {
   type JobConsumerStatus,
   NO_ENDS,
@@ -14,7 +15,6 @@ import {
   type StopOptions,
   type StopSummary,
 } from "./job_consumer_status.ts";
-import type { JobBatches } from "./job_batches.ts";
 import { JobRescue } from "./job_rescue.ts";
 import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
