@@ -1,7 +1,6 @@
 import { JetStreamStoreError } from "../errors.ts";
 import { budgetPerSession } from "../wire/budget.ts";
 import type { Session } from "../wire/session.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
 import type { StoredMeta } from "./object_info.ts";
 import type { ObjectStream } from "./object_stream.ts";
