@@ -15,7 +15,7 @@ Deno.test("the package, published and imported from jsr:, stores and loads a val
   });
   assertEquals(publish.code, 0, publish.stderr);
   assertEquals(
-    registry.files.filter((path) => !/^(mod\.ts|src\/.+\.ts|README\.md|LICENSE|deno\.json)$/.test(path)),
+    registry.files.filter((path) => !/^(mod\.ts|src\/.+\.(ts|md)|README\.md|LICENSE|deno\.json)$/.test(path)),
     [],
   );
 

@@ -5,7 +5,7 @@ import { waitUntil } from "../_wait_until.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
 import { hasProgram } from "../kv/_has_program.ts";
 
-/** A producer that README.md shows. */
+/** A producer that src/queue/README.md shows. */
 interface Producer {
   client: string;
   /** The language of its block. */
@@ -60,12 +60,12 @@ const PRODUCERS: Producer[] = [
   },
 ];
 
-/** The block of README.md that publishes in a language. */
+/** The block of src/queue/README.md that publishes in a language. */
 async function blockOf(language: string): Promise<string> {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const readme = await Deno.readTextFile(new URL("../../src/queue/README.md", import.meta.url));
   const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, of]) => of === language);
   const [block] = blocks.map(([, , text]) => text).filter((text) => text.includes("wq.mails."));
-  if (block === undefined) throw new Error(`README.md has no producer in ${language}`);
+  if (block === undefined) throw new Error(`src/queue/README.md has no producer in ${language}`);
   return block;
 }
 
@@ -78,7 +78,9 @@ async function run(cwd: string, [program, ...args]: string[], url = ""): Promise
 
 for (const { client, language, file, prepare = [], command, guarded, needs, runs, data } of PRODUCERS) {
   Deno.test({
-    name: `consumeJobs runs the job that README.md publishes by ${client}${runs ? "" : ` (not tested here: ${needs})`}`,
+    name: `consumeJobs runs the job that src/queue/README.md publishes by ${client}${
+      runs ? "" : ` (not tested here: ${needs})`
+    }`,
     ignore: !runs,
     fn: async () => {
       await using server = await startNatsServer();
