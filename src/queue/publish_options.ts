@@ -151,7 +151,7 @@ export function readyJob(job: PreparedJob, dedupe: boolean, now: number): Prepar
     const at = typeof due === "number" ? new Date(now + due) : due;
     headers.push(
       ["Job-Nonce", ready.nonce],
-      ["Nats-Schedule", `@at ${at.toISOString()}`],
+      ["Nats-Schedule", `@at ${serverTime(at)}`],
       ["Job-Enqueued-At", new Date(now).toISOString()],
     );
   }
@@ -182,15 +182,25 @@ export function encodeData(data: unknown, doing: string): string {
   throw wrongType(`${doing} as 'data' must be a JSON value`, data, { cause });
 }
 
+/** The server counts int64 nanoseconds since 1970: a later moment is one of the past to it. */
+const LAST_MOMENT = new Date("2262-04-11T23:47:16.854Z");
+
 /**
- * Checks a moment that the server is to know: it reads years of four digits.
+ * Checks a moment that the server is to know.
  *
  * @throws {TypeError | RangeError} If it is no valid date, or too late.
  */
 export function checkMoment(value: unknown, doing: string, option: string): asserts value is Date {
   checkDate(value, doing, option);
-  if (value.getUTCFullYear() <= 9999) return;
-  throw wrong(RangeError, `${doing} as '${option}' must be before the year 10000`, value.toISOString());
+  if (value <= LAST_MOMENT) return;
+  const rule =
+    `'${option}' must be at ${LAST_MOMENT.toISOString()} or before, the last moment that the server can count`;
+  throw wrong(RangeError, `${doing} as ${rule}`, value.toISOString());
+}
+
+/** A moment as the server reads it. One before 1970 is as far past as any, and the server cannot count the earliest. */
+function serverTime(moment: Date): string {
+  return new Date(Math.max(0, moment.getTime())).toISOString();
 }
 
 function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {

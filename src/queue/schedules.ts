@@ -1,4 +1,7 @@
+import { Buffer } from "node:buffer";
 import { Unavailable } from "../connection/unavailable.ts";
+import { delay } from "../connection/delay.ts";
+import { ErrorCode, orElse } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
@@ -19,7 +22,12 @@ import { encodeData } from "./publish_options.ts";
 export interface ScheduleOptions<T = unknown> {
   /** Milliseconds between two runs, at least 1000; whole seconds, rounded up. Either this or `cron`. */
   every?: number;
-  /** A cron expression of six fields, seconds first: `0 30 7 * * MON-FRI` is half past seven on weekdays. Either this or `every`. */
+  /**
+   * A cron expression of six fields, seconds first: `0 30 7 * * MON-FRI` is half past seven on weekdays. Five fields, as in a crontab, and names
+   * such as `@daily` are translated. Either this or `every`.
+   *
+   * Where clocks change, a local time that a day skips has no run that day, and one that a day has twice runs twice.
+   */
   cron?: string;
   /**
    * The time zone of `cron`, for instance `Europe/Berlin`.
@@ -51,7 +59,10 @@ export interface ScheduleInfo<T = unknown> {
   priority: Priority;
   /** The data of its jobs. */
   data: T | undefined;
-  /** When it runs next, as computed here; `null` if it never does. */
+  /**
+   * When the server makes the next job; `null` if never. Computed here by the server's rules. With `every`, a server that was down when a job was due
+   * makes it as it starts and counts on from there, which this does not know.
+   */
   next: Date | null;
 }
 
@@ -89,21 +100,47 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   return { token, subject: target, headers, payload: encodeData(data, DOING) };
 }
 
-/** Stores a schedule, in place of the one of its id if there is one. */
+/** Milliseconds until it looks again at what others stored at the same time. */
+const LOOK_AGAIN_MS = 20;
+
+/**
+ * Stores a schedule, in place of the one of its id if that differs. One with the same settings stays as it is, and so keeps its phase: services store
+ * their schedules at each start.
+ */
 export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule): Promise<void> {
   const { session, deadline, names, stream } = call;
   session.server.require(VERSION, "A schedule that repeats");
   checkSize(schedule, session.maxPayload, DOING);
   await stream.open(session, deadline);
-  const { token, payload } = schedule;
-  const headers = new HeaderBlock(schedule.headers);
   try {
-    await insist(deadline, (deadline) => publish(session, names.schedule(token), payload, deadline, headers));
+    for (;;) {
+      const kept = await leaderGet(session, names.stream, { last_by_subj: names.schedule(schedule.token) }, deadline);
+      if (kept && isSame(kept, schedule)) return;
+      if (await replaceSchedule(call, schedule, kept?.sequence ?? 0)) return;
+      await delay(LOOK_AGAIN_MS);
+    }
   } catch (error) {
     // Others removed the queue since it was opened: the next try makes it again.
     if (error instanceof Unavailable && error.reason === "no_responders") stream.forget();
     throw error;
   }
+}
+
+/** Stores a schedule in place of the message of this sequence; `false` if another one is there, which may be this one, stored by an earlier try. */
+async function replaceSchedule(
+  { session, deadline, names }: QueueCall,
+  { token, headers, payload }: PreparedSchedule,
+  sequence: number,
+): Promise<boolean> {
+  const block = new HeaderBlock([...headers, ["Nats-Expected-Last-Subject-Sequence", String(sequence)]]);
+  const send = (deadline: number) => publish(session, names.schedule(token), payload, deadline, block);
+  const { wrongLastSequence, wrongLastSequenceUnknown } = ErrorCode;
+  return await orElse(null, insist(deadline, send), wrongLastSequence, wrongLastSequenceUnknown) !== null;
+}
+
+function isSame(kept: StoredMessage, { headers, payload }: PreparedSchedule): boolean {
+  const ofSchedule = (list: HeaderList) => list.filter(([name]) => name.startsWith("Nats-Schedule")).sort().join("\n");
+  return ofSchedule(kept.headers()) === ofSchedule(headers) && Buffer.from(payload).equals(kept.data);
 }
 
 /** Removes a schedule; `false` if there was none. Jobs that it has made stay. */
@@ -142,10 +179,10 @@ function readSchedule<T>(message: StoredMessage, now: number): ScheduleInfo<T> {
   };
 }
 
-/** The server counts from the whole second that is nearest to when the schedule was stored. */
+/** The server counts from the whole second that is nearest to when the schedule was stored, which may be half a second ahead. */
 function nextOfEvery(stored: Date, every: number, now: number): Date {
   const since = Math.round(stored.getTime() / 1000) * 1000;
-  return new Date(since + (Math.floor((now - since) / every) + 1) * every);
+  return new Date(since + Math.max(1, Math.floor((now - since) / every) + 1) * every);
 }
 
 function secondsOf(every: number): number {

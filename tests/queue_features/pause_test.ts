@@ -155,7 +155,7 @@ Deno.test("JobQueue.pause and resume refuse what is no date, and no priority", a
   await using stores = openStores(undefined);
   const queue = stores.jobQueue("checks");
   await assertRejects(() => queue.pause(new Date(NaN)), TypeError, "'until'");
-  await assertRejects(() => queue.pause(new Date("+010000-01-01T00:00:00Z")), RangeError, "before the year 10000");
+  await assertRejects(() => queue.pause(new Date("+010000-01-01T00:00:00Z")), RangeError, "2262-04-11T23:47:16.854Z");
   await assertRejects(() => queue.pause("2030-01-01" as unknown as Date), TypeError, "'until'");
   await assertRejects(() => queue.pause(undefined, { priority: "urgent" as Priority }), RangeError, "'priority'");
   await assertRejects(() => queue.resume({ priority: "urgent" as Priority }), RangeError, "'priority'");
