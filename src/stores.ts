@@ -3,7 +3,7 @@ import type { ConnectOptions } from "./connection/connect_options.ts";
 import { Connection } from "./connection/connection.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import { settledWithin } from "./connection/delay.ts";
-import { consoleLogger, type Logger } from "./connection/logger.ts";
+import { consoleLogger, guardedLogger, type Logger } from "./connection/logger.ts";
 import { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";
 import type { KvWriteOptions } from "./kv/kv_write.ts";
@@ -33,11 +33,11 @@ export interface StoresOptions extends ConnectOptions {
    */
   timeout?: number;
   /**
-   * Gets one line for each change of the connection's state.
+   * Gets one line for each change of the connection's state; `false`: nothing is logged. An error that it throws is ignored.
    *
    * @default {console, on standard error}
    */
-  logger?: Logger;
+  logger?: Logger | false;
   /**
    * Looks up the `SUPERCHECK_NATS_*` variables.
    *
@@ -88,8 +88,9 @@ export class JetStreamStores implements AsyncDisposable {
    * @throws {TypeError | RangeError} If an option is wrong.
    */
   constructor(options: StoresOptions = {}) {
-    const { timeout = 5_000, logger = consoleLogger, env, ...connectOptions } = options;
+    const { timeout = 5_000, logger: given = consoleLogger, env, ...connectOptions } = options;
     checkDuration(timeout, "make the stores", "timeout", 1);
+    const logger = guardedLogger(given);
     const settings = new Settings(env);
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
     this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set(), ticking: new Set() };

@@ -14,3 +14,24 @@ export const consoleLogger: Logger = {
   warn: (message) => console.error(`[jetstream] ${message}`),
   error: (message) => console.error(`[jetstream] ${message}`),
 };
+
+/** Writes nothing. */
+const silentLogger: Logger = { info: () => {}, warn: () => {}, error: () => {} };
+
+/**
+ * Guards the user's logger: one that throws, or returns a promise that rejects, loses its line and disturbs nothing else.
+ *
+ * @param logger `false`: nothing is logged.
+ */
+export function guardedLogger(logger: Logger | false): Logger {
+  if (logger === false) return silentLogger;
+  const guarded = (level: keyof Logger) => (message: string) => {
+    try {
+      const written: unknown = logger[level](message);
+      if (written instanceof Promise) written.catch(() => {});
+    } catch {
+      // There is nowhere left to tell it.
+    }
+  };
+  return { info: guarded("info"), warn: guarded("warn"), error: guarded("error") };
+}

@@ -78,8 +78,9 @@ function sendInBlocks(protocol: ProtocolHandler) {
     if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
   };
   const sendCommand = (...parts: (string | Uint8Array)[]): void => {
-    if (outbound.size() === 0) nextTick(flushPending);
+    const first = outbound.size() === 0;
     outbound.add(...parts);
+    if (first) nextTick(flushPending);
     if (outbound.size() >= protocol.pendingLimit) flushPending();
   };
   const publish = (subject: string, payload: Payload = NOTHING, options: PublishOptions = {}): void => {
@@ -94,12 +95,12 @@ function sendInBlocks(protocol: ProtocolHandler) {
     // Only names that another client gave are that long; the server would close the connection, again and again.
     const address = subject.length > MAX_ADDRESS / 4 ? Buffer.byteLength(subject) + reply.length : 0;
     if (address > MAX_ADDRESS) throw new RangeError(`A subject of ${address} bytes is over the server's control line`);
-    protocol.outBytes += size;
-    protocol.outMsgs++;
     const command = headers
       ? `HPUB ${subject} ${reply} ${blockSize} ${size}\r\n${block}`
       : `PUB ${subject} ${reply} ${size}\r\n`;
     sendCommand(command, payload, LINE_END);
+    protocol.outBytes += size;
+    protocol.outMsgs++;
   };
   return { outbound, flushPending, sendCommand, publish };
 }

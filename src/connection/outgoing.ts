@@ -19,12 +19,22 @@ export class Outgoing {
   #start = 0;
   #end = 0;
 
-  /** Adds parts of a frame. */
+  /**
+   * Adds the parts of a frame: all of them, or none if one cannot be read. Half a frame would make the server read the next one as its rest.
+   *
+   * @throws {TypeError} If the memory of a part has been transferred (its buffer is detached).
+   */
   add(...parts: (string | Uint8Array)[]): void {
     let most = 0;
     for (const part of parts) most += typeof part === "string" ? part.length * BYTES_OF_CHARACTER : part.length;
     if (this.#block.length - this.#end < most) this.#begin(most);
-    for (const part of parts) this.#put(part);
+    const begin = this.#end;
+    try {
+      for (const part of parts) this.#put(part);
+    } catch (error) {
+      this.#end = begin;
+      throw error;
+    }
   }
 
   /** What the NATS client calls to add bytes. */

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Outgoing } from "../../src/connection/outgoing.ts";
@@ -24,4 +24,15 @@ Deno.test("Outgoing gives what was added, in order, and never writes over what i
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("Outgoing.add adds a frame whole or not at all", () => {
+  const outgoing = new Outgoing();
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  outgoing.add("PING\r\n");
+  assertThrows(() => outgoing.add("PUB a 8\r\n", detached, "\r\n"), TypeError);
+  assertThrows(() => outgoing.add("x".repeat(100_000), detached), TypeError);
+  outgoing.add("PONG\r\n");
+  assertEquals(Buffer.from(outgoing.drain()).toString(), "PING\r\nPONG\r\n");
 });
