@@ -50,7 +50,8 @@ export type { WatchOptions as ObjectWatchOptions } from "./src/wire/watch.ts";
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
 export type { JobQueue } from "./src/queue/job_queue.ts";
-export type { QueueAdministration, WaitOptions } from "./src/queue/queue_administration.ts";
+export type { QueueAdministration } from "./src/queue/queue_administration.ts";
+export type { WaitOptions } from "./src/queue/wait_for_job.ts";
 export type { BatchHandler, BatchOptions } from "./src/queue/job_batches.ts";
 export type { QueueOptions } from "./src/queue/queue_options.ts";
 export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";

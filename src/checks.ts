@@ -4,6 +4,7 @@
  * In all checks `doing` completes "Cannot …", for instance "store the value", and `option` is the argument's name.
  * @module
  */
+import { printable, shown, shownName } from "./shown.ts";
 
 /** The longest time that a timer takes: about 24 days. One that is longer would be over at once. */
 export const MAX_TIMER = 2 ** 31 - 1;
@@ -22,7 +23,7 @@ export function wrong<E extends TypeError | RangeError>(
   value: unknown,
   options?: ErrorOptions,
 ): E {
-  return new kind(`Cannot ${problem}: current value is ${shown(value)}`, options);
+  return new kind(`Cannot ${printable(problem)}: current value is ${shown(value)}`, options);
 }
 
 /**
@@ -32,12 +33,7 @@ export function wrong<E extends TypeError | RangeError>(
  */
 export function wrongType(problem: string, value: unknown, options?: ErrorOptions): TypeError {
   const type = value === null ? "null" : value === "" ? "empty" : `of type ${typeof value}`;
-  return new TypeError(`Cannot ${problem}: current value is ${type}`, options);
-}
-
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(shown).join(",")}]`;
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  return new TypeError(`Cannot ${printable(problem)}: current value is ${type}`, options);
 }
 
 /**
@@ -68,7 +64,9 @@ export function checkString(value: unknown, doing: string, option: string): asse
  * @throws {TypeError} If one is no well-formed string.
  */
 export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
-  for (const [label, value] of Object.entries(metadata ?? {})) checkString(value, doing, `metadata.${label}`);
+  for (const [label, value] of Object.entries(metadata ?? {})) {
+    checkString(value, doing, `metadata.${shownName(label)}`);
+  }
 }
 
 /**
@@ -160,4 +158,27 @@ export function checkObject(value: unknown, doing: string, option: string): asse
   if (typeof value !== "object" || value === null) {
     throw wrong(TypeError, `${doing} as '${option}' must be an object`, value);
   }
+}
+
+/**
+ * Checks a switch.
+ *
+ * @throws {TypeError} If it is neither `true` nor `false`.
+ */
+export function checkBoolean(value: unknown, doing: string, option: string): asserts value is boolean {
+  if (typeof value !== "boolean") throw wrongType(`${doing} as '${option}' must be true or false`, value);
+}
+
+/**
+ * Checks an option that aborts something.
+ *
+ * @throws {TypeError} If it is no `AbortSignal`; one of another realm, or a polyfill's, is taken.
+ */
+export function checkSignal(value: unknown, doing: string, option: string = "signal"): asserts value is AbortSignal {
+  if (value instanceof AbortSignal) return;
+  const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === "boolean" && typeof addEventListener === "function" && typeof throwIfAborted === "function") {
+    return;
+  }
+  throw wrongType(`${doing} as '${option}' must be an AbortSignal`, value);
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { checkDuration } from "./checks.ts";
+import { checkOptions, type OptionNames } from "./options.ts";
 
 /**
  * Why a {@linkcode JetStreamStoreError} was thrown.
@@ -94,6 +95,8 @@ export interface RetryJobOptions extends ErrorOptions {
   delay?: number;
 }
 
+const RETRY_OPTIONS: OptionNames<RetryJobOptions> = { delay: true, cause: "null" };
+
 /** Thrown by a job's handler: not now, again later. It does not count as a failed attempt. */
 export class RetryJobError extends Error {
   /** Milliseconds until the job is ready again. */
@@ -102,10 +105,12 @@ export class RetryJobError extends Error {
   /**
    * Makes one.
    *
-   * @param options When to try again.
+   * @param given When to try again.
+   * @throws {TypeError} If an option is unknown.
    * @throws {RangeError} If `delay` is no number, negative, or more than a hundred years.
    */
-  constructor(options: RetryJobOptions = {}) {
+  constructor(given?: RetryJobOptions) {
+    const options = checkOptions(given, RETRY_OPTIONS, "retry the job");
     const { delay = 0 } = options;
     checkDuration(delay, "retry the job", "delay", 0);
     super(`The job asked to run again in ${delay} ms`, options);

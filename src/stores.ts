@@ -1,5 +1,6 @@
-import { checkDuration, checkText, wrongType } from "./checks.ts";
-import type { ConnectOptions } from "./connection/connect_options.ts";
+import { checkDuration, checkFunction, checkText, wrongType } from "./checks.ts";
+import { checkOptions, type OptionNames } from "./options.ts";
+import { CONNECT_OPTIONS, type ConnectOptions } from "./connection/connect_options.ts";
 import { Connection } from "./connection/connection.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import { settledWithin } from "./connection/delay.ts";
@@ -59,6 +60,10 @@ export interface CloseOptions {
   deadline?: number;
 }
 
+const STORES_OPTIONS: OptionNames<StoresOptions> = { ...CONNECT_OPTIONS, timeout: true, logger: true, env: true };
+
+const CLOSE_OPTIONS: OptionNames<CloseOptions> = { deadline: true };
+
 /**
  * One connection and all that is opened over it: buckets and queues. The functions of this module are bound to one such instance; tests and
  * services with several tenants make their own.
@@ -87,9 +92,15 @@ export class JetStreamStores implements AsyncDisposable {
    *
    * @throws {TypeError | RangeError} If an option is wrong.
    */
-  constructor(options: StoresOptions = {}) {
-    const { timeout = 5_000, logger: given = consoleLogger, env, ...connectOptions } = options;
-    checkDuration(timeout, "make the stores", "timeout", 1);
+  constructor(options?: StoresOptions) {
+    const doing = "make the stores";
+    const { timeout = 5_000, logger: given = consoleLogger, env, ...connectOptions } = checkOptions(
+      options,
+      STORES_OPTIONS,
+      doing,
+    );
+    checkDuration(timeout, doing, "timeout", 1);
+    if (env !== undefined) checkFunction(env, doing, "env");
     const logger = guardedLogger(given);
     const settings = new Settings(env);
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
@@ -99,7 +110,7 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode connect} of this instance. */
-  async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
+  async connect(options?: ConnectOptions): Promise<ConnectionInfo | null> {
     return await this.#connection.connect(options);
   }
 
@@ -124,8 +135,8 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode close} of this instance. */
-  async close(options: CloseOptions = {}): Promise<void> {
-    const { deadline = 10_000 } = options;
+  async close(options?: CloseOptions): Promise<void> {
+    const { deadline = 10_000 } = checkOptions(options, CLOSE_OPTIONS, "close the connection");
     checkDuration(deadline, "close the connection", "deadline", 0);
     const until = performance.now() + deadline;
     const left = () => Math.max(0, until - performance.now());

@@ -1,4 +1,5 @@
-import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
+import { checkSecret, MAX_TIMER, wrong } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used. */
 export interface ConnectOptions {
@@ -49,24 +50,40 @@ export interface ConnectOptions {
   pingInterval?: number;
 }
 
+/** All names of {@linkcode ConnectOptions}. */
+export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
+  servers: true,
+  creds: true,
+  token: true,
+  user: true,
+  password: true,
+  nkeySeed: true,
+  tls: true,
+  name: true,
+  inboxPrefix: true,
+  connectTimeout: true,
+  pingInterval: true,
+};
+
+const TLS_OPTIONS: OptionNames<NonNullable<ConnectOptions["tls"]>> = { ca: true, cert: true, key: true };
+
 const DOING = "connect";
 
 /** Texts among the options. Any of their values may be a secret. */
 const TEXTS = ["creds", "token", "user", "password", "nkeySeed", "name", "inboxPrefix"] as const;
 
 /**
- * Checks what can be checked without looking at the environment.
+ * The options, checked as far as that can be done without looking at the environment.
  *
  * @throws {TypeError | RangeError} If an option is wrong.
  */
-export function checkConnectOptions(options: ConnectOptions): void {
-  const { servers, tls, inboxPrefix } = options;
+export function checkConnectOptions(given: ConnectOptions | null | undefined): ConnectOptions {
+  const options = { ...checkOptions(given, CONNECT_OPTIONS, DOING) };
+  const { servers, inboxPrefix } = options;
   for (const option of TEXTS) checkUnlessUnset(options[option], option);
   for (const server of Array.isArray(servers) ? servers : [servers]) checkUnlessUnset(server, "servers");
-  if (tls !== undefined && (typeof tls !== "object" || tls === null)) {
-    throw wrongType(`${DOING} as 'tls' must be an object of paths`, tls);
-  }
-  for (const option of ["ca", "cert", "key"] as const) checkUnlessUnset(tls?.[option], `tls.${option}`);
+  if (options.tls !== undefined) options.tls = { ...checkOptions(options.tls, TLS_OPTIONS, DOING, "'tls'") };
+  for (const option of ["ca", "cert", "key"] as const) checkUnlessUnset(options.tls?.[option], `tls.${option}`);
   for (const option of ["connectTimeout", "pingInterval"] as const) {
     const ms: unknown = options[option];
     if (ms === undefined || (typeof ms === "number" && ms > 0 && ms <= MAX_TIMER)) continue;
@@ -75,6 +92,7 @@ export function checkConnectOptions(options: ConnectOptions): void {
   if (inboxPrefix !== undefined && !/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(inboxPrefix)) {
     throw wrong(RangeError, `${DOING} as 'inboxPrefix' must be a subject without wildcards`, inboxPrefix);
   }
+  return options;
 }
 
 function checkUnlessUnset(value: unknown, option: string): void {

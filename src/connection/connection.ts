@@ -53,12 +53,12 @@ export class Connection<S extends Session> {
   #refused: JetStreamStoreError | null = null;
 
   /**
-   * @param defaults What connect() and the first use go by.
+   * @param given What connect() and the first use go by.
    * @param openSession Builds what works over one unbroken stretch.
    * @throws {TypeError | RangeError} If one of the defaults is wrong.
    */
-  constructor(settings: Settings, logger: Logger, defaults: ConnectOptions, openSession: (nc: NatsConnection) => S) {
-    checkConnectOptions(defaults);
+  constructor(settings: Settings, logger: Logger, given: ConnectOptions, openSession: (nc: NatsConnection) => S) {
+    const defaults = checkConnectOptions(given);
     this.#targetOf = (options) => connectTarget({ ...defaults, ...options }, settings);
     this.#log = new StateLog(logger);
     this.#sessions = new Sessions(openSession);
@@ -84,8 +84,8 @@ export class Connection<S extends Session> {
   }
 
   /** Connects if there is no connection yet, and waits for the first attempt. */
-  async connect(options: ConnectOptions = {}): Promise<ConnectionInfo | null> {
-    checkConnectOptions(options);
+  async connect(given?: ConnectOptions): Promise<ConnectionInfo | null> {
+    const options = checkConnectOptions(given);
     const target = this.#targetOf(options);
     if (this.#sessions.current) return this.info;
     const isNew = Object.keys(options).length > 0 && target?.identity !== this.#target?.identity;

@@ -1,4 +1,5 @@
 import { checkDuration, wrong } from "../checks.ts";
+import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { Session } from "../wire/session.ts";
@@ -7,10 +8,19 @@ import { checkName } from "../wire/tokens.ts";
 import { watchBucket } from "../wire/watch.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { KvMirror } from "./kv_mirror.ts";
-import { checkKvOptions, type KvBucketOptions, type KvWatchOptions } from "./kv_options.ts";
+import { checkKvOptions, checkKvWatchOptions, type KvBucketOptions, type KvWatchOptions } from "./kv_options.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import { checkValue, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter, PURGE } from "./kv_write.ts";
+import {
+  checkValue,
+  DELETE,
+  Guard,
+  type KvWrite,
+  type KvWriteOptions,
+  KvWriter,
+  PURGE,
+  WRITE_OPTIONS,
+} from "./kv_write.ts";
 
 /**
  * A key-value bucket, in the format of all NATS clients (ADR-8).
@@ -44,9 +54,9 @@ export class KvBucket {
    * What `kvBucket(name, options)` is made of.
    * @ignore
    */
-  constructor(context: Context, name: string, options: KvBucketOptions = {}) {
+  constructor(context: Context, name: string, given?: KvBucketOptions) {
     checkName(name, "bucket");
-    checkKvOptions(options);
+    const options = checkKvOptions(given);
     this.name = name;
     this.#stream = new KvStream(context, name, options);
     this.#mirror = options.cache ? new KvMirror(this.#stream) : null;
@@ -107,7 +117,7 @@ export class KvBucket {
    *
    * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    */
-  async put(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | null> {
+  async put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
     return await this.#stream.attempt((session, deadline) => this.#writer.store(session, write, deadline));
   }
@@ -125,7 +135,7 @@ export class KvBucket {
    * if (await locks.create("nightly-report", "me")) console.log("it is mine for a minute");
    * ```
    */
-  async create(key: string, value: string | Uint8Array, options: KvWriteOptions = {}): Promise<number | false | null> {
+  async create(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | false | null> {
     return await this.#guarded(0, this.#write(key, value, options, "create the key"));
   }
 
@@ -138,7 +148,7 @@ export class KvBucket {
     key: string,
     value: string | Uint8Array,
     revision: number,
-    options: KvWriteOptions = {},
+    options?: KvWriteOptions,
   ): Promise<number | false | null> {
     const write = this.#write(key, value, options, "update the value");
     if (!Number.isSafeInteger(revision) || revision < 1) {
@@ -217,8 +227,8 @@ export class KvBucket {
    * }
    * ```
    */
-  watch(filter: string = ">", options: KvWatchOptions = {}): AsyncIterable<KvEntry> {
-    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, signal } = options;
+  watch(filter: string = ">", options?: KvWatchOptions): AsyncIterable<KvEntry> {
+    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, signal } = checkKvWatchOptions(options);
     const from = updatesOnly ? "new" : includeHistory ? "all" : "last";
     const subjects = this.#stream.subjectsOf(filter, "watch the keys");
     return watchBucket(
@@ -273,9 +283,10 @@ export class KvBucket {
     return new StoredEntry(this.#stream.keyOf(message.subject), operation, message);
   }
 
-  #write(key: string, value: string | Uint8Array, { ttl }: KvWriteOptions, doing: string): KvWrite {
+  #write(key: string, value: string | Uint8Array, options: KvWriteOptions | undefined, doing: string): KvWrite {
     const subject = this.#stream.subjectOf(key, doing);
     checkValue(value, doing);
+    const { ttl } = checkOptions(options, WRITE_OPTIONS, doing);
     if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
     return { subject, value, ttl };
   }

@@ -1,7 +1,8 @@
-import { checkWhole } from "../checks.ts";
-import { type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
+import { checkBoolean, checkWhole } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
 // By the name that mod.ts gives it, so that the documentation of the one leads to the other.
-import type { WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
+import { checkWatchOptions, WATCH_OPTIONS, type WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
 
 /** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface KvBucketOptions extends BucketOptions {
@@ -39,16 +40,35 @@ export interface KvWatchOptions extends ObjectWatchOptions {
   includeHistory?: boolean;
 }
 
+const BUCKET: OptionNames<KvBucketOptions> = { ...BUCKET_OPTIONS, history: true, maxValueSize: true, cache: true };
+
+const WATCH: OptionNames<KvWatchOptions> = { ...WATCH_OPTIONS, includeHistory: true };
+
 /**
- * Checks the options of a bucket.
+ * The options of a bucket, checked.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkKvOptions(options: KvBucketOptions): void {
+export function checkKvOptions(given: KvBucketOptions | null | undefined): KvBucketOptions {
+  const options = checkOptions(given, BUCKET, "open the bucket");
   checkBucketOptions(options);
-  const { history, maxValueSize } = options;
+  const { history, maxValueSize, cache } = options;
   if (history !== undefined) checkWhole(history, "open the bucket", "history", 1, 64);
   if (maxValueSize !== undefined && maxValueSize !== -1) {
     checkWhole(maxValueSize, "open the bucket", "maxValueSize", 1, 2 ** 31 - 1);
   }
+  if (cache !== undefined) checkBoolean(cache, "open the bucket", "cache");
+  return { ...options };
+}
+
+/**
+ * The options of a watch, checked.
+ *
+ * @throws {TypeError} Naming the option and the rule.
+ */
+export function checkKvWatchOptions(given: KvWatchOptions | null | undefined): KvWatchOptions {
+  const options = checkOptions(given, WATCH, "watch the keys");
+  checkWatchOptions(options, "watch the keys");
+  if (options.includeHistory !== undefined) checkBoolean(options.includeHistory, "watch the keys", "includeHistory");
+  return options;
 }

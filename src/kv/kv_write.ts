@@ -1,5 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
 import { wrongType } from "../checks.ts";
+import type { OptionNames } from "../options.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
@@ -24,6 +25,9 @@ export interface KvWriteOptions {
    */
   ttl?: number;
 }
+
+/** All names of {@linkcode KvWriteOptions}. */
+export const WRITE_OPTIONS: OptionNames<KvWriteOptions> = { ttl: true };
 
 /** One value on its way into a bucket. */
 export interface KvWrite {

@@ -1,15 +1,22 @@
 import { checkText } from "../checks.ts";
+import { checkOptions } from "../options.ts";
 import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
 import { listNewest } from "../wire/list_messages.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
-import { watchBucket, type WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
+import {
+  checkWatchOptions,
+  WATCH_OPTIONS,
+  watchBucket,
+  type WatchOptions as ObjectWatchOptions,
+} from "../wire/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
 import { type ObjectInfo, objectInfo, readInfo } from "./object_info.ts";
 import {
   checkObjectBucketOptions,
   checkPutOptions,
+  checkPutStreamOptions,
   type ObjectBucketOptions,
   type PutOptions,
   type PutStreamOptions,
@@ -56,9 +63,9 @@ export class ObjectBucket {
    * What `objectBucket(name, options)` is made of.
    * @ignore
    */
-  constructor(context: Context, name: string, options: ObjectBucketOptions = {}) {
+  constructor(context: Context, name: string, given?: ObjectBucketOptions) {
     checkName(name, "bucket");
-    checkObjectBucketOptions(options);
+    const options = checkObjectBucketOptions(given);
     this.name = name;
     this.#chunkSize = options.maxChunkSize ?? CHUNK_SIZE;
     this.#stream = new ObjectStream(context, name, options);
@@ -73,9 +80,9 @@ export class ObjectBucket {
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    * @throws {JetStreamStoreError} If the server refuses, for instance as the bucket is full. The version before is still there then.
    */
-  async put(name: string, data: string | Uint8Array, options: PutOptions = {}): Promise<ObjectInfo | null> {
+  async put(name: string, data: string | Uint8Array, given?: PutOptions): Promise<ObjectInfo | null> {
     this.#check(name, STORING);
-    checkPutOptions(options, STORING);
+    const options = checkPutOptions(given, STORING);
     const { chunkSize = this.#chunkSize } = options;
     const bytes = dataBytes(data, STORING, chunkSize);
     const object = { name, options, chunkSize };
@@ -101,11 +108,11 @@ export class ObjectBucket {
   async putStream(
     name: string,
     source: ReadableStream<Uint8Array>,
-    options: PutStreamOptions = {},
+    given?: PutStreamOptions,
   ): Promise<ObjectInfo | null> {
     this.#check(name, STORING);
     checkSource(source, STORING);
-    checkPutOptions(options, STORING);
+    const options = checkPutStreamOptions(given, STORING);
     const { signal, chunkSize = this.#chunkSize } = options;
     const object = { name, options, chunkSize };
     let begun = false;
@@ -211,7 +218,9 @@ export class ObjectBucket {
    * }
    * ```
    */
-  watch(options: ObjectWatchOptions = {}): AsyncIterable<ObjectInfo> {
+  watch(given?: ObjectWatchOptions): AsyncIterable<ObjectInfo> {
+    const options = checkOptions(given, WATCH_OPTIONS, "watch the objects");
+    checkWatchOptions(options, "watch the objects");
     const { ignoreDeletes = false, updatesOnly = false, signal } = options;
     const from = updatesOnly ? "new" : "last";
     return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {

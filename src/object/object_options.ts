@@ -1,5 +1,7 @@
-import { checkLabels, checkString, checkWhole, wrong } from "../checks.ts";
-import { type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
+import { checkLabels, checkObject, checkSignal, checkString, checkWhole, wrong } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { shownName } from "../shown.ts";
+import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
 
 /** How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface ObjectBucketOptions extends BucketOptions {
@@ -33,6 +35,12 @@ export interface PutStreamOptions extends PutOptions {
   signal?: AbortSignal;
 }
 
+const BUCKET: OptionNames<ObjectBucketOptions> = { ...BUCKET_OPTIONS, maxChunkSize: true };
+
+const PUT: OptionNames<PutOptions> = { description: true, headers: true, metadata: true, chunkSize: true };
+
+const PUT_STREAM: OptionNames<PutStreamOptions> = { ...PUT, signal: true };
+
 /** As tokens of HTTP. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -40,29 +48,55 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const MAX_CHUNK = 67_108_864;
 
 /**
- * Checks the options of a bucket.
+ * The options of a bucket, checked.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkObjectBucketOptions(options: ObjectBucketOptions): void {
+export function checkObjectBucketOptions(given: ObjectBucketOptions | null | undefined): ObjectBucketOptions {
+  const options = checkOptions(given, BUCKET, "open the bucket");
   checkBucketOptions(options);
   const { maxChunkSize } = options;
   if (maxChunkSize !== undefined) checkWhole(maxChunkSize, "open the bucket", "maxChunkSize", 1, MAX_CHUNK);
+  return { ...options };
 }
 
 /**
- * Checks what is to be stored along with an object.
+ * What is to be stored along with an object, checked: as it is now, since what the caller does to it later must not count.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkPutOptions({ description, headers, metadata, chunkSize }: PutOptions, doing: string): void {
+export function checkPutOptions(given: PutOptions | null | undefined, doing: string): PutOptions {
+  const options = checkOptions(given, PUT, doing);
+  checkStored(options, doing);
+  return copyOf(options);
+}
+
+/**
+ * As {@linkcode checkPutOptions}, of an upload.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkPutStreamOptions(given: PutStreamOptions | null | undefined, doing: string): PutStreamOptions {
+  const options = checkOptions(given, PUT_STREAM, doing);
+  checkStored(options, doing);
+  if (options.signal !== undefined) checkSignal(options.signal, doing);
+  return copyOf(options);
+}
+
+function copyOf<O extends PutOptions>(options: O): O {
+  const { headers, metadata } = options;
+  return { ...options, ...(headers && { headers: { ...headers } }), ...(metadata && { metadata: { ...metadata } }) };
+}
+
+function checkStored({ description, headers, metadata, chunkSize }: PutOptions, doing: string): void {
   if (description !== undefined) checkString(description, doing, "description");
   if (chunkSize !== undefined) checkWhole(chunkSize, doing, "chunkSize", 1, MAX_CHUNK);
   checkLabels(metadata, doing);
+  if (headers !== undefined) checkObject(headers, doing, "headers");
   for (const [header, values] of Object.entries(headers ?? {})) {
     if (!HEADER_NAME.test(header) || /^(nats|job)-/i.test(header)) {
       throw wrong(TypeError, `${doing} as a header's name must be a token and not begin with Nats- or Job-`, header);
     }
-    for (const value of [values].flat()) checkString(value, doing, `headers.${header}`);
+    for (const value of [values].flat()) checkString(value, doing, `headers.${shownName(header)}`);
   }
 }

@@ -1,4 +1,5 @@
-import { checkDuration, checkFunction, checkWhole, MAX_TIMER, wrong } from "../checks.ts";
+import { checkDuration, checkFunction, checkSignal, checkWhole, MAX_TIMER, wrong } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "./retry_backoff.ts";
 
@@ -48,17 +49,33 @@ export interface ConsumeOptions {
   signal?: AbortSignal;
 }
 
+/** All names of {@linkcode ConsumeOptions}. */
+export const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
+  concurrency: true,
+  prefetch: true,
+  priorities: true,
+  maxAttempts: true,
+  maxDeliveries: true,
+  backoff: true,
+  timeout: true,
+  rateLimit: true,
+  signal: true,
+};
+
+const RATE_LIMIT: OptionNames<NonNullable<ConsumeOptions["rateLimit"]>> = { jobs: true, interval: true };
+
 /** The options with their defaults; without a `prefetch` it is guessed. */
 export type ConsumeSettings =
   & Required<Pick<ConsumeOptions, "concurrency" | "priorities" | "maxAttempts" | "maxDeliveries" | "backoff">>
-  & Pick<ConsumeOptions, "prefetch" | "timeout" | "rateLimit">;
+  & Pick<ConsumeOptions, "prefetch" | "timeout" | "rateLimit" | "signal">;
 
 /**
  * Checks the arguments of a consumer and fills in the defaults.
  *
  * @throws {TypeError | RangeError} Naming the argument, its value and the rule.
  */
-export function consumeSettings(handler: unknown, options: ConsumeOptions = {}): ConsumeSettings {
+export function consumeSettings(handler: unknown, options: ConsumeOptions | null | undefined): ConsumeSettings {
+  const doing = "consume jobs";
   const {
     concurrency = 1,
     prefetch,
@@ -68,8 +85,8 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
     backoff = DEFAULT_BACKOFF,
     timeout,
     rateLimit,
-  } = options;
-  const doing = "consume jobs";
+    signal,
+  } = checkOptions(options, CONSUME_OPTIONS, doing);
   checkFunction(handler, doing, "handler");
   checkWhole(concurrency, doing, "concurrency", 1);
   if (prefetch !== undefined) checkWhole(prefetch, doing, "prefetch", 0);
@@ -77,10 +94,8 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
   checkWhole(maxDeliveries, doing, "maxDeliveries", 1);
   checkBackoff(backoff, doing);
   if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1, MAX_TIMER);
-  if (rateLimit !== undefined) {
-    checkWhole(rateLimit.jobs, doing, "rateLimit.jobs", 1);
-    checkDuration(rateLimit.interval, doing, "rateLimit.interval", 1, MAX_TIMER);
-  }
+  if (rateLimit !== undefined) checkRateLimit(rateLimit, doing);
+  if (signal !== undefined) checkSignal(signal, doing);
   if (
     !Array.isArray(priorities) || priorities.length === 0 ||
     !priorities.every((priority) => PRIORITIES.includes(priority))
@@ -97,5 +112,12 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions = {}):
     backoff,
     timeout,
     rateLimit,
+    signal,
   };
+}
+
+function checkRateLimit(rateLimit: NonNullable<ConsumeOptions["rateLimit"]>, doing: string): void {
+  const { jobs, interval } = checkOptions(rateLimit, RATE_LIMIT, doing, "'rateLimit'");
+  checkWhole(jobs, doing, "rateLimit.jobs", 1);
+  checkDuration(interval, doing, "rateLimit.interval", 1, MAX_TIMER);
 }

@@ -1,5 +1,6 @@
 import { checkDuration, checkFunction, checkWhole, MAX_TIMER } from "../checks.ts";
-import type { ConsumeOptions } from "./consume_options.ts";
+import type { OptionNames } from "../options.ts";
+import { CONSUME_OPTIONS, type ConsumeOptions } from "./consume_options.ts";
 import type { Job } from "./job.ts";
 
 /** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
@@ -17,6 +18,9 @@ export interface BatchOptions extends ConsumeOptions {
    */
   wait?: number;
 }
+
+/** All names of {@linkcode BatchOptions}. */
+export const BATCH_OPTIONS: OptionNames<BatchOptions> = { ...CONSUME_OPTIONS, size: true, wait: true };
 
 /** Handles a batch: what it returns has the outcome of each job at its place, an `Error` for one that failed. To throw fails all of them. */
 export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
@@ -41,10 +45,11 @@ export class JobBatches<T> {
   #stopped = false;
 
   /** @throws {TypeError | RangeError} If an option is wrong. */
-  constructor(handler: BatchHandler<T>, options: BatchOptions) {
+  constructor(handler: BatchHandler<T>, options: Pick<BatchOptions, "size" | "wait" | "concurrency">) {
     const { size = 100, wait = 10, concurrency = 1 } = options;
     checkFunction(handler, "consume batches", "handler");
     checkWhole(size, "consume batches", "size", 1);
+    checkWhole(concurrency, "consume batches", "concurrency", 1);
     checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
     this.#handler = handler;
     this.#size = size;

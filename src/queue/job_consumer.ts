@@ -1,6 +1,7 @@
 import { checkDuration, MAX_TIMER } from "../checks.ts";
 import { delay } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
+import { checkOptions } from "../options.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
@@ -12,6 +13,7 @@ import {
   type JobConsumerStatus,
   NO_ENDS,
   type RunEnd,
+  STOP_OPTIONS,
   type StopOptions,
   type StopSummary,
 } from "./job_consumer_status.ts";
@@ -56,7 +58,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   constructor(
     parts: QueueParts<T>,
     handler: (job: Job<T>) => unknown,
-    options: ConsumeOptions,
+    options?: ConsumeOptions,
     batches?: JobBatches<T>,
   ) {
     const settings = consumeSettings(handler, options);
@@ -93,8 +95,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#context.closers.add(this.#closer);
     this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));
     this.#leases.look();
-    if (options.signal?.aborted) this.stop();
-    else options.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
+    if (settings.signal?.aborted) this.stop();
+    else settings.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
   }
 
   /** Resolves when it has stopped. */
@@ -116,11 +118,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /**
    * Takes no more jobs, gives back those that have not started, and waits for those that run.
    *
-   * @throws {RangeError} If the deadline is negative.
+   * @throws {TypeError | RangeError} If an option is unknown, or the deadline is negative.
    */
-  stop(options: StopOptions = {}): Promise<StopSummary> {
+  stop(options?: StopOptions): Promise<StopSummary> {
     // A repeat may hasten it.
-    const { deadline = this.#stop ? MAX_TIMER : 10_000 } = options;
+    const { deadline = this.#stop ? MAX_TIMER : 10_000 } = checkOptions(options, STOP_OPTIONS, "stop the consumer");
     checkDuration(deadline, "stop the consumer", "deadline", 0);
     delay(deadline, { signal: this.#over.signal }).then(() => this.#late.resolve());
     return this.#stop ??= this.#stopSoon();

@@ -1,3 +1,5 @@
+import type { OptionNames } from "../options.ts";
+
 /**
  * How a delivery ended.
  *
@@ -51,6 +53,9 @@ export interface StopOptions {
    */
   deadline?: number;
 }
+
+/** All names of {@linkcode StopOptions}. */
+export const STOP_OPTIONS: OptionNames<StopOptions> = { deadline: true };
 
 /** What a consumer left when it stopped. */
 export interface StopSummary {

@@ -1,7 +1,9 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { Unavailable } from "../connection/unavailable.ts";
+import { checkSignal } from "../checks.ts";
 import { JetStreamStoreError } from "../errors.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import { watch } from "../wire/watch.ts";
@@ -135,16 +137,21 @@ export interface EventsOptions {
   signal?: AbortSignal;
 }
 
+const OPTIONS: OptionNames<EventsOptions> = { signal: true };
+
 /**
  * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the stores are closed.
  *
+ * @throws {TypeError} If an option is wrong.
  * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
  */
 export function followEvents(
   context: Context,
   names: QueueNames,
-  { signal }: EventsOptions,
+  options: EventsOptions | null | undefined,
 ): AsyncGenerator<JobEvent, void> {
+  const { signal } = checkOptions(options, OPTIONS, "follow the events");
+  if (signal !== undefined) checkSignal(signal, "follow the events");
   return watch(context, `The events of queue ${names.queue}`, signal, (stop) => eventsUntil(stop, context, names));
 }
 

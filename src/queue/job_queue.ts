@@ -1,9 +1,10 @@
-import { wrongType } from "../checks.ts";
+import { checkBoolean, wrongType } from "../checks.ts";
+import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import { EndedJobs } from "./ended_jobs.ts";
-import { type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
+import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
 import { QueueAdministration } from "./queue_administration.ts";
 import type { Job } from "./job.ts";
 import { JobResults } from "./job_results.ts";
@@ -12,8 +13,8 @@ import type { QueueParts } from "./queue_parts.ts";
 import { JobConsumer } from "./job_consumer.ts";
 import { checkData } from "./job_schema.ts";
 import { JobPublisher, type JobReceipt } from "./publish_job.ts";
-import { publishBatches, type PublishManyOptions } from "./publish_many.ts";
-import { type PreparedJob, prepareJob, type PublishOptions } from "./publish_options.ts";
+import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish_many.ts";
+import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish_options.ts";
 import { QueueNames } from "./queue_names.ts";
 import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
 import { QueueStream } from "./queue_stream.ts";
@@ -23,9 +24,9 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
   readonly #parts: QueueParts<T>;
 
   /** @ignore Made by {@linkcode JetStreamStores.jobQueue}. */
-  constructor(context: Context, name: string, options: QueueOptions<T> = {}) {
+  constructor(context: Context, name: string, given?: QueueOptions<T>) {
     checkName(name, "queue");
-    checkQueueOptions(options);
+    const options = checkQueueOptions(given);
     const names = new QueueNames(name);
     const stream = new QueueStream(context, names, options);
     const parts: QueueParts<T> = {
@@ -50,9 +51,11 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * @throws {TypeError | RangeError} If the data is no JSON value or does not fit the schema, or an option is wrong.
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
-  async publish(data: T, options: PublishOptions = {}): Promise<JobReceipt | null> {
+  async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {
     const { names, publisher, schema } = this.#parts;
-    return await publisher.publish(schema ? await this.#prepare(data, options) : prepareJob(names, data, options));
+    const job = prepareJob(names, data, checkPublishOptions(options));
+    if (schema) await checkData(schema, data, "publish the job");
+    return await publisher.publish(job);
   }
 
   /**
@@ -64,14 +67,15 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    */
   async publishMany(
     jobs: readonly (PublishOptions & { /** What the job is about: any JSON value. */ data: T })[],
-    options: PublishManyOptions = {},
+    options?: PublishManyOptions,
   ): Promise<(JobReceipt | null)[] | null> {
-    const { atomic = false } = options;
+    const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
+    checkBoolean(atomic, "publish jobs", "atomic");
     if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
     const { names, publisher, schema } = this.#parts;
-    const prepared = schema
-      ? await Promise.all(jobs.map((job) => this.#prepare(job?.data, job)))
-      : jobs.map((job) => prepareJob(names, job?.data, job));
+    const entries = jobs.map((entry) => checkEntry<T>(entry));
+    const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
+    if (schema) await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job")));
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.#parts,
@@ -90,7 +94,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    *
    * @throws {TypeError | RangeError} If an option is wrong.
    */
-  consume(handler: (job: Job<T>) => unknown, options: ConsumeOptions = {}): JobConsumer<T> {
+  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T> {
     return new JobConsumer<T>(this.#parts, handler, options);
   }
 
@@ -100,10 +104,11 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    *
    * @throws {TypeError | RangeError} If an option is wrong.
    */
-  consumeBatches(handler: BatchHandler<T>, options: BatchOptions = {}): JobConsumer<T> {
-    const batches = new JobBatches<T>(handler, options);
+  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T> {
+    const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
+    const batches = new JobBatches<T>(handler, { size, wait, concurrency });
     const handle = (job: Job<T>) => batches.outcome(job);
-    return new JobConsumer<T>(this.#parts, handle, { ...options, concurrency: batches.jobs }, batches);
+    return new JobConsumer<T>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
   }
 
   /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */
@@ -112,11 +117,5 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
       this.#parts,
       ({ session, deadline, stream }) => stream.openConsumers(session, deadline).then(() => true as const),
     );
-  }
-
-  async #prepare(data: T, options: PublishOptions): Promise<PreparedJob> {
-    const { names, schema } = this.#parts;
-    if (schema && data !== undefined) await checkData(schema, data, "publish the job");
-    return prepareJob(names, data, options);
   }
 }

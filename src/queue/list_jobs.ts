@@ -1,4 +1,5 @@
 import { checkOneOf } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { StreamReader } from "../wire/stream_reader.ts";
@@ -23,14 +24,17 @@ export interface ListJobsOptions {
   priority?: Priority;
 }
 
+const OPTIONS: OptionNames<ListJobsOptions> = { kind: true, priority: true };
+
 const PAGE = 256;
 
 /**
  * The subjects of the jobs that are to be listed.
  *
- * @throws {RangeError} If an option is wrong.
+ * @throws {TypeError | RangeError} If an option is wrong.
  */
-export function listFilters(names: QueueNames, { kind = "waiting", priority }: ListJobsOptions): string[] {
+export function listFilters(names: QueueNames, options: ListJobsOptions | null | undefined): string[] {
+  const { kind = "waiting", priority } = checkOptions(options, OPTIONS, "list the jobs");
   checkOneOf(kind, "list the jobs", "kind", ["waiting", "delayed", "keyed"]);
   if (priority !== undefined) checkOneOf(priority, "list the jobs", "priority", PRIORITIES);
   const priorities = priority === undefined ? PRIORITIES : [priority];

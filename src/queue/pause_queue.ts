@@ -1,4 +1,5 @@
 import { delay } from "../connection/delay.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "../wire/api.ts";
 import { consumerInfo, consumerInfos } from "./durable_consumer.ts";
@@ -21,6 +22,8 @@ export interface PauseOptions {
    */
   priority?: Priority;
 }
+
+const OPTIONS: OptionNames<PauseOptions> = { priority: true };
 
 /** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
 export async function pauseQueue(call: QueueCall, until: Date | null, { priority }: PauseOptions): Promise<void> {
@@ -55,17 +58,19 @@ async function untilInForce(call: QueueCall, name: string, until: Date | null): 
  *
  * @throws {TypeError | RangeError} If it is no valid date, or none that the server knows.
  */
-export function pauseEnd(until: Date | undefined): Date {
-  if (until === undefined) return NO_END;
+export function pauseEnd(until: Date | null | undefined): Date {
+  if (until === undefined || until === null) return NO_END;
   checkMoment(until, "pause the queue", "until");
   return until;
 }
 
 /**
- * Checks what is to pause.
+ * What is to pause or resume, checked.
  *
- * @throws {RangeError} If the priority is none.
+ * @throws {TypeError | RangeError} If an option is unknown, or the priority is none.
  */
-export function checkPause({ priority }: PauseOptions): void {
-  if (priority !== undefined) checkPriority(priority, "pause or resume");
+export function checkPause(given: PauseOptions | null | undefined, doing: string): PauseOptions {
+  const options = checkOptions(given, OPTIONS, doing);
+  if (options.priority !== undefined) checkPriority(options.priority, doing);
+  return options;
 }

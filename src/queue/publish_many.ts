@@ -1,5 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
+import type { OptionNames } from "../options.ts";
 import { budgetPerSession } from "../wire/budget.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
@@ -22,6 +23,9 @@ export interface PublishManyOptions {
    */
   atomic?: boolean;
 }
+
+/** All names of {@linkcode PublishManyOptions}. */
+export const MANY_OPTIONS: OptionNames<PublishManyOptions> = { atomic: true };
 
 /** Jobs that the server takes as one batch. */
 const BATCH = 1_000;

@@ -9,6 +9,7 @@ import {
   wrong,
   wrongType,
 } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { encodeToken } from "../wire/tokens.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
 import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "./queue_names.ts";
@@ -68,6 +69,26 @@ export interface PublishOptions {
   requestId?: string;
 }
 
+const OPTIONS: OptionNames<PublishOptions> = {
+  id: true,
+  priority: true,
+  delay: true,
+  runAt: true,
+  maxAttempts: true,
+  backoff: true,
+  timeout: true,
+  ttl: true,
+  headers: true,
+  key: true,
+  keepResult: true,
+  requestId: true,
+};
+
+/** One of many jobs. */
+type Entry<T> = PublishOptions & { data: T };
+
+const ENTRY: OptionNames<Entry<unknown>> = { ...OPTIONS, data: "null" };
+
 /** A job that is ready to be sent. */
 export interface PreparedJob {
   id: string;
@@ -93,14 +114,29 @@ const DOING = "publish the job";
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
+ * The options that are given for a job; {@linkcode prepareJob} checks their values.
+ *
+ * @throws {TypeError} Naming one that is unknown.
+ */
+export function checkPublishOptions(options: PublishOptions | null | undefined): PublishOptions {
+  return checkOptions(options, OPTIONS, DOING);
+}
+
+/**
+ * As {@linkcode checkPublishOptions}, of one of many jobs, with its data.
+ *
+ * @throws {TypeError} Naming one that is unknown.
+ */
+export function checkEntry<T>(entry: Entry<T>): Entry<T> {
+  return checkOptions(entry, ENTRY, DOING, "an entry of 'jobs'");
+}
+
+/**
  * Checks the options and makes the message of a job.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
 export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions): PreparedJob {
-  if (typeof options !== "object" || options === null) {
-    throw wrong(TypeError, `${DOING} as its options must be an object`, options);
-  }
   const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
   if (requestId !== undefined) checkLine(requestId, "requestId");
   checkText(id, DOING, "id");

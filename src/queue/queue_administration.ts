@@ -1,5 +1,5 @@
 import type { AttemptOptions } from "../connection/connection.ts";
-import { checkDuration, checkText } from "../checks.ts";
+import { checkText } from "../checks.ts";
 import { listingStep } from "../wire/listing.ts";
 import { deleteMessage, deleteStream } from "../wire/streams.ts";
 import { cancelJob } from "./cancel_job.ts";
@@ -18,6 +18,7 @@ import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { redriveAll, redriveJob } from "./redrive_job.ts";
 import {
+  checkScheduleOptions,
   listSchedules,
   prepareSchedule,
   removeSchedule,
@@ -25,13 +26,7 @@ import {
   type ScheduleOptions,
   storeSchedule,
 } from "./schedules.ts";
-import { waitForJob } from "./wait_for_job.ts";
-
-/** Options of {@linkcode JobQueue.waitFor}. */
-export interface WaitOptions {
-  /** Milliseconds that it waits at most. */
-  timeout: number;
-}
+import { checkWait, waitForJob, type WaitOptions } from "./wait_for_job.ts";
 
 /** Looks after one queue: what is in it, what has failed, when it runs. It needs no consumer in this process. */
 export abstract class QueueAdministration<T = unknown> {
@@ -61,9 +56,9 @@ export abstract class QueueAdministration<T = unknown> {
    * The jobs that are in the queue, oldest first within each priority, fetched by page as they are asked for.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
-   * @throws {RangeError} If an option is wrong.
+   * @throws {TypeError | RangeError} If an option is wrong.
    */
-  jobs(options: ListJobsOptions = {}): AsyncGenerator<JobInfo<T>, void> {
+  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void> {
     return listJobs<T>(this.#parts, listFilters(this.#parts.names, options));
   }
 
@@ -175,9 +170,7 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async waitFor(id: string, options: WaitOptions): Promise<unknown> {
     const token = checkId(id, "wait for the job");
-    const { timeout } = options;
-    checkDuration(timeout, "wait for the job", "timeout", 0);
-    return await waitForJob(this.#parts, token, timeout);
+    return await waitForJob(this.#parts, token, checkWait(options));
   }
 
   /**
@@ -187,7 +180,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
    * a reconnect, and ends with the loop, with `signal`, and when the stores are closed.
    */
-  events(options: EventsOptions = {}): AsyncGenerator<JobEvent, void> {
+  events(options?: EventsOptions): AsyncGenerator<JobEvent, void> {
     return followEvents(this.#parts.context, this.#parts.names, options);
   }
 
@@ -199,8 +192,9 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
-  async schedule(id: string, options: ScheduleOptions<T>): Promise<true | null> {
+  async schedule(id: string, given: ScheduleOptions<T>): Promise<true | null> {
     const { names, schema } = this.#parts;
+    const options = checkScheduleOptions(given);
     const schedule = prepareSchedule(names, checkId(id, "keep the schedule"), options);
     if (schema) await checkData(schema, options.data, "keep the schedule");
     return await this.#confirm((call) => storeSchedule(call, schedule));
@@ -240,10 +234,10 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If an argument is wrong.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
-  async pause(until?: Date, options: PauseOptions = {}): Promise<true | null> {
+  async pause(until?: Date, options?: PauseOptions): Promise<true | null> {
     const end = pauseEnd(until);
-    checkPause(options);
-    return await this.#confirm((call) => pauseQueue(call, end, options));
+    const which = checkPause(options, "pause the queue");
+    return await this.#confirm((call) => pauseQueue(call, end, which));
   }
 
   /**
@@ -251,12 +245,12 @@ export abstract class QueueAdministration<T = unknown> {
    *
    * @param options `priority`: only this one.
    * @returns `null` if it is not confirmed.
-   * @throws {RangeError} If the priority is none.
+   * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
-  async resume(options: PauseOptions = {}): Promise<true | null> {
-    checkPause(options);
-    return await this.#confirm((call) => pauseQueue(call, null, options));
+  async resume(options?: PauseOptions): Promise<true | null> {
+    const which = checkPause(options, "resume the queue");
+    return await this.#confirm((call) => pauseQueue(call, null, which));
   }
 
   /**

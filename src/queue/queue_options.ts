@@ -1,4 +1,5 @@
 import { checkDuration, checkWhole } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import type { JobSchema } from "./job_schema.ts";
 
 /** What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays. */
@@ -35,6 +36,14 @@ export interface QueueOptions<T = unknown> {
   replicas?: number;
 }
 
+const OPTIONS: OptionNames<QueueOptions> = {
+  schema: true,
+  lease: true,
+  dedupe: true,
+  deadLetterTtl: true,
+  replicas: true,
+};
+
 /** Milliseconds of a lease when nobody says. */
 export const DEFAULT_LEASE = 30_000;
 
@@ -42,13 +51,14 @@ export const DEFAULT_LEASE = 30_000;
 export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
 
 /**
- * Checks the options of a queue.
+ * The options of a queue, checked.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkQueueOptions(options: QueueOptions): void {
-  const { schema, lease, dedupe, deadLetterTtl, replicas } = options;
+export function checkQueueOptions<T>(given: QueueOptions<T> | null | undefined): QueueOptions<T> {
   const doing = "open the queue";
+  const options = checkOptions(given, OPTIONS, doing);
+  const { schema, lease, dedupe, deadLetterTtl, replicas } = options;
   if (lease !== undefined) checkDuration(lease, doing, "lease", 100);
   if (dedupe !== undefined) checkDuration(dedupe, doing, "dedupe", 0);
   if (deadLetterTtl !== undefined) checkDuration(deadLetterTtl, doing, "deadLetterTtl", 1_000);
@@ -56,4 +66,5 @@ export function checkQueueOptions(options: QueueOptions): void {
   if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
     throw new TypeError(`Cannot ${doing} as 'schema' must be a Standard Schema: it has no '~standard' part`);
   }
+  return { ...options };
 }

@@ -1,5 +1,6 @@
 import { backoff as exponential } from "../connection/backoff.ts";
 import { checkDuration, wrong } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** Exponential backoff with jitter. */
 export interface ExponentialBackoff {
@@ -18,6 +19,8 @@ export type BackoffOption = Backoff | ((attempt: number, error: unknown) => numb
 /** How long a failed job waits when neither it nor its consumer says. */
 export const DEFAULT_BACKOFF: Backoff = { base: 1_000, max: 60_000 };
 
+const EXPONENTIAL: OptionNames<ExponentialBackoff> = { base: true, max: true };
+
 /**
  * Checks a `backoff` option.
  *
@@ -35,7 +38,7 @@ export function checkBackoff(value: unknown, doing: string): void {
   if (typeof value !== "object" || value === null) {
     throw wrong(TypeError, `${doing} as 'backoff' must be a number, a list, { base, max } or a function`, value);
   }
-  const { base, max } = value as Partial<ExponentialBackoff>;
+  const { base, max } = checkOptions(value as ExponentialBackoff, EXPONENTIAL, doing, "'backoff'");
   checkDuration(base, doing, "backoff.base", 0);
   checkDuration(max, doing, "backoff.max", base);
 }

@@ -9,6 +9,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
 import { checkDuration } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import type { HeaderList } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
@@ -45,6 +46,8 @@ export interface ScheduleOptions<T = unknown> {
   data: T;
 }
 
+const OPTIONS: OptionNames<ScheduleOptions> = { every: true, cron: true, timeZone: true, priority: true, data: "null" };
+
 /** A schedule as the server keeps it. */
 export interface ScheduleInfo<T = unknown> {
   /** The schedule's id. */
@@ -77,6 +80,15 @@ export interface PreparedSchedule {
 
 const DOING = "keep the schedule";
 const VERSION = "2.14";
+
+/**
+ * The options of a schedule; {@linkcode prepareSchedule} checks their values.
+ *
+ * @throws {TypeError} Naming one that is unknown.
+ */
+export function checkScheduleOptions<T>(options: ScheduleOptions<T>): ScheduleOptions<T> {
+  return checkOptions(options, OPTIONS, DOING);
+}
 
 /**
  * Checks the options and makes the message of a schedule.

@@ -1,5 +1,7 @@
+import { checkDuration } from "../checks.ts";
 import { settledWithin } from "../connection/delay.ts";
 import { JetStreamStoreError, JobFailedError } from "../errors.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
@@ -8,6 +10,25 @@ import type { JobResults } from "./job_results.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
 import { idOf } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
+
+/** Options of {@linkcode JobQueue.waitFor}. */
+export interface WaitOptions {
+  /** Milliseconds that it waits at most. */
+  timeout: number;
+}
+
+const OPTIONS: OptionNames<WaitOptions> = { timeout: true };
+
+/**
+ * Milliseconds that a wait may take, checked.
+ *
+ * @throws {TypeError | RangeError} If an option is wrong.
+ */
+export function checkWait(options: WaitOptions): number {
+  const { timeout } = checkOptions(options, OPTIONS, "wait for the job");
+  checkDuration(timeout, "wait for the job", "timeout", 0);
+  return timeout;
+}
 
 /** How a wait ends. */
 type Outcome = { value: unknown } | { failure: JobFailedError };

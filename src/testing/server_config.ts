@@ -1,3 +1,7 @@
+import { checkBoolean, checkObject, checkText, wrongType } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { shownName } from "../shown.ts";
+
 /**
  * How clients of a {@linkcode NatsServer} identify themselves. `nkey` is the public key (`U…`) of a user. For users with `.creds` files `operator` is the
  * operator's JWT, and `accounts` has the JWT of each account under the account's public key (`A…`).
@@ -21,6 +25,49 @@ export interface NatsServerTls {
    * @default false
    */
   verify?: boolean;
+}
+
+const TLS: OptionNames<NatsServerTls> = { cert: true, key: true, ca: true, verify: true };
+
+/** The ways to identify oneself: the texts that each must have, and those that it may. */
+const WAYS = [
+  { needs: ["token"], takes: ["token"] },
+  { needs: ["user", "password"], takes: ["user", "password"] },
+  { needs: ["nkey"], takes: ["nkey"] },
+  { needs: ["operator"], takes: ["operator", "accounts", "systemAccount"] },
+];
+
+/**
+ * Checks how clients get in.
+ *
+ * @throws {TypeError} Naming the option and the rule, and no secret.
+ */
+export function checkAccess(auth: NatsServerAuth | undefined, tls: NatsServerTls | undefined, doing: string): void {
+  if (auth !== undefined) checkAuth(auth, doing);
+  if (tls === undefined) return;
+  const { cert, key, ca, verify } = checkOptions(tls, TLS, doing, "'tls'");
+  checkText(cert, doing, "tls.cert");
+  checkText(key, doing, "tls.key");
+  if (ca !== undefined) checkText(ca, doing, "tls.ca");
+  if (verify !== undefined) checkBoolean(verify, doing, "tls.verify");
+}
+
+function checkAuth(auth: NatsServerAuth, doing: string): void {
+  checkObject(auth, doing, "auth");
+  const given = Object.keys(auth);
+  const way = WAYS.find(({ needs, takes }) =>
+    needs.every((name) => given.includes(name)) && given.every((name) => takes.includes(name))
+  );
+  if (!way) {
+    const rule = "{ token }, { user, password }, { nkey } or { operator, accounts, systemAccount? }";
+    throw new TypeError(
+      `Cannot ${doing} as 'auth' must be ${rule}: current value has ${given.map(shownName).join(", ")}`,
+    );
+  }
+  for (const [name, value] of Object.entries(auth)) {
+    if (name === "accounts") checkObject(value, doing, "auth.accounts");
+    else if (typeof value !== "string") throw wrongType(`${doing} as 'auth.${name}' must be a string`, value);
+  }
 }
 
 /** Everything the configuration of one server is made of. */

@@ -1,6 +1,8 @@
+import { checkString, checkText, checkWhole } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { findNatsServer } from "./find_nats_server.ts";
 import { NatsCluster } from "./nats_cluster.ts";
-import type { CommonServerOptions } from "./start_nats_server.ts";
+import { checkCommonOptions, COMMON_OPTIONS, type CommonServerOptions } from "./start_nats_server.ts";
 
 /** Options of {@linkcode startNatsCluster}. */
 export interface NatsClusterOptions extends CommonServerOptions {
@@ -21,6 +23,10 @@ export interface NatsClusterOptions extends CommonServerOptions {
   name?: string;
 }
 
+const OPTIONS: OptionNames<NatsClusterOptions> = { ...COMMON_OPTIONS, servers: true, jetstream: true, name: true };
+
+const DOING = "start the cluster";
+
 /**
  * Starts a private cluster of nats-servers with JetStream, as {@linkcode startNatsServer} starts one server. When the promise resolves
  * the cluster has a leader and takes streams with replicas on all servers.
@@ -33,19 +39,19 @@ export interface NatsClusterOptions extends CommonServerOptions {
  * console.log(cluster.urls, (await cluster.leader())?.name);
  * ```
  *
- * @throws {RangeError} When `servers` is not a whole number of at least 2.
+ * @throws {TypeError | RangeError} When an option is wrong.
  * @throws {AggregateError} When there is no nats-server and none can be installed.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When the servers do not start, or elect no leader in time; the message carries what they logged.
  */
-export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
+export async function startNatsCluster(given?: NatsClusterOptions): Promise<NatsCluster> {
+  const options = checkOptions(given, OPTIONS, DOING);
   const { servers = 3, name = `test-${crypto.randomUUID()}`, jetstream = "" } = options;
   const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
-  if (!Number.isInteger(servers) || servers < 2) {
-    throw new RangeError(
-      `Cannot start the cluster as 'servers' must be a whole number ≥ 2: current value is ${servers}`,
-    );
-  }
+  checkWhole(servers, DOING, "servers", 2);
+  checkText(name, DOING, "name");
+  checkString(jetstream, DOING, "jetstream");
+  checkCommonOptions(options, DOING);
   const program = await findNatsServer({ signal });
   return await NatsCluster.start({
     program,

@@ -1,7 +1,9 @@
+import { checkDuration, checkSignal, checkString, checkText, MAX_TIMER, wrong } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { findNatsServer } from "./find_nats_server.ts";
 import { withFreePorts } from "./_free_ports.ts";
 import { NatsServer } from "./nats_server.ts";
-import type { NatsServerAuth, NatsServerTls } from "./server_config.ts";
+import { checkAccess, type NatsServerAuth, type NatsServerTls } from "./server_config.ts";
 
 /** What the options of {@linkcode startNatsServer} and {@linkcode startNatsCluster} have in common. */
 export interface CommonServerOptions {
@@ -37,6 +39,16 @@ export interface CommonServerOptions {
   signal?: AbortSignal;
 }
 
+/** All names of {@linkcode CommonServerOptions}. */
+export const COMMON_OPTIONS: OptionNames<CommonServerOptions> = {
+  storeDir: true,
+  config: true,
+  auth: true,
+  tls: true,
+  timeout: true,
+  signal: true,
+};
+
 /** Options of {@linkcode startNatsServer}. */
 export interface NatsServerOptions extends CommonServerOptions {
   /**
@@ -61,6 +73,16 @@ export interface NatsServerOptions extends CommonServerOptions {
   serverName?: string;
 }
 
+const OPTIONS: OptionNames<NatsServerOptions> = {
+  ...COMMON_OPTIONS,
+  port: true,
+  websocket: true,
+  jetstream: true,
+  serverName: true,
+};
+
+const DOING = "start the nats-server";
+
 /**
  * Starts a private nats-server: on 127.0.0.1 only, on a free port, with a temporary JetStream store. It is ready when the promise
  * resolves, and gone with its files at disposal, or as soon as this process ends, however it ends.
@@ -73,16 +95,20 @@ export interface NatsServerOptions extends CommonServerOptions {
  * console.log(server.url, server.version);
  * ```
  *
- * @throws {RangeError} When a port is none.
+ * @throws {TypeError | RangeError} When an option is wrong.
  * @throws {AggregateError} When there is no nats-server and none can be installed.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When the server does not start; the message carries what it logged.
  */
-export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
+export async function startNatsServer(given?: NatsServerOptions): Promise<NatsServer> {
+  const options = checkOptions(given, OPTIONS, DOING);
   const { port, serverName = `test-${crypto.randomUUID()}`, websocket = false, jetstream = true } = options;
   const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
-  checkPort("port", port);
-  checkPort("websocket", websocket);
+  if (port !== undefined) checkPort("port", port);
+  if (typeof websocket !== "boolean") checkPort("websocket", websocket);
+  if (typeof jetstream !== "boolean") checkString(jetstream, DOING, "jetstream");
+  checkText(serverName, DOING, "serverName");
+  checkCommonOptions(options, DOING);
   const program = await findNatsServer({ signal });
   return await withFreePorts(3, ([clientPort, monitorPort, websocketPort]) =>
     NatsServer.start({
@@ -101,9 +127,21 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     }));
 }
 
-function checkPort(option: string, value: number | boolean | undefined): void {
-  if (typeof value !== "number" || (Number.isInteger(value) && value >= 1 && value <= 65_535)) return;
-  throw new RangeError(
-    `Cannot start the nats-server as '${option}' must be a port from 1 to 65535: current value is ${value}`,
-  );
+/**
+ * Checks what the options of one server and of a cluster have in common.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkCommonOptions(options: CommonServerOptions, doing: string): void {
+  const { storeDir, config, auth, tls, timeout, signal } = options;
+  if (storeDir !== undefined) checkText(storeDir, doing, "storeDir");
+  if (config !== undefined) checkString(config, doing, "config");
+  checkAccess(auth, tls, doing);
+  if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 0, MAX_TIMER);
+  if (signal !== undefined) checkSignal(signal, doing);
+}
+
+function checkPort(option: string, value: unknown): void {
+  if (Number.isInteger(value) && value as number >= 1 && value as number <= 65_535) return;
+  throw wrong(RangeError, `${DOING} as '${option}' must be a port from 1 to 65535`, value);
 }

@@ -1,4 +1,5 @@
-import { checkDuration, checkLabels, checkString, checkWhole, wrong, wrongType } from "../checks.ts";
+import { checkBoolean, checkDuration, checkLabels, checkString, checkWhole, wrong } from "../checks.ts";
+import type { OptionNames } from "../options.ts";
 
 const DOING = "open the bucket";
 
@@ -40,6 +41,17 @@ export interface BucketOptions {
   maxBytes?: number;
 }
 
+/** All names of {@linkcode BucketOptions}. */
+export const BUCKET_OPTIONS: OptionNames<BucketOptions> = {
+  ttl: true,
+  storage: true,
+  replicas: true,
+  description: true,
+  metadata: true,
+  compression: true,
+  maxBytes: true,
+};
+
 /**
  * Checks the options that all buckets have in common.
  *
@@ -54,9 +66,7 @@ export function checkBucketOptions(options: BucketOptions): void {
   if (storage !== undefined && storage !== "file" && storage !== "memory") {
     throw wrong(RangeError, `${DOING} as 'storage' must be "file" or "memory"`, storage);
   }
-  if (compression !== undefined && typeof compression !== "boolean") {
-    throw wrongType(`${DOING} as 'compression' must be true or false`, compression);
-  }
+  if (compression !== undefined) checkBoolean(compression, DOING, "compression");
   if (description !== undefined) checkString(description, DOING, "description");
   checkLabels(metadata, DOING);
 }

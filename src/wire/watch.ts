@@ -1,3 +1,5 @@
+import { checkBoolean, checkSignal } from "../checks.ts";
+import type { OptionNames } from "../options.ts";
 import type { BucketStream } from "./bucket_stream.ts";
 import type { Context } from "./context.ts";
 import { type FollowOptions, followStream } from "./follow_stream.ts";
@@ -20,6 +22,20 @@ export interface WatchOptions {
   updatesOnly?: boolean;
   /** Ends the watch, without an error. */
   signal?: AbortSignal;
+}
+
+/** All names of {@linkcode WatchOptions}. */
+export const WATCH_OPTIONS: OptionNames<WatchOptions> = { ignoreDeletes: true, updatesOnly: true, signal: true };
+
+/**
+ * Checks what a watch is to give.
+ *
+ * @throws {TypeError} Naming the option and the rule.
+ */
+export function checkWatchOptions({ ignoreDeletes, updatesOnly, signal }: WatchOptions, doing: string): void {
+  if (ignoreDeletes !== undefined) checkBoolean(ignoreDeletes, doing, "ignoreDeletes");
+  if (updatesOnly !== undefined) checkBoolean(updatesOnly, doing, "updatesOnly");
+  if (signal !== undefined) checkSignal(signal, doing);
 }
 
 /**

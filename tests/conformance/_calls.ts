@@ -304,7 +304,7 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     gives: "null",
     good: (queue) => queue.publish(1),
     bad: [
-      ...texts<JobQueue>("id", (queue, id) => queue.publish(1, { id })).slice(1),
+      ...texts<JobQueue>("id", (queue, id) => queue.publish(1, { id })).slice(2),
       ["data: none", (queue) => queue.publish(undefined), TypeError, "'data' must be a JSON value"],
       ["data: no JSON", (queue) => queue.publish(1n), TypeError, "'data'"],
       ["priority", (queue) => queue.publish(1, { priority: BAD }), RangeError, "'priority'"],
@@ -367,7 +367,7 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     bad: [
       ...texts<JobQueue>("id", (queue, id) => queue.waitFor(id, { timeout: 1 })),
       ["timeout", (queue) => queue.waitFor("id", { timeout: -1 }), RangeError, "'timeout' must be"],
-      ["options: none", (queue) => queue.waitFor("id", undefined as never), TypeError, ""],
+      ["options: none", (queue) => queue.waitFor("id", undefined as never), RangeError, "'timeout'"],
     ],
   },
   events: { gives: "follows", good: (queue) => queue.events() },

@@ -20,10 +20,12 @@ const CHAINS = [
     ["src/wire/"],
     ["src/connection/"],
     ["src/errors.ts", "src/settings.ts"],
+    ["src/options.ts"],
     ["src/checks.ts"],
+    ["src/shown.ts"],
     ["npm:"],
   ],
-  [["src/cli/"], ["src/testing/"]],
+  [["src/cli/"], ["src/testing/"], ["src/options.ts"], ["src/checks.ts"], ["src/shown.ts"]],
 ];
 const PARTS = new Set(CHAINS.flat(2));
 

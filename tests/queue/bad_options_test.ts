@@ -59,7 +59,7 @@ const CONSUME: [options: unknown, kind: Kind, names: string][] = [
   [{ backoff: -1 }, RangeError, "'backoff'"],
   [{ backoff: [] }, RangeError, "'backoff'"],
   [{ backoff: { base: 2, max: 1 } }, RangeError, "'backoff.max'"],
-  [{ backoff: null }, TypeError, "'backoff'"],
+  [{ backoff: "slow" }, TypeError, "'backoff'"],
   [{ timeout: 0 }, RangeError, "'timeout'"],
   [{ timeout: 2 ** 31 }, RangeError, "'timeout'"],
   [{ rateLimit: { jobs: 1, interval: 2 ** 31 } }, RangeError, "'rateLimit.interval'"],

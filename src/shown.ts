@@ -1,0 +1,94 @@
+/**
+ * Values and texts in messages: on one line, short, and without characters that a terminal or a log reader obeys.
+ * @module
+ */
+
+/** Characters of a value that a message shows at most. */
+const MAX_SHOWN = 80;
+
+/** Elements of an array that a message shows at most. */
+const MAX_ELEMENTS = 8;
+
+/** Larger numbers are not written out: that takes time by the square of their length. */
+const MAX_BIGINT = 10n ** 40n;
+
+/** Control, format, private, unassigned and surrogate characters, and line separators. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/** A text with each unprintable character as `\u….` */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escaped);
+}
+
+/**
+ * A value as a message shows it: on one line, at most 80 characters, whatever the value does when it is read. Of an object only that it is one.
+ */
+export function shown(value: unknown): string {
+  try {
+    return shortened(Array.isArray(value) ? shownElements(value, 0) : shownScalar(value));
+  } catch {
+    // A revoked proxy, or a getter that throws.
+    return "an object";
+  }
+}
+
+/** A name, a key or an id as a message shows it between quotes: as {@linkcode shown} shows texts. */
+export function shownName(name: string): string {
+  return shortened(printable(name.slice(0, 2 * MAX_SHOWN)), name.length);
+}
+
+function shownElements(values: readonly unknown[], depth: number): string {
+  if (depth > 2) return "[…]";
+  const elements = Array.from({ length: Math.min(values.length, MAX_ELEMENTS) }, (_, i) => {
+    const value = values[i];
+    return Array.isArray(value) ? shownElements(value, depth + 1) : shownScalar(value);
+  });
+  return `[${elements.join(",")}${values.length > MAX_ELEMENTS ? ",…" : ""}]`;
+}
+
+function shownScalar(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return shownText(value);
+    case "bigint":
+      return value < MAX_BIGINT && value > -MAX_BIGINT ? `${value}n` : "a large bigint";
+    case "symbol":
+      return `Symbol(${shownName(value.description ?? "")})`;
+    case "function":
+      return "a function";
+    case "object":
+      return value === null ? "null" : value instanceof Date ? shownDate(value) : "an object";
+    default:
+      return Object.is(value, -0) ? "-0" : String(value);
+  }
+}
+
+function shownText(text: string): string {
+  const room = MAX_SHOWN - 2;
+  const json = JSON.stringify(text.slice(0, room)).slice(1, -1);
+  const whole = printable(json);
+  return text.length <= room && whole.length <= room
+    ? `"${whole}"`
+    : `"${cut(whole, room - 24)}" (${text.length} characters)`;
+}
+
+function shownDate(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "Invalid Date" : date.toISOString();
+}
+
+function shortened(text: string, length: number = text.length): string {
+  return text.length <= MAX_SHOWN && length <= MAX_SHOWN ? text : cut(text, MAX_SHOWN - 1);
+}
+
+/** The beginning of a text that is printable, which leaves no surrogate alone. */
+function cut(text: string, length: number): string {
+  const end = /[\ud800-\udbff]$/.test(text.slice(0, length)) ? length - 1 : length;
+  return `${text.slice(0, end)}…`;
+}
+
+function escaped(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
+  ).join("");
+}
