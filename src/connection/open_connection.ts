@@ -3,6 +3,7 @@ import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import { JetStreamStoreError } from "../errors.ts";
+import { gatherMessage } from "./message_buffer.ts";
 import { Outgoing } from "./outgoing.ts";
 
 /** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
@@ -30,7 +31,7 @@ export async function openConnection(
   const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
   protocol.transport = transport;
   Object.assign(protocol, { prepare: () => begin(protocol), ...sendInBlocks(protocol) });
-  endOnNonsense(protocol);
+  parseFrames(protocol);
   const giveUp = () => void protocol.close(new Error("the connection was given up"));
   if (stop.aborted) giveUp();
   stop.addEventListener("abort", giveUp, { once: true });
@@ -57,11 +58,12 @@ function begin(protocol: ProtocolHandler): Promise<void> {
 }
 
 /** Bytes that are no NATS protocol end the transport: the reader would print them and never read again. */
-function endOnNonsense({ parser, transport }: ProtocolHandler): void {
+function parseFrames({ parser, transport }: ProtocolHandler): void {
   const parse = parser.parse.bind(parser);
   parser.parse = (bytes) => {
     try {
       parse(bytes);
+      gatherMessage(parser);
     } catch (cause) {
       transport.close(new Error(`the server does not speak NATS: ${(cause as Error).message}`, { cause }));
     }

@@ -7,6 +7,9 @@ import { nextTick } from "node:process";
 const PARTS = 2;
 const LEAST = 4_096;
 
+/** Bytes within which the next message is looked for: small ones begin there, and a large one is not worth the search. */
+const SEARCHED = 1_024;
+
 /** In front of "MSG" where the message has headers. */
 const HEADERS = "H".charCodeAt(0);
 
@@ -126,8 +129,10 @@ function inParts(frame: Uint8Array): Uint8Array[] {
   const least = Math.max(LEAST, Math.ceil(frame.length / PARTS));
   const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
   for (let start = 0; start < frame.length;) {
-    const message = start + least < frame.length ? bytes.indexOf("MSG ", start + least) : -1;
-    const end = message < 0 ? frame.length : bytes[message - 1] === HEADERS ? message - 1 : message;
+    const from = start + least;
+    const found = from < frame.length ? bytes.subarray(from, from + SEARCHED).indexOf("MSG ") : -1;
+    const message = from + found;
+    const end = found < 0 ? frame.length : bytes[message - 1] === HEADERS ? message - 1 : message;
     parts.push(frame.subarray(start, end));
     start = end;
   }

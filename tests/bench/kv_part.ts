@@ -2,7 +2,7 @@ import type { KvEntry } from "../../src/kv/kv_entry.ts";
 import { compareStores, type Operation } from "./_compare_stores.ts";
 import { type Comparison, type Contestant, OURS } from "./_comparison.ts";
 import { natsIoKv } from "./nats_io_peer.ts";
-import { sampleRawPublish } from "./raw_socket_peer.ts";
+import { rawGets, rawPeer, rawPublish } from "./raw_socket_peer.ts";
 import { redisTexts } from "./redis_peer.ts";
 import { type Call, sampleThroughput, textOf } from "./_sampling.ts";
 import { openStage, type Stage } from "./_stage.ts";
@@ -21,7 +21,8 @@ const FLOORS: Record<string, Record<Operation, number>> = {
 const GO_PUT = ["kv", "put", "--bucket=go", "--randomize=1000"];
 const GO_GET = ["kv", "get", "--bucket=go", "--randomize=1000"];
 const GO_FLOOR = 2;
-const RAW_FLOOR = 0.5;
+/** Of the server's limit. */
+const RAW_FLOOR = 0.65;
 
 /** `storeKV`, `loadKV`, and reads from the mirror. */
 export async function kvPart(comparison: Comparison): Promise<void> {
@@ -50,7 +51,7 @@ export async function kvPart(comparison: Comparison): Promise<void> {
       floor: (peer, operation, inFlight) => inFlight === 256 ? FLOORS[peer]?.[operation] : undefined,
       others: (operation, inFlight) => [
         natsBench(comparison, stage, operation, inFlight, bytes),
-        operation === "write" && inFlight === 256 ? rawSocket(comparison, stage, text) : null,
+        inFlight === 64 ? null : rawSocket(comparison, stage, operation, inFlight, text),
       ],
     });
   }
@@ -77,14 +78,18 @@ function natsBench(
   };
 }
 
-function rawSocket({ options }: Comparison, { server }: Stage, text: string): Contestant {
+function rawSocket(
+  { options }: Comparison,
+  { server }: Stage,
+  operation: Operation,
+  inFlight: number,
+  text: string,
+): Contestant {
   const subjects = KEYS.map((key) => `$KV.raw.${key}`);
-  return {
-    peer: "raw PUB frames, one socket",
-    note: "the server's limit",
-    floor: RAW_FLOOR,
-    sample: () => sampleRawPublish(server.port, subjects, text, options.sampleTime),
-  };
+  const floor = inFlight === 1 ? undefined : RAW_FLOOR;
+  return operation === "write"
+    ? rawPeer(server.port, options.sampleTime, "PUB frames", floor, rawPublish(subjects, text, inFlight))
+    : rawPeer(server.port, options.sampleTime, "direct gets", floor, rawGets("KV_raw", [subjects], inFlight));
 }
 
 /** Reads of a bucket with `cache: true`, against reads from the server. */

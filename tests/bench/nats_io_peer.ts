@@ -7,7 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { type KvEntry, Kvm } from "@nats-io/kv";
 import { nanos, type NatsConnection, nuid } from "@nats-io/nats-core";
-import { Objm } from "@nats-io/obj";
+import { Objm, setSha256Backend } from "@nats-io/obj";
 import { connect } from "@nats-io/transport-node";
 import type { QueuePeer, Work } from "./_queue_peer.ts";
 import type { StorePeer } from "./_store_peer.ts";
@@ -34,7 +34,10 @@ export async function natsIoKv(nc: NatsConnection): Promise<StorePeer<string, Kv
 
 /** `@nats-io/obj` with a bucket that is opened once. */
 export async function natsIoObjects(nc: NatsConnection, jsm: JetStreamManager): Promise<ObjectPeer> {
-  const bucket = await new Objm(nc).create("nats_io", { ttl: nanos(600_000) });
+  setSha256Backend("native");
+  // Its fast ingest is an option that its types leave out.
+  const options = { ttl: nanos(600_000), allowBatched: true };
+  const bucket = await new Objm(nc).create("nats_io", options);
   return {
     peer: "@nats-io/obj",
     write: (name, bytes) => bucket.putBlob({ name }, bytes),
