@@ -1,0 +1,1 @@
+export * from "npm:bullmq@6.7.0";

@@ -1,0 +1,1 @@
+export * from "npm:nats@2.29.3";

@@ -1,0 +1,1 @@
+export * from "npm:@nats-io/jetstream@3.4.0";

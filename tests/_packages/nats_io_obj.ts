@@ -1,0 +1,1 @@
+export * from "npm:@nats-io/obj@3.4.0";
