@@ -4,6 +4,8 @@ export interface Tampering {
   drop?: (subject: string, payload: string) => boolean;
   /** Whether a message on its way from the client to the server is lost. */
   lose?: (subject: string, payload: string) => boolean;
+  /** Another payload for a message without headers on its way from the server to the client; `undefined` leaves it. */
+  change?: (subject: string, payload: string) => string | undefined;
   /** The version that the server seems to have. */
   version?: string;
 }
@@ -105,11 +107,20 @@ class Frames {
         passed.push(
           new TextEncoder().encode(line.replace(/"version":"[^"]+"/, `"version":"${this.#tampering.version}"`)),
         );
-      } else passed.push(rest.subarray(0, end + body));
+      } else if (words[0] === "MSG") passed.push(this.#changed(words, payload()) ?? rest.subarray(0, end + body));
+      else passed.push(rest.subarray(0, end + body));
       rest = rest.subarray(end + body);
     }
     this.#rest = rest.slice();
     return concat(passed);
+  }
+
+  #changed(words: string[], payload: string): Uint8Array | undefined {
+    const other = this.#tampering.change?.(words[1], payload.slice(0, -2));
+    if (other === undefined) return undefined;
+    const body = new TextEncoder().encode(other);
+    const line = [...words.slice(0, -1), body.length].join(" ");
+    return concat([new TextEncoder().encode(`${line}\r\n`), body, new TextEncoder().encode("\r\n")]);
   }
 }
 

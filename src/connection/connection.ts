@@ -185,6 +185,7 @@ export class Connection<S extends Session> {
   ): Promise<S | null> {
     if (!(error instanceof Unavailable)) throw error;
     if (error.reason === "timeout" || deadline - performance.now() <= pause) {
+      if (error.refusal) throw error.refusal;
       this.#counters.timedOut++;
       return null;
     }

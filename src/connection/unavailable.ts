@@ -1,3 +1,11 @@
+import type { JetStreamStoreError } from "../errors.ts";
+
+/** Options of {@linkcode Unavailable}. */
+export interface UnavailableOptions extends ErrorOptions {
+  /** What the call throws if every try until its deadline ends like this; without it the call is `null`. */
+  refusal?: JetStreamStoreError;
+}
+
 /**
  * NATS did not answer: the connection is gone, the deadline passed, or the server is between leaders.
  *
@@ -6,10 +14,13 @@
 export class Unavailable extends Error {
   /** What happened; `lost` and `no_leader` may pass within the deadline. */
   readonly reason: "lost" | "timeout" | "no_leader" | "no_responders";
+  /** What the call throws if every try until its deadline ends like this. */
+  readonly refusal: JetStreamStoreError | undefined;
 
-  constructor(reason: Unavailable["reason"], message: string, options?: ErrorOptions) {
+  constructor(reason: Unavailable["reason"], message: string, options: UnavailableOptions = {}) {
     super(message, options);
     this.name = "Unavailable";
     this.reason = reason;
+    this.refusal = options.refusal;
   }
 }

@@ -53,6 +53,14 @@ export class Guard {
     this.creates = expected === 0;
     this.expected = expected;
   }
+
+  /**
+   * The server has refused a try. Clusters of 2.11 remember the message id of what they have refused as one that is still in flight, so the next try
+   * needs another id; but not while an earlier try is unconfirmed, as only its id tells whether it is stored.
+   */
+  renew(): void {
+    if (!this.unsure) this.nonce = nuid.next();
+  }
 }
 
 /** A write with a guard. */
@@ -91,12 +99,12 @@ export class KvWriter {
         try {
           return await this.store(session, write, deadline);
         } catch (error) {
-          if (error instanceof Unavailable && (error.reason === "lost" || error.reason === "timeout")) {
-            write.guard.unsure = true;
+          if (error instanceof Unavailable) {
+            if (error.reason === "lost" || error.reason === "timeout") write.guard.unsure = true;
+            else write.guard.renew();
           }
           if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
-            // A cluster of 2.11 takes the id of what it has refused so for one that is still on its way.
-            if (!write.guard.unsure) write.guard.nonce = nuid.next();
+            write.guard.renew();
             throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
           }
           if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
@@ -159,6 +167,7 @@ export class KvWriter {
     if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(subject, sequence);
     if (guard.creates && (found === null || operationOf(found) !== "put")) {
       guard.expected = found === null ? 0 : sequence;
+      guard.renew();
       return "again";
     }
     // Somebody else's value; after an unanswered try it may have taken the place of ours.

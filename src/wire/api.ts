@@ -1,6 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
+import { replyJson } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
 /** Error codes of the JetStream API (`err_code`) that the stores and the queue tell apart. */
@@ -67,7 +68,8 @@ export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCo
 /** What to throw for the error of a JetStream answer. */
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;
-  if (PASSING.has(serverCode)) return new Unavailable("no_leader", description);
+  // Without a code of the API it is what the Raft layer says: a leader that has just stepped down has stored nothing.
+  if (PASSING.has(serverCode) || serverCode === 503) return new Unavailable("no_leader", description);
   const refusal = `The server refused ${doing}: ${description} (${serverCode})`;
   const advice = ADVICE.get(serverCode);
   const message = advice === undefined ? refusal : `${refusal}: ${advice}`;
@@ -81,7 +83,12 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
  * @throws {JetStreamStoreError} If the server refuses.
  * @throws {Unavailable} If it does not answer.
  */
-export async function api<T>(session: Session, call: string, body: unknown, deadline: number): Promise<T> {
+export async function api<T extends object>(
+  session: Session,
+  call: string,
+  body: unknown,
+  deadline: number,
+): Promise<T> {
   const payload = body === undefined ? "" : JSON.stringify(body);
   const sent = performance.now();
   let reply: Msg;
@@ -96,7 +103,7 @@ export async function api<T>(session: Session, call: string, body: unknown, dead
     }
     throw error;
   }
-  const answer = reply.json<T & { error?: ApiErrorBody; ts?: string }>();
+  const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, call);
   if (answer.ts !== undefined) session.noteTime(answer.ts, sent);
   if (answer.error) throw apiError(answer.error, call);
   return answer;

@@ -1,5 +1,6 @@
 import { api, ErrorCode, orElse } from "./api.ts";
 import { insist } from "./insist.ts";
+import { damagedReply } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
@@ -13,8 +14,10 @@ export async function leaderGet(
   query: Record<string, unknown>,
   deadline: number,
 ): Promise<StoredMessage | null> {
-  const ask = (deadline: number) =>
-    api<{ message: ApiMessageBody }>(session, `STREAM.MSG.GET.${stream}`, query, deadline);
+  const call = `STREAM.MSG.GET.${stream}`;
+  const ask = (deadline: number) => api<{ message?: ApiMessageBody }>(session, call, query, deadline);
   const answer = await orElse(null, insist(deadline, ask), ErrorCode.noMessage, ErrorCode.streamNotFound);
-  return answer && new LeaderMessage(answer.message);
+  if (answer === null) return null;
+  if (!answer.message) throw damagedReply(call);
+  return new LeaderMessage(answer.message);
 }

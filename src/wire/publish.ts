@@ -1,6 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "./headers.ts";
+import { damagedReply, replyJson } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
 /** The server's word that a message is stored. */
@@ -27,7 +28,8 @@ export function publish(
 }
 
 function readAck(reply: Msg, subject: string): PubAck {
-  const ack = reply.json<PubAck & { error?: ApiErrorBody }>();
+  const ack = replyJson<PubAck & { error?: ApiErrorBody }>(reply, subject);
   if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
+  if (typeof ack.seq !== "number") throw damagedReply(subject);
   return ack;
 }

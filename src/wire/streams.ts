@@ -1,4 +1,5 @@
 import { api, ErrorCode, isServerError, orElse } from "./api.ts";
+import { damagedReply } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
 /** What the library reads and writes of a stream's configuration; the rest is kept as it is. */
@@ -54,13 +55,16 @@ export interface StreamInfo {
 }
 
 /** The state of a stream, or `null` if there is none. */
-export function streamInfo(
+export async function streamInfo(
   session: Session,
   stream: string,
   deadline: number,
   query?: Record<string, unknown>,
 ): Promise<StreamInfo | null> {
-  return orElse(null, api<StreamInfo>(session, `STREAM.INFO.${stream}`, query, deadline), ErrorCode.streamNotFound);
+  const call = `STREAM.INFO.${stream}`;
+  const info = await orElse(null, api<StreamInfo>(session, call, query, deadline), ErrorCode.streamNotFound);
+  if (info && !(info.config && info.state)) throw damagedReply(call);
+  return info;
 }
 
 /**

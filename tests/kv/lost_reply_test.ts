@@ -119,3 +119,47 @@ Deno.test("KvBucket.put and delete are null when their confirmation is lost for 
   proxy.tampering.drop = undefined;
   assertEquals((await bucket.get("k"))?.text(), "w");
 });
+
+Deno.test("KvBucket.create and update after a refused try go under another message id, which clusters of 2.11 would not take again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("ids");
+  await bucket.put("k", "v");
+  let ids: string[] = [];
+  proxy.tampering.lose = (_subject, payload) => {
+    ids.push(...Array.from(payload.matchAll(/Nats-Msg-Id: (.*)\r\n/g), ([, id]) => id));
+    return false;
+  };
+  for (const remove of [() => bucket.delete("k"), () => bucket.purge("k")]) {
+    await remove();
+    ids = [];
+    assertEquals(typeof await bucket.create("k", "again"), "number");
+    assertEquals([ids.length, new Set(ids).size], [2, 2]);
+  }
+  // What a cluster says of a message that it takes for one that is in flight, and what a leader says that has just stepped down.
+  for (const error of [{ code: 400, err_code: 10158 }, { code: 503, description: "raft: not leader" }]) {
+    const revision = (await bucket.get("k"))!.revision;
+    ids = [];
+    let refused = 0;
+    proxy.tampering.change = (_subject, payload) =>
+      payload.includes("wrong last sequence") && refused++ === 0 ? JSON.stringify({ error }) : undefined;
+    assertEquals(await bucket.update("k", "newer", revision + 1), false);
+    assertEquals([refused, ids.length, new Set(ids).size], [2, 2, 2]);
+  }
+});
+
+Deno.test("KvBucket.put is tried again when the leader has stepped down", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("led");
+  await bucket.put("k", "v");
+  let refused = 0;
+  proxy.tampering.change = (_subject, payload) =>
+    payload.startsWith('{"stream":"KV_led"') && refused++ === 0
+      ? '{"error":{"code":503,"description":"raft: not leader"},"stream":"KV_led","seq":0}'
+      : undefined;
+  assertEquals(await bucket.put("k", "w"), 3);
+  assertEquals(refused, 2);
+});
