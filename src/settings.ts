@@ -42,11 +42,23 @@ export class Settings {
   }
 }
 
+/** Something that Deno may not allow. */
+type Access =
+  | { name: "env"; variable: string }
+  | { name: "net"; host: string }
+  | { name: "read"; path: string };
+
+/** What is used of Deno's own global, which other runtimes lack: without its types, this compiles there, too. */
+interface DenoGlobal {
+  permissions: { querySync(access: Access): { state: string } };
+}
+
 /**
  * Whether the runtime allows something. Asked before it is tried: trying would stop a program with a terminal at a prompt.
  */
-export function isAllowed(what: Deno.PermissionDescriptor): boolean {
-  return typeof Deno === "undefined" || Deno.permissions.querySync(what).state === "granted";
+export function isAllowed(access: Access): boolean {
+  const { Deno: deno } = globalThis as { Deno?: DenoGlobal };
+  return deno === undefined || deno.permissions.querySync(access).state === "granted";
 }
 
 /** What may not be read counts as unset. */
