@@ -1,5 +1,5 @@
-import { wrongType } from "../checks.ts";
 import type { Delivery } from "./delivery.ts";
+import { jsonText } from "./json_text.ts";
 import type { Priority } from "./queue_names.ts";
 
 /** One run of a job, as its handler sees it. */
@@ -109,9 +109,7 @@ export class RunningJob<T> implements Job<T> {
   }
 
   async #tell(value: unknown): Promise<true | null> {
-    if (JSON.stringify(value) === undefined) {
-      throw wrongType("report the progress as 'value' must be a JSON value", value);
-    }
+    jsonText(value, "report the progress", "value");
     return await this.#workplace.progress(this.#delivery, this.attempt, value);
   }
 }

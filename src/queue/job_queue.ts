@@ -45,10 +45,14 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
   /**
    * Adds one job.
    *
+   * @param data What the job is about: any JSON value, as it is when this is called. Of a class instance its own properties are stored, or what its
+   * `toJSON` returns (a `Date` is its ISO text); properties that are `undefined` are left out. What JSON would lose is refused: `NaN`, functions,
+   * symbols, `undefined` in a list, a `Map`, a `Set`, bytes.
    * @returns The server's receipt, with `duplicate: true` if a job of this id was there already; `null` if it is not confirmed: no
    * connection, or no answer within the deadline, in which case it may be stored all the same. Repeating it is safe with an `id` while the
    * job is pending, or with a `requestId`.
-   * @throws {TypeError | RangeError} If the data is no JSON value or does not fit the schema, or an option is wrong.
+   * @throws {TypeError | RangeError} If the data is no JSON value (the message names the path, such as `data.items[3]`) or does not fit the schema, or
+   * an option is wrong.
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {

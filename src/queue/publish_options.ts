@@ -1,17 +1,9 @@
 import { nuid } from "@nats-io/nats-core";
-import {
-  checkDate,
-  checkDuration,
-  checkObject,
-  checkText,
-  checkWhole,
-  MAX_TIMER,
-  wrong,
-  wrongType,
-} from "../checks.ts";
+import { checkDate, checkDuration, checkObject, checkText, checkWhole, MAX_TIMER, wrong } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { encodeToken } from "../wire/tokens.ts";
 import { type HeaderList, isReserved } from "./job_headers.ts";
+import { jsonText } from "./json_text.ts";
 import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "./queue_names.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";
 
@@ -161,7 +153,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     id,
     token,
     subject: due === undefined ? ready : names.later(priority, token),
-    payload: encodeData(data, DOING),
+    payload: jsonText(data, DOING, "data"),
     nonce,
     repeatable: requestId !== undefined,
     fresh: options.id === undefined && requestId === undefined,
@@ -200,22 +192,6 @@ export function partitionOf(key: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash % PARTITIONS;
-}
-
-/**
- * The text of a job's data.
- *
- * @throws {TypeError} If JSON cannot say it.
- */
-export function encodeData(data: unknown, doing: string): string {
-  let cause: unknown;
-  try {
-    const text: unknown = JSON.stringify(data);
-    if (typeof text === "string") return text;
-  } catch (error) {
-    cause = error;
-  }
-  throw wrongType(`${doing} as 'data' must be a JSON value`, data, { cause });
 }
 
 /** The server counts int64 nanoseconds since 1970: a later moment is one of the past to it. */

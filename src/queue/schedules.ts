@@ -17,7 +17,7 @@ import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { checkPriority, idOf, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
 import { checkSize } from "./job_size.ts";
-import { encodeData } from "./publish_options.ts";
+import { jsonText } from "./json_text.ts";
 
 /** When a job repeats, and what it is. */
 export interface ScheduleOptions<T = unknown> {
@@ -109,7 +109,7 @@ export function prepareSchedule(names: QueueNames, token: string, options: Sched
   if (timeZone !== undefined) headers.push(["Nats-Schedule-Time-Zone", timeZone]);
   const pattern = every === undefined ? checkCron(cron!, timeZone, DOING) : `@every ${secondsOf(every)}s`;
   headers.push(["Nats-Schedule", pattern]);
-  return { token, subject: target, headers, payload: encodeData(data, DOING) };
+  return { token, subject: target, headers, payload: jsonText(data, DOING, "data") };
 }
 
 /** Milliseconds until it looks again at what others stored at the same time. */

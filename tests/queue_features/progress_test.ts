@@ -40,14 +40,14 @@ Deno.test("Job.progress refuses what is no JSON value, which fails the attempt l
   const queue = stores.jobQueue("checks");
   const refused: string[] = [];
   await using consumer = queue.consume(async (job) => {
-    for (const value of [undefined, () => {}, Symbol("s")]) {
+    for (const value of [undefined, () => {}, Symbol("s"), 1n]) {
       const error = await assertRejects(() => job.progress(value), TypeError, "'value' must be a JSON value");
       refused.push(error.message.slice(error.message.lastIndexOf(" ") + 1));
     }
   });
   await queue.publish(1);
   await waitUntil(() => consumer.status().ended.completed === 1);
-  assertEquals(refused, ["undefined", "function", "symbol"]);
+  assertEquals(refused, ["undefined", "function", "symbol", "bigint"]);
 });
 
 Deno.test("Job.progress that nobody waits for fails no attempt, and leaves the process alone", async () => {
