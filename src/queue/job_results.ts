@@ -60,9 +60,9 @@ export class JobResults {
   /** What a handler returned, or `null` if nothing is kept. */
   async result(call: QueueCall, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.result`);
-    return message === null || message.data.length === 0
-      ? null
-      : { value: parseJobData<unknown>(message.data), time: message.time };
+    const value = message ? parseJobData<unknown>(message.data) : undefined;
+    // What is no JSON was not stored by a worker, and a deleted result is empty.
+    return message === null || value === undefined ? null : { value, time: message.time };
   }
 
   /** What is known of earlier runs of a job that stays in its place; `undefined` if nothing is. */

@@ -177,6 +177,8 @@ export abstract class QueueAdministration<T = unknown> {
    * What happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of the
    * beginning, since workers send them only while somebody listens.
    *
+   * For a reader slower than the events, the newest 10 000 of them wait, at most 8 MiB; that older ones are dropped is logged.
+   *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
    * a reconnect, and ends with the loop, with `signal`, and when the stores are closed.
    */
