@@ -80,9 +80,9 @@ const WRONG: [ConnectOptions, new () => Error, string][] = [
     "'token' must be a non-empty string: current value is of type number",
   ],
   [
-    { servers: "a", password: null as never },
+    { servers: "a", password: {} as never },
     TypeError,
-    "'password' must be a non-empty string: current value is null",
+    "'password' must be a non-empty string: current value is of type object",
   ],
   [{ servers: "a", nkeySeed: "SUA" }, RangeError, "'nkeySeed' must be the seed of a user (SU…)"],
   [{ servers: "a", tls: "ca.pem" as never }, TypeError, "'tls' must be an object"],
