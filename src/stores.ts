@@ -21,6 +21,7 @@ import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import type { Context } from "./wire/context.ts";
+import { ControlLine } from "./wire/control_line.ts";
 import { Session } from "./wire/session.ts";
 import { streamNames } from "./wire/stream_names.ts";
 import { isName } from "./wire/tokens.ts";
@@ -103,7 +104,8 @@ export class JetStreamStores implements AsyncDisposable {
     if (env !== undefined) checkFunction(env, doing, "env");
     const logger = guardedLogger(given);
     const settings = new Settings(env);
-    this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger));
+    const line = new ControlLine();
+    this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger, line));
     this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set(), ticking: new Set() };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");

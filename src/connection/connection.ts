@@ -12,7 +12,7 @@ import { keepConnected } from "./keep_connected.ts";
 import type { Logger } from "./logger.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { StateLog } from "./state_log.ts";
-import { followStatus } from "./status_events.ts";
+import { followStatus, type StatusEvents } from "./status_events.ts";
 import { Unavailable } from "./unavailable.ts";
 
 /** How an attempt of {@linkcode Connection.attempt} waits. */
@@ -51,6 +51,11 @@ export class Connection<S extends Session> {
   /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
   #kept: Promise<unknown> = Promise.resolve();
   #refused: JetStreamStoreError | null = null;
+  /** What the server refuses while a session lasts. */
+  readonly #refusals: Pick<StatusEvents, "denied" | "reported"> = {
+    denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
+    reported: (message) => this.#sessions.current?.reported(message),
+  };
 
   /**
    * @param given What connect() and the first use go by.
@@ -108,7 +113,7 @@ export class Connection<S extends Session> {
         this.#shut();
         this.#log.closedByOwner();
       },
-      denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
+      ...this.#refusals,
     }, stop);
     if (isUp(adopted)) this.#gain(adopted);
     else this.#log.lost(adopted);
@@ -213,7 +218,7 @@ export class Connection<S extends Session> {
       },
       failed: (error) => this.#fail(error),
       late: () => this.#sessions.attemptOver(),
-      denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
+      ...this.#refusals,
     }, stop);
     this.#kept = Promise.all([this.#kept, keeping]);
   }

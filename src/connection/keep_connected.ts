@@ -6,7 +6,7 @@ import { dial } from "./dial.ts";
 import { followStatus, type StatusEvents } from "./status_events.ts";
 
 /** What happens to a connection that is kept. */
-export interface KeeperEvents extends Pick<StatusEvents, "denied"> {
+export interface KeeperEvents extends Pick<StatusEvents, "denied" | "reported"> {
   connected(nc: NatsConnection): void;
   lost(nc: NatsConnection, why: Error | undefined): void;
   /** An attempt failed; the next one follows. */
@@ -52,6 +52,7 @@ async function hold(nc: NatsConnection, events: KeeperEvents, stop: AbortSignal)
   const following = followStatus(nc, {
     announced: () => announced = nc.info?.connect_urls ?? announced,
     denied: events.denied,
+    reported: events.reported,
   }, over.signal);
   stop.addEventListener("abort", () => void nc.close(), { once: true, signal: over.signal });
   try {

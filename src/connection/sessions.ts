@@ -8,6 +8,8 @@ export interface Session {
   end(reason: Unavailable): void;
   /** The server refused a subject. */
   denied(operation: "publish" | "subscription", subject: string): void;
+  /** The server reported an error that names no subject. */
+  reported(message: string): void;
 }
 
 /** The present session, if there is one, and who waits for it and for those to come. */

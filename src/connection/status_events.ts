@@ -12,12 +12,15 @@ export interface StatusEvents {
   announced?(): void;
   /** The server refused a subject. */
   denied(operation: "publish" | "subscription", subject: string): void;
+  /** The server reported an error that names no subject (`-ERR`), for instance that a limit is reached. */
+  reported(message: string): void;
 }
 
 /** The fields of version 2 and version 3 of the NATS client, side by side. */
 interface StatusEvent {
   type: string;
-  error?: { operation?: string; subject?: string };
+  data?: unknown;
+  error?: { message?: string; operation?: string; subject?: string };
   permissionContext?: { operation?: string; subject?: string };
 }
 
@@ -33,8 +36,13 @@ export async function followStatus(nc: NatsConnection, events: StatusEvents, sto
     if (type === "disconnect" || type === "staleConnection") events.lost?.();
     else if (type === "reconnect") events.back?.();
     else if (type === "update") events.announced?.();
-    else if (type === "error" && context?.subject !== undefined) {
+    else if (type === "error" && context?.subject) {
       events.denied(context.operation === "subscription" ? "subscription" : "publish", context.subject);
-    }
+    } else if (type === "error") events.reported(event.error?.message ?? lastErrorOf(nc) ?? String(event.data));
   }
+}
+
+/** Version 2 tells no more than that there was an error; it keeps the error itself where its public types do not show it. */
+function lastErrorOf(nc: NatsConnection): string | undefined {
+  return (nc as { protocol?: { lastError?: Error } }).protocol?.lastError?.message;
 }

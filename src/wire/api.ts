@@ -4,12 +4,14 @@ import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
 import { replyJson } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
+/** Calls that only read, and so may be sent again while no answer arrives. */
+const READS = /^(STREAM\.(INFO|MSG\.GET|NAMES|LIST)|CONSUMER\.(INFO|NAMES|LIST))\b/;
+
 /** Error codes of the JetStream API (`err_code`) that the stores and the queue tell apart. */
 export const ErrorCode = {
   consumerNotFound: 10014,
   noMessage: 10037,
   sequenceNotFound: 10043,
-  invalidStreamConfig: 10052,
   messageNotDeleted: 10057,
   streamNameInUse: 10058,
   streamNotFound: 10059,
@@ -34,8 +36,6 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
   [10047, "limits"],
   [10054, "limits"],
   [10077, "limits"],
-  [10113, "limits"],
-  [10121, "limits"],
   [10122, "limits"],
   [10058, "wrong_kind"],
 ]);
@@ -43,9 +43,6 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
 /** What to do about a refusal, where the server's own words do not say it. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [10005, "ask for fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
-  [10113, "give the size as 'maxBytes', an option of buckets and queues, or as SUPERCHECK_NATS_MAX_BYTES"],
-  [10122, "ask for fewer bytes ('maxBytes', an option of buckets and queues, or SUPERCHECK_NATS_MAX_BYTES)"],
-  [10047, "ask for fewer bytes ('maxBytes' or SUPERCHECK_NATS_MAX_BYTES), or free some"],
   [10074, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS), or use a cluster"],
 ]);
 
@@ -83,7 +80,7 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
 }
 
 /**
- * One call of the JetStream API.
+ * One call of the JetStream API. One that reads is sent again while no answer arrives: a leader that has gone never gives one.
  *
  * @param call What follows `$JS.API.`, for instance `STREAM.INFO.KV_config`.
  * @throws {JetStreamStoreError} If the server refuses.
@@ -99,7 +96,8 @@ export async function api<T extends object>(
   const sent = performance.now();
   let reply: Msg;
   try {
-    reply = await session.requests.request(`$JS.API.${call}`, payload, deadline);
+    const repeats = READS.test(call) || undefined;
+    reply = await session.requests.request(`$JS.API.${call}`, payload, deadline, undefined, repeats);
   } catch (error) {
     if (error instanceof Unavailable && error.reason === "no_responders" && !session.jetstream) {
       throw new JetStreamStoreError(

@@ -145,10 +145,7 @@ export class OrderedConsumer {
     this.#session.signal.throwIfAborted();
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
     this.#listening.push(
-      this.#session.subscribe(this.#inbox, (message) => this.#receive(message), (cause) => {
-        const message = `The server does not allow this user to receive on "${this.#inbox}"`;
-        this.#fail(new JetStreamStoreError("permission", message, { cause }));
-      }),
+      this.#session.subscribe(this.#inbox, (message) => this.#receive(message), (error) => this.#fail(error)),
     );
     // Who may not tell the server to go on would wait for ever.
     const stop = this.#session.onDenied((subject, cause) => {
@@ -202,11 +199,10 @@ export class OrderedConsumer {
       if (delivered.delivery !== ++this.#delivered) this.#lose("missed a message");
       else this.#give(delivered);
     } else if (reply) {
-      if (isFlowControl(reply)) this.#give(reply);
+      this.#give(reply);
     } else {
       if (Number(message.headers?.get("Nats-Last-Consumer")) !== this.#delivered) return this.#lose("missed a message");
-      const stalled = message.headers?.get("Nats-Consumer-Stalled") ?? "";
-      this.#give(isFlowControl(stalled) ? stalled : null);
+      this.#give(message.headers?.get("Nats-Consumer-Stalled") || null);
     }
   }
 
@@ -238,9 +234,4 @@ export class OrderedConsumer {
     this.#wake?.();
     this.#wake = null;
   }
-}
-
-/** Whether the server can have asked to go on there. Whoever knows the inbox could name any other subject. */
-function isFlowControl(subject: string): boolean {
-  return subject.startsWith("$JS.FC.");
 }

@@ -2,6 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "./headers.ts";
 import { damagedReply, replyJson } from "./reply_json.ts";
+import type { Repeats } from "./reply_slot.ts";
 import type { Session } from "./session.ts";
 
 /** The server's word that a message is stored. */
@@ -14,6 +15,8 @@ export interface PubAck {
 /**
  * Stores a message in the stream that listens to its subject.
  *
+ * @param repeats Given where it may be sent again while no acknowledgement arrives: where a message id or a guard keeps it from being stored twice, or
+ * where that does no harm. After a repeat the acknowledgement may say that it is a duplicate, and the guard may refuse it because of itself.
  * @throws {JetStreamStoreError} If the server refuses it.
  * @throws {Unavailable} If it is not confirmed: it may be stored or not; with `no_responders`, no stream listens.
  */
@@ -23,8 +26,9 @@ export function publish(
   payload: Uint8Array | string,
   deadline: number,
   headers?: HeaderBlock,
+  repeats?: Repeats | true,
 ): Promise<PubAck> {
-  return session.requests.ask(subject, payload, deadline, readAck, headers);
+  return session.requests.ask({ subject, payload, headers }, deadline, readAck, repeats);
 }
 
 function readAck(reply: Msg, subject: string): PubAck {

@@ -1,75 +1,38 @@
-import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { clearTimeout, setTimeout } from "node:timers";
 import { inboxPrefixOf } from "../connection/adopt.ts";
+import { delay, settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
-import { JetStreamStoreError } from "../errors.ts";
+import type { JetStreamStoreError } from "../errors.ts";
+import { type ControlLine, tooLong } from "./control_line.ts";
 import type { HeaderBlock } from "./headers.ts";
-import { statusOf, trailingNumber } from "./raw_headers.ts";
+import { trailingNumber } from "./raw_headers.ts";
+import { ManyReplies, OneReply, type Question, type ReadReply, type Repeats, type ReplySlot } from "./reply_slot.ts";
+import { deniedError, type OwnSubscription, type Subscriptions } from "./subscriptions.ts";
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
-const TICK = 50;
+const TICK_MS = 50;
 
-interface Pending {
-  readonly subject: string;
-  deadline: number;
-  /** Whether no further answer can come once it is done. */
-  readonly single: boolean;
-  /** Takes one reply; tells whether it was the last. */
-  take(reply: Msg): boolean;
-  fail(error: unknown): void;
-}
-
-/** Makes something of the reply to a message that was sent to this subject; what it throws is what the call meets. */
-export type ReadReply<T> = (reply: Msg, subject: string) => T;
-
-/** Waits for one reply. A class, since a closure for each call would cost as much as the rest of it. */
-class OneReply<T> implements Pending {
-  readonly subject: string;
-  readonly deadline: number;
-  readonly single = true;
-  readonly #read: ReadReply<T>;
-  readonly #resolve: (value: T) => void;
-  readonly fail: (error: unknown) => void;
-
-  constructor(
-    subject: string,
-    deadline: number,
-    read: ReadReply<T>,
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.subject = subject;
-    this.deadline = deadline;
-    this.#read = read;
-    this.#resolve = resolve;
-    this.fail = reject;
-  }
-
-  take(reply: Msg): boolean {
-    try {
-      if (statusOf(reply).code === 503) throw new Unavailable("no_responders", `Nobody answers on ${this.subject}`);
-      this.#resolve(this.#read(reply, this.subject));
-    } catch (error) {
-      this.fail(error);
-    }
-    return true;
-  }
-}
+/** Milliseconds between two tries to subscribe to an inbox that the server refused. */
+const INBOX_RETRY_MS = 100;
 
 /**
  * The request layer: everything that expects an answer goes through here.
  *
- * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines, and no error is built
- * before something has failed. Slots are used again where that is safe: the server remembers where a subject leads, and looks up each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
+ * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines while anything is pending, and
+ * no error is built before something has failed. Slots are used again where that is safe: the server remembers where a subject leads, and looks up
+ * each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
  */
 export class Requests {
   readonly #nc: NatsConnection;
+  readonly #subscriptions: Subscriptions;
+  readonly #line: ControlLine;
   readonly #prefix: string;
-  readonly #inbox: Subscription;
-  readonly #pending: Map<number, Pending> = new Map();
-  /** Slots whose only answer has come. */
+  #inbox: OwnSubscription;
+  readonly #pending: Map<number, ReplySlot> = new Map();
+  /** Slots whose only reply has arrived. */
   readonly #free: number[] = [];
   /**
    * Whether one server does it all. In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used
@@ -79,12 +42,18 @@ export class Requests {
   #lastId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended: Error | null = null;
+  /** Why the server refuses the inbox, as far as is known. */
+  #refusal: JetStreamStoreError | null = null;
+  /** The next try to subscribe to a refused inbox. */
+  #reopening: Promise<void> | null = null;
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnection, subscriptions: Subscriptions, line: ControlLine) {
     this.#nc = nc;
+    this.#subscriptions = subscriptions;
+    this.#line = line;
     this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
     this.alone = nc.info?.jetstream === true && nc.info.cluster === undefined;
-    this.#inbox = nc.subscribe(`${this.#prefix}*`, { callback: (error, reply) => this.#receive(error, reply) });
+    this.#inbox = this.#openInbox();
   }
 
   /** How many calls wait for an answer. */
@@ -93,26 +62,27 @@ export class Requests {
   }
 
   /**
-   * Sends a message and waits for the one reply that it can have: of the server, not of whoever listens. What comes later could be taken for
+   * Sends a message and waits for the one reply that it can have: of the server, not of whoever listens. What arrives later could be taken for
    * the answer of another call.
    *
    * @param deadline The moment of `performance.now()` by which it settles.
-   * @throws {Unavailable} If no answer came.
+   * @param repeats Given where the message may be sent again while no answer arrives: the answer to any of its sendings counts. It is told how often.
+   * @throws {Unavailable} If no answer arrived.
    */
-  request(subject: string, payload: Uint8Array | string, deadline: number, headers?: HeaderBlock): Promise<Msg> {
-    return this.ask(subject, payload, deadline, itself, headers);
-  }
-
-  /** The same for what is made of the reply: a promise less than to make it afterwards. */
-  ask<T>(
+  request(
     subject: string,
     payload: Uint8Array | string,
     deadline: number,
-    read: ReadReply<T>,
     headers?: HeaderBlock,
-  ): Promise<T> {
+    repeats?: Repeats | true,
+  ): Promise<Msg> {
+    return this.ask({ subject, payload, headers }, deadline, itself, repeats);
+  }
+
+  /** The same for what is made of the reply: a promise less than to make it afterwards. */
+  ask<T>(question: Question, deadline: number, read: ReadReply<T>, repeats?: Repeats | true): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#send(new OneReply(subject, deadline, read, resolve, reject), payload, headers);
+      this.#begin(new OneReply(question, deadline, read, resolve, reject, repeats));
     });
   }
 
@@ -120,31 +90,18 @@ export class Requests {
    * Sends a message and takes replies until `take` says that one was the last.
    *
    * @param deadline The moment of `performance.now()` by which it settles.
-   * @param patience Milliseconds after which the next reply counts as lost.
-   * @throws {Unavailable} If the last answer did not come.
+   * @param silence Milliseconds after which the next reply counts as lost.
+   * @throws {Unavailable} If the last answer did not arrive.
    */
   collect(
     subject: string,
     payload: Uint8Array | string,
     deadline: number,
     take: (reply: Msg) => boolean,
-    patience = Infinity,
+    silence = Infinity,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const next = () => Math.min(deadline, performance.now() + patience);
-      const takeOne = (reply: Msg) => {
-        pending.deadline = next();
-        try {
-          if (statusOf(reply).code === 503) throw new Unavailable("no_responders", `Nobody answers on ${subject}`);
-          if (!take(reply)) return false;
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-        return true;
-      };
-      const pending: Pending = { subject, deadline: next(), single: false, take: takeOne, fail: reject };
-      this.#send(pending, payload);
+      this.#begin(new ManyReplies({ subject, payload }, deadline, silence, take, resolve, reject));
     });
   }
 
@@ -152,30 +109,77 @@ export class Requests {
   end(reason: Error): void {
     if (this.#ended) return;
     this.#ended = reason;
-    clearTimeout(this.#timer);
-    if (!this.#nc.isClosed()) this.#inbox.unsubscribe();
-    this.#failAll(reason, () => true);
+    this.#inbox.stop();
+    this.#failAll(() => reason);
   }
 
-  /** Fails what waits for the given subject, or, if it is the inbox that may not be used, everything. */
-  denied(operation: "publish" | "subscription", subject: string): void {
-    const reason = deniedError(operation, subject);
-    if (operation === "publish") this.#failAll(reason, (pending) => pending.subject === subject);
-    else if (subject.startsWith(this.#prefix)) this.end(reason);
+  /** Fails what waits for the given subject. */
+  denied(subject: string): void {
+    this.#failAll((slot) => slot.question.subject === subject ? deniedError("publish", subject) : null);
   }
 
-  #send(pending: Pending, payload: Uint8Array | string, headers?: HeaderBlock): void {
+  /** Fails what has a subject that is longer than the server takes: it would be sent again and again, at the cost of the connection each time. */
+  failTooLong(): void {
+    this.#failAll(({ question: { subject } }, id) =>
+      this.#line.fits(subject, this.#prefix + id) ? null : tooLong(subject)
+    );
+  }
+
+  #openInbox(): OwnSubscription {
+    return this.#subscriptions.add(`${this.#prefix}*`, {
+      receive: (reply) => this.#receive(reply),
+      refused: (error) => {
+        this.#refusal = error;
+        this.#failAll(() => error);
+      },
+    });
+  }
+
+  #begin(slot: ReplySlot): void {
+    if (this.#ended) throw this.#ended;
+    if (this.#refusal === null) return this.#enter(slot);
+    this.#reopened(slot.deadline).then(() => this.#enter(slot)).catch(slot.fail);
+  }
+
+  /** Subscribes to the inbox once more: the server may have granted it meanwhile. Nothing is sent before that is known. */
+  async #reopened(deadline: number): Promise<void> {
+    this.#reopening ??= this.#reopen().finally(() => this.#reopening = null);
+    await settledWithin(this.#reopening, deadline - performance.now());
+    const refused = this.#ended ?? this.#refusal;
+    if (refused) throw refused;
+  }
+
+  async #reopen(): Promise<void> {
+    await delay(INBOX_RETRY_MS, { persistent: false });
+    if (this.#ended) return;
+    const inbox = this.#openInbox();
+    await this.#subscriptions.confirmed();
+    if (inbox.over) return;
+    this.#inbox = inbox;
+    this.#refusal = null;
+  }
+
+  #enter(slot: ReplySlot): void {
     if (this.#ended) throw this.#ended;
     const id = this.#free.pop() ?? ++this.#lastId;
-    this.#pending.set(id, pending);
+    this.#pending.set(id, slot);
     try {
-      const reply = this.#prefix + id;
-      this.#nc.publish(pending.subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
+      this.#send(id, slot);
     } catch (error) {
-      this.#pending.delete(id);
-      throw this.#whyNotSent(error, payload, headers);
+      this.#remove(id);
+      throw error;
     }
     this.#timer ??= this.#startTimer();
+  }
+
+  #send(id: number, { question: { subject, payload, headers } }: ReplySlot): void {
+    const reply = this.#prefix + id;
+    this.#line.check(subject, reply);
+    try {
+      this.#nc.publish(subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
+    } catch (error) {
+      throw this.#whyNotSent(error, payload, headers);
+    }
   }
 
   #whyNotSent(error: unknown, payload: Uint8Array | string, headers?: HeaderBlock): unknown {
@@ -191,43 +195,60 @@ export class Requests {
     );
   }
 
-  #receive(error: Error | null, reply: Msg): void {
-    // An error here is a refused subscription, which the status of the connection reports, too.
-    if (error) return;
+  #receive(reply: Msg): void {
     const id = trailingNumber(reply);
-    const pending = this.#pending.get(id);
-    if (!pending?.take(reply)) return;
-    this.#pending.delete(id);
-    if (this.alone && pending.single) this.#free.push(id);
+    const slot = this.#pending.get(id);
+    if (!slot?.take(reply)) return;
+    this.#remove(id);
+    if (this.alone && slot.single) this.#free.push(id);
   }
 
-  /** @param patient Whether one that comes late waits for another: while the process was busy nobody has read the answers that have come. */
+  /** A timer that outlives the last call would show as a leak in the tests of users. */
+  #remove(id: number): void {
+    this.#pending.delete(id);
+    if (this.#pending.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** @param patient Whether one that fires late waits for another: while the process was busy nobody has read the answers that have arrived. */
   #startTimer(patient = true): ReturnType<typeof setTimeout> {
-    const due = performance.now() + TICK;
+    const due = performance.now() + TICK_MS;
     return setTimeout(() => {
       const now = performance.now();
-      const listens = patient && now - due > TICK;
-      if (!listens) this.#failAll(null, (pending) => pending.deadline <= now);
-      this.#timer = this.#pending.size > 0 ? this.#startTimer(!listens) : undefined;
-    }, TICK).unref();
+      const listens = patient && now - due > TICK_MS;
+      this.#timer = undefined;
+      if (!listens) this.#look(now);
+      if (this.#pending.size > 0) this.#timer ??= this.#startTimer(!listens);
+    }, TICK_MS).unref();
   }
 
-  /** Fails the chosen ones with `reason`, or for having passed their deadline. */
-  #failAll(reason: Error | null, chosen: (pending: Pending) => boolean): void {
-    for (const [id, pending] of this.#pending) {
-      if (!chosen(pending)) continue;
-      this.#pending.delete(id);
-      pending.fail(reason ?? new Unavailable("timeout", `No answer on ${pending.subject} within the deadline`));
+  /** Fails what has passed its deadline, and sends again what is due for it. */
+  #look(now: number): void {
+    this.#failAll(({ deadline, question }) =>
+      deadline <= now ? new Unavailable("timeout", `No answer on ${question.subject} within the deadline`) : null
+    );
+    for (const [id, slot] of this.#pending) {
+      if (slot.repeatAt > now) continue;
+      slot.repeated(now);
+      try {
+        this.#send(id, slot);
+      } catch (error) {
+        this.#remove(id);
+        slot.fail(error);
+      }
     }
   }
-}
 
-/** What to throw where the server refuses a subject. */
-export function deniedError(operation: "publish" | "subscription", subject: string): JetStreamStoreError {
-  return new JetStreamStoreError(
-    "permission",
-    `The server does not allow this user to ${operation === "publish" ? "publish to" : "subscribe to"} "${subject}"`,
-  );
+  /** Fails the slots for which there is a reason. */
+  #failAll(reasonFor: (slot: ReplySlot, id: number) => Error | null): void {
+    for (const [id, slot] of this.#pending) {
+      const reason = reasonFor(slot, id);
+      if (reason === null) continue;
+      this.#remove(id);
+      slot.fail(reason);
+    }
+  }
 }
 
 function itself(reply: Msg): Msg {

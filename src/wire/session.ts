@@ -1,13 +1,15 @@
-import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { inboxPrefixOf } from "../connection/adopt.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
+import { ControlLine } from "./control_line.ts";
 import type { HeaderBlock } from "./headers.ts";
-import { deniedError, Requests } from "./requests.ts";
+import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
+import { deniedError, type OwnSubscription, Subscriptions } from "./subscriptions.ts";
 
 /** A subscription of a session. */
 export interface Listening {
@@ -26,7 +28,11 @@ export class Session implements ConnectionSession {
   readonly #logger: Logger;
   readonly #over = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
-  readonly #subscriptions: Set<Subscription> = new Set();
+  readonly #line: ControlLine;
+  readonly #subscriptions: Subscriptions;
+  readonly #open: Set<OwnSubscription> = new Set();
+  /** Errors of the server that were logged. */
+  readonly #reports: Set<string> = new Set();
   readonly #denials: Set<(subject: string, error: JetStreamStoreError) => void> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`, at most. */
   #ahead: number | null = null;
@@ -35,10 +41,14 @@ export class Session implements ConnectionSession {
   /** What the server can do. */
   readonly server: ServerVersion;
 
-  constructor(nc: NatsConnection, logger: Logger) {
+  /** @param line What is known of the server's control line; it outlives the session. */
+  constructor(nc: NatsConnection, logger: Logger, line: ControlLine = new ControlLine()) {
     this.#nc = nc;
     this.#logger = logger;
-    this.requests = new Requests(nc);
+    this.#line = line;
+    line.begin();
+    this.#subscriptions = new Subscriptions(nc);
+    this.requests = new Requests(nc, this.#subscriptions, line);
     this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
   }
 
@@ -83,19 +93,10 @@ export class Session implements ConnectionSession {
     return createInbox(inboxPrefixOf(this.#nc));
   }
 
-  /**
-   * Answers a message that anybody may have sent. Only below an inbox prefix: any other reply subject would make this process publish with its own
-   * permissions wherever the sender wants.
-   */
-  answer({ reply }: Msg, payload: string): void {
-    if (reply && (/^_INBOX[^.]*\./.test(reply) || reply.startsWith(`${inboxPrefixOf(this.#nc)}.`))) {
-      this.send(reply, payload);
-    }
-  }
-
   /** Sends a message without waiting for an answer; not over a connection that its owner is closing. */
   send(subject: string, payload: Uint8Array | string, options: { reply?: string; headers?: HeaderBlock } = {}): void {
-    const { reply, headers } = options;
+    const { reply = "", headers } = options;
+    this.#line.check(subject, reply);
     try {
       this.#nc.publish(subject, payload, { ...(reply && { reply }), ...(headers && { headers: headers.asMsgHdrs() }) });
     } catch (error) {
@@ -107,43 +108,42 @@ export class Session implements ConnectionSession {
    * Listens until told to stop, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
    * cannot be read, as anybody may have sent it, is dropped: it must not cost the connection.
    *
-   * @param denied Called if the server refuses the subscription.
-   * @param group Of all subscriptions of one group, one gets each message.
+   * @param refused Called if the server refuses the subscription, for want of permission (`permission`) or because there are too many (`limits`).
+   * @param group Of all subscriptions of one group, one receives each message.
    */
   subscribe(
     subject: string,
     receive: (message: Msg) => void,
-    denied: (error: Error) => void,
+    refused: (error: JetStreamStoreError) => void,
     group?: string,
   ): Listening {
     if (this.#nc.isClosed() || this.#nc.isDraining()) return NOTHING;
-    let told = false;
-    const subscription = this.#nc.subscribe(subject, {
-      ...(group && { queue: group }),
-      callback: (error, message) => {
-        if (error) return denied(error);
-        try {
-          receive(message);
-        } catch {
-          // What it says may be a secret, and so may the error quote.
-          if (!told) {
-            this.#logger.warn(`Dropped a malformed message on ${message.subject}, as will be further ones`);
-          }
-          told = true;
-        }
-      },
-    });
-    this.#subscriptions.add(subscription);
+    this.#line.check(subject, group ?? "");
+    const subscription = this.#subscriptions.add(subject, { receive: this.#guarded(receive), refused }, group);
+    this.#open.add(subscription);
     return {
       stop: () => {
-        if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed()) subscription.unsubscribe();
+        if (this.#open.delete(subscription)) subscription.stop();
       },
       drain: async () => {
-        if (this.#subscriptions.delete(subscription) && !this.#nc.isClosed() && !subscription.isClosed()) {
-          // Without an answer the client would wait for ever.
-          await Promise.race([subscription.drain(), this.#ended.promise]);
-        }
+        // Without an answer the client would wait for ever.
+        if (this.#open.delete(subscription)) await Promise.race([subscription.drain(), this.#ended.promise]);
       },
+    };
+  }
+
+  #guarded(receive: (message: Msg) => void): (message: Msg) => void {
+    let told = false;
+    return (message) => {
+      try {
+        receive(message);
+      } catch {
+        // What it says may be a secret, and so may the error quote.
+        if (!told) {
+          this.#logger.warn(`A message on ${message.subject} cannot be read, and is dropped, as are more of them`);
+        }
+        told = true;
+      }
     };
   }
 
@@ -157,13 +157,22 @@ export class Session implements ConnectionSession {
     this.#over.abort(reason);
     this.#ended.resolve();
     this.requests.end(reason);
-    if (!this.#nc.isClosed()) { for (const subscription of this.#subscriptions) subscription.unsubscribe(); }
-    this.#subscriptions.clear();
+    for (const subscription of this.#open) subscription.stop();
+    this.#open.clear();
   }
 
   denied(operation: "publish" | "subscription", subject: string): void {
-    this.requests.denied(operation, subject);
+    // A refused subscription hears of it from its connection.
     if (operation === "subscription") return;
+    this.requests.denied(subject);
     for (const denied of this.#denials) denied(subject, deniedError(operation, subject));
+  }
+
+  reported(message: string): void {
+    if (this.#subscriptions.reported(message)) return;
+    if (this.#line.reported(message)) return this.requests.failTooLong();
+    // What closes the connection is logged as the reason for that. The rest, such as an invalid subject, does not say whom it concerns.
+    if (!/invalid/i.test(message)) return;
+    if (this.#reports.size !== this.#reports.add(message).size) this.#logger.warn(`NATS reports an error: ${message}`);
   }
 }

@@ -62,9 +62,8 @@ export class StreamReader {
   last(session: Session, subject: string, deadline: number, sure = false): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline);
     // Without a body, which is the quickest.
-    return session.requests.ask(`${this.#call}.${subject}`, EMPTY, firstTry(deadline), stored).catch((error) =>
-      this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline))
-    );
+    return session.requests.ask({ subject: `${this.#call}.${subject}`, payload: EMPTY }, firstTry(deadline), stored)
+      .catch((error) => this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline)));
   }
 
   /**
@@ -142,9 +141,8 @@ export class StreamReader {
     sure: boolean,
   ): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
-    return session.requests.ask(this.#call, JSON.stringify(query), firstTry(deadline), stored).catch((error) =>
-      this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure))
-    );
+    return session.requests.ask({ subject: this.#call, payload: JSON.stringify(query) }, firstTry(deadline), stored)
+      .catch((error) => this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure)));
   }
 
   /** Many messages by one request; `null` where that does not work. */

@@ -1,0 +1,154 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import type { HeaderBlock } from "./headers.ts";
+import { statusOf } from "./raw_headers.ts";
+
+/** Milliseconds after which an unanswered request is sent again; doubles each time. */
+const REPEAT_MS = 1_000;
+
+/** Milliseconds after which it is sent again where the server has answered that it cannot answer now. */
+const REPEAT_SOON_MS = 250;
+
+/** A message that expects an answer. */
+export interface Question {
+  readonly subject: string;
+  readonly payload: Uint8Array | string;
+  readonly headers?: HeaderBlock;
+}
+
+/**
+ * How often a request was sent again because no answer had arrived. What is sent twice may have been done twice, or its second answer may tell of the
+ * first: who cares counts with one of these.
+ */
+export interface Repeats {
+  count: number;
+}
+
+/** Makes something of the reply to a message that was sent to this subject; what it throws is what the call throws. */
+export type ReadReply<T> = (reply: Msg, subject: string) => T;
+
+/** A place that waits for replies. */
+export interface ReplySlot {
+  readonly question: Question;
+  /** Moment of `performance.now()` by which it settles. */
+  readonly deadline: number;
+  /** Moment at which its message is sent again. */
+  readonly repeatAt: number;
+  /** Whether no further reply can arrive once it is settled. */
+  readonly single: boolean;
+  /** Takes one reply; tells whether it was the last. */
+  take(reply: Msg): boolean;
+  fail(error: unknown): void;
+  /** Its message is being sent again. */
+  repeated(now: number): void;
+}
+
+/**
+ * Waits for one reply. A class, since a closure for each call would cost as much as the rest of it.
+ *
+ * Where the message may be sent again, the reply to any of its sendings settles it: one that is late counts as much as one in time.
+ */
+export class OneReply<T> implements ReplySlot {
+  readonly question: Question;
+  readonly deadline: number;
+  readonly fail: (error: unknown) => void;
+  repeatAt = Infinity;
+  readonly #read: ReadReply<T>;
+  readonly #resolve: (value: T) => void;
+  #repeats: Repeats | undefined;
+  /** How often it was sent without a reply. */
+  #unanswered = 1;
+  #pause = REPEAT_MS;
+  single = true;
+
+  constructor(
+    question: Question,
+    deadline: number,
+    read: ReadReply<T>,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+    repeats?: Repeats | true,
+  ) {
+    this.question = question;
+    this.deadline = deadline;
+    this.#read = read;
+    this.#resolve = resolve;
+    this.fail = reject;
+    if (repeats) {
+      if (repeats !== true) this.#repeats = repeats;
+      this.repeatAt = performance.now() + REPEAT_MS;
+    }
+  }
+
+  take(reply: Msg): boolean {
+    try {
+      if (statusOf(reply).code === 503) throw nobodyAnswers(this.question);
+      this.#resolve(this.#read(reply, this.question.subject));
+    } catch (error) {
+      // The reply to another sending may still arrive, and tell more.
+      if (error instanceof Unavailable && --this.#unanswered > 0) {
+        this.repeatAt = Math.min(this.repeatAt, performance.now() + REPEAT_SOON_MS);
+        return false;
+      }
+      this.fail(error);
+    }
+    return true;
+  }
+
+  repeated(now: number): void {
+    if (this.#repeats) this.#repeats.count++;
+    this.#unanswered++;
+    this.#pause *= 2;
+    this.repeatAt = now + this.#pause;
+    this.single = false;
+  }
+}
+
+/** Takes replies until `take` says that one was the last. */
+export class ManyReplies implements ReplySlot {
+  readonly question: Question;
+  deadline: number;
+  readonly fail: (error: unknown) => void;
+  readonly repeatAt = Infinity;
+  readonly single = false;
+  readonly #take: (reply: Msg) => boolean;
+  readonly #resolve: () => void;
+  readonly #until: number;
+  readonly #silence: number;
+
+  /** @param silence Milliseconds after which the next reply counts as lost. */
+  constructor(
+    question: Question,
+    until: number,
+    silence: number,
+    take: (reply: Msg) => boolean,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.question = question;
+    this.#until = until;
+    this.#silence = silence;
+    this.#take = take;
+    this.#resolve = resolve;
+    this.fail = reject;
+    this.deadline = Math.min(until, performance.now() + silence);
+  }
+
+  take(reply: Msg): boolean {
+    this.deadline = Math.min(this.#until, performance.now() + this.#silence);
+    try {
+      if (statusOf(reply).code === 503) throw nobodyAnswers(this.question);
+      if (!this.#take(reply)) return false;
+      this.#resolve();
+    } catch (error) {
+      this.fail(error);
+    }
+    return true;
+  }
+
+  repeated(): void {}
+}
+
+function nobodyAnswers({ subject }: Question): Unavailable {
+  return new Unavailable("no_responders", `Nobody answers on ${subject}`);
+}

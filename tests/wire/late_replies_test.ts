@@ -1,0 +1,71 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Unavailable } from "../../src/connection/unavailable.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { HeaderBlock } from "../../src/wire/headers.ts";
+import { publish } from "../../src/wire/publish.ts";
+import type { Session } from "../../src/wire/session.ts";
+import { Proxy } from "../_proxy.ts";
+import { openSession, within } from "./_open_session.ts";
+
+const fail = (error: Error) => {
+  throw error;
+};
+
+/** Collects the reply subjects of what is asked on a subject. */
+function asked(session: Session, subject: string, each: (replies: string[]) => void): string[] {
+  const replies: string[] = [];
+  session.subscribe(subject, ({ reply }) => {
+    replies.push(reply!);
+    each(replies);
+  }, fail);
+  return replies;
+}
+
+Deno.test("Requests.request sends an unanswered request again, and the answer to its first sending counts", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const replies = asked(session, "slow", (replies) => replies.length === 2 && session.send(replies[0], "the first"));
+  const repeats = { count: 0 };
+  const reply = await session.requests.request("slow", "", within(30_000), undefined, repeats);
+  assertEquals([reply.string(), replies.length, repeats.count], ["the first", 2, 1]);
+  // The second answer is nobody's.
+  session.send(replies[1], "the second");
+  session.subscribe("quick", ({ reply }) => session.send(reply!, "quick"), fail);
+  assertEquals((await session.requests.request("quick", "", within(10_000))).string(), "quick");
+});
+
+Deno.test("Requests.request sends nothing again that may not be repeated, however late the answer", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const replies = asked(session, "slow", (replies) => setTimeout(() => session.send(replies[0], "late"), 1_500));
+  assertEquals((await session.requests.request("slow", "", within(30_000))).string(), "late");
+  assertEquals(replies.length, 1);
+});
+
+Deno.test("Requests.request sends an unanswered request at most three times in five seconds", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const replies = asked(session, "silent", () => {});
+  await assertRejects(() => session.requests.request("silent", "", within(5_000), undefined, true), Unavailable);
+  assert(replies.length === 2 || replies.length === 3, `${replies.length}`);
+  assertEquals(session.requests.size, 0);
+});
+
+Deno.test("publish stores a message once whose acknowledgement was lost, and counts its repeats", async () => {
+  await using server = await startNatsServer();
+  let lost = 0;
+  await using proxy = new Proxy(server.url, { drop: (_, payload) => payload.includes(`"seq":1`) && lost++ === 0 });
+  await using client = await openSession({ servers: proxy.url });
+  const { session } = client;
+  await session.requests.request(
+    "$JS.API.STREAM.CREATE.S",
+    JSON.stringify({ name: "S", subjects: ["s"], storage: "memory" }),
+    within(10_000),
+  );
+  const repeats = { count: 0 };
+  const ack = await publish(session, "s", "x", within(20_000), new HeaderBlock({ "Nats-Msg-Id": "a" }), repeats);
+  assertEquals([ack.seq, ack.duplicate, repeats.count, lost >= 1], [1, true, 1, true]);
+});
