@@ -285,10 +285,10 @@ export class KvBucket {
 
   #write(key: string, value: string | Uint8Array, options: KvWriteOptions | undefined, doing: string): KvWrite {
     const subject = this.#stream.subjectOf(key, doing);
-    checkValue(value, doing);
+    const own = checkValue(value, doing);
     const { ttl } = checkOptions(options, WRITE_OPTIONS, doing);
     if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
-    return { subject, value, ttl };
+    return { subject, value: own, ttl };
   }
 
   #guarded(expected: number, write: KvWrite): Promise<number | false | null> {

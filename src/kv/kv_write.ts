@@ -8,6 +8,7 @@ import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
+import { ownBytes } from "../wire/own_bytes.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StreamConfig } from "../wire/streams.ts";
@@ -184,16 +185,17 @@ function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
 }
 
 /**
- * Checks a value.
+ * A value, checked: bytes as they are now.
  *
  * @throws {TypeError} If it is neither a well-formed string nor bytes.
  */
-export function checkValue(value: unknown, doing: string): asserts value is string | Uint8Array {
-  if (value instanceof Uint8Array) return;
+export function checkValue(value: unknown, doing: string): string | Uint8Array {
+  if (value instanceof Uint8Array) return ownBytes(value, doing, "value");
   if (typeof value !== "string") throw wrongType(`${doing} as 'value' must be a string or a Uint8Array`, value);
   if (!value.isWellFormed()) {
     throw new TypeError(`Cannot ${doing} as 'value' must be well-formed Unicode: it has a lone surrogate`);
   }
+  return value;
 }
 
 function isNoResponders(error: unknown): boolean {

@@ -74,8 +74,8 @@ export class ObjectBucket {
   }
 
   /**
-   * Stores an object, in place of the one of this name. Large data should not be changed before that is done: what is stored could be of both states,
-   * though never `damaged`.
+   * Stores an object, in place of the one of this name. Its bytes are copied, so that changing them later changes nothing; of very large objects
+   * {@linkcode ObjectBucket.putStream} keeps less in memory.
    *
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    * @throws {JetStreamStoreError} If the server refuses, for instance as the bucket is full. The version before is still there then.
@@ -84,7 +84,7 @@ export class ObjectBucket {
     this.#check(name, STORING);
     const options = checkPutOptions(given, STORING);
     const { chunkSize = this.#chunkSize } = options;
-    const bytes = dataBytes(data, STORING, chunkSize);
+    const bytes = dataBytes(data, STORING);
     const object = { name, options, chunkSize };
     return await this.#stream.attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
   }

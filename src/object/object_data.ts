@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
 import { wrongType } from "../checks.ts";
+import { ownBytes } from "../wire/own_bytes.ts";
 
 /**
- * The bytes to store. Those of one piece are copied, as {@linkcode dataPieces} copies those of several: their owner may change them while they wait to
- * be sent, and then they would not match their digest.
+ * The bytes to store, as they are now.
  *
  * @throws {TypeError} If they are none.
  */
-export function dataBytes(data: unknown, doing: string, pieceSize: number): Uint8Array {
-  if (data instanceof Uint8Array) return data.length > pieceSize ? data : new Uint8Array(data);
+export function dataBytes(data: unknown, doing: string): Uint8Array {
+  if (data instanceof Uint8Array) return ownBytes(data, doing, "data");
   if (typeof data !== "string") throw wrongType(`${doing} as 'data' must be a string or a Uint8Array`, data);
   if (data.isWellFormed()) return Buffer.from(data);
   throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode: current value has a lone surrogate`);
@@ -25,9 +25,9 @@ export function checkSource(source: unknown, doing: string): void {
   if (source.locked) throw new TypeError(`Cannot ${problem}: current value is locked`);
 }
 
-/** Bytes in pieces of equal size, the last one smaller, each a copy. */
+/** Bytes in pieces of equal size, the last one smaller. */
 export function* dataPieces(data: Uint8Array, size: number): Generator<Uint8Array, void> {
-  for (let start = 0; start < data.length; start += size) yield new Uint8Array(data.subarray(start, start + size));
+  for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
 }
 
 /**
@@ -44,22 +44,35 @@ export async function* sourcePieces(
   let length = 0;
   // What stands between is cancelled at once, however long the source takes over it.
   for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
-    if (!((part as unknown) instanceof Uint8Array)) {
-      throw wrongType("store the object as its source must give Uint8Arrays", part);
-    }
-    for (let start = 0; start < part.length;) {
-      const taken = part.subarray(start, start + size - length);
+    const bytes = partBytes(part);
+    for (let start = 0; start < bytes.length;) {
+      const taken = bytes.subarray(start, start + size - length);
       start += taken.length;
-      if (taken.length === size) yield taken;
-      else {
+      if (taken.length === size) {
+        yield taken;
+        checkAttached(bytes);
+      } else {
         if (length === 0) piece = new Uint8Array(size);
         piece.set(taken, length);
         length += taken.length;
         if (length < size) continue;
         yield piece;
+        checkAttached(bytes);
         length = 0;
       }
     }
   }
   if (length > 0) yield piece.subarray(0, length);
+}
+
+/** What a source gives. Shared memory is copied, since it may change between the digest and the sending. */
+function partBytes(part: unknown): Uint8Array {
+  if (!(part instanceof Uint8Array)) throw wrongType("store the object as its source must give Uint8Arrays", part);
+  checkAttached(part);
+  return part.buffer instanceof ArrayBuffer ? part : new Uint8Array(part);
+}
+
+function checkAttached({ buffer }: Uint8Array): void {
+  if (!(buffer instanceof ArrayBuffer && buffer.detached)) return;
+  throw new TypeError("Cannot store the object as the buffer of a part that its source gave was transferred");
 }
