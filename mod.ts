@@ -25,7 +25,7 @@
 
 // The connection: one per process.
 export { close, connect, connectionCounters, connectionStatus, useConnection } from "./src/default.ts";
-export type { ConnectOptions } from "./src/connection/connect_options.ts";
+export type { ConnectOptions, TlsOptions } from "./src/connection/connect_options.ts";
 export type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./src/connection/connection_info.ts";
 export type { Logger } from "./src/connection/logger.ts";
 

@@ -33,7 +33,12 @@ export class Settings {
     return this.#wholeNumber("SUPERCHECK_NATS_REPLICAS", 1, 5);
   }
 
-  #wholeNumber(name: string, unset: number, max: number): number {
+  /** Size limit in bytes of each bucket and queue that this library creates; `undefined`: none is asked for. */
+  maxBytes(): number | undefined {
+    return this.#wholeNumber("SUPERCHECK_NATS_MAX_BYTES", undefined, Number.MAX_SAFE_INTEGER);
+  }
+
+  #wholeNumber<U extends number | undefined>(name: string, unset: U, max: number): number | U {
     const value = this.text(name);
     if (value === undefined) return unset;
     const number = /^\d+$/.test(value.trim()) ? Number(value) : NaN;

@@ -1,5 +1,23 @@
-import { checkSecret, MAX_TIMER, wrong } from "../checks.ts";
+import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
+import { checkPath } from "./secret_file.ts";
+
+/** How a connection uses TLS. */
+export interface TlsOptions {
+  /** Path of a PEM file with the authority to trust. */
+  ca?: string;
+  /** Path of a PEM file with the client's certificate; together with `key`. */
+  cert?: string;
+  /** Path of a PEM file with the key of `cert`. */
+  key?: string;
+  /**
+   * Whether the TLS handshake comes before the server's greeting, as servers with `tls { handshake_first: true }` want it. By default that is found
+   * out, which takes up to 1000 ms at the first connection to such a server.
+   *
+   * @default {found out}
+   */
+  handshakeFirst?: boolean;
+}
 
 /** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used. */
 export interface ConnectOptions {
@@ -20,10 +38,11 @@ export interface ConnectOptions {
   /** Seed of an nkey (`SU…`). */
   nkeySeed?: string;
   /**
-   * Paths of PEM files: the authority to trust, and the client's certificate and key. Not for `ws://` and `wss://`: there the runtime's own
-   * settings hold (`DENO_CERT`).
+   * Requires TLS, and says how. Not for `ws://` and `wss://`: there the runtime's own settings hold (`DENO_CERT`).
+   *
+   * @default {SUPERCHECK_NATS_TLS_CA, _CERT and _KEY}
    */
-  tls?: { ca?: string; cert?: string; key?: string };
+  tls?: TlsOptions;
   /**
    * Name under which the server lists this connection.
    *
@@ -65,12 +84,12 @@ export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
   pingInterval: true,
 };
 
-const TLS_OPTIONS: OptionNames<NonNullable<ConnectOptions["tls"]>> = { ca: true, cert: true, key: true };
+const TLS_OPTIONS: OptionNames<TlsOptions> = { ca: true, cert: true, key: true, handshakeFirst: true };
 
 const DOING = "connect";
 
 /** Texts among the options. Any of their values may be a secret. */
-const TEXTS = ["creds", "token", "user", "password", "nkeySeed", "name", "inboxPrefix"] as const;
+const TEXTS = ["token", "user", "password", "nkeySeed", "name", "inboxPrefix"] as const;
 
 /**
  * The options, checked as far as that can be done without looking at the environment.
@@ -83,7 +102,12 @@ export function checkConnectOptions(given: ConnectOptions | null | undefined): C
   for (const option of TEXTS) checkUnlessUnset(options[option], option);
   for (const server of Array.isArray(servers) ? servers : [servers]) checkUnlessUnset(server, "servers");
   if (options.tls !== undefined) options.tls = { ...checkOptions(options.tls, TLS_OPTIONS, DOING, "'tls'") };
-  for (const option of ["ca", "cert", "key"] as const) checkUnlessUnset(options.tls?.[option], `tls.${option}`);
+  const { tls } = options;
+  for (const option of ["ca", "cert", "key"] as const) checkPathUnlessUnset(tls?.[option], `tls.${option}`);
+  checkPathUnlessUnset(options.creds, "creds");
+  if (tls?.handshakeFirst !== undefined && typeof tls.handshakeFirst !== "boolean") {
+    throw wrongType(`${DOING} as 'tls.handshakeFirst' must be true or false`, tls.handshakeFirst);
+  }
   for (const option of ["connectTimeout", "pingInterval"] as const) {
     const ms: unknown = options[option];
     if (ms === undefined || (typeof ms === "number" && ms > 0 && ms <= MAX_TIMER)) continue;
@@ -97,4 +121,10 @@ export function checkConnectOptions(given: ConnectOptions | null | undefined): C
 
 function checkUnlessUnset(value: unknown, option: string): void {
   if (value !== undefined) checkSecret(value, DOING, option);
+}
+
+function checkPathUnlessUnset(value: unknown, option: string): void {
+  if (value === undefined) return;
+  checkSecret(value, DOING, option);
+  checkPath(value, `'${option}'`);
 }

@@ -5,6 +5,7 @@ import type { ConnectTarget } from "./connect_target.ts";
 import { openConnection } from "./open_connection.ts";
 import type { TargetServer } from "./server_url.ts";
 import { SocketTransport } from "./socket_transport.ts";
+import { hasExpired, tlsFailure } from "./tls_failure.ts";
 import { WebsocketTransport } from "./websocket_transport.ts";
 
 /**
@@ -19,15 +20,35 @@ export async function dial(target: ConnectTarget, announced: string[], stop: Abo
   let failure: Error | undefined;
   for (const server of [...shuffled(target.servers), ...announcedServers(target, announced)]) {
     try {
-      checkAllowed(server);
-      const options = { ...await target.natsOptions(server.host), servers: [server.url] };
-      return await openConnection(options, server.websocket ? new WebsocketTransport() : new SocketTransport(), stop);
+      return await dialServer(target, server, stop);
     } catch (error) {
       if (stop.aborted) throw error;
-      if (!(failure instanceof JetStreamStoreError)) failure = dialFailure(error, server.url);
+      if (!(failure instanceof JetStreamStoreError)) failure = error as Error;
     }
   }
   throw failure;
+}
+
+async function dialServer(target: ConnectTarget, server: TargetServer, stop: AbortSignal): Promise<NatsConnection> {
+  const { url, host, websocket } = server;
+  checkAllowed(server);
+  const options = { ...await target.natsOptions(host), servers: [url] };
+  if (websocket) {
+    return await openConnection(options, new WebsocketTransport(), stop).catch((error) => {
+      throw dialFailure(error, host);
+    });
+  }
+  const transport = new SocketTransport(target.tlsStarts.of(host));
+  let connected = false;
+  try {
+    const nc = await openConnection(options, transport, stop);
+    connected = true;
+    return nc;
+  } catch (error) {
+    throw dialFailure(error, host, options.tls?.cert);
+  } finally {
+    target.tlsStarts.note(host, transport.tlsFirst, connected);
+  }
 }
 
 function shuffled(servers: TargetServer[]): TargetServer[] {
@@ -53,8 +74,12 @@ function checkAllowed({ host }: TargetServer): void {
   );
 }
 
-/** A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what is away. */
-function dialFailure(error: unknown, server: string): Error {
+/**
+ * A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what cannot be reached.
+ *
+ * @param certificate The client's own, if it has one.
+ */
+function dialFailure(error: unknown, host: string, certificate?: unknown): Error {
   if (error instanceof JetStreamStoreError) return error;
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = "code" in cause ? String(cause.code) : "";
@@ -62,26 +87,28 @@ function dialFailure(error: unknown, server: string): Error {
   if (isRefusal(cause)) {
     return new JetStreamStoreError(
       "auth",
-      `NATS at ${server} refused the credentials (${reason}): check SUPERCHECK_NATS_CREDS, _TOKEN, _USER, _PASSWORD or _NKEY_SEED`,
+      `NATS at ${host} refused the credentials (${reason}): check SUPERCHECK_NATS_CREDS, _TOKEN, _USER, _PASSWORD or _NKEY_SEED`,
       { cause },
     );
   }
   if (cause.name === "NotCapable") {
     return new JetStreamStoreError(
       "net_permission",
-      `The runtime does not allow the connection to NATS at ${server} (${reason})`,
+      `The runtime does not allow the connection to NATS at ${host} (${reason})`,
       { cause },
     );
   }
-  // Errors of the system tell host names, which may contain anything.
-  if (!/^E[A-Z]+$/.test(code) && /cert|tls|ssl|alert|self.signed/i.test(`${code} ${reason}`)) {
+  // The server's own word for that can get lost, as it hangs up.
+  const expired = /closed the connection|RESET/.test(`${code} ${reason}`) && hasExpired(certificate);
+  const tls = expired ? `the client's certificate has expired (${reason})` : tlsFailure(code, reason);
+  if (tls !== null) {
     return new JetStreamStoreError(
       "tls",
-      `TLS with NATS at ${server} failed (${reason}): check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS`,
+      `TLS with NATS at ${host} failed, as ${tls}: check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS`,
       { cause },
     );
   }
-  return new Error(`NATS at ${server} is away (${reason})`, { cause });
+  return new Error(`NATS at ${host} is away (${reason})`, { cause });
 }
 
 function isRefusal(error: Error): boolean {

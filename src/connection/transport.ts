@@ -105,6 +105,7 @@ export abstract class OwnTransport implements Transport {
       const info = INFO.exec(line)?.[1];
       if (info !== undefined) return JSON.parse(info);
       if (line !== "" || bytes.length > MAX_GREETING) throw new Error("the server does not speak NATS");
+      if (this.#done) throw this.closeError ?? new Error("the connection was given up");
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }

@@ -78,20 +78,21 @@ export function findDeadLetter(
   return leaderGet(session, names.deadStream, { last_by_subj: names.dead(token) }, deadline);
 }
 
-/** Reads a dead letter. */
+/** Reads a dead letter. What is malformed counts as absent, and what is too long is cut: anybody may have written it. */
 export function readDeadLetter<T>(message: StoredMessage): DeadLetter<T> {
   const all = message.headers();
   const header = (name: string) => all.find(([key]) => key === name)?.[1];
   const { own, enqueuedAt } = parseJobHeaders(all);
   const stack = parseLine(header("Job-Stack"));
+  const diedAt = new Date(header("Job-Died-At") ?? NaN);
   return {
     id: idOf(tokenOf(message.subject)),
     data: parseJobData<T>(message.data),
-    reason: parseLine(header("Job-Reason")) ?? "",
-    ...(stack !== undefined && { stack }),
-    attempts: Number(header("Job-Attempts") ?? 0),
+    reason: parseLine(header("Job-Reason"))?.slice(0, MAX_REASON) ?? "",
+    ...(stack !== undefined && { stack: stack.slice(0, MAX_STACK) }),
+    attempts: Number(/^\d{1,15}$/.exec(header("Job-Attempts") ?? "")?.[0] ?? 0),
     enqueuedAt: enqueuedAt ?? message.time,
-    diedAt: new Date(header("Job-Died-At") ?? message.time),
+    diedAt: Number.isNaN(diedAt.getTime()) ? message.time : diedAt,
     headers: Object.fromEntries(own),
   };
 }

@@ -3,7 +3,9 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { consumerInfo } from "./durable_consumer.ts";
 import { parseJobData } from "./job_data.ts";
 import { parseJobHeaders } from "./job_headers.ts";
-import type { QueueCall } from "./queue_call.ts";
+import type { Delivery } from "./delivery.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { idOf, type Priority, priorityOf } from "./queue_names.ts";
 
 /** A job that is in the queue. */
@@ -27,6 +29,14 @@ export interface JobInfo<T = unknown> {
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
 export function findJobMessage({ session, deadline, names }: QueueCall, token: string): Promise<StoredMessage | null> {
   return leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
+}
+
+/** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
+export function isStored(parts: QueueParts, { sequence, storedAt }: Delivery): Promise<boolean | null> {
+  return callQueue(parts, async ({ session, deadline, names }) => {
+    const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
+    return message !== null && storedAt.startsWith(String(message.time.getTime()));
+  });
 }
 
 /** Looks a job up by its id. */

@@ -5,6 +5,7 @@ import { checkOptions } from "../options.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
+import { isStored } from "./find_job.ts";
 import { HeldJobs } from "./held_jobs.ts";
 import { Intake } from "./intake.ts";
 import type { Job } from "./job.ts";
@@ -30,6 +31,7 @@ const HOLD = 1_000;
 
 /** Fetches jobs and runs them, until it is stopped. */
 export class JobConsumer<T = unknown> implements AsyncDisposable {
+  readonly #parts: QueueParts<T>;
   readonly #context: Context;
   readonly #batches: JobBatches<T> | undefined;
   readonly #reporter: RunReporter;
@@ -50,6 +52,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** Settles at the first deadline of those who stop it. */
   readonly #late = Promise.withResolvers<void>();
   #givenBack = 0;
+  /** Sequences of messages that were said to be deleted, while the server is asked. */
+  readonly #verifying: Set<number> = new Set();
   /** Called when the last run has ended. */
   #idle = () => {};
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
@@ -62,6 +66,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     batches?: JobBatches<T>,
   ) {
     const settings = consumeSettings(handler, options);
+    this.#parts = parts;
     this.#context = parts.context;
     this.#batches = batches;
     this.#held = new HeldJobs(parts.context.ticking, parts.names);
@@ -82,7 +87,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       held: (consumer) => this.#held.of(consumer).length,
       leased: (lease) => this.#leases.lease = lease,
       serves: (state, reason) => this.#serves(state, reason),
-      deleted: (sequence) => this.#release((delivery) => delivery.sequence === sequence, "The job was cancelled"),
+      deleted: (sequence) => this.#cancel(sequence),
       orphaned: (consumer) => this.#orphan(consumer),
       replaced: () => this.#release(() => true, "The queue was deleted"),
       opened: (session, created) => this.#reporter.opened(session, created),
@@ -252,6 +257,21 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #release(which: (delivery: Delivery) => boolean, why: string): void {
     for (const delivery of this.#held.all) if (which(delivery)) this.#held.release(delivery, why);
     this.#intake.fill();
+  }
+
+  /** Somebody says that a message was deleted. Only the server knows whether it was. */
+  async #cancel(sequence: number): Promise<void> {
+    const delivery = this.#held.find(sequence);
+    if (!delivery || this.#verifying.has(sequence)) return;
+    this.#verifying.add(sequence);
+    try {
+      if (await isStored(this.#parts, delivery) !== false) return;
+      this.#release((held) => held.isOf(delivery), "The job was cancelled");
+    } catch (error) {
+      this.#warn(delivery, "may have been cancelled, which cannot be looked up", error);
+    } finally {
+      this.#verifying.delete(sequence);
+    }
   }
 
   #orphan(consumer: string): void {

@@ -7,7 +7,9 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import { watch } from "../wire/watch.ts";
-import { idOf, type QueueNames } from "./queue_names.ts";
+import { readJobData } from "./job_data.ts";
+import { EventBuffer } from "./_event_buffer.ts";
+import { idOf, type QueueNames, tokenOf } from "./queue_names.ts";
 
 /** Something that happened to a job. */
 export interface JobEvent {
@@ -33,6 +35,17 @@ const LOOK = { every: 1_000, timeout: 250 };
 
 /** Characters of a reason that an event tells. */
 const MAX_REASON = 2_000;
+
+const TYPES: readonly JobEvent["type"][] = [
+  "started",
+  "progress",
+  "completed",
+  "failed",
+  "retried",
+  "dead",
+  "cancelled",
+  "expired",
+];
 
 const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
 
@@ -86,10 +99,36 @@ interface HeldEvent {
   send: () => void;
 }
 
+/**
+ * Reads an event. What happened to which job is told by the subject, for which the server checks permissions.
+ *
+ * @throws {TypeError} If it is malformed.
+ */
+function readEvent({ subject, data }: Msg): JobEvent {
+  const type = TYPES.find((type) => type === subject.split(".").at(-2));
+  const body: unknown = readJobData(data);
+  if (type === undefined || typeof body !== "object" || body === null) throw new TypeError("No event");
+  const { at, attempt, value, reason } = body as Record<string, unknown>;
+  const time = new Date(typeof at === "string" ? at : NaN);
+  if (Number.isNaN(time.getTime())) throw new TypeError("No time of an event");
+  if (attempt !== undefined && !(Number.isSafeInteger(attempt) && attempt as number > 0)) {
+    throw new TypeError("No number of an attempt");
+  }
+  if (reason !== undefined && typeof reason !== "string") throw new TypeError("No reason");
+  return {
+    type,
+    id: idOf(tokenOf(subject)),
+    at: time,
+    ...(attempt !== undefined && { attempt: attempt as number }),
+    ...(value !== undefined && { value }),
+    ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
+  };
+}
+
 /** What a listener is told. */
 export interface EventListener {
-  /** An event came. */
-  event(event: JobEvent): void;
+  /** An event came; its body had so many bytes. */
+  event(event: JobEvent, bytes: number): void;
   /** Listening began, at first or again: what happened before was not heard. */
   begun(): void;
   /** The server does not allow it. */
@@ -113,15 +152,12 @@ export function listenToEvents(
       ),
     );
   };
-  const receive = (message: Msg) => {
-    const event = message.json<JobEvent>();
-    listener.event({ ...event, at: new Date(event.at) });
-  };
+  const receive = (message: Msg) => listener.event(readEvent(message), message.data.length);
   const unfollow = context.connection.follow((session) => {
     subscriptions = [
       session.subscribe(names.event("*", token), receive, denied),
       // One answer tells a worker to send the frequent events, however many listen.
-      session.subscribe(names.listening, ({ reply }) => reply && session.send(reply, ""), denied, "listening"),
+      session.subscribe(names.listening, (message) => session.answer(message, ""), denied, "listening"),
     ];
     listener.begun();
   });
@@ -140,7 +176,8 @@ export interface EventsOptions {
 const OPTIONS: OptionNames<EventsOptions> = { signal: true };
 
 /**
- * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the stores are closed.
+ * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the stores are closed. While the reader is slow,
+ * the newest 10 000 events or 8 MiB of them wait.
  *
  * @throws {TypeError} If an option is wrong.
  * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
@@ -156,13 +193,15 @@ export function followEvents(
 }
 
 async function* eventsUntil(stop: AbortSignal, context: Context, names: QueueNames): AsyncGenerator<JobEvent, void> {
-  const arrived: JobEvent[] = [];
+  const arrived = new EventBuffer<JobEvent>();
   let failure: Error | null = null;
   let wake = () => {};
   stop.addEventListener("abort", () => wake(), { once: true });
   const unlisten = listenToEvents(context, names, "*", {
-    event: (event) => {
-      arrived.push(event);
+    event: (event, bytes) => {
+      if (arrived.push(event, bytes)) {
+        context.logger.warn(`Dropped old events of queue ${names.queue}: their reader is slower than they come`);
+      }
       wake();
     },
     begun: () => {},

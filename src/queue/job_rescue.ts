@@ -1,3 +1,4 @@
+import type { Msg } from "@nats-io/nats-core";
 import { MAX_TIMER } from "../checks.ts";
 import { delay } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
@@ -8,6 +9,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { readJobInfo } from "./find_job.ts";
 import { parseJobHeaders } from "./job_headers.ts";
+import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
@@ -22,12 +24,6 @@ const FIRST = 500;
 /** Milliseconds within which workers tell what they know. */
 const ANSWER = 1_000;
 
-/** Messages that are asked for at once. */
-const TOGETHER = 32;
-
-/** What a worker knows of a message: it has its job, or has ended it. */
-export type MessageState = "held" | "ended";
-
 /** Tells what a worker knows of the message of this sequence, stored at this time (milliseconds). */
 export type StateOf = (sequence: number, storedAt: number) => MessageState | undefined;
 
@@ -36,8 +32,8 @@ export type StateOf = (sequence: number, storedAt: number) => MessageState | und
  * acknowledged and hands them out no more. There are two kinds. A purge by an exact subject, whoever makes it, moves the floor past jobs that nobody
  * has done. And a server that is stopped can note and confirm an acknowledgement, and keep the message: its job is done, but its id is taken.
  *
- * So all workers are asked. What one of them has is left alone, what one has ended is removed. What nobody knows, and was below the floor at the last
- * look as well, more than a lease ago, is brought back: rather twice than never. It runs twice if it is of the second kind and its worker is gone; if
+ * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as nobody else can know that it has. What nobody
+ * knows, and was below the floor at the last look as well, more than a lease ago, is brought back: rather twice than never. It runs twice if it is of the second kind and its worker is gone; if
  * its worker is cut off just when all are asked; or if that is of another client and needs longer than a lease. What has a key has lost its place.
  *
  * With replicas the server removes by itself what is below the floor, and later than it confirms: there it is left alone.
@@ -46,6 +42,8 @@ export class JobRescue {
   readonly #parts: QueueParts;
   readonly #stateOf: StateOf;
   readonly #over: AbortSignal;
+  /** Sequences of messages that are being removed. */
+  readonly #removing: Set<number> = new Set();
   #complaint = "";
 
   /** @param over Stops it. */
@@ -63,11 +61,11 @@ export class JobRescue {
 
   async #serve(session: Session): Promise<void> {
     const signal = AbortSignal.any([session.signal, this.#over]);
-    const listening = session.subscribe(this.#parts.names.known, (message) => {
-      if (!message.reply) return;
-      const asked = message.json<[sequence: number, storedAt: number][]>();
-      session.send(message.reply, JSON.stringify(asked.map((one) => this.#stateOf(...one) ?? null)));
-    }, (error) => this.#failed(error));
+    const listening = session.subscribe(
+      this.#parts.names.known,
+      (message) => this.#answer(session, message),
+      (error) => this.#failed(error),
+    );
     let floors = new Map<string, number>();
     for (let pause = FIRST;;) {
       // At random, so that workers do not all look at once.
@@ -107,7 +105,7 @@ export class JobRescue {
       for (let seq = 1; seq <= floor;) {
         const strays = await this.#straysFrom(session, seq, floor, config.filter_subject);
         if (strays.length > 0) await this.#clear(session, strays, last.get(name) ?? 0);
-        seq = strays.length < TOGETHER ? Infinity : strays[TOGETHER - 1].sequence + 1;
+        seq = strays.length < MAX_ASKED ? Infinity : strays[MAX_ASKED - 1].sequence + 1;
       }
     }
     return new Map(consumers.map(({ name, ack_floor }) => [name, ack_floor.stream_seq]));
@@ -115,7 +113,7 @@ export class JobRescue {
 
   async #straysFrom(session: Session, from: number, floor: number, filter: string): Promise<StoredMessage[]> {
     const strays: StoredMessage[] = [];
-    for (let seq = from; strays.length < TOGETHER;) {
+    for (let seq = from; strays.length < MAX_ASKED;) {
       const query = { seq, next_by_subj: filter };
       const stray = await leaderGet(session, this.#parts.names.stream, query, this.#deadline);
       if (!stray || stray.sequence > floor) break;
@@ -127,27 +125,59 @@ export class JobRescue {
 
   /** @param lastFloor Up to which they have belonged to nobody for long enough. */
   async #clear(session: Session, strays: StoredMessage[], lastFloor: number): Promise<void> {
-    const states = await this.#ask(session, strays);
+    const isKnown = await this.#ask(session, strays);
     for (const [i, stray] of strays.entries()) {
-      if (states[i] === "ended") await this.#remove(session, stray, "had ended: its message was removed");
-      else if (states[i] !== "held" && stray.sequence <= lastFloor) await this.#bringBack(session, stray);
+      if (!isKnown[i] && stray.sequence <= lastFloor) await this.#bringBack(session, stray);
     }
   }
 
-  /** What the workers know. This one is among them: that nobody knows means something only if there is an answer. */
-  async #ask(session: Session, strays: StoredMessage[]): Promise<(MessageState | null)[]> {
-    const answers: (MessageState | null)[][] = [];
-    const question = JSON.stringify(strays.map(({ sequence, time }) => [sequence, time.getTime()]));
-    try {
-      await session.requests.collect(this.#parts.names.known, question, performance.now() + ANSWER, (reply) => {
-        answers.push(reply.json());
+  /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
+  async #ask(session: Session, strays: StoredMessage[]): Promise<boolean[]> {
+    let answers = 0;
+    const isKnown = strays.map(() => false);
+    const question = strays.map(({ sequence, time }): KnownQuestion[number] => [sequence, time.getTime()]);
+    const ask = session.requests.collect(
+      this.#parts.names.known,
+      JSON.stringify(question),
+      this.#answerDeadline,
+      (reply) => {
+        try {
+          for (const [i, state] of readAnswer(reply, strays.length).entries()) isKnown[i] ||= state !== null;
+          answers++;
+        } catch (error) {
+          this.#complain(`Dropped a malformed answer on ${this.#parts.names.known}`, error);
+        }
         return false;
-      });
+      },
+    );
+    try {
+      await ask;
     } catch (error) {
-      if (answers.length === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
+      if (answers === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
     }
-    const of = (i: number, state: MessageState) => answers.some((answer) => answer[i] === state);
-    return strays.map((_, i) => of(i, "ended") ? "ended" : of(i, "held") ? "held" : null);
+    return isKnown;
+  }
+
+  #answer(session: Session, message: Msg): void {
+    const asked = readQuestion(message);
+    const states = asked.map(([sequence, storedAt]) => this.#stateOf(sequence, storedAt) ?? null);
+    session.answer(message, JSON.stringify(states));
+    for (const [i, [sequence]] of asked.entries()) {
+      if (states[i] === "ended") this.#removeEnded(session, sequence).catch((error) => this.#failed(error));
+    }
+  }
+
+  /** Removes the message of a job that this worker has ended. */
+  async #removeEnded(session: Session, sequence: number): Promise<void> {
+    if (this.#removing.has(sequence)) return;
+    this.#removing.add(sequence);
+    try {
+      const stray = await leaderGet(session, this.#parts.names.stream, { seq: sequence }, this.#deadline);
+      if (!stray || this.#stateOf(sequence, stray.time.getTime()) !== "ended") return;
+      await this.#remove(session, stray, "had ended: its message was removed");
+    } finally {
+      this.#removing.delete(sequence);
+    }
   }
 
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
@@ -176,6 +206,10 @@ export class JobRescue {
   #describe(stray: StoredMessage): string {
     const { id } = readJobInfo(stray, null);
     return `Job ${id} of queue ${this.#parts.names.queue} belonged to no consumer, and`;
+  }
+
+  get #answerDeadline(): number {
+    return performance.now() + ANSWER;
   }
 
   get #deadline(): number {

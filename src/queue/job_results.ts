@@ -7,12 +7,13 @@ import { Once } from "../wire/once.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { openStream, type StreamConfig } from "../wire/streams.ts";
+import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseJobData } from "./job_data.ts";
 import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { isResultsStream, MAX_RESULT_TTL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
 /** A result that is kept. */
 export interface KeptResult {
@@ -29,16 +30,17 @@ export interface PastRuns {
   starts: number;
 }
 
-/** Milliseconds that results and progress are kept at most. */
-const DAY = 86_400_000;
-
 /** What the handlers of a queue's jobs left: results and progress, in a KV bucket that any KV client reads. */
 export class JobResults {
+  readonly #names: QueueNames;
   readonly #stream: QueueStream;
   readonly #bucket: string;
+  /** Whether the bucket of that name is the queue's own. */
+  readonly #isOwn: Once<boolean> = new Once((session, deadline) => this.#checkOwn(session, deadline));
   readonly #open: Once<unknown> = new Once((session, deadline) => this.#openBucket(session, deadline));
 
   constructor(names: QueueNames, stream: QueueStream) {
+    this.#names = names;
     this.#stream = stream;
     this.#bucket = names.resultsBucket;
   }
@@ -47,7 +49,7 @@ export class JobResults {
   async storeResult(call: QueueCall, token: string, value: unknown, ttl: number): Promise<void> {
     // Older servers keep it as long as the bucket keeps anything.
     const headers = call.session.server.atLeast("2.11")
-      ? new HeaderBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, DAY))}s` })
+      ? new HeaderBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s` })
       : undefined;
     await this.#store(call, `${token}.result`, value, headers);
   }
@@ -60,9 +62,9 @@ export class JobResults {
   /** What a handler returned, or `null` if nothing is kept. */
   async result(call: QueueCall, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.result`);
-    return message === null || message.data.length === 0
-      ? null
-      : { value: parseJobData<unknown>(message.data), time: message.time };
+    const value = message ? parseJobData<unknown>(message.data) : undefined;
+    // What is no JSON was not stored by a worker, and a deleted result is empty.
+    return message === null || value === undefined ? null : { value, time: message.time };
   }
 
   /** What is known of earlier runs of a job that stays in its place; `undefined` if nothing is. */
@@ -78,8 +80,10 @@ export class JobResults {
   }
 
   /** From the leader: a replica that lags would tell a job as done without a result. */
-  #load({ session, deadline }: QueueCall, key: string): Promise<StoredMessage | null> {
-    return leaderGet(session, `KV_${this.#bucket}`, { last_by_subj: `$KV.${this.#bucket}.${key}` }, deadline);
+  async #load({ session, deadline }: QueueCall, key: string): Promise<StoredMessage | null> {
+    const subject = `$KV.${this.#bucket}.${key}`;
+    const message = await leaderGet(session, this.#names.resultsStream, { last_by_subj: subject }, deadline);
+    return message && await this.#isOwn.get(session, deadline) ? message : null;
   }
 
   async #store({ session, deadline }: QueueCall, key: string, value: unknown, headers?: HeaderBlock): Promise<void> {
@@ -90,6 +94,7 @@ export class JobResults {
       await insist(deadline, (deadline) => publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers));
     } catch (error) {
       this.#open.forget();
+      this.#isOwn.forget();
       // The bucket was removed: the next try makes it again.
       if (error instanceof Unavailable && error.reason === "no_responders") {
         throw new Unavailable("no_leader", error.message, { cause: error });
@@ -101,22 +106,33 @@ export class JobResults {
   async #openBucket(session: Session, deadline: number): Promise<unknown> {
     const { replicas } = await this.#stream.open(session, deadline);
     const wanted: StreamConfig = {
-      name: `KV_${this.#bucket}`,
+      name: this.#names.resultsStream,
       subjects: [`$KV.${this.#bucket}.>`],
       storage: "file",
       discard: "new",
       num_replicas: replicas,
       max_msgs_per_subject: 1,
-      max_age: nanoseconds(DAY),
+      max_age: nanoseconds(MAX_RESULT_TTL),
+      max_bytes: this.#stream.maxBytes,
       duplicate_window: nanoseconds(120_000),
       allow_direct: true,
       allow_rollup_hdrs: true,
       deny_delete: true,
       ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
+      metadata: queueLabel(this.#names),
     };
     // Of one that an older server or another client made, results could not go before all else does.
     const adjust = ({ allow_msg_ttl }: StreamConfig) =>
       wanted.allow_msg_ttl && !allow_msg_ttl ? { allow_msg_ttl: true } : null;
+    if (!await this.#checkOwn(session, deadline)) {
+      throw notOfQueue(this.#names.resultsStream, "the results", this.#names);
+    }
     return await openStream(session, wanted, adjust, deadline);
+  }
+
+  /** A user's own bucket may have this name. */
+  async #checkOwn(session: Session, deadline: number): Promise<boolean> {
+    const info = await streamInfo(session, this.#names.resultsStream, deadline);
+    return info === null || await isResultsStream(session, info.config, this.#names, deadline);
   }
 }

@@ -63,6 +63,11 @@ export function fitHeaders(room: number, whole: HeaderList, texts: HeaderList): 
   return fitting;
 }
 
+/** Bytes of a job's subject, headers and data. */
+export function jobBytes(job: { subject: string; payload: string | Uint8Array; headers: HeaderList }): number {
+  return Buffer.byteLength(job.payload) + bytesOf(job.headers) + 2 * job.subject.length;
+}
+
 /** Bytes that headers have on the wire. */
 export function bytesOf(headers: HeaderList): number {
   return headers.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 0);

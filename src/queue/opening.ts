@@ -23,7 +23,7 @@ export interface OpeningEvents {
   leased(lease: number): void;
   /** Jobs are served, or the server was told to hand out none; or why they are not served. */
   serves(state: "serving" | "paused" | "impaired", reason: string | null): void;
-  /** Somebody deleted the message of this sequence. */
+  /** Somebody says that the message of this sequence was deleted. */
   deleted(sequence: number): void;
   /** What this durable consumer has handed out is not its own any more: it is gone. */
   orphaned(consumer: string): void;
@@ -45,6 +45,8 @@ export class Opening {
   /** Whether its consumer is to know it. What came earlier could not be told from what another stream had handed out, and not be reported. */
   #isOpen = false;
   #isBroken = false;
+  /** How often it was told that the settings have changed, since it began to look at them. */
+  #changes = 0;
   #closed = false;
   /** When the stream was made. */
   created = "";
@@ -211,32 +213,42 @@ export class Opening {
     const on = (subject: string, receive: (message: Msg) => void) => {
       this.#listening.push(this.#session.subscribe(subject, receive, denied));
     };
-    on(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => {
-      this.#events.deleted(message.json<{ stream_seq: number }>().stream_seq);
-    });
-    on(`${advisories}.PAUSE.${stream}.*`, (message) => {
-      const { consumer, paused } = message.json<{ consumer: string; paused: boolean }>();
-      const pulls = this.#pulls.find((pulls) => pulls.consumer === consumer);
-      if (!pulls) return;
-      pulls.paused = paused;
-      if (!paused) pulls.nudge();
-      this.tellState();
-    });
+    on(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => this.#events.deleted(readTerminated(message)));
+    // What an advisory says anybody may have sent, so the server is asked.
+    on(`${advisories}.PAUSE.${stream}.*`, () => this.#change());
     // While as many run as may, no pull is out that would tell.
     on(`$JS.EVENT.ADVISORY.STREAM.DELETED.${stream}`, () => this.#break("the queue was deleted"));
     on(changed, () => this.#change());
   }
 
-  /** The settings of the queue have changed. */
+  /** The settings of the queue have changed. However often that is told, they are looked at once at a time. */
   async #change(): Promise<void> {
+    this.#changes++;
+    if (this.#changes > 1) return;
     try {
-      await this.#look();
+      for (let seen = 0; seen < this.#changes && !this.#closed;) {
+        seen = this.#changes;
+        await this.#look();
+      }
       if (this.#closed) return;
       this.tellState();
       for (const pulls of this.#pulls) pulls.nudge();
       this.fill();
     } catch (error) {
       this.#break(`the settings of the queue have changed: ${messageOf(error)}`);
+    } finally {
+      this.#changes = 0;
     }
   }
+}
+
+/**
+ * Reads the advisory of a deleted message: its sequence.
+ *
+ * @throws {TypeError | SyntaxError} If it is malformed.
+ */
+function readTerminated(message: Msg): number {
+  const sequence = message.json<{ stream_seq?: unknown } | null>()?.stream_seq;
+  if (!Number.isSafeInteger(sequence)) throw new TypeError("No sequence of a message");
+  return sequence as number;
 }

@@ -9,7 +9,7 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
-import { checkSize } from "./job_size.ts";
+import { checkSize, jobBytes } from "./job_size.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { OpenQueue, QueueStream } from "./queue_stream.ts";
@@ -72,8 +72,8 @@ export class JobPublisher {
     return this.#context.connection.attempt((session, deadline) => {
       const opened = this.#stream.opened(session);
       return opened && !job.keyed
-        ? this.send(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
-        : this.ready(session, [job], deadline).then(([ready]) => this.send(session, ready, deadline, call));
+        ? this.publishReady(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
+        : this.ready(session, [job], deadline).then(([ready]) => this.publishReady(session, ready, deadline, call));
     }, { timeout: this.#context.timeout, persist: true });
   }
 
@@ -83,7 +83,7 @@ export class JobPublisher {
     const publish = (job: PreparedJob) => {
       const call = { tried: false };
       return connection.attempt(
-        (session, deadline) => this.send(session, job, deadline, call),
+        (session, deadline) => this.publishReady(session, job, deadline, call),
         { timeout, persist: true },
       );
     };
@@ -103,6 +103,11 @@ export class JobPublisher {
   async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
     for (const job of jobs) checkJob(session, job);
     const opened = await this.open(session, jobs.some((job) => job.keyed), deadline);
+    // None is stored if there is not room for all.
+    if (jobs.length > 1 && !this.#stream.room.isUnlimited) {
+      const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
+      await this.#stream.publishWithin({ session, deadline }, bytes, jobs.length, () => Promise.resolve());
+    }
     return jobs.map((job) => readyJob(job, opened.dedupe, session.now()));
   }
 
@@ -111,6 +116,19 @@ export class JobPublisher {
     const open = await this.#stream.open(session, deadline);
     if (keyed) await this.#stream.openPartitions(session, deadline);
     return open;
+  }
+
+  /**
+   * Sends a job that is ready, if the queue's stream has room for it.
+   *
+   * @throws {JetStreamStoreError} `limits`, if it has none.
+   */
+  publishReady(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
+    const { room } = this.#stream;
+    // The usual way, without what only a limit needs. A repeat takes no more room.
+    if (room.isUnlimited || call.tried) return this.send(session, job, deadline, call);
+    const send = () => this.send(session, job, deadline, call);
+    return this.#stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
   }
 
   /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */

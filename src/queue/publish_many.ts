@@ -7,6 +7,7 @@ import { insist } from "../wire/insist.ts";
 import { type PubAck, publish } from "../wire/publish.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
+import { jobBytes } from "./job_size.ts";
 import { type JobPublisher, type JobReceipt, uniqueHeaders } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
@@ -70,8 +71,12 @@ export async function publishBatches(
     for (const batch of work) {
       if (refusals.length > 0) return;
       try {
+        const bytes = batch.jobs.reduce((sum, job) => sum + jobBytes(job), 0);
         const store = (call: QueueCall) =>
-          budgetOf(call.session).during(1, () => call.deadline, () => storeBatch(call, parts.publisher, batch));
+          budgetOf(call.session).during(1, () => call.deadline, () => {
+            const send = () => storeBatch(call, parts.publisher, batch);
+            return batch.tries > 0 ? send() : parts.stream.publishWithin(call, bytes, batch.jobs.length, send);
+          });
         const done = await callQueue(parts, store, { persist: true });
         batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {

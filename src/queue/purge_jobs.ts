@@ -1,13 +1,21 @@
 import { StreamReader } from "../wire/stream_reader.ts";
-import { deleteMessage, purgeStream } from "../wire/streams.ts";
+import { deleteMessage, purgeStream, streamInfo } from "../wire/streams.ts";
 import { consumerInfo } from "./durable_consumer.ts";
 import { findJobMessage } from "./find_job.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, tokenOf } from "./queue_names.ts";
+import { isJobStream, notOfQueue } from "./stream_kinds.ts";
 
-/** Removes all jobs, in whatever state; returns how many. */
+/**
+ * Removes all jobs, in whatever state; returns how many.
+ *
+ * @throws {JetStreamStoreError} `wrong_kind`, if the stream of that name is not a queue.
+ */
 export async function purgeJobs(call: QueueCall): Promise<number> {
   const { session, deadline, names } = call;
+  const info = await streamInfo(session, names.stream, deadline);
+  if (!info) return 0;
+  if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   await Promise.all(PRIORITIES.map((priority) => removeReplaced(call, priority)));
   // At one stroke: no job passes from one place to another meanwhile. And it is wider than the filters of the durable consumers: only then does
   // the server count on right.

@@ -1,12 +1,13 @@
 import type { AttemptOptions } from "../connection/connection.ts";
 import { checkText } from "../checks.ts";
 import { listingStep } from "../wire/listing.ts";
-import { deleteMessage, deleteStream } from "../wire/streams.ts";
+import { deleteMessage } from "../wire/streams.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
+import { destroyQueue } from "./destroy_queue.ts";
 import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
 import { checkData } from "./job_schema.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
@@ -131,18 +132,14 @@ export abstract class QueueAdministration<T = unknown> {
   }
 
   /**
-   * Removes the queue with all its jobs, schedules, dead letters and results.
+   * Removes the queue with all its jobs, schedules, dead letters and results. Streams and buckets of others that only have such a name stay. Workers
+   * of the queue say so once, and wait until a publish, or a new worker, makes the queue again.
    *
    * @returns `false`: there was none; `null`: not confirmed.
+   * @throws {JetStreamStoreError} `wrong_kind`, if the stream is not a queue of this library.
    */
   async destroy(): Promise<boolean | null> {
-    return await callQueue(this.#parts, async ({ session, deadline, names, stream }) => {
-      stream.forget();
-      const gone = await deleteStream(session, names.stream, deadline);
-      await deleteStream(session, names.deadStream, deadline);
-      await deleteStream(session, `KV_${names.resultsBucket}`, deadline);
-      return gone;
-    }, REMOVAL);
+    return await callQueue(this.#parts, destroyQueue, REMOVAL);
   }
 
   /**
@@ -176,6 +173,8 @@ export abstract class QueueAdministration<T = unknown> {
   /**
    * What happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of the
    * beginning, since workers send them only while somebody listens.
+   *
+   * For a reader slower than the events, the newest 10 000 of them wait, at most 8 MiB; that older ones are dropped is logged.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins. It goes on after
    * a reconnect, and ends with the loop, with `signal`, and when the stores are closed.

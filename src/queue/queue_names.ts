@@ -29,6 +29,8 @@ export class QueueNames {
   readonly deadFilter: string;
   /** The KV bucket of results and progress. */
   readonly resultsBucket: string;
+  /** The stream of that bucket. */
+  readonly resultsStream: string;
 
   constructor(queue: string) {
     this.queue = queue;
@@ -36,6 +38,7 @@ export class QueueNames {
     this.deadStream = `WQDEAD_${queue}`;
     this.deadFilter = `wqdead.${queue}.*`;
     this.resultsBucket = `wq_${queue}`;
+    this.resultsStream = `KV_${this.resultsBucket}`;
   }
 
   /** What the stream of the jobs listens to: nothing else, so that a misspelt priority is refused. */

@@ -34,6 +34,14 @@ export interface QueueOptions<T = unknown> {
    * @default {SUPERCHECK_NATS_REPLICAS}
    */
   replicas?: number;
+  /**
+   * Bytes that the jobs may take; dead letters and results may take as many each, in streams of their own. `-1`: no limit. An account that wants the
+   * size of each stream reserves them. A publish that would fill the last fifth is refused (`limits`): retries need room, and several producers may
+   * publish at the same time. What repeating jobs add while no worker runs counts, too.
+   *
+   * @default {SUPERCHECK_NATS_MAX_BYTES for what is created; without it, no limit}
+   */
+  maxBytes?: number;
 }
 
 const OPTIONS: OptionNames<QueueOptions> = {
@@ -42,6 +50,7 @@ const OPTIONS: OptionNames<QueueOptions> = {
   dedupe: true,
   deadLetterTtl: true,
   replicas: true,
+  maxBytes: true,
 };
 
 /** Milliseconds of a lease when nobody says. */
@@ -58,11 +67,12 @@ export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
 export function checkQueueOptions<T>(given: QueueOptions<T> | null | undefined): QueueOptions<T> {
   const doing = "open the queue";
   const options = checkOptions(given, OPTIONS, doing);
-  const { schema, lease, dedupe, deadLetterTtl, replicas } = options;
+  const { schema, lease, dedupe, deadLetterTtl, replicas, maxBytes } = options;
   if (lease !== undefined) checkDuration(lease, doing, "lease", 100);
   if (dedupe !== undefined) checkDuration(dedupe, doing, "dedupe", 0);
   if (deadLetterTtl !== undefined) checkDuration(deadLetterTtl, doing, "deadLetterTtl", 1_000);
   if (replicas !== undefined) checkWhole(replicas, doing, "replicas", 1, 5);
+  if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, doing, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
   if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
     throw new TypeError(`Cannot ${doing} as 'schema' must be a Standard Schema: it has no '~standard' part`);
   }

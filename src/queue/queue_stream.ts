@@ -1,11 +1,10 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
-import { milliseconds, nanoseconds } from "../wire/durations.ts";
+import { nanoseconds } from "../wire/durations.ts";
 import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
-import { openStream, type StreamConfig, streamInfo } from "../wire/streams.ts";
+import { openStream, type StreamConfig, type StreamInfo, streamInfo } from "../wire/streams.ts";
 import {
   adjustConsumers,
   consumerConfig,
@@ -14,9 +13,12 @@ import {
   consumerInfos,
   ensureConsumer,
 } from "./durable_consumer.ts";
+import { DeadLetterStream } from "./dead_letter_stream.ts";
+import { PublishRoom } from "./publish_room.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
-import { DEFAULT_DEAD_LETTER_TTL, DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
+import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
+import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 import { messageOf } from "./thrown.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
@@ -26,7 +28,7 @@ const REPEAT_WINDOW = 30_000;
 const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
-const META = { dedupe: "supercheck-dedupe", lease: "supercheck-lease" } as const;
+const META = { dedupe: "supercheck-dedupe", lease: LEASE_LABEL } as const;
 
 /** What of the queue's options is in force. */
 export interface OpenQueue {
@@ -44,17 +46,27 @@ export class QueueStream {
   readonly #names: QueueNames;
   readonly #options: QueueOptions;
   readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
-  readonly #deadLetters: Once<unknown> = new Once((session, deadline) => this.#openDead(session, deadline));
+  readonly #deadLetters: DeadLetterStream;
   readonly #partitions: Once<void> = new Once((session, deadline) => this.#openAllPartitions(session, deadline));
   /** When what is in force was last looked for, by `performance.now()`. */
   #jobsSeen = -Infinity;
   /** When the partitions were last looked for, by `performance.now()`. */
   #partitionsSeen = -Infinity;
+  /** Room for publishes, and for retries. */
+  readonly room: PublishRoom;
 
   constructor(context: Context, names: QueueNames, options: QueueOptions) {
     this.#context = context;
     this.#names = names;
     this.#options = options;
+    this.room = new PublishRoom(names.stream);
+    const replicasOf = async (session: Session, deadline: number) => (await this.open(session, deadline)).replicas;
+    this.#deadLetters = new DeadLetterStream(context, names, options, replicasOf);
+  }
+
+  /** Bytes that each stream of the queue may have; `-1`: no limit. */
+  get maxBytes(): number {
+    return this.#options.maxBytes ?? this.#context.settings.maxBytes() ?? -1;
   }
 
   /** The stream of the jobs; opened once. Whoever opens it with a lease gives that to the durable consumers that there are. */
@@ -72,7 +84,23 @@ export class QueueStream {
 
   /** The stream of the dead letters; opened once. */
   openDeadLetters(session: Session, deadline: number): Promise<unknown> {
-    return this.#deadLetters.get(session, deadline);
+    return this.#deadLetters.open(session, deadline);
+  }
+
+  /**
+   * Publishes messages if the stream has room for them.
+   *
+   * @param bytes Their subjects, headers and data.
+   * @throws {JetStreamStoreError} `limits`, if it has none.
+   */
+  publishWithin<R>(
+    { session, deadline }: { session: Session; deadline: number },
+    bytes: number,
+    messages: number,
+    publish: () => Promise<R>,
+  ): Promise<R> {
+    if (this.room.isUnlimited) return publish();
+    return this.room.during(bytes, messages, () => this.#look(session, deadline), publish);
   }
 
   /** Looks again at the next use: a stream was found missing, or the server is another. */
@@ -128,13 +156,19 @@ export class QueueStream {
   }
 
   async #lookAtSettings(session: Session, before: OpenQueue): Promise<void> {
-    const now = this.#jobsSeen = performance.now();
     try {
-      const info = await streamInfo(session, this.#names.stream, now + this.#context.timeout);
+      const info = await this.#look(session, performance.now() + this.#context.timeout);
       if (info) this.#jobs.renew(before, inForce(info.config));
     } catch {
       // Who needs the queue meets the reason.
     }
+  }
+
+  async #look(session: Session, deadline: number): Promise<StreamInfo | null> {
+    this.#jobsSeen = performance.now();
+    const info = await streamInfo(session, this.#names.stream, deadline);
+    if (info) this.room.note(info);
+    return info;
   }
 
   async #openAllPartitions(session: Session, deadline: number): Promise<void> {
@@ -169,80 +203,60 @@ export class QueueStream {
 
   async #openJobs(session: Session, deadline: number): Promise<OpenQueue> {
     this.#jobsSeen = performance.now();
-    const { lease, dedupe } = this.#options;
-    const schedules = session.server.atLeast("2.12");
-    const wanted: StreamConfig = {
-      name: this.#names.stream,
-      subjects: this.#names.subjects(),
-      retention: "workqueue",
-      storage: "file",
-      discard: "old",
-      num_replicas: this.#options.replicas ?? this.#context.settings.replicas(),
-      max_msgs_per_subject: -1,
-      duplicate_window: nanoseconds(Math.max(dedupe ?? 0, REPEAT_WINDOW)),
-      allow_direct: true,
-      ...(schedules && { allow_msg_schedules: true, allow_atomic: true }),
-      metadata: { [META.lease]: String(lease ?? DEFAULT_LEASE), [META.dedupe]: String(dedupe ?? 0) },
-    };
-    const { config } = await openStream(session, wanted, (present) => {
-      if (present.retention !== "workqueue" || !present.subjects?.includes(this.#names.readyFilter("normal"))) {
-        throw new JetStreamStoreError(
-          "wrong_kind",
-          `The stream ${wanted.name} is no queue of this library: choose another name, or remove it`,
-        );
-      }
-      const change: Partial<StreamConfig> = {};
-      const metadata = { ...present.metadata };
-      if (lease !== undefined) metadata[META.lease] = String(lease);
-      if (dedupe !== undefined) metadata[META.dedupe] = String(dedupe);
-      if (dedupe !== undefined && present.duplicate_window !== wanted.duplicate_window) {
-        change.duplicate_window = wanted.duplicate_window;
-      }
-      const labels = Object.keys(metadata).filter((name) => metadata[name] !== present.metadata?.[name]);
-      if (labels.length > 0) change.metadata = metadata;
-      if (schedules && !present.allow_msg_schedules) {
-        Object.assign(change, { allow_msg_schedules: true, allow_atomic: true });
-      }
-      if (Object.keys(change).length === 0) return null;
-      const settings = Object.keys(change).flatMap((name) => name === "metadata" ? labels : name).join(", ");
-      this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${settings}`);
-      return change;
-    }, deadline);
+    const { lease, dedupe = 0 } = this.#options;
+    const wanted = this.#wanted(session.server.atLeast("2.12"));
+    const change = (present: StreamConfig) => this.#change(wanted, present);
+    const info = await openStream(session, wanted, change, deadline, nanoseconds(dedupe));
+    this.room.note(info);
     // The server goes by what its consumers say, whatever stands with the queue.
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
       await adjustConsumers(this.#call(session, deadline), adjust);
     }
-    return inForce(config);
+    return inForce(info.config);
   }
 
-  async #openDead(session: Session, deadline: number): Promise<unknown> {
-    const { deadLetterTtl } = this.#options;
-    // As safe as the jobs, whoever opens it.
-    const { replicas } = await this.open(session, deadline);
-    const wanted: StreamConfig = {
-      name: this.#names.deadStream,
-      subjects: [this.#names.deadFilter],
-      retention: "limits",
+  /** @param schedules Whether the server has them. */
+  #wanted(schedules: boolean): StreamConfig {
+    const { lease = DEFAULT_LEASE, dedupe = 0, replicas } = this.#options;
+    return {
+      name: this.#names.stream,
+      subjects: this.#names.subjects(),
+      retention: "workqueue",
       storage: "file",
       discard: "old",
-      num_replicas: replicas,
-      max_msgs_per_subject: 1,
-      max_age: nanoseconds(deadLetterTtl ?? DEFAULT_DEAD_LETTER_TTL),
+      num_replicas: replicas ?? this.#context.settings.replicas(),
+      max_msgs_per_subject: -1,
+      max_bytes: this.maxBytes,
+      duplicate_window: nanoseconds(Math.max(dedupe, REPEAT_WINDOW)),
       allow_direct: true,
+      ...(schedules && { allow_msg_schedules: true, allow_atomic: true }),
+      metadata: { ...queueLabel(this.#names), [META.lease]: String(lease), [META.dedupe]: String(dedupe) },
     };
-    return await openStream(session, wanted, (present) => {
-      if (deadLetterTtl === undefined || present.max_age === wanted.max_age) return null;
-      this.#context.logger.info(
-        `Dead letters of queue ${this.#names.queue} are kept for ${deadLetterTtl} ms from now on, instead of ${
-          milliseconds(present.max_age)
-        } ms`,
-      );
-      // The server takes no window that is longer than the messages live.
-      const duplicate_window = Math.min(present.duplicate_window ?? 0, wanted.max_age!);
-      return { max_age: wanted.max_age, duplicate_window };
-    }, deadline);
+  }
+
+  /** What is to change of a stream that is there. */
+  #change(wanted: StreamConfig, present: StreamConfig): Partial<StreamConfig> | null {
+    const { lease, dedupe, maxBytes } = this.#options;
+    if (!isJobStream(present, this.#names)) throw notOfQueue(wanted.name, "the jobs", this.#names);
+    const change: Partial<StreamConfig> = {};
+    const metadata = { ...present.metadata };
+    if (lease !== undefined) metadata[META.lease] = String(lease);
+    if (dedupe !== undefined) metadata[META.dedupe] = String(dedupe);
+    if (dedupe !== undefined && present.duplicate_window !== wanted.duplicate_window) {
+      change.duplicate_window = wanted.duplicate_window;
+    }
+    if (maxBytes !== undefined && present.max_bytes !== maxBytes) change.max_bytes = maxBytes;
+    const labels = Object.keys(metadata).filter((name) => metadata[name] !== present.metadata?.[name]);
+    if (labels.length > 0) change.metadata = metadata;
+    if (wanted.allow_msg_schedules && !present.allow_msg_schedules) {
+      Object.assign(change, { allow_msg_schedules: true, allow_atomic: true });
+    }
+    if (Object.keys(change).length === 0) return null;
+    const settings = Object.keys(change).flatMap((name) => name === "metadata" ? labels : name).join(", ");
+    this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${settings}`);
+    return change;
   }
 }
 

@@ -3,6 +3,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
 import { parseJobHeaders } from "./job_headers.ts";
+import { jobBytes } from "./job_size.ts";
 import type { JobPublisher } from "./publish_job.ts";
 import { partitionOf, type PreparedJob } from "./publish_options.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
@@ -26,7 +27,7 @@ const LEFT_BEHIND = new Set([
  * @returns Whether it is a job again; `false`: a job of its id is in the queue, so it stays a dead letter.
  */
 export async function redriveJob(
-  { session, deadline, names }: QueueCall,
+  { session, deadline, names, stream }: QueueCall,
   publisher: JobPublisher,
   letter: StoredMessage,
 ): Promise<boolean> {
@@ -50,7 +51,8 @@ export async function redriveJob(
     headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
   };
   await publisher.open(session, job.keyed, deadline);
-  const { duplicate } = await publisher.send(session, job, deadline, { tried: true });
+  const send = () => publisher.send(session, job, deadline, { tried: true });
+  const { duplicate } = await stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
   if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
   return !duplicate;
 }

@@ -111,11 +111,14 @@ export class RunReporter {
 
   /**
    * Whether a job is put back as a new message. Jobs with a key keep their place, since their order is the point, and so do foreign ones that leave no
-   * room for the headers of a copy.
+   * room for the headers of a copy, and all where a copy could make the server remove another job.
    */
   movable(delivery: Delivery): boolean {
     if (!this.#moves || delivery.keyed) return false;
-    return delivery.data.length + bytesOf(delivery.allHeaders.all) + copyRoom(delivery.subject) <= this.#maxPayload;
+    // Limits may have been set since it was opened.
+    if (this.#session) this.#parts.stream.opened(this.#session);
+    const bytes = delivery.data.length + bytesOf(delivery.allHeaders.all) + copyRoom(delivery.subject);
+    return bytes <= this.#maxPayload && this.#parts.stream.room.takesCopy(bytes);
   }
 
   /**

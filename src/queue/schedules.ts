@@ -16,7 +16,7 @@ import type { QueueCall } from "./queue_call.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { checkPriority, idOf, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
-import { checkSize } from "./job_size.ts";
+import { checkSize, jobBytes } from "./job_size.ts";
 import { jsonText } from "./json_text.ts";
 
 /** When a job repeats, and what it is. */
@@ -128,7 +128,8 @@ export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule)
     for (;;) {
       const kept = await leaderGet(session, names.stream, { last_by_subj: names.schedule(schedule.token) }, deadline);
       if (kept && isSame(kept, schedule)) return;
-      if (await replaceSchedule(call, schedule, kept?.sequence ?? 0)) return;
+      const store = () => replaceSchedule(call, schedule, kept?.sequence ?? 0);
+      if (await stream.publishWithin(call, jobBytes(schedule), 1, store)) return;
       await delay(LOOK_AGAIN_MS);
     }
   } catch (error) {

@@ -12,6 +12,7 @@ export const ErrorCode = {
   consumerNotFound: 10014,
   noMessage: 10037,
   sequenceNotFound: 10043,
+  invalidStreamConfig: 10052,
   messageNotDeleted: 10057,
   streamNameInUse: 10058,
   streamNotFound: 10059,
@@ -36,6 +37,8 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
   [10047, "limits"],
   [10054, "limits"],
   [10077, "limits"],
+  [10113, "limits"],
+  [10121, "limits"],
   [10122, "limits"],
   [10058, "wrong_kind"],
 ]);
@@ -43,6 +46,9 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
 /** What to do about a refusal, where the server's own words do not say it. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [10005, "ask for fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
+  [10113, "give the size as 'maxBytes', an option of buckets and queues, or as SUPERCHECK_NATS_MAX_BYTES"],
+  [10122, "ask for fewer bytes ('maxBytes', an option of buckets and queues, or SUPERCHECK_NATS_MAX_BYTES)"],
+  [10047, "ask for fewer bytes ('maxBytes' or SUPERCHECK_NATS_MAX_BYTES), or free some"],
   [10074, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS), or use a cluster"],
 ]);
 

@@ -36,7 +36,7 @@ export interface BucketOptions {
   /**
    * Bytes that the bucket may have; a write beyond them is refused. `-1`: no limit.
    *
-   * @default {-1}
+   * @default {SUPERCHECK_NATS_MAX_BYTES for a bucket that is created; without it, -1}
    */
   maxBytes?: number;
 }

@@ -119,12 +119,23 @@ export class BucketStream {
     return listingStep(this.context, this.what, operation);
   }
 
-  /** Removes the stream; `false` if there was none, and `null` if it is not confirmed. */
+  /**
+   * Removes the stream; `false` if there was none, and `null` if it is not confirmed.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is no bucket of this kind, or keeps other subjects, too.
+   */
   async destroy(): Promise<boolean | null> {
     let tried = false;
     return await this.attempt(async (session, deadline) => {
       // What is gone after a try without an answer was there before it, or was not.
-      if (!await this.info(session, deadline)) return tried ? null : false;
+      const info = await this.info(session, deadline);
+      if (!info) return tried ? null : false;
+      if (info.config.subjects?.length !== this.#kind.subjects.length) {
+        throw new JetStreamStoreError(
+          "wrong_kind",
+          `The stream ${this.name} keeps more than the bucket, so it is not removed: take the other subjects off it`,
+        );
+      }
       tried = true;
       return await deleteStream(session, this.name, deadline);
     });
@@ -165,7 +176,7 @@ export class BucketStream {
       discard: "new",
       num_replicas: replicas,
       max_age: 0,
-      max_bytes: -1,
+      max_bytes: this.context.settings.maxBytes() ?? -1,
       max_msgs: -1,
       max_msg_size: -1,
       max_msgs_per_subject: -1,

@@ -199,10 +199,11 @@ export class OrderedConsumer {
       if (delivered.delivery !== ++this.#delivered) this.#lose("missed a message");
       else this.#give(delivered);
     } else if (reply) {
-      this.#give(reply);
+      if (isFlowControl(reply)) this.#give(reply);
     } else {
       if (Number(message.headers?.get("Nats-Last-Consumer")) !== this.#delivered) return this.#lose("missed a message");
-      this.#give(message.headers?.get("Nats-Consumer-Stalled") || null);
+      const stalled = message.headers?.get("Nats-Consumer-Stalled") ?? "";
+      this.#give(isFlowControl(stalled) ? stalled : null);
     }
   }
 
@@ -234,4 +235,9 @@ export class OrderedConsumer {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+/** Whether the server can have asked to go on there. Whoever knows the inbox could name any other subject. */
+function isFlowControl(subject: string): boolean {
+  return subject.startsWith("$JS.FC.");
 }

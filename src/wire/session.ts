@@ -93,6 +93,16 @@ export class Session implements ConnectionSession {
     return createInbox(inboxPrefixOf(this.#nc));
   }
 
+  /**
+   * Answers a message that anybody may have sent. Only below an inbox prefix: any other reply subject would make this process publish with its own
+   * permissions wherever the sender wants.
+   */
+  answer({ reply }: Msg, payload: string): void {
+    if (reply && (/^_INBOX[^.]*\./.test(reply) || reply.startsWith(`${inboxPrefixOf(this.#nc)}.`))) {
+      this.send(reply, payload);
+    }
+  }
+
   /** Sends a message without waiting for an answer; not over a connection that its owner is closing. */
   send(subject: string, payload: Uint8Array | string, options: { reply?: string; headers?: HeaderBlock } = {}): void {
     const { reply = "", headers } = options;
@@ -140,7 +150,7 @@ export class Session implements ConnectionSession {
       } catch {
         // What it says may be a secret, and so may the error quote.
         if (!told) {
-          this.#logger.warn(`A message on ${message.subject} cannot be read, and is dropped, as are more of them`);
+          this.#logger.warn(`Dropped a malformed message on ${message.subject}, as will be further ones`);
         }
         told = true;
       }

@@ -1,4 +1,5 @@
 import { api, ErrorCode, isServerError, orElse } from "./api.ts";
+import { readDuration } from "./durations.ts";
 import { damagedReply } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
@@ -71,17 +72,19 @@ export async function streamInfo(
  * Opens a stream: looks first, creates it if it is missing, and sends an update only where `adjust` finds a difference.
  *
  * @param adjust Gets the present configuration; returns what is to change, checks its kind and throws if it is another.
+ * @param leastWindow Nanoseconds that the duplicate window of a new stream must have; where the server allows no more than that, it gets less than wanted.
  */
 export async function openStream(
   session: Session,
   wanted: StreamConfig,
   adjust: (present: StreamConfig) => Partial<StreamConfig> | null,
   deadline: number,
+  leastWindow = 0,
 ): Promise<StreamInfo> {
   let info = await streamInfo(session, wanted.name, deadline);
   if (!info) {
     try {
-      return await api<StreamInfo>(session, `STREAM.CREATE.${wanted.name}`, wanted, deadline);
+      return await createStream(session, wanted, leastWindow, deadline);
     } catch (error) {
       // Somebody was faster, with other settings.
       if (!isServerError(error, ErrorCode.streamNameInUse)) throw error;
@@ -91,6 +94,24 @@ export async function openStream(
   }
   const change = adjust(info.config);
   return change ? await updateStream(session, { ...info.config, ...change }, deadline) : info;
+}
+
+/** Creates a stream; with a shorter duplicate window where the operator allows none as long as wanted. */
+async function createStream(
+  session: Session,
+  wanted: StreamConfig,
+  leastWindow: number,
+  deadline: number,
+): Promise<StreamInfo> {
+  const create = (config: StreamConfig) => api<StreamInfo>(session, `STREAM.CREATE.${wanted.name}`, config, deadline);
+  try {
+    return await create(wanted);
+  } catch (error) {
+    if (!isServerError(error, ErrorCode.invalidStreamConfig)) throw error;
+    const limit = readDuration(/duplicates window .* server limit of (\S+)/.exec(error.message)?.[1] ?? "");
+    if (limit === undefined || limit < leastWindow) throw error;
+    return await create({ ...wanted, duplicate_window: limit });
+  }
 }
 
 /** Replaces a stream's configuration. */

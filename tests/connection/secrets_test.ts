@@ -5,19 +5,8 @@ import { type NatsServerOptions, startNatsServer } from "../../src/testing/mod.t
 import { makeCertificates } from "../testing/make_certificates.ts";
 import { makeCredentials } from "../testing/make_credentials.ts";
 import { CollectedLog } from "./collected_log.ts";
+import { shown } from "./_shown.ts";
 import { runService } from "./run_service.ts";
-
-/** All that can be seen of a value. */
-function shown(value: unknown): string {
-  const parts = [
-    Deno.inspect(value, { depth: Infinity, showHidden: true, getters: true, strAbbreviateSize: Infinity }),
-  ];
-  for (let error = value; error instanceof Error; error = error.cause) {
-    parts.push(String(error), error.stack ?? "", JSON.stringify(error), Deno.inspect(error, { showHidden: true }));
-  }
-  if (typeof value === "object" && !(value instanceof Error)) parts.push(JSON.stringify(value));
-  return parts.join("\n");
-}
 
 /** Asserts that the secrets are in nothing of what a user gets to see, whether the server lets in or not. */
 async function assertKept(options: ConnectOptions, secrets: string[], server?: NatsServerOptions): Promise<void> {

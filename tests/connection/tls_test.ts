@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
 import { makeCertificates } from "../testing/make_certificates.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "./collected_log.ts";
@@ -31,35 +32,124 @@ Deno.test("JetStreamStores comes back over TLS", async () => {
   assertEquals((await stores.loadKV("k"))?.val, "v");
 });
 
-for (
-  const [why, verify, options, reason] of [
-    ["is of an unknown authority", false, {}, /UnknownIssuer|self.signed|unable to verify/],
-    ["wants a certificate and gets none", true, { tls: { ca } }, /certificate required/],
-  ] as const
-) {
-  Deno.test(`JetStreamStores.connect throws 'tls' when the server ${why}, and all else is null`, async () => {
-    await using server = await startNatsServer({ tls: { cert, key, ca, verify } });
-    const logger = new CollectedLog();
-    await using stores = new JetStreamStores({ servers: server.url, ...options, logger });
-    const error = await assertRejects(() => stores.connect(), JetStreamStoreError);
-    assertEquals(error.code, "tls", error.message);
-    assertMatch(error.message, reason);
-    assertMatch(error.message, /SUPERCHECK_NATS_TLS_CA/);
-    assertEquals(await stores.loadKV("k"), null);
-    assertEquals(logger.lines, [`error: ${error.message}. Calls return null; trying on`]);
+const expired = await certificates.issue("expired", { days: -1 });
+const otherName = await certificates.issue("other", { names: "DNS:example.org" });
+const stranger = await makeCertificates();
+addEventListener("unload", () => Deno.removeSync(stranger.ca.replace(/\/[^/]*$/, ""), { recursive: true }));
+const own = { cert, key };
+const mutual = { ...own, ca, verify: true };
+
+for (const handshakeFirst of [false, true]) {
+  for (
+    const [reason, server, tls] of [
+      ["the server's certificate is of an unknown authority", own, {}],
+      ["the server's certificate is of an unknown authority", own, { ca: stranger.ca }],
+      ["the server's certificate has expired", expired, { ca }],
+      ["the server's certificate is for another name", otherName, { ca }],
+      ["the server requires a client certificate", mutual, { ca }],
+      ["the client's certificate has expired", mutual, { ca, ...expired }],
+      [
+        "the server does not know the authority of the client's certificate",
+        mutual,
+        { ca, cert: stranger.clientCert, key: stranger.clientKey },
+      ],
+    ] as const
+  ) {
+    const title = `${reason}${handshakeFirst ? ", with the handshake first" : ""}: ${Object.keys(tls)}`;
+    Deno.test(`JetStreamStores.connect throws 'tls' and says that ${title}`, async () => {
+      const config = handshakeFirst ? tlsFirst("true", server) : "";
+      await using running = await startNatsServer(handshakeFirst ? { config } : { tls: server });
+      const logger = new CollectedLog();
+      const options = { servers: running.url, tls: handshakeFirst ? { ...tls, handshakeFirst } : tls, logger };
+      await using stores = new JetStreamStores(options);
+      const error = await assertRejects(() => stores.connect(), JetStreamStoreError);
+      assertEquals([error.code, error.message.includes(`failed, as ${reason} (`)], ["tls", true], error.message);
+      assertMatch(error.message, /SUPERCHECK_NATS_TLS_CA/);
+      assertEquals(await stores.loadKV("k"), null);
+      assertEquals(logger.lines, [`error: ${error.message}. Calls return null; trying on`]);
+    });
+  }
+}
+
+/** The TLS block of a server that wants the handshake before its greeting. */
+function tlsFirst(mode: string, server: { cert: string; key: string; ca?: string; verify?: boolean } = own): string {
+  const authority = server.ca ? `ca_file: "${server.ca}", verify: true,` : "";
+  return `tls { cert_file: "${server.cert}", key_file: "${server.key}", ${authority} handshake_first: ${mode} }`;
+}
+
+for (const mode of ["true", "auto", '"300ms"']) {
+  Deno.test(`JetStreamStores connects to a server with handshake_first: ${mode}, told to or not, and again after a loss`, async () => {
+    await using server = await startNatsServer({ config: tlsFirst(mode) });
+    const host = `127.0.0.1:${server.port}`;
+    const ways = [
+      { servers: host, tls: { ca, handshakeFirst: true } },
+      { servers: `tls://${host}`, tls: { ca } },
+      { env: envOf({ SUPERCHECK_NATS_URL: `tls://${host}`, SUPERCHECK_NATS_TLS_CA: ca }) },
+    ];
+    for (const way of ways) {
+      const logger = new CollectedLog();
+      await using stores = new JetStreamStores({ ...way, logger });
+      assertEquals((await stores.connect())?.serverName, server.name, logger.lines.join());
+      assertEquals(typeof await stores.storeKV("k", "v"), "number");
+      await server.restart();
+      await logger.until(/Connected again/);
+      assertEquals((await stores.loadKV("k"))?.val, "v");
+    }
   });
 }
 
-Deno.test("JetStreamStores.connect throws 'tls' when the certificate is for another name", async () => {
+function envOf(variables: Record<string, string>) {
+  return (name: string) => variables[name];
+}
+
+Deno.test("JetStreamStores connects to a server whose greeting came after the TLS handshake was begun without it", async () => {
   await using server = await startNatsServer({ tls: { cert, key } });
-  await using stores = new JetStreamStores({
-    servers: `nats://0.0.0.0:${server.port}`,
-    tls: { ca },
-    logger: new CollectedLog(),
-  });
-  const error = await assertRejects(() => stores.connect(), JetStreamStoreError);
-  assertEquals(error.code, "tls", error.message);
+  const logger = new CollectedLog();
+  server.suspend();
+  await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, connectTimeout: 20_000, logger });
+  const first = stores.connect().catch((error) => error);
+  // The time after which a server counts as silent, and some more.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  server.resume();
+  await first;
+  await logger.until(/Connected/);
+  assertEquals(typeof await stores.storeKV("k", "v"), "number");
 });
+
+Deno.test("JetStreamStores says that a server does not answer with TLS when told to begin with the handshake", async () => {
+  await using server = await startNatsServer();
+  const tls = { ca, handshakeFirst: true };
+  await using stores = new JetStreamStores({ servers: server.url, tls, logger: new CollectedLog() });
+  const error = await assertRejects(() => stores.connect(), JetStreamStoreError, "the server does not answer with TLS");
+  assertEquals(error.code, "tls");
+});
+
+for (const way of ["TLS", "a WebSocket", "neither"]) {
+  const used = way === "neither";
+  Deno.test(`JetStreamStores uses ${used ? "a" : "no"} server that a cluster announces, with ${way}`, async () => {
+    const [route, websocket, otherWebsocket] = [freePort(), freePort(), freePort()];
+    const start = (cluster: string, websocket: number) =>
+      startNatsServer({ jetstream: false, tls: way === "TLS" ? own : undefined, websocket, config: cluster });
+    await using server = await start(`cluster { name: c, listen: "127.0.0.1:${route}" }`, websocket);
+    const routes = `routes: ["nats://127.0.0.1:${route}"]`;
+    await using other = await start(`cluster { name: c, listen: "127.0.0.1:-1", ${routes} }`, otherWebsocket);
+    await waitUntil(async () => Number((await server.monitor("/routez"))?.num_routes) > 0);
+    const logger = new CollectedLog();
+    const servers = way === "a WebSocket" ? server.websocketUrl! : server.url;
+    await using stores = new JetStreamStores({ servers, ...way === "TLS" && { tls: { ca } }, logger });
+    assertEquals((await stores.connect())?.serverName, server.name);
+    await server.kill();
+    await logger.until(/Lost the connection/);
+    if (!used) await server.restart();
+    await logger.until(/Connected again/);
+    assertEquals(stores.connectionInfo()?.serverName, used ? other.name : server.name);
+  });
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
 
 Deno.test("JetStreamStores.connect throws 'tls' when TLS is asked for and the server has none", async () => {
   await using server = await startNatsServer();

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /** Which way bytes go: to the server, or to the client. */
 export type Direction = "up" | "down";
 
@@ -5,15 +7,30 @@ export type Direction = "up" | "down";
 export interface RelayOptions {
   /** Gets the subject of each message of a client; `true`: neither this one nor anything after it reaches the server. */
   stopAt?: (subject: string) => boolean;
+  /**
+   * Whether clients are not told of the cluster's other servers, to which they would connect past the relay.
+   * @default {false}
+   */
+  alone?: boolean;
 }
 
-/** Stands between clients and a nats-server: holds one direction while the connections stay open, cuts them, or stops at a message. */
+/** How a {@linkcode Relay} slows one direction down. */
+export interface SlowLink {
+  /** Milliseconds that each chunk is late. */
+  delay: number;
+  /** Longest chunk, in bytes. */
+  chunk: number;
+}
+
+/** Stands between clients and a nats-server: holds or slows one direction, cuts connections, or stops at a message. */
 export class Relay implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #port: number;
   readonly #stopAt: RelayOptions["stopAt"];
+  readonly #alone: boolean;
   readonly #open: Set<Deno.TcpConn> = new Set();
   readonly #held: Map<Direction, PromiseWithResolvers<void>> = new Map();
+  readonly #slowed: Map<Direction, SlowLink> = new Map();
   readonly #stopped = Promise.withResolvers<string>();
   readonly #over = Promise.withResolvers<void>();
   readonly #serving: Promise<void>;
@@ -22,6 +39,7 @@ export class Relay implements AsyncDisposable {
   constructor(url: string, options: RelayOptions = {}) {
     this.#port = Number(new URL(url).port);
     this.#stopAt = options.stopAt;
+    this.#alone = options.alone ?? false;
     this.#serving = this.#serve();
   }
 
@@ -45,6 +63,18 @@ export class Relay implements AsyncDisposable {
     this.#held.delete(direction);
   }
 
+  /** Slows one direction down until further notice; `null`: no more. */
+  slow(direction: Direction, link: SlowLink | null): void {
+    if (link) this.#slowed.set(direction, link);
+    else this.#slowed.delete(direction);
+  }
+
+  /** Ends one direction of all connections, as an end that sends no more does; the other direction stays open. */
+  async halfClose(direction: Direction): Promise<void> {
+    const ends = [...this.#open].filter((_, i) => (i % 2 === 0) === (direction === "down"));
+    await Promise.all(ends.map((end) => end.closeWrite().catch(ignoreCut)));
+  }
+
   /** Breaks all connections; new ones may come. */
   cut(): void {
     for (const connection of this.#open) connection.close();
@@ -59,6 +89,13 @@ export class Relay implements AsyncDisposable {
     await this.#serving;
   }
 
+  async #pause(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const passed = new Promise((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([passed, this.#over.promise]);
+    clearTimeout(timer);
+  }
+
   async #serve(): Promise<void> {
     const pumps: Promise<void>[] = [];
     for await (const client of this.#listener) {
@@ -69,6 +106,11 @@ export class Relay implements AsyncDisposable {
         // The server is down, and so is this way to it.
         client.close();
         continue;
+      }
+      if (this.#closed) {
+        client.close();
+        server.close();
+        break;
       }
       this.#open.add(client).add(server);
       pumps.push(this.#pump("up", client, server), this.#pump("down", server, client));
@@ -81,8 +123,11 @@ export class Relay implements AsyncDisposable {
     const buffer = new Uint8Array(65_536);
     try {
       for (;;) {
-        const length = await from.read(buffer);
+        const link = this.#slowed.get(direction);
+        const length = await from.read(link ? buffer.subarray(0, link.chunk) : buffer);
         if (length === null) break;
+        if (this.#alone && direction === "down") hideOtherServers(buffer.subarray(0, length));
+        if (link) await this.#pause(link.delay);
         while (this.#held.has(direction) && !this.#closed) {
           await Promise.race([this.#held.get(direction)!.promise, this.#over.promise]);
         }
@@ -102,6 +147,10 @@ export class Relay implements AsyncDisposable {
   }
 }
 
+function ignoreCut(error: unknown): void {
+  if (!isCut(error)) throw error;
+}
+
 /** Whether reading or writing failed because one of the two ends is gone. */
 function isCut(error: unknown): boolean {
   return [
@@ -109,7 +158,15 @@ function isCut(error: unknown): boolean {
     Deno.errors.BrokenPipe,
     Deno.errors.ConnectionReset,
     Deno.errors.Interrupted,
+    Deno.errors.NotConnected,
   ].some((kind) => error instanceof kind);
+}
+
+/** Gives the list of a cluster's servers, as the server tells them, a name that clients do not know. */
+function hideOtherServers(bytes: Uint8Array): void {
+  const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const at = chunk.indexOf('"connect_urls"');
+  if (at >= 0) chunk.write('"hidden__urls"', at);
 }
 
 /** Cuts the bytes of a client into protocol messages, up to the one to stop at. */

@@ -1,8 +1,8 @@
 import type { NatsCluster, NatsServer } from "../../src/testing/mod.ts";
 import type { ChildScript } from "./child_script.ts";
 import { leaderOf } from "./leader_of.ts";
-import { type ChaosEntry, LedgerFile, now } from "./_ledger.ts";
-import { random } from "./_plan.ts";
+import { type ChaosEntry, LedgerFile, now } from "./ledger_file.ts";
+import { random } from "./plan.ts";
 
 /** What chaos is done to. */
 export interface ChaosOptions {

@@ -1,4 +1,4 @@
-import type { ChaosEntry, Entry, PublishEntry, RunEntry } from "./_ledger.ts";
+import type { ChaosEntry, Entry, Outage, PublishEntry, RunEntry } from "./ledger_file.ts";
 
 /** One run of a job in a worker. */
 export interface Run extends Omit<RunEntry, "what" | "at"> {
@@ -34,17 +34,20 @@ export interface Blows {
   workersKilled: Extract<ChaosEntry, { what: "worker_killed" }>[];
   /** By their beginnings. */
   serversDown: Extract<ChaosEntry, { what: "server_down" }>[];
+  /** By their beginnings. */
+  outages: Outage[];
 }
 
 /** Sorts the entries of all ledgers by jobs. */
 export function readHistories(entries: Entry[]): { histories: Map<string, History>; blows: Blows } {
   const histories = new Map<string, History>();
-  const blows: Blows = { workersKilled: [], serversDown: [] };
+  const blows: Blows = { workersKilled: [], serversDown: [], outages: [] };
   const runs = new Map<string, Run>();
   // In the order of their times: an effect comes after its start, whichever file was read first.
   for (const entry of entries.toSorted((a, b) => timeOf(a) - timeOf(b))) {
     if (entry.what === "worker_killed") blows.workersKilled.push(entry);
     else if (entry.what === "server_down") blows.serversDown.push(entry);
+    else if (entry.what === "outage") blows.outages.push(entry);
     else {
       let history = histories.get(entry.id);
       if (!history) {

@@ -1,8 +1,8 @@
 // Publishes its share of the jobs, repeats what is not confirmed, cancels some, and notes it all.
 import { JetStreamStores, type JobReceipt } from "../../mod.ts";
 import { given } from "./child_script.ts";
-import { LedgerFile, now, type PublishEntry } from "./_ledger.ts";
-import { mayDie, type Plan, planOf } from "./_plan.ts";
+import { LedgerFile, now, type PublishEntry } from "./ledger_file.ts";
+import { mayDie, type Plan, planOf } from "./plan.ts";
 
 /** What a producer is given. */
 export interface ProducerOptions {
@@ -85,7 +85,7 @@ async function cancel(id: string, { cancelAfter }: Plan): Promise<void> {
 const numbers = Array.from({ length: Math.ceil((end - first) / step) }, (_, i) => first + i * step);
 const began = now();
 for (let i = 0; i < numbers.length; i += TOGETHER) {
-  await pause(began + duration * i / numbers.length - now());
+  await pause(Math.max(0, began + duration * i / numbers.length - now()));
   const batch = numbers.slice(i, i + TOGETHER).map(prepare);
   await (i / TOGETHER % 4 === 3 ? publishTogether(batch) : Promise.all(batch.map(publish)));
 }

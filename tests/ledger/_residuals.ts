@@ -2,9 +2,20 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed, or was handed out in the very moment in which it was stopped; (3) its publish was repeated over a restart of the single server.
+ * server was killed, or was handed out in the very moment in which it was stopped; (3) its publish was repeated over a restart of the single server;
+ * (4) its worker was suspended, or could not reach the server, for longer than its lease.
  */
-export type Residual = 1 | 2 | 3;
+export type Residual = 1 | 2 | 3 | 4;
+
+/** What the times of a run are measured by. */
+export interface Timing {
+  /** Whether the queue has replicas: then the death of a server explains nothing. */
+  replicated: boolean;
+  /** Milliseconds of the queue's lease. */
+  lease: number;
+  /** Milliseconds by which the processes may be later than on an idle machine. */
+  slack: number;
+}
 
 /** Milliseconds within which an acknowledgement is confirmed while the server is there: an unanswered one is repeated each second. */
 const ACKNOWLEDGED = 1_500;
@@ -24,14 +35,16 @@ export function residualOf(
   second: Run,
   history: History,
   blows: Blows,
-  replicated: boolean,
+  timing: Timing,
 ): Residual | null {
+  const isOpenAt = (moment: number) => openAt(first, moment, blows, timing.slack);
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
-  if (death && second.start >= death.from && openAt(first, death.from, blows)) return 1;
-  if (replicated) return null;
+  if (death && second.start >= death.from && isOpenAt(death.from)) return 1;
+  if (outlastsLease(first, second, blows, timing) !== undefined) return 4;
+  if (timing.replicated) return null;
   const down = blows.serversDown.find(({ how, from, at }) =>
-    (how === "kill" || first.start >= from - STOPPING) &&
-    first.start <= at + HELD && second.start >= at && openAt(first, from, blows)
+    (how === "kill" || first.start >= from - STOPPING - timing.slack) &&
+    first.start <= at + HELD + timing.slack && second.start >= at && isOpenAt(from)
   );
   if (down) return 2;
   const { publishes, confirmed } = history;
@@ -40,12 +53,21 @@ export function residualOf(
   return repeated ? 3 : null;
 }
 
+/** The outage in which the lease of `first` could end. A lease is extended once less than 60 % of it are left. */
+function outlastsLease(first: Run, second: Run, blows: Blows, { lease, slack }: Timing) {
+  return blows.outages.find(({ how, pid, from, at }) =>
+    how !== "slow" && (pid === null || pid === first.pid) && at + RECONNECTED + slack - from >= lease * 0.5 &&
+    first.start <= at && second.start >= from && openAt(first, from, blows, slack)
+  );
+}
+
 /** Whether the end of a run may have been unconfirmed at a moment. */
-function openAt(run: Run, moment: number, { serversDown }: Blows): boolean {
+function openAt(run: Run, moment: number, { serversDown, outages }: Blows, slack: number): boolean {
   // Its process may have been stopped before the end of the handler was noted.
-  let until = (run.over ?? run.effect ?? Infinity) + ACKNOWLEDGED;
-  for (const { from, back } of serversDown) {
-    if (from <= until && back + RECONNECTED > until) until = back + RECONNECTED;
+  let until = (run.over ?? run.effect ?? Infinity) + ACKNOWLEDGED + slack;
+  const own = outages.filter(({ pid }) => pid === null || pid === run.pid).map(({ from, at }) => ({ from, back: at }));
+  for (const { from, back } of [...serversDown, ...own].toSorted((a, b) => a.from - b.from)) {
+    if (from <= until && back + RECONNECTED + slack > until) until = back + RECONNECTED + slack;
   }
   return moment <= until;
 }

@@ -1,6 +1,6 @@
 import { type Blows, type History, readHistories, type Run } from "./_histories.ts";
-import type { Entry } from "./_ledger.ts";
-import { type Residual, residualOf } from "./_residuals.ts";
+import type { Entry } from "./ledger_file.ts";
+import { type Residual, residualOf, type Timing } from "./_residuals.ts";
 
 /** What is known at the end of a run. */
 export interface Observation {
@@ -12,6 +12,13 @@ export interface Observation {
   concurrency: number;
   /** Whether the queue has replicas: then the death of a server explains nothing. */
   replicated: boolean;
+  /** Milliseconds of the queue's lease. */
+  lease: number;
+  /**
+   * Milliseconds by which the processes may be later than on an idle machine.
+   * @default 0
+   */
+  slack?: number;
 }
 
 /** A job that ended more than once, and why that may be. */
@@ -37,7 +44,9 @@ const EARLY = 25;
 const CANCEL_GRACE = 2_500;
 
 /** Compares what the ledgers say with what the queue promises. */
-export function checkLedger({ entries, deadLetters, concurrency, replicated }: Observation): Verdict {
+export function checkLedger(observation: Observation): Verdict {
+  const { entries, deadLetters, concurrency, replicated, lease, slack = 0 } = observation;
+  const timing: Timing = { replicated, lease, slack };
   const { histories, blows } = readHistories(entries);
   const violations: string[] = [];
   const doubles: Double[] = [];
@@ -47,9 +56,13 @@ export function checkLedger({ entries, deadLetters, concurrency, replicated }: O
   const unpaid = new Map<number, number>();
   for (const history of histories.values()) {
     const deadAfter = deadLetters.get(history.id) ?? null;
-    violations.push(...checkEnd(history, deadAfter), ...checkRuns(history), ...checkDeath(history, deadAfter));
+    violations.push(
+      ...checkEnd(history, deadAfter, blows, slack),
+      ...checkRuns(history),
+      ...checkDeath(history, deadAfter),
+    );
     for (const [first, second] of endedTwice(history, deadAfter)) {
-      const residual = residualOf(first, second, history, blows, replicated);
+      const residual = residualOf(first, second, history, blows, timing);
       if (residual === null) {
         violations.push(`${history.id} ended twice: ${describe(first)}, ${describe(second)}`);
         continue;
@@ -65,7 +78,8 @@ export function checkLedger({ entries, deadLetters, concurrency, replicated }: O
 }
 
 /** Every confirmed job was processed, cancelled or is a dead letter. */
-function checkEnd({ id, publishes, confirmed, runs, cancels }: History, deadAfter: number | null): string[] {
+function checkEnd(history: History, deadAfter: number | null, { outages }: Blows, slack: number): string[] {
+  const { id, publishes, confirmed, runs, cancels } = history;
   const violations: string[] = [];
   if (publishes.length === 0) violations.push(`${id} ran and was never published`);
   const processed = runs.some((run) => run.effect !== null);
@@ -74,7 +88,14 @@ function checkEnd({ id, publishes, confirmed, runs, cancels }: History, deadAfte
     violations.push(`${id} is lost: ${runs.map(describe).join(", ") || "it never ran"}`);
   }
   const cancel = cancels.find(({ result }) => result === true);
-  const late = cancel && runs.find((run) => run.start > cancel.answered + CANCEL_GRACE);
+  // A worker hears of it once it can be reached.
+  const heard = (pid: number) =>
+    outages.filter((outage) => outage.pid === null || outage.pid === pid)
+      .reduce(
+        (time, { from, at }) => from <= time ? Math.max(time, at + CANCEL_GRACE + slack) : time,
+        cancel!.answered,
+      );
+  const late = cancel && runs.find((run) => run.start > heard(run.pid) + CANCEL_GRACE + slack);
   if (late) violations.push(`${id} was cancelled and came back: ${describe(late)}`);
   return violations;
 }
@@ -118,7 +139,7 @@ function describe({ pid, sequence, deliveries, attempt, start, effect, over, thr
   }: ${ended}${over === null ? ", not over" : ""}]`;
 }
 
-function count(histories: History[], { workersKilled, serversDown }: Blows, deadLetters: Map<string, number>) {
+function count(histories: History[], { workersKilled, serversDown, outages }: Blows, deadLetters: Map<string, number>) {
   const of = (which: (history: History) => boolean) => histories.filter(which).length;
   const runs = histories.flatMap((history) => history.runs);
   return {
@@ -136,5 +157,6 @@ function count(histories: History[], { workersKilled, serversDown }: Blows, dead
     "workers killed": workersKilled.length,
     "servers killed": serversDown.filter(({ how }) => how === "kill").length,
     "servers restarted": serversDown.filter(({ how }) => how === "stop").length,
+    "outages": outages.length,
   };
 }

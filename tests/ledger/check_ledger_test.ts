@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { checkLedger, type Observation, type Verdict } from "./check_ledger.ts";
-import type { Entry, RunEntry } from "./_ledger.ts";
+import type { Entry, Outage, RunEntry } from "./ledger_file.ts";
 
 const JOB = "job.1";
 
@@ -66,6 +66,7 @@ function check(entries: Entry[][], options: Partial<Observation> = {}): Verdict 
     deadLetters: new Map(),
     concurrency: 2,
     replicated: false,
+    lease: 5_000,
     ...options,
   });
 }
@@ -95,6 +96,19 @@ Deno.test("checkLedger rejects a confirmed job of which nothing is left", () => 
   assertBroken(check([confirmed()]), /job\.1 is lost: it never ran/);
   assertBroken(check([confirmed(), failed(1)]), /is lost/);
   assertBroken(check([confirmed(), run(1, { went: ["aborted"] })]), /is lost/);
+});
+
+Deno.test("checkLedger accepts a second run after an outage of the worker that outlasts the lease, and no other", () => {
+  const outage = (seconds: number, options: Partial<Outage> = {}): Entry[] => [
+    { what: "outage", how: "unreachable", pid: 1, from: at(1.002), at: at(1.002 + seconds), ...options },
+  ];
+  const ranTwice = [confirmed(), run(1), run(7, { pid: 2, deliveries: 2 })];
+  assertKept(check([...ranTwice, outage(6)]), [4]);
+  assertKept(check([...ranTwice, outage(6, { how: "suspended" })], { replicated: true }), [4]);
+  assertKept(check([...ranTwice, outage(6, { pid: null })]), [4]);
+  assertBroken(check([...ranTwice, outage(6)], { lease: 60_000 }), /ended twice/);
+  assertBroken(check([...ranTwice, outage(6, { pid: 2 })]), /ended twice/);
+  assertBroken(check([...ranTwice, outage(6, { how: "slow" })]), /ended twice/);
 });
 
 Deno.test("checkLedger takes a cancel that said there was none for no excuse, and one of which nobody can tell for one", () => {

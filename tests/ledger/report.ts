@@ -4,6 +4,7 @@ const RESIDUALS = {
   1: "(1) its worker died between effect and acknowledgement",
   2: "(2) in flight when the single server was killed, or handed out as it was stopped",
   3: "(3) its publish was repeated over a restart of the server",
+  4: "(4) its worker was suspended or cut off for longer than its lease",
   5: "(5) processed and a dead letter, by (1) or (2)",
 } as const;
 

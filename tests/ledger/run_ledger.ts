@@ -5,7 +5,7 @@ import { makeChaos } from "./_chaos.ts";
 import { checkLedger, type Verdict } from "./check_ledger.ts";
 import { ChildScript } from "./child_script.ts";
 import { leaderOf } from "./leader_of.ts";
-import { readLedgers } from "./_ledger.ts";
+import { readLedgers } from "./ledger_file.ts";
 import { leftBehind } from "./_left_behind.ts";
 import type { ProducerOptions } from "./_producer.ts";
 import type { WorkerOptions } from "./_worker.ts";
@@ -88,6 +88,7 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   await waitUntil(() => stores.connectionStatus() === "connected");
   const deadLetters = new Map<string, number>();
   for await (const { id, attempts } of queue.deadLetters()) deadLetters.set(id, attempts);
-  const observation = { entries: readLedgers(folder), deadLetters, concurrency: CONCURRENCY, replicated: replicas > 1 };
+  const entries = readLedgers(folder);
+  const observation = { entries, deadLetters, concurrency: CONCURRENCY, replicated: replicas > 1, lease };
   return { ...checkLedger(observation), left, took: performance.now() - began };
 }

@@ -25,8 +25,15 @@ export class ForeignClient implements AsyncDisposable {
     this.connection = connection;
   }
 
-  static async connect(url: string): Promise<ForeignClient> {
-    return new ForeignClient(await connect({ servers: url, reconnect: false }));
+  static async connect(url: string, account: { user?: string; pass?: string } = {}): Promise<ForeignClient> {
+    return new ForeignClient(await connect({ servers: url, reconnect: false, ...account }));
+  }
+
+  /** Changes the configuration of a stream, as an operator does. */
+  async update(stream: string, change: object): Promise<void> {
+    const { config } = await this.api<{ config: object }>(`STREAM.INFO.${stream}`);
+    const { error } = await this.api<{ error?: unknown }>(`STREAM.UPDATE.${stream}`, { ...config, ...change });
+    if (error) throw new Error(JSON.stringify(error));
   }
 
   /** Calls `$JS.API.<call>`; an error of the server is in the answer. */

@@ -92,7 +92,7 @@ Deno.test("A priority whose limit is reached holds up no other, whoever reached 
   }
   await queue.publish("keyed", { id: "keyed", key: "k" });
   await waitUntil(() => ran.includes("keyed"), 5_000);
-  assertEquals(ran.filter((id) => id.startsWith("n")), ["n1"]);
+  assertEquals(ran.filter((id) => ["n1", "n2", "n3"].includes(id)), ["n1"]);
   gate.resolve();
   await waitUntil(() => ran.includes("n3"));
   assertEquals(one.status().ended.retried + two.status().ended.retried, 0);

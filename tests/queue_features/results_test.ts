@@ -98,12 +98,24 @@ Deno.test("JobConsumer keeps results also in a bucket that was made without time
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
-  assertEquals(await stores.kvBucket("wq_checks").put("own", "stays"), 1);
+  await using foreign = await ForeignClient.connect(server.url);
+  // As it was made over a server older than 2.11.
+  await foreign.api("STREAM.CREATE.KV_wq_checks", {
+    name: "KV_wq_checks",
+    subjects: ["$KV.wq_checks.>"],
+    discard: "new",
+    max_msgs_per_subject: 1,
+    max_age: 86_400e9,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+  });
+  await foreign.publish("$KV.wq_checks.old.result", '"stays"');
   await using consumer = queue.consume(() => "value");
   await queue.publish(1, { id: "a", keepResult: 60_000 });
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(await queue.result("a"), { value: "value" });
-  assertEquals((await stores.kvBucket("wq_checks").get("own"))?.text(), "stays");
+  assertEquals(await queue.result("old"), { value: "stays" });
 });
 
 Deno.test("JobConsumer keeps results again after somebody has removed their bucket", async () => {

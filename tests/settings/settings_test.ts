@@ -28,10 +28,21 @@ Deno.test("Settings.text gives a variable, and undefined for one that is unset o
   assertEquals(names.map((name) => some.text(name)), ["/c", undefined, undefined]);
 });
 
-Deno.test("Settings.kvTtl is a day, Settings.replicas 1, when they are unset", () => {
+Deno.test("Settings.kvTtl is a day, Settings.replicas 1, Settings.maxBytes nothing, when they are unset", () => {
   const { settings: none } = settings({});
-  assertEquals([none.kvTtl(), none.replicas()], [86_400_000, 1]);
+  assertEquals([none.kvTtl(), none.replicas(), none.maxBytes()], [86_400_000, 1, undefined]);
 });
+
+for (const value of ["0", "-1", "5MB", "1e6"]) {
+  Deno.test(`Settings.maxBytes throws for ${value}`, () => {
+    const { settings: some } = settings({ SUPERCHECK_NATS_MAX_BYTES: value });
+    assertThrows(
+      () => some.maxBytes(),
+      RangeError,
+      "Cannot use SUPERCHECK_NATS_MAX_BYTES as it must be a whole number",
+    );
+  });
+}
 
 for (const value of ["0", "-1", "1.5", "1e3", "0x10", "30s", "abc", "NaN", "4000000001", "9".repeat(400)]) {
   Deno.test(`Settings.kvTtl throws for ${value.slice(0, 12)}, naming the variable, the value and the rule`, () => {

@@ -1,3 +1,17 @@
+/** What a certificate is made for. */
+export interface CertificateOptions {
+  /**
+   * Its names, as OpenSSL writes them.
+   * @default "IP:127.0.0.1, DNS:localhost"
+   */
+  names?: string;
+  /**
+   * Days for which it is valid; a negative number makes one that has expired.
+   * @default 2
+   */
+  days?: number;
+}
+
 /** Paths of PEM files, as `startNatsServer({ tls })` takes them, with a client certificate of the same authority. */
 export interface Certificates extends AsyncDisposable {
   ca: string;
@@ -5,24 +19,30 @@ export interface Certificates extends AsyncDisposable {
   key: string;
   clientCert: string;
   clientKey: string;
+  /** Makes another certificate of the same authority. */
+  issue(name: string, options?: CertificateOptions): Promise<{ cert: string; key: string }>;
 }
 
 /** Makes an authority with one certificate for 127.0.0.1 and one for a client, in a temporary directory that disposal removes. */
 export async function makeCertificates(): Promise<Certificates> {
   const directory = await Deno.makeTempDir({ prefix: "certificates-" });
   await openssl(directory, "req", "-x509", ...newKey("ca"), "-days", "2", "-out", "ca.pem");
-  await Deno.writeTextFile(`${directory}/names`, "subjectAltName = IP:127.0.0.1, DNS:localhost\n");
-  for (const name of ["server", "client"]) {
+  const issue = async (name: string, { names = "IP:127.0.0.1, DNS:localhost", days = 2 }: CertificateOptions = {}) => {
+    await Deno.writeTextFile(`${directory}/${name}.names`, `subjectAltName = ${names}\n`);
     await openssl(directory, "req", "-new", ...newKey(name), "-out", `${name}.csr`);
-    const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"];
-    await openssl(directory, "x509", "-req", "-in", `${name}.csr`, ...authority, "-out", `${name}.pem`);
-  }
+    const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", `${days}`];
+    const request = ["-req", "-in", `${name}.csr`, "-extfile", `${name}.names`];
+    await openssl(directory, "x509", ...request, ...authority, "-out", `${name}.pem`);
+    return { cert: `${directory}/${name}.pem`, key: `${directory}/${name}.key` };
+  };
+  const server = await issue("server");
+  const client = await issue("client");
   return {
     ca: `${directory}/ca.pem`,
-    cert: `${directory}/server.pem`,
-    key: `${directory}/server.key`,
-    clientCert: `${directory}/client.pem`,
-    clientKey: `${directory}/client.key`,
+    ...server,
+    clientCert: client.cert,
+    clientKey: client.key,
+    issue,
     [Symbol.asyncDispose]: () => Deno.remove(directory, { recursive: true }),
   };
 }

@@ -28,7 +28,18 @@ export interface RunEntry {
 export type ChaosEntry =
   | { what: "worker_killed"; pid: number; from: number; at: number }
   /** `back`: when the server was there again. */
-  | { what: "server_down"; how: "kill" | "stop"; from: number; at: number; back: number };
+  | { what: "server_down"; how: "kill" | "stop"; from: number; at: number; back: number }
+  | Outage;
+
+/** A time in which a worker was suspended, could not reach the server, or only slowly. */
+export interface Outage {
+  what: "outage";
+  how: "suspended" | "unreachable" | "slow";
+  /** The worker's process; `null`: all of them. */
+  pid: number | null;
+  from: number;
+  at: number;
+}
 
 export type Entry = PublishEntry | RunEntry | ChaosEntry;
 
@@ -38,7 +49,7 @@ export function now(): number {
 }
 
 /** An append-only file of entries, of one process. */
-export class LedgerFile<E extends Entry> implements Disposable {
+export class LedgerFile<E> implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #encoder = new TextEncoder();
 
@@ -62,8 +73,8 @@ export class LedgerFile<E extends Entry> implements Disposable {
  *
  * @throws {SyntaxError} If a line is broken; but the last one of a file may be, as its writer may have been killed.
  */
-export function readLedgers(folder: string): Entry[] {
-  const entries: Entry[] = [];
+export function readLedgers<E = Entry>(folder: string): E[] {
+  const entries: E[] = [];
   for (const { name } of Deno.readDirSync(folder)) {
     const lines = Deno.readTextFileSync(`${folder}/${name}`).split("\n");
     lines.pop();

@@ -1,0 +1,175 @@
+import { JetStreamStores, type JobQueue } from "../../mod.ts";
+import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
+import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
+import { leftBehind } from "../ledger/_left_behind.ts";
+import { checkServers, orphanedChunks } from "./_check_server.ts";
+import { makeFaults } from "./_make_faults.ts";
+import type { Member } from "./_members.ts";
+import { observeStores, type Stored } from "./_observe_stores.ts";
+import { settle } from "./_settle.ts";
+import { type Folders, startMembers } from "./_start_members.ts";
+import { LagMeter } from "./_timed_calls.ts";
+import { type Fault, planFaults } from "./plan_faults.ts";
+
+/** How all parts are tried together. */
+export interface ChaosRunOptions {
+  /** Decides what is done to whom, and when. */
+  seed: number;
+  /** Milliseconds for which faults begin. */
+  duration: number;
+  /** Servers, and copies of all that is stored. */
+  replicas: 1 | 3;
+  /**
+   * Whether the folder with all notes stays.
+   * @default {false}
+   */
+  keep?: boolean;
+  log: (line: string) => void;
+}
+
+/** Jobs that a worker runs at the same time. */
+export const CONCURRENCY = 6;
+
+/** Milliseconds of the queue's lease. */
+export const LEASE = 8_000;
+
+/** Milliseconds between two ticks of the schedule. */
+export const TICK_INTERVAL = 1_000;
+
+const QUEUE = "chaos";
+const TICKS = "ticks";
+const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "OBJ_objects"];
+
+/** Milliseconds from one fault to the next, on average. */
+const FAULT_INTERVAL = 1_500;
+
+/** Milliseconds for the last jobs to end once all faults are over. */
+const PATIENCE = 3 * LEASE + 60_000;
+
+/** Milliseconds after the last fault in which the schedule is to tick. */
+const TICKING = 5_000;
+
+/** What a run is made of. */
+interface ChaosRunParts {
+  options: ChaosRunOptions;
+  cleanup: AsyncDisposableStack;
+  nats: NatsServer | NatsCluster;
+  stores: JetStreamStores;
+  queue: JobQueue;
+  folders: Folders;
+  lag: LagMeter;
+}
+
+/** The servers and processes of a run. Disposal ends them all. */
+export class ChaosRun implements AsyncDisposable {
+  readonly folders: Folders;
+  readonly #options: ChaosRunOptions;
+  readonly #parts: ChaosRunParts;
+  readonly #members: Member[];
+  readonly #servers: readonly NatsServer[];
+  readonly #began = performance.now();
+  /** When it began, and when all faults were over. */
+  #from = now();
+  #quietFrom = Infinity;
+
+  private constructor(parts: ChaosRunParts) {
+    const { options: { seed, duration, replicas }, nats, folders, cleanup } = parts;
+    this.#options = parts.options;
+    this.#parts = parts;
+    this.folders = folders;
+    this.#servers = "servers" in nats ? nats.servers : [nats];
+    const queues = { queue: QUEUE, ticks: TICKS, concurrency: CONCURRENCY };
+    this.#members = startMembers({ servers: this.#urls, folders, seed, replicas, duration, ...queues }, cleanup);
+  }
+
+  /** Starts the servers, opens the queues and starts all processes. */
+  static async start(options: ChaosRunOptions): Promise<ChaosRun> {
+    const { replicas, log } = options;
+    await using cleanup = new AsyncDisposableStack();
+    const folders = await makeFolders(options.keep ?? false, cleanup);
+    const lag = cleanup.use(new LagMeter());
+    const nats = cleanup.use(await (replicas === 1 ? startNatsServer() : startNatsCluster()));
+    const servers = "urls" in nats ? nats.urls : [nats.url];
+    const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
+    const queue = stores.jobQueue(QUEUE, { lease: LEASE, replicas });
+    await openQueues(stores, queue, replicas);
+    return new ChaosRun({ options, cleanup: cleanup.move(), nats, stores, queue, folders, lag });
+  }
+
+  /** Makes the faults that the seed draws. */
+  async makeFaults(): Promise<Fault[]> {
+    const { seed, duration } = this.#options;
+    const { nats } = this.#parts;
+    const faults = planFaults({ seed, duration, interval: FAULT_INTERVAL, lease: LEASE });
+    this.#log(`${faults.length} faults are planned, notes are in ${this.folders.jobs}`);
+    using ledger = new LedgerFile<ChaosEntry>(this.folders.jobs, "chaos");
+    const ready = () => "servers" in nats ? nats.ready() : Promise.resolve();
+    const targets = { members: this.#members, servers: this.#servers, ready, ledger };
+    await makeFaults(faults, { ...targets, log: (line) => this.#log(line) }, this.#began);
+    this.#quietFrom = now();
+    this.#log("all faults are over");
+    return faults;
+  }
+
+  /** Waits until all jobs and processes have ended. */
+  async settle(): Promise<string[]> {
+    await new Promise((resolve) => setTimeout(resolve, TICKING));
+    return await settle(this.#members, this.#parts.queue, PATIENCE, (line) => this.#log(line));
+  }
+
+  /** Reads what is stored in the end, and ends the own connection. */
+  async observe(): Promise<Stored & { deadLetters: Map<string, number> }> {
+    const { stores, queue } = this.#parts;
+    const deadLetters = new Map<string, number>();
+    for await (const { id, attempts } of queue.deadLetters()) deadLetters.set(id, attempts);
+    const stored = await observeStores(stores);
+    await stores.close();
+    return { ...stored, deadLetters };
+  }
+
+  /** What is left behind on the servers, once all processes have ended. */
+  async checkServers(): Promise<string[]> {
+    return [...await checkServers(this.#servers, BUCKETS), ...await leftBehind(this.#urls, QUEUE)];
+  }
+
+  /** How many chunks belong to no object. */
+  async orphanedChunks(): Promise<number> {
+    return await orphanedChunks(this.#urls, "objects");
+  }
+
+  /** When the schedule is to tick. */
+  get quiet(): { from: number; quietFrom: number; quietTo: number } {
+    return { from: this.#from, quietFrom: this.#quietFrom, quietTo: this.#quietFrom + TICKING };
+  }
+
+  /** Milliseconds by which processes may be late: they share the machine with this one, and are late when it is. */
+  get slack(): number {
+    return 1_000 + 3 * this.#parts.lag.longest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.cleanup[Symbol.asyncDispose]();
+  }
+
+  get #urls(): string[] {
+    return this.#servers.map(({ url }) => url);
+  }
+
+  #log(line: string): void {
+    this.#options.log(`${((performance.now() - this.#began) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
+  }
+}
+
+async function makeFolders(keep: boolean, cleanup: AsyncDisposableStack): Promise<Folders> {
+  const root = await Deno.makeTempDir({ prefix: "chaos-" });
+  if (!keep) cleanup.defer(() => Deno.remove(root, { recursive: true }));
+  const [jobs, stores, ticks] = ["jobs", "stores", "ticks"].map((name) => `${root}/${name}`);
+  for (const folder of [jobs, stores, ticks]) await Deno.mkdir(folder);
+  return { jobs, stores, ticks };
+}
+
+async function openQueues(stores: JetStreamStores, queue: JobQueue, replicas: number): Promise<void> {
+  const ticks = stores.jobQueue(TICKS, { lease: LEASE, replicas });
+  const scheduled = await ticks.schedule("tick", { every: TICK_INTERVAL, data: null });
+  if (!await queue.open() || !scheduled) throw new Error("The queues cannot be opened");
+}

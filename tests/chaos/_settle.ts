@@ -1,0 +1,47 @@
+import type { JobQueue } from "../../mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import type { Member, Role } from "./_members.ts";
+
+/** Milliseconds for a process to end once it is told to. */
+const END_TIMEOUT = 60_000;
+
+/**
+ * Waits until all jobs have ended, and lets all processes end.
+ *
+ * @param patience Milliseconds for the last jobs to end.
+ * @returns What went wrong.
+ */
+export async function settle(members: Member[], queue: JobQueue, patience: number, log: (line: string) => void) {
+  const of = (role: Role) => members.filter((member) => member.role === role);
+  const violations: string[] = [];
+  violations.push(...await endOf(of("producer"), (producer) => producer.child.ended(), patience));
+  log("all is published");
+  await waitUntil(() => isDrained(queue), patience).then(
+    () => log("all jobs have ended"),
+    () => violations.push(`jobs have not ended ${patience} ms after the last fault`),
+  );
+  const others = [...of("worker"), ...of("client")];
+  violations.push(...await endOf(others, (member) => member.child.finish(), END_TIMEOUT));
+  log("all processes have ended");
+  return violations;
+}
+
+/** Whether no job is left. What belongs to no consumer counts as delayed, so that workers are given time to look after it. */
+async function isDrained(queue: JobQueue): Promise<boolean> {
+  const counts = await queue.counts();
+  return counts !== null &&
+    counts.active + counts.delayed + Object.values(counts.ready).reduce((a, b) => a + b) === 0;
+}
+
+/** Waits for the end of processes, which have nothing left that keeps them alive. */
+async function endOf(members: Member[], end: (member: Member) => Promise<boolean>, timeout: number): Promise<string[]> {
+  const violations = members.map(async (member) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLate = new Promise<null>((resolve) => timer = setTimeout(resolve, timeout, null));
+    const succeeded = await Promise.race([end(member), tooLate]);
+    clearTimeout(timer);
+    if (succeeded === null) return [`${member.name} has not ended within ${timeout} ms`];
+    return succeeded ? [] : [`${member.name} failed`];
+  });
+  return (await Promise.all(violations)).flat();
+}

@@ -1,0 +1,52 @@
+// Writes, reads, increments, claims and watches values, writes and reads objects until it is told to end, and notes it all.
+import { JetStreamStores } from "../../mod.ts";
+import { given, told } from "../ledger/child_script.ts";
+import { LedgerFile } from "../ledger/ledger_file.ts";
+import { random } from "../ledger/plan.ts";
+import { ClientContext } from "./_client_context.ts";
+import { incrementCounters } from "./_counters.ts";
+import { claimKeys } from "./_claims.ts";
+import { useObjects } from "./_objects.ts";
+import { LagMeter, TimedCalls } from "./_timed_calls.ts";
+import { notedLogger } from "./_noted_logger.ts";
+import type { StoreNote } from "./store_notes.ts";
+import { useValues } from "./_values.ts";
+import { watchValues } from "./_watched_values.ts";
+
+/** What a store client is given. */
+export interface StoreClientOptions {
+  servers: string[];
+  folder: string;
+  seed: number;
+  /** Its number among the clients. */
+  number: number;
+  /** How many clients there are. */
+  clients: number;
+  replicas: number;
+}
+
+/** Milliseconds that a call may take. */
+const DEADLINE = 2_500;
+
+const options = given<StoreClientOptions>();
+const { servers, folder, seed, number, replicas } = options;
+const client = `client-${number}`;
+using ledger = new LedgerFile<StoreNote>(folder, `${client}-${Deno.pid}`);
+using lag = new LagMeter();
+const stores = new JetStreamStores({ servers, timeout: DEADLINE, logger: notedLogger(ledger, client) });
+const calls = new TimedCalls(ledger, client, lag, DEADLINE);
+const end = told();
+const context = new ClientContext({ ...options, client, stores, ledger, calls, end });
+const values = stores.kvBucket("values", { replicas, history: 3 });
+const draw = (what: number) => random(seed, number, what);
+
+const watched = watchValues(context, values);
+await Promise.all([
+  useValues(context, values, draw),
+  incrementCounters(context, stores.kvBucket("counters", { replicas })),
+  claimKeys(context, stores.kvBucket("claims", { replicas })),
+  useObjects(context, stores.objectBucket("objects", { replicas }), draw),
+]);
+await watched.settle();
+// The process has nothing left afterwards, and so ends by itself.
+await stores.close();
