@@ -14,7 +14,7 @@
  * console.log(await loadKV("https://example.com/health"));
  *
  * const consumer = await consumeJobs<{ url: string }>("checks", (job) => console.log(job.data.url));
- * const receipt = await publishJob("checks", { url: "https://example.com/health" });
+ * const receipt = await publishJob("checks", { url: "https://example.com/health" }, { keepResult: 60_000 });
  * if (receipt) await jobQueue("checks").waitFor(receipt.id, { timeout: 5_000 });
  *
  * await consumer?.stop();

@@ -158,10 +158,10 @@ export abstract class QueueAdministration<T = unknown> {
    * Waits until a job is done, in whatever process. It outlives reconnects.
    *
    * @param options `timeout`: milliseconds.
-   * @returns What the handler returned, if the job was published with `keepResult`. Of any other job: `undefined`, when it is seen to leave
-   * the queue; one that had left it before, and kept nothing, looks like one that never was.
+   * @returns What the handler returned, if the job was published with `keepResult`: that makes the wait certain. Of any other job: `undefined`, when
+   * it is seen to leave the queue; one that left it before, right behind its publish for instance, looks like one that never was.
    * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
-   * @throws {DOMException} `TimeoutError`, if it is not seen done within the timeout.
+   * @throws {DOMException} `TimeoutError`, if it is not seen done within the timeout; the message says what is known of it.
    * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
    * @throws {TypeError | RangeError} If an argument is wrong.
    */

@@ -36,6 +36,9 @@ type Outcome = { value: unknown } | { failure: JobFailedError };
 /** Milliseconds until it looks again although no event came: first when workers surely know that it listens, then as a net below what got lost. */
 const LOOK_AGAIN = { first: 1_500, later: 10_000 };
 
+/** Milliseconds before its end at which it looks for the last time. */
+const LAST_LOOK_MS = 500;
+
 /** Milliseconds for which the event that tells how a job left the queue may be under way. */
 const UNDER_WAY = 500;
 
@@ -49,60 +52,106 @@ const UNDER_WAY = 500;
  * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
  */
 export async function waitForJob(parts: QueueParts, token: string, timeout: number): Promise<unknown> {
-  const { context, names } = parts;
-  const id = idOf(token);
-  const until = performance.now() + timeout;
-  const seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
-  let denied: Error | null = null;
-  let pause = LOOK_AGAIN.first;
-  let news = Promise.withResolvers<void>();
-  const stop = listenToEvents(context, names, token, {
-    event: (event) => {
-      seen.lastEvent = event.type;
-      news.resolve();
-    },
-    begun: () => {
-      pause = LOOK_AGAIN.first;
-      news.resolve();
-    },
-    denied: (error) => {
-      denied = error;
-      news.resolve();
-    },
-  });
-  const closer = (): Promise<void> => {
-    news.resolve();
-    return Promise.resolve();
-  };
-  context.closers.add(closer);
+  const wait = new JobWait(parts, token, timeout);
   try {
-    for (;;) {
-      news = Promise.withResolvers();
-      const left = Math.max(1, until - performance.now());
-      const outcome = await callQueue(
-        parts,
-        async (call) => ({ found: await look(call, parts.results, token, seen) }),
-        { timeout: Math.min(left, context.timeout) },
-      );
-      if (denied) throw denied;
-      if (outcome?.found) {
-        if ("failure" in outcome.found) throw outcome.found.failure;
-        return outcome.found.value;
-      }
-      if (outcome === null && !context.connection.isOn) {
-        throw new JetStreamStoreError("disconnected", `Job ${id} cannot be waited for without a connection to NATS`);
-      }
-      const rest = until - performance.now();
-      if (rest <= 0) {
-        const why = outcome === null ? ": NATS does not answer" : "";
-        throw new DOMException(`Job ${id} was not seen done within ${timeout} ms${why}`, "TimeoutError");
-      }
-      const told = await settledWithin(news.promise, Math.min(seen.gone === null ? pause : UNDER_WAY, rest));
-      if (!told) pause = LOOK_AGAIN.later;
-    }
+    const outcome = await wait.outcome();
+    if ("failure" in outcome) throw outcome.failure;
+    return outcome.value;
   } finally {
-    stop();
-    context.closers.delete(closer);
+    wait.stop();
+  }
+}
+
+class JobWait {
+  readonly #parts: QueueParts;
+  readonly #token: string;
+  readonly #timeout: number;
+  readonly #until: number;
+  readonly #seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
+  readonly #stopListening: () => void;
+  readonly #closer = () => Promise.resolve(this.#news.resolve());
+  #denied: Error | null = null;
+  #pause = LOOK_AGAIN.first;
+  #news = Promise.withResolvers<void>();
+  /** Whether the last look that could be finished has been answered. */
+  #answered = false;
+
+  constructor(parts: QueueParts, token: string, timeout: number) {
+    this.#parts = parts;
+    this.#token = token;
+    this.#timeout = timeout;
+    this.#until = performance.now() + timeout;
+    this.#stopListening = listenToEvents(parts.context, parts.names, token, {
+      event: (event) => {
+        this.#seen.lastEvent = event.type;
+        this.#news.resolve();
+      },
+      begun: () => {
+        this.#pause = LOOK_AGAIN.first;
+        this.#news.resolve();
+      },
+      denied: (error) => {
+        this.#denied = error;
+        this.#news.resolve();
+      },
+    });
+    parts.context.closers.add(this.#closer);
+  }
+
+  /** Looks until the job has ended, or the time is over. */
+  async outcome(): Promise<Outcome> {
+    for (;;) {
+      this.#news = Promise.withResolvers();
+      const found = await this.#look();
+      if (this.#denied) throw this.#denied;
+      if (found) return found;
+      const rest = this.#until - performance.now();
+      if (rest <= 0) throw this.#timeoutError();
+      const pause = this.#seen.gone === null ? this.#pause : UNDER_WAY;
+      const told = await settledWithin(
+        this.#news.promise,
+        Math.min(pause, rest > LAST_LOOK_MS ? rest - LAST_LOOK_MS : rest),
+      );
+      if (!told) this.#pause = LOOK_AGAIN.later;
+    }
+  }
+
+  stop(): void {
+    this.#stopListening();
+    this.#parts.context.closers.delete(this.#closer);
+  }
+
+  async #look(): Promise<Outcome | null> {
+    const { context, results } = this.#parts;
+    const left = this.#until - performance.now();
+    // One that cannot be answered any more would tell nothing.
+    if (left <= 1 && this.#answered) return null;
+    const done = await callQueue(
+      this.#parts,
+      async (call) => ({ found: await look(call, results, this.#token, this.#seen) }),
+      { timeout: Math.min(Math.max(1, left), context.timeout) },
+    );
+    this.#answered = done !== null;
+    if (done === null && !context.connection.isOn) {
+      const id = idOf(this.#token);
+      throw new JetStreamStoreError("disconnected", `Job ${id} cannot be waited for without a connection to NATS`);
+    }
+    return done?.found ?? null;
+  }
+
+  #timeoutError(): DOMException {
+    const { keepsResult, stored, gone } = this.#seen;
+    const hint = !this.#answered
+      ? ": NATS does not answer"
+      : stored !== null && gone === null
+      ? ": it is still in the queue"
+      : keepsResult
+      ? ""
+      : ": publish it with 'keepResult' to make the wait certain, as a job that has left the queue leaves nothing else";
+    return new DOMException(
+      `Job ${idOf(this.#token)} was not seen done within ${this.#timeout} ms${hint}`,
+      "TimeoutError",
+    );
   }
 }
 

@@ -255,12 +255,80 @@ Deno.test("JobQueue.waitFor takes no job that was removed for one that is done",
   await wait;
 });
 
+Deno.test("JobQueue.waitFor finds a kept result before its time is over, also if all events are lost", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url, { drop: (subject) => subject.startsWith("wqevt.") });
+  await using worker = openStores(server.url);
+  await using stores = openStores(proxy.url);
+  const gate = Promise.withResolvers<void>();
+  await using consumer = worker.jobQueue("checks").consume(() => gate.promise.then(() => "done"));
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a", keepResult: 60_000 });
+  const wait = queue.waitFor("a", { timeout: 6_000 });
+  // Behind its second look.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  gate.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(await wait, "done");
+});
+
+Deno.test("JobQueue.waitFor looks again at once after a reconnect", async () => {
+  await using server = await startNatsServer();
+  await using worker = openStores(server.url);
+  const lost = { events: false };
+  await using proxy = new Proxy(server.url, { drop: (subject) => lost.events && subject.startsWith("wqevt.") });
+  await using stores = openStores(proxy.url);
+  const gate = Promise.withResolvers<void>();
+  await using consumer = worker.jobQueue("checks").consume(() => gate.promise.then(() => "done"));
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a", keepResult: 60_000 });
+  const wait = queue.waitFor("a", { timeout: 60_000 });
+  // Behind its second look; without news the next one is ten seconds away.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  lost.events = true;
+  gate.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  const cut = performance.now();
+  proxy.cut();
+  assertEquals(await wait, "done");
+  assertLess(performance.now() - cut, 7_000);
+});
+
+Deno.test("JobQueue.waitFor, begun after an id died and then succeeded, gives the newer result", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  await using consumer = queue.consume(({ data }) => {
+    if (data === "dies") throw new Error("no");
+    return data;
+  }, { maxAttempts: 1 });
+  await queue.publish("dies", { id: "a", keepResult: 60_000 });
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  await assertRejects(() => queue.waitFor("a", TIMEOUT), JobFailedError, "no");
+  await queue.publish("lives", { id: "a", keepResult: 60_000 });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(await queue.waitFor("a", TIMEOUT), "lives");
+});
+
+Deno.test("JobQueue.waitFor says at its timeout what is known, and what would make it certain", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "waits" });
+  const messageOf = async (id: string) => (await assertRejects(() => queue.waitFor(id, { timeout: 700 }))).message;
+  assertEquals(await messageOf("waits"), "Job waits was not seen done within 700 ms: it is still in the queue");
+  assertEquals(
+    await messageOf("never was"),
+    "Job never was was not seen done within 700 ms: publish it with 'keepResult' to make the wait certain, as a job that has left the queue leaves nothing else",
+  );
+});
+
 Deno.test("JobQueue.waitFor does not poll", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
   await queue.publish(1, { id: "a" });
-  const over = Array.from({ length: 20 }, () => assertRejects(() => queue.waitFor("a", { timeout: 4_200 })));
+  const over = Array.from({ length: 20 }, () => assertRejects(() => queue.waitFor("a", { timeout: 6_000 })));
   const messages = async () => Number((await server.monitor("/varz"))?.in_msgs);
   await untilHeard(server, "wqevt.checks.completed.a");
   await new Promise((resolve) => setTimeout(resolve, 1_900));
