@@ -136,8 +136,18 @@ export function checkOneOf<V>(
  * @throws {TypeError} If it is no valid `Date`.
  */
 export function checkDate(value: unknown, doing: string, option: string): asserts value is Date {
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return;
+  if (isDate(value) && !Number.isNaN(value.getTime())) return;
   throw wrong(TypeError, `${doing} as '${option}' must be a valid Date`, value);
+}
+
+/** Also of another realm; `instanceof` would throw for a revoked proxy. */
+function isDate(value: unknown): value is Date {
+  try {
+    Date.prototype.getTime.call(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

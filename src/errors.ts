@@ -4,6 +4,7 @@
  */
 import { checkDuration } from "./checks.ts";
 import { checkOptions, type OptionNames } from "./options.ts";
+import { shownMessage } from "./shown.ts";
 
 /**
  * Why a {@linkcode JetStreamStoreError} was thrown.
@@ -72,7 +73,7 @@ export class JetStreamStoreError extends Error {
    * @param options `cause` and the server's own code.
    */
   constructor(code: StoreErrorCode, message: string, options: StoreErrorOptions = {}) {
-    super(message, options);
+    super(shownMessage(message), options);
     this.name = "JetStreamStoreError";
     this.code = code;
     this.serverCode = options.serverCode;

@@ -6,6 +6,9 @@
 /** Characters of a value that a message shows at most. */
 const MAX_SHOWN = 80;
 
+/** Characters that a whole message has at most: what it quotes may be of any length. */
+const MAX_MESSAGE = 2_000;
+
 /** Elements of an array that a message shows at most. */
 const MAX_ELEMENTS = 8;
 
@@ -18,6 +21,12 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 /** A text with each unprintable character as `\u….` */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped);
+}
+
+/** A message for a log or an error that quotes what others wrote: printable, and of bounded length. */
+export function shownMessage(text: string): string {
+  const whole = printable(text.slice(0, MAX_MESSAGE));
+  return whole.length < MAX_MESSAGE ? whole : cut(whole, MAX_MESSAGE - 1);
 }
 
 /**

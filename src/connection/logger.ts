@@ -1,3 +1,5 @@
+import { shownMessage } from "../shown.ts";
+
 /** Where changes of state are told; `console` fits. */
 export interface Logger {
   /** Something went back to normal. */
@@ -19,7 +21,8 @@ export const consoleLogger: Logger = {
 const silentLogger: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
 /**
- * Guards the user's logger: one that throws, or returns a promise that rejects, loses its line and disturbs nothing else.
+ * Guards the user's logger: one that throws, or returns a promise that rejects, loses its line and disturbs nothing else. What a line quotes may
+ * have been written by others, so it gets one line of printable characters and of bounded length.
  *
  * @param logger `false`: nothing is logged.
  */
@@ -27,7 +30,7 @@ export function guardedLogger(logger: Logger | false): Logger {
   if (logger === false) return silentLogger;
   const guarded = (level: keyof Logger) => (message: string) => {
     try {
-      const written: unknown = logger[level](message);
+      const written: unknown = logger[level](shownMessage(message));
       if (written instanceof Promise) written.catch(() => {});
     } catch {
       // There is nowhere left to tell it.

@@ -1,4 +1,5 @@
 import { JetStreamStoreError } from "../errors.ts";
+import { shownName } from "../shown.ts";
 import type { Pieces } from "./pieces.ts";
 
 /**
@@ -41,9 +42,12 @@ export class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>
       { timeout, persist: true, patient: true },
     );
     if (pieces === null) {
-      throw new JetStreamStoreError("disconnected", `The object "${name}" broke off: NATS does not answer`);
+      throw new JetStreamStoreError("disconnected", `The object "${shownName(name)}" broke off: NATS does not answer`);
     }
     if (pieces.length > 0) return pieces;
-    throw new JetStreamStoreError("replaced", `The object "${name}" was replaced, deleted or has expired meanwhile`);
+    throw new JetStreamStoreError(
+      "replaced",
+      `The object "${shownName(name)}" was replaced, deleted or has expired meanwhile`,
+    );
   }
 }

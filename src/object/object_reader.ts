@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
+import { shownName } from "../shown.ts";
 import type { Session } from "../wire/session.ts";
 import { parseMeta, type StoredMeta } from "./object_info.ts";
 import { ObjectStream } from "./object_stream.ts";
@@ -81,6 +82,9 @@ export class ObjectReader {
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {
-    return new JetStreamStoreError("wrong_kind", `The object "${name}" of the bucket "${this.#stream.bucket}" ${what}`);
+    return new JetStreamStoreError(
+      "wrong_kind",
+      `The object "${shownName(name)}" of the bucket "${this.#stream.bucket}" ${what}`,
+    );
   }
 }

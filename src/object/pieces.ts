@@ -1,4 +1,5 @@
 import { JetStreamStoreError } from "../errors.ts";
+import { shownName } from "../shown.ts";
 import { budgetPerSession } from "../wire/budget.ts";
 import type { Session } from "../wire/session.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
@@ -107,6 +108,6 @@ export class Pieces {
 function damaged({ name, bucket }: StoredMeta): JetStreamStoreError {
   return new JetStreamStoreError(
     "damaged",
-    `The object "${name}" of the bucket "${bucket}" does not match its digest: store it again`,
+    `The object "${shownName(name)}" of the bucket "${bucket}" does not match its digest: store it again`,
   );
 }

@@ -1,3 +1,8 @@
+import { shownMessage, shownName } from "../shown.ts";
+
+/** Issues that a message tells. */
+const MAX_ISSUES = 10;
+
 /** What a {@linkcode JobSchema} finds wrong. */
 export interface SchemaIssue {
   /** What is wrong. */
@@ -40,10 +45,12 @@ export async function checkData(schema: JobSchema<unknown>, data: unknown, doing
   }
 }
 
-/** The issues in one line. */
+/** The issues in one line, which is printable and short: a schema may quote the data. */
 export function describeIssues(issues: readonly SchemaIssue[]): string {
-  return issues.map(({ message, path }) => {
-    const where = path?.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
-    return where ? `${where}: ${message}` : message;
-  }).join("; ");
+  return shownMessage(
+    issues.slice(0, MAX_ISSUES).map(({ message, path }) => {
+      const where = path?.map((step) => String(typeof step === "object" ? step.key : step)).join(".");
+      return where ? `${shownName(where)}: ${message}` : message;
+    }).join("; "),
+  );
 }

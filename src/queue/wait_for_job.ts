@@ -2,6 +2,7 @@ import { checkDuration } from "../checks.ts";
 import { settledWithin } from "../connection/delay.ts";
 import { JetStreamStoreError, JobFailedError } from "../errors.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
+import { shownName } from "../shown.ts";
 import { findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type JobEvent, listenToEvents } from "./job_events.ts";
@@ -134,7 +135,10 @@ class JobWait {
     this.#answered = done !== null;
     if (done === null && !context.connection.isOn) {
       const id = idOf(this.#token);
-      throw new JetStreamStoreError("disconnected", `Job ${id} cannot be waited for without a connection to NATS`);
+      throw new JetStreamStoreError(
+        "disconnected",
+        `Job ${shownName(id)} cannot be waited for without a connection to NATS`,
+      );
     }
     return done?.found ?? null;
   }
@@ -149,7 +153,7 @@ class JobWait {
       ? ""
       : ": publish it with 'keepResult' to make the wait certain, as a job that has left the queue leaves nothing else";
     return new DOMException(
-      `Job ${idOf(this.#token)} was not seen done within ${this.#timeout} ms${hint}`,
+      `Job ${shownName(idOf(this.#token))} was not seen done within ${this.#timeout} ms${hint}`,
       "TimeoutError",
     );
   }
