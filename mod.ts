@@ -35,7 +35,7 @@ export type { KeyAndValue } from "./src/stores.ts";
 
 // Buckets.
 export { kvBucket, objectBucket } from "./src/default.ts";
-export type { BucketOptions } from "./src/wire/bucket_options.ts";
+export type { BucketOptions, Consistency } from "./src/wire/bucket_options.ts";
 export type { BucketStatus } from "./src/wire/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
 export type { KvBucketOptions, KvWatchOptions } from "./src/kv/kv_options.ts";

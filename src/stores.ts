@@ -22,6 +22,7 @@ import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import type { Context } from "./wire/context.ts";
 import { ControlLine } from "./wire/control_line.ts";
+import { KnownStreams } from "./wire/known_revisions.ts";
 import { Session } from "./wire/session.ts";
 import { streamNames } from "./wire/stream_names.ts";
 import { isName } from "./wire/tokens.ts";
@@ -106,7 +107,15 @@ export class JetStreamStores implements AsyncDisposable {
     const settings = new Settings(env);
     const line = new ControlLine();
     this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger, line));
-    this.#context = { connection: this.#connection, settings, logger, timeout, closers: new Set(), ticking: new Set() };
+    this.#context = {
+      connection: this.#connection,
+      settings,
+      logger,
+      timeout,
+      closers: new Set(),
+      known: new KnownStreams(),
+      ticking: new Set(),
+    };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");
   }

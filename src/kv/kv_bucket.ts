@@ -2,7 +2,6 @@ import { checkDuration, wrong } from "../checks.ts";
 import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { checkName } from "../wire/tokens.ts";
 import { watchBucket } from "../wire/watch.ts";
@@ -27,6 +26,9 @@ import {
  *
  * Any non-empty string is a key: made of `A-Z a-z 0-9 - / _ = .` it looks the same to every client, and other characters are encoded token by token.
  * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
+ *
+ * With replicas a process reads what it has written, whichever handle has written it, and never less than it has read: for the 10 000 keys of a bucket
+ * that it used last, and for what it wrote within the last minute. A list that begins on a replica that lags behind has its own writes of these keys.
  *
  * Each method throws a `TypeError` or a `RangeError` if an argument is not what it must be (a key: a non-empty, well-formed string of at most 3 000
  * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good, or the stream of this
@@ -60,11 +62,11 @@ export class KvBucket {
     this.name = name;
     this.#stream = new KvStream(context, name, options);
     this.#mirror = options.cache ? new KvMirror(this.#stream) : null;
-    this.#writer = new KvWriter(this.#stream, this.#mirror);
+    this.#writer = new KvWriter(this.#stream);
   }
 
   /**
-   * The value of a key.
+   * The value of a key: what this process has written or read before, or newer, also where a replica lags behind.
    *
    * @returns `null` if the key has no value (never had one, is deleted, has expired), or without a connection.
    */
@@ -72,10 +74,9 @@ export class KvBucket {
     const subject = this.#stream.subjectOf(key, "read the value");
     const held = this.#mirror?.get(subject);
     if (held !== undefined) return held && new StoredEntry(key, "put", held);
-    const message = await this.#stream.attempt((session, deadline) => this.#last(session, subject, deadline));
-    if (message === null) return null;
-    this.#mirror?.knows(subject, message.sequence);
-    return operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
+    const { reader } = this.#stream;
+    const message = await this.#stream.attempt((session, deadline) => reader.last(session, subject, deadline));
+    return message !== null && operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
   }
 
   /**
@@ -95,17 +96,8 @@ export class KvBucket {
     }
     if (missing.size === 0) return entries;
     return await this.#stream.attempt(async (session, deadline) => {
-      const found = new Map<string, StoredMessage>();
       for (const message of await this.#stream.reader.many(session, [...missing.keys()], deadline)) {
-        found.set(message.subject, message);
-      }
-      const newest = [...missing].map(async ([subject, key]) => {
-        const message = await this.#newest(session, subject, found.get(subject) ?? null, deadline);
-        return [subject, key, message] as const;
-      });
-      for (const [subject, key, message] of await Promise.all(newest)) {
-        if (!message) continue;
-        this.#mirror?.knows(subject, message.sequence);
+        const key = missing.get(message.subject)!;
         if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
       return entries;
@@ -259,22 +251,6 @@ export class KvBucket {
     const destroyed = await this.#stream.destroy();
     if (destroyed) this.#mirror?.distrust();
     return destroyed;
-  }
-
-  #last(session: Session, subject: string, deadline: number): Promise<StoredMessage | null> {
-    const message = this.#stream.reader.last(session, subject, deadline);
-    return this.#mirror ? message.then((message) => this.#newest(session, subject, message, deadline)) : message;
-  }
-
-  /** What was read, or where that is older than what this handle knows of, as a replica may lag behind, what the leader has. */
-  async #newest(
-    session: Session,
-    subject: string,
-    message: StoredMessage | null,
-    deadline: number,
-  ): Promise<StoredMessage | null> {
-    if ((message?.sequence ?? 0) >= (this.#mirror?.newest(subject) ?? 0)) return message;
-    return await this.#stream.reader.last(session, subject, deadline, true);
   }
 
   #entry(message: StoredMessage, onlyValues: boolean): KvEntry | null {

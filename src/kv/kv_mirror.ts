@@ -31,18 +31,15 @@ interface Watching {
 /**
  * A copy of a whole bucket in memory, kept current by a watch.
  *
- * It answers only while it is in sync: all has been read over the present session, the consumer is alive, and what this process is known to have
- * written or read has passed. After any gap it is read anew, since what was deleted meanwhile need not have left a trace.
+ * It answers only while it is in sync: all has been read over the present session, the consumer is alive, and what this process has written or read
+ * has passed. After any gap it is read anew, since what was deleted meanwhile need not have left a trace.
  */
 export class KvMirror {
   readonly #stream: KvStream;
   readonly #held: Map<string, HeldValue> = new Map();
-  /** Newest revision of a subject that this process knows of and the watch has not passed yet. */
-  readonly #awaited: Map<string, number> = new Map();
   #started = false;
   /** `null` if there is none, or none that sees in all ways how values go. */
   #watching: Watching | null = null;
-  #created = "";
   /** Sequence of the newest message that the watch gave: it has passed all before. */
   #seen = 0;
   #swept = 0;
@@ -57,24 +54,15 @@ export class KvMirror {
     if (!this.#started) this.#start();
     const watching = this.#watching;
     if (!watching?.complete || !watching.consumer.alive) return undefined;
-    const awaited = this.#awaited.get(subject);
-    if (awaited !== undefined && awaited > this.#seen) return undefined;
+    const { session } = watching;
+    const { known } = this.#stream;
+    if (known.newest(subject) > this.#seen) return undefined;
     const held = this.#held.get(subject);
-    if (held === undefined) return null;
     // The server may keep it a little longer, and says so.
-    return held.expires > watching.session.now() ? held : undefined;
-  }
-
-  /** This process wrote or read this revision, so it must not see an older one from now on. */
-  knows(subject: string, revision: number): void {
-    // A watch that begins later gives it at once; and a handle that never reads must not remember all that it writes.
-    if (!this.#started) return;
-    if (revision > this.#seen && revision > (this.#awaited.get(subject) ?? 0)) this.#awaited.set(subject, revision);
-  }
-
-  /** The newest revision of a subject that this process knows of; 0 if it knows of none. */
-  newest(subject: string): number {
-    return Math.max(this.#awaited.get(subject) ?? 0, this.#held.get(subject)?.sequence ?? 0);
+    if (held && held.expires <= session.now()) return undefined;
+    // A replica that lags behind must not answer with less once the mirror is out of sync.
+    if (!session.requests.alone) known.read(session, subject, held?.sequence ?? this.#seen);
+    return held ?? null;
   }
 
   /** The bucket is gone, so all that the mirror holds is old until it begins anew. */
@@ -85,6 +73,8 @@ export class KvMirror {
   #start(): void {
     if (performance.now() - this.#refusedAt < REFUSED) return;
     this.#started = true;
+    // What this process writes from now on the watch may not have passed yet.
+    this.#stream.known.switchOn();
     const stopping = new AbortController();
     const kept = this.#keep(stopping.signal).catch((error) => {
       this.#refusedAt = performance.now();
@@ -96,7 +86,6 @@ export class KvMirror {
       this.#started = false;
       this.#watching = null;
       this.#held.clear();
-      this.#awaited.clear();
     });
     const stop = () => {
       stopping.abort();
@@ -123,8 +112,7 @@ export class KvMirror {
   #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer): void {
     this.#stream.checkKind(config);
     this.#held.clear();
-    if (this.#created !== "" && created !== this.#created) this.#awaited.clear();
-    this.#created = created;
+    this.#stream.known.belongTo(created);
     this.#seen = 0;
     // A full bucket of the other kind drops its oldest values without a word.
     const exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
@@ -135,7 +123,6 @@ export class KvMirror {
   #take(message: StoredMessage): void {
     const { subject, sequence } = message;
     this.#seen = sequence;
-    if ((this.#awaited.get(subject) ?? Infinity) <= sequence) this.#awaited.delete(subject);
     if (this.#watching && operationOf(message) === "put") {
       this.#held.set(subject, new HeldValue(message, this.#watching.ttl));
     } else this.#held.delete(subject);
@@ -152,7 +139,6 @@ export class KvMirror {
         if ((single ? expires : stored + ttl) < certain) this.#held.delete(subject);
       }
     }
-    for (const [subject, revision] of this.#awaited) if (revision <= this.#seen) this.#awaited.delete(subject);
   }
 }
 

@@ -13,7 +13,6 @@ import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StreamConfig } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
-import type { KvMirror } from "./kv_mirror.ts";
 import type { KvStream } from "./kv_stream.ts";
 
 /** How one value is stored. */
@@ -73,14 +72,12 @@ export const DELETE = new HeaderBlock({ "KV-Operation": "DEL" });
 /** The marker of a key that is deleted with all its revisions. */
 export const PURGE = new HeaderBlock({ "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
 
-/** Writes to the stream under a bucket, and tells the mirror, which must not answer with anything older. */
+/** Writes to the stream under a bucket. */
 export class KvWriter {
   readonly #stream: KvStream;
-  readonly #mirror: KvMirror | null;
 
-  constructor(stream: KvStream, mirror: KvMirror | null) {
+  constructor(stream: KvStream) {
     this.#stream = stream;
-    this.#mirror = mirror;
   }
 
   /** Stores a value; returns the revision. */
@@ -119,7 +116,7 @@ export class KvWriter {
   /** Writes a marker that hides the key; without a bucket there is nothing to hide. */
   async mark(session: Session, subject: string, marker: HeaderBlock, deadline: number): Promise<true> {
     try {
-      this.#stored(subject, (await publish(session, subject, "", deadline, marker)).seq);
+      this.#stored(session, subject, (await publish(session, subject, "", deadline, marker)).seq);
     } catch (error) {
       if (!isNoResponders(error) || await this.#stream.info(session, deadline)) throw error;
     }
@@ -128,7 +125,7 @@ export class KvWriter {
 
   #publish(session: Session, write: KvWrite, config: StreamConfig, deadline: number): Promise<number> {
     return publish(session, write.subject, write.value, deadline, headersOf(write)).then(
-      ({ seq }) => this.#stored(write.subject, seq),
+      ({ seq }) => this.#stored(session, write.subject, seq),
       (error) => {
         const otherStream = isServerError(error, ErrorCode.messageTtlOff);
         if (!otherStream && !isNoResponders(error)) throw error;
@@ -138,8 +135,8 @@ export class KvWriter {
     );
   }
 
-  #stored(subject: string, revision: number): number {
-    this.#mirror?.knows(subject, revision);
+  #stored(session: Session, subject: string, revision: number): number {
+    this.#stream.known.wrote(session, subject, revision);
     return revision;
   }
 
@@ -161,11 +158,13 @@ export class KvWriter {
     error: JetStreamStoreError,
     deadline: number,
   ): Promise<number | false | null | "again"> {
-    if (!guard.unsure && !guard.creates) return false;
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+    // Who reads it after this call sees what has refused it.
+    if (sequence > 0) this.#stream.known.read(session, subject, sequence);
+    if (!guard.unsure && !guard.creates) return false;
     const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
     // A single server looks at the guard before it looks whether it knows the message id.
-    if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(subject, sequence);
+    if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(session, subject, sequence);
     if (guard.creates && (found === null || operationOf(found) !== "put")) {
       guard.expected = found === null ? 0 : sequence;
       guard.renew();

@@ -39,6 +39,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * leaves the old one as it was. The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no
  * connection.
  *
+ * With replicas a process reads what it has stored, and never an older version than it has read: for the 10 000 objects of a bucket that it used last,
+ * and for what it stored within the last minute.
+ *
  * All methods throw a `TypeError` or a `RangeError` for an argument that is not what it must be, an empty name for instance, and a
  * {@linkcode JetStreamStoreError} if the server refuses, or the stream of the bucket's name is no object bucket.
  *

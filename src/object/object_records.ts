@@ -109,7 +109,7 @@ export class ObjectRecords {
     for (let newest = known;; newest = undefined) {
       newest ??= await this.look(session, record.subject, deadline);
       if (record.nuid && newest.nuid === record.nuid) {
-        return this.#remember(record, newest.sequence, record.replaced ?? NONE);
+        return this.#remember(session, record, newest.sequence, record.replaced ?? NONE);
       }
       try {
         return await this.store(session, record, newest, deadline);
@@ -141,7 +141,7 @@ export class ObjectRecords {
       }
       throw error;
     });
-    this.#remember(record, seq, newest);
+    this.#remember(session, record, seq, newest);
     this.#leftovers.confirmed();
   }
 
@@ -151,7 +151,8 @@ export class ObjectRecords {
   }
 
   /** A record is stored, and the pieces of the one that it has replaced are left over. */
-  #remember({ subject, nuid }: NewRecord, sequence: number, replaced: Newest): void {
+  #remember(session: Session, { subject, nuid }: NewRecord, sequence: number, replaced: Newest): void {
+    this.#stream.known.wrote(session, subject, sequence);
     const known = this.#newest.get(subject);
     this.#newest.delete(subject);
     this.#newest.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });

@@ -3,6 +3,9 @@ import type { OptionNames } from "../options.ts";
 
 const DOING = "open the bucket";
 
+/** Which server may answer a read, see {@linkcode BucketOptions.consistency}. */
+export type Consistency = "own" | "leader";
+
 /** How a bucket of any kind is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface BucketOptions {
   /**
@@ -39,6 +42,14 @@ export interface BucketOptions {
    * @default {SUPERCHECK_NATS_MAX_BYTES for a bucket that is created; without it, -1}
    */
   maxBytes?: number;
+  /**
+   * What reads of a bucket with replicas give. `"own"`: what this process has written or read before, or newer; any replica may answer, and where it
+   * lags behind that the leader is asked (a user without the right to `STREAM.MSG.GET` gets the replica's answer). `"leader"`: also what other processes have confirmed; every single read is answered by the leader, which
+   * costs it more. Lists and watches are not affected. With one replica both are the same.
+   *
+   * @default {"own"}
+   */
+  consistency?: Consistency;
 }
 
 /** All names of {@linkcode BucketOptions}. */
@@ -50,6 +61,7 @@ export const BUCKET_OPTIONS: OptionNames<BucketOptions> = {
   metadata: true,
   compression: true,
   maxBytes: true,
+  consistency: true,
 };
 
 /**
@@ -58,13 +70,16 @@ export const BUCKET_OPTIONS: OptionNames<BucketOptions> = {
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
 export function checkBucketOptions(options: BucketOptions): void {
-  const { ttl, storage, replicas, description, metadata, compression, maxBytes } = options;
+  const { ttl, storage, replicas, description, metadata, compression, maxBytes, consistency } = options;
   // The server takes no shorter one.
   if (ttl !== undefined && ttl !== 0) checkDuration(ttl, DOING, "ttl", 100);
   if (replicas !== undefined) checkWhole(replicas, DOING, "replicas", 1, 5);
   if (maxBytes !== undefined && maxBytes !== -1) checkWhole(maxBytes, DOING, "maxBytes", 1, Number.MAX_SAFE_INTEGER);
   if (storage !== undefined && storage !== "file" && storage !== "memory") {
     throw wrong(RangeError, `${DOING} as 'storage' must be "file" or "memory"`, storage);
+  }
+  if (consistency !== undefined && consistency !== "own" && consistency !== "leader") {
+    throw wrong(RangeError, `${DOING} as 'consistency' must be "own" or "leader"`, consistency);
   }
   if (compression !== undefined) checkBoolean(compression, DOING, "compression");
   if (description !== undefined) checkString(description, DOING, "description");

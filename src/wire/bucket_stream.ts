@@ -3,11 +3,12 @@ import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketOptions } from "./bucket_options.ts";
+import { BucketReader } from "./bucket_reader.ts";
 import type { Context } from "./context.ts";
 import { milliseconds, nanoseconds } from "./durations.ts";
 import { listingStep } from "./listing.ts";
+import type { KnownRevisions } from "./known_revisions.ts";
 import type { Session } from "./session.ts";
-import { StreamReader } from "./stream_reader.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
 
 /** Longest time for which the server remembers message ids, in milliseconds. */
@@ -38,8 +39,10 @@ export class BucketStream {
   /** What it is, for messages. */
   readonly what: string;
   readonly context: Context;
+  /** What this process knows of its revisions, by whichever handle. */
+  readonly known: KnownRevisions;
   /** Reads its messages. */
-  readonly reader: StreamReader;
+  readonly reader: BucketReader;
   readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
   readonly #options: BucketOptions;
@@ -54,7 +57,8 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
-    this.reader = new StreamReader(kind.stream);
+    this.known = context.known.of(kind.stream);
+    this.reader = new BucketReader(kind.stream, this.known, options.consistency ?? "own");
     this.#waiting = { timeout: context.timeout };
     this.#kind = kind;
     this.#options = options;
@@ -102,7 +106,10 @@ export class BucketStream {
   /** The state of the stream; `null` if there is none. */
   async info(session: Session, deadline: number): Promise<StreamInfo | null> {
     const info = await streamInfo(session, this.name, deadline);
-    if (info) this.checkKind(info.config);
+    if (info) {
+      this.checkKind(info.config);
+      this.known.belongTo(info.created);
+    }
     return info;
   }
 
@@ -137,7 +144,9 @@ export class BucketStream {
         );
       }
       tried = true;
-      return await deleteStream(session, this.name, deadline);
+      const deleted = await deleteStream(session, this.name, deadline);
+      this.known.clear();
+      return deleted;
     });
   }
 
@@ -160,7 +169,9 @@ export class BucketStream {
 
   async #open(session: Session, deadline: number): Promise<StreamConfig> {
     let before: StreamConfig | undefined;
-    const { config } = await openStream(session, this.#wanted(), (present) => this.#change(before = present), deadline);
+    const change = (present: StreamConfig) => this.#change(before = present);
+    const { config, created } = await openStream(session, this.#wanted(), change, deadline);
+    this.known.belongTo(created);
     if (before) this.#tellOfTtl(before, config);
     return this.config = config;
   }

@@ -2,9 +2,9 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketStream } from "./bucket_stream.ts";
 import { OrderedConsumer } from "./ordered_consumer.ts";
-import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
+import { matchesSubject } from "./tokens.ts";
 
 /** Subjects that are looked up at once. */
 const LOOK_UP = 100;
@@ -44,7 +44,11 @@ export function listAll<T>(
     const info = await stream.listingStep((session, deadline) => stream.info(session, deadline));
     for (let seq = 1; info && seq <= info.state.last_seq;) {
       const query = { seq, next_by_subj: subject, batch: PAGE };
-      const page = await stream.listingStep((session, deadline) => stream.reader.page(session, query, deadline));
+      const pageOf = (sure?: boolean) =>
+        stream.listingStep((session, deadline) => stream.reader.page(session, query, deadline, sure));
+      let page = await pageOf();
+      // A replica that lags behind has no more yet.
+      if (page.length === 0 && seq <= stream.known.newest(subject)) page = await pageOf(true);
       if (page.length === 0) return;
       for (const message of page) yield read(message);
       seq = page[page.length - 1].sequence + 1;
@@ -67,15 +71,18 @@ async function* newestMessages(
   if (!list) return;
   const { consumer, present } = list;
   const given = new Set<string>();
+  let last = 0;
   try {
     for await (const message of consumer) {
       // What is newer may be of a subject that was not there when the others were counted.
       if (message === null || message.sequence > present) break;
+      last = message.sequence;
       if (!given.has(message.subject)) {
         given.add(message.subject);
-        yield message;
+        const newest = await newestKnown(stream, message);
+        if (newest) yield newest;
       }
-      if (given.size === consumer.total) return;
+      if (given.size === consumer.total) break;
     }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
@@ -87,16 +94,27 @@ async function* newestMessages(
   }
   // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
   // more: it is looked up.
-  if (given.size < consumer.total) yield* otherMessages(stream, filter, given);
+  if (given.size < consumer.total) yield* otherMessages(stream, await subjectsOf(stream, filter), given);
+  // What this process wrote or read, and the replica of the consumer did not have yet.
+  const known = Array.from(stream.known.newerThan(last)).filter((subject) => matchesSubject(filter, subject));
+  yield* otherMessages(stream, known, given);
 }
 
+/** A message, or what there is in its place where this process knows of a newer one. */
+async function newestKnown(stream: BucketStream, message: StoredMessage): Promise<StoredMessage | null> {
+  const { subject, sequence } = message;
+  if (sequence >= stream.known.remembered(subject)) return message;
+  return await stream.listingStep((session, deadline) => stream.reader.last(session, subject, deadline));
+}
+
+/** The newest messages of the subjects that are not given yet, which they are then. */
 async function* otherMessages(
   stream: BucketStream,
-  filter: string,
+  subjects: string[],
   given: Set<string>,
 ): AsyncGenerator<StoredMessage, void> {
-  const subjects = await stream.listingStep((session, deadline) => subjectsOf(session, stream.name, filter, deadline));
   const others = [...new Set(subjects).difference(given)];
+  for (const subject of others) given.add(subject);
   for (let i = 0; i < others.length; i += LOOK_UP) {
     const some = others.slice(i, i + LOOK_UP);
     yield* await stream.listingStep((session, deadline) => stream.reader.many(session, some, deadline));
@@ -104,12 +122,13 @@ async function* otherMessages(
 }
 
 /** The subjects of a stream that match a filter. */
-async function subjectsOf(session: Session, stream: string, filter: string, deadline: number): Promise<string[]> {
+async function subjectsOf(stream: BucketStream, filter: string): Promise<string[]> {
   const subjects: string[] = [];
   for (;;) {
     // The server gives a limited number at a time.
     const query = { subjects_filter: filter, offset: subjects.length };
-    const page = Object.keys((await streamInfo(session, stream, deadline, query))?.state.subjects ?? {});
+    const info = await stream.listingStep((session, deadline) => streamInfo(session, stream.name, deadline, query));
+    const page = Object.keys(info?.state.subjects ?? {});
     if (page.length === 0) return subjects;
     subjects.push(...page);
   }

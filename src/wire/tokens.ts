@@ -70,3 +70,11 @@ export function checkName(name: unknown, what: "bucket" | "queue"): asserts name
     throw wrong(RangeError, `open the ${what} as its name must be 1 to 64 of A-Z a-z 0-9 _ -`, name);
   }
 }
+
+/** Whether a subject matches a filter, in which `*` stands for one token and `>` at the end for one or more. */
+export function matchesSubject(filter: string, subject: string): boolean {
+  const [wanted, tokens] = [filter.split("."), subject.split(".")];
+  const open = wanted.at(-1) === ">";
+  if (open ? tokens.length < wanted.length : tokens.length !== wanted.length) return false;
+  return wanted.every((token, i) => token === "*" || (open && i === wanted.length - 1) || token === tokens[i]);
+}

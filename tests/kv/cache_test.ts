@@ -318,3 +318,19 @@ Deno.test("KvBucket with a cache serves nothing old after its process was stoppe
   // The first read after the stop.
   assertEquals(await process.nextLine(), "new");
 });
+
+Deno.test("KvBucket with a cache reads what another handle of its process has written", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const [bucket, cached] = [stores.kvBucket("shared"), stores.kvBucket("shared", { cache: true })];
+  await bucket.put("k", "0");
+  await cached.get("k");
+  const older: string[] = [];
+  for (let n = 1; n <= 500; n++) {
+    await bucket.put("k", `${n}`);
+    const text = (await cached.get("k"))?.text();
+    if (text !== `${n}`) older.push(`${n}: ${text}`);
+  }
+  await bucket.delete("k");
+  assertEquals([older, await cached.get("k")], [[], null]);
+});

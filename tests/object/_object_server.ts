@@ -22,7 +22,7 @@ export interface Contents {
 
 /** Stores that tell nobody of their connection. */
 class Stores extends JetStreamStores {
-  constructor(servers: string, options: StoresOptions = {}) {
+  constructor(servers: string | string[], options: StoresOptions = {}) {
     super({ servers, logger: { info() {}, warn() {}, error() {} }, env: () => undefined, ...options });
   }
 }
