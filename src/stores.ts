@@ -1,3 +1,4 @@
+import type { NatsConnection } from "@nats-io/nats-core";
 import { checkDuration, checkFunction, checkText, wrongType } from "./checks.ts";
 import { checkOptions, type OptionNames } from "./options.ts";
 import { CONNECT_OPTIONS, type ConnectOptions } from "./connection/connect_options.ts";
@@ -106,7 +107,8 @@ export class JetStreamStores implements AsyncDisposable {
     const logger = guardedLogger(given);
     const settings = new Settings(env);
     const line = new ControlLine();
-    this.#connection = new Connection(settings, logger, connectOptions, (nc) => new Session(nc, logger, line));
+    const open = (nc: NatsConnection, apiPrefix?: string) => new Session(nc, logger, line, apiPrefix);
+    this.#connection = new Connection(settings, logger, connectOptions, open);
     this.#context = {
       connection: this.#connection,
       settings,

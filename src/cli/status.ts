@@ -46,12 +46,12 @@ Examples:
     )
     .action(async (options: LookOptions) =>
       await line.withNats(async (nats) => {
-        const { jetstream } = await look(line, options, () => see(nats), {
+        const { jetstream, apiPrefix } = await look(line, options, () => see(nats), {
           records: (status) => [status],
           lines: describe,
           brief: (status) => [summary(status)],
         });
-        if (!options.watch && !jetstream) {
+        if (!options.watch && !jetstream && apiPrefix === undefined) {
           throw new CommandFailure("JetStream is off on this server: nothing can be stored there");
         }
       }, { follows: options.watch, patient: options.watch })
@@ -62,7 +62,12 @@ async function see({ stores }: Nats): Promise<Status> {
   const info = stores.connectionInfo();
   const version = info?.version ?? "0";
   const features = FEATURES.map((feature) => ({ ...feature, available: isAtLeast(version, feature.since) }));
-  return { connected: info !== null, ...info, roundTrip: info?.jetstream ? await roundTrip(stores) : null, features };
+  return {
+    connected: info !== null,
+    ...info,
+    roundTrip: info?.jetstream || info?.apiPrefix ? await roundTrip(stores) : null,
+    features,
+  };
 }
 
 async function roundTrip(stores: Nats["stores"]): Promise<number | null> {
@@ -85,13 +90,13 @@ function isAtLeast(version: string, wanted: string): boolean {
 
 function describe(status: Status, { bold, dim, green, yellow, red }: Colours): string[] {
   if (!status.connected) return [`${red("✗")} no connection to NATS`];
-  const { server, serverName, version, cluster, jetstream, roundTrip, features } = status;
+  const { server, serverName, version, cluster, jetstream, apiPrefix, roundTrip, features } = status;
   const advice = isAtLeast(version!, RECOMMENDED) ? "" : yellow(` (${RECOMMENDED} or newer is recommended)`);
   return [
     `${green("●")} ${bold(`NATS ${version}`)} at ${server}${advice}`,
     ...columns([
       ["server", serverName! + (cluster === undefined ? "" : `, in cluster ${cluster}`)],
-      ["JetStream", jetstream ? "on" : red("off")],
+      ["JetStream", apiPrefix ?? (jetstream ? "on" : red("off"))],
       ["round trip", roundTrip === null ? "no answer" : `${roundTrip.toFixed(2)} ms`],
     ], [dim]),
     "",

@@ -1,5 +1,6 @@
 import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
+import { checkApiPrefix } from "./api_prefix.ts";
 import { checkPath } from "./secret_file.ts";
 
 /** How a connection uses TLS. */
@@ -44,6 +45,19 @@ export interface ConnectOptions {
    */
   tls?: TlsOptions;
   /**
+   * JetStream domain that keeps the data, when another one than that of the connected server: for instance that of the hub, over a leafnode.
+   *
+   * @default {SUPERCHECK_NATS_DOMAIN}
+   */
+  domain?: string;
+  /**
+   * Prefix of the JetStream API, where it is imported from another account under a prefix; in place of `domain`, which stands for
+   * `$JS.<domain>.API`.
+   *
+   * @default {SUPERCHECK_NATS_API_PREFIX}
+   */
+  apiPrefix?: string;
+  /**
    * Name under which the server lists this connection.
    *
    * @default {"supercheck"}
@@ -78,6 +92,8 @@ export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
   password: true,
   nkeySeed: true,
   tls: true,
+  domain: true,
+  apiPrefix: true,
   name: true,
   inboxPrefix: true,
   connectTimeout: true,
@@ -89,7 +105,7 @@ const TLS_OPTIONS: OptionNames<TlsOptions> = { ca: true, cert: true, key: true, 
 const DOING = "connect";
 
 /** Texts among the options. Any of their values may be a secret. */
-const TEXTS = ["token", "user", "password", "nkeySeed", "name", "inboxPrefix"] as const;
+const TEXTS = ["token", "user", "password", "nkeySeed", "domain", "apiPrefix", "name", "inboxPrefix"] as const;
 
 /**
  * The options, checked as far as that can be done without looking at the environment.
@@ -116,6 +132,7 @@ export function checkConnectOptions(given: ConnectOptions | null | undefined): C
   if (inboxPrefix !== undefined && !/^[^\s.*>]+(\.[^\s.*>]+)*$/.test(inboxPrefix)) {
     throw wrong(RangeError, `${DOING} as 'inboxPrefix' must be a subject without wildcards`, inboxPrefix);
   }
+  checkApiPrefix(options, { domain: "'domain'", apiPrefix: "'apiPrefix'" });
   return options;
 }
 

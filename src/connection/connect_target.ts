@@ -2,6 +2,7 @@ import type { Authenticator, ConnectionOptions } from "@nats-io/nats-core";
 import { nkeyAuthenticator } from "@nats-io/nats-core";
 import { createHash } from "node:crypto";
 import type { Settings } from "../settings.ts";
+import { apiPrefixOf } from "./api_prefix.ts";
 import type { ConnectOptions, TlsOptions } from "./connect_options.ts";
 import { isUserSeed, readCreds } from "./creds_file.ts";
 import { checkPath, readSecretFile } from "./secret_file.ts";
@@ -15,6 +16,8 @@ export interface ConnectTarget {
   connectTimeout: number;
   /** Whether servers that the cluster announces may be used, too: with TLS their names are not known to be in the certificate. */
   followsCluster: boolean;
+  /** Prefix of the JetStream API; by default that of the connected server. */
+  apiPrefix: string | undefined;
   /** Equal for equal targets. */
   identity: string;
   /** When the TLS handshake with each server begins. */
@@ -46,6 +49,7 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
   if (way.servers === undefined) return null;
   const called = (option: keyof typeof VARIABLES) => options[option] === undefined ? VARIABLES[option] : `'${option}'`;
   const servers = serverList(way.servers, called("servers"));
+  const apiPrefix = apiPrefixOf(options, settings);
   const isWebsocket = servers[0].websocket;
   const { tls, creds, nkeySeed } = way;
   if (tls !== undefined && isWebsocket) {
@@ -65,8 +69,20 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
   return {
     servers,
     connectTimeout,
+    apiPrefix,
     followsCluster: !secure && !isWebsocket,
-    identity: digestOf([servers, tls, creds, nkeySeed, way.user, way.password, way.token, name, inboxPrefix]),
+    identity: digestOf([
+      servers,
+      tls,
+      creds,
+      nkeySeed,
+      way.user,
+      way.password,
+      way.token,
+      name,
+      inboxPrefix,
+      apiPrefix,
+    ]),
     tlsStarts: new TlsStarts(tls?.handshakeFirst),
     natsOptions: async (host) => {
       const logins = servers.filter((server) => server.user !== undefined);

@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./adopt.ts";
+import { apiPrefixOf, withoutOther } from "./api_prefix.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
 import { type ConnectTarget, connectTarget } from "./connect_target.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
@@ -41,11 +42,14 @@ const GRACE = 50;
  */
 export class Connection<S extends Session> {
   readonly #targetOf: (options: ConnectOptions) => ConnectTarget | null;
+  /** The prefix of the JetStream API that the defaults ask for. */
+  readonly #defaultApiPrefix: () => string | undefined;
   readonly #log: StateLog;
   readonly #sessions: Sessions<S>;
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
   #status: ConnectionStatus = "none";
   #target: ConnectTarget | null = null;
+  #apiPrefix: string | undefined;
   /** Ends whatever keeps the present connection; a new one for each connect(), useConnection() and close(). */
   #keeping = new AbortController();
   /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
@@ -59,14 +63,20 @@ export class Connection<S extends Session> {
 
   /**
    * @param given What connect() and the first use go by.
-   * @param openSession Builds what works over one unbroken stretch.
+   * @param openSession Builds what works over one unbroken stretch, with this prefix of the JetStream API.
    * @throws {TypeError | RangeError} If one of the defaults is wrong.
    */
-  constructor(settings: Settings, logger: Logger, given: ConnectOptions, openSession: (nc: NatsConnection) => S) {
+  constructor(
+    settings: Settings,
+    logger: Logger,
+    given: ConnectOptions,
+    openSession: (nc: NatsConnection, apiPrefix: string | undefined) => S,
+  ) {
     const defaults = checkConnectOptions(given);
-    this.#targetOf = (options) => connectTarget({ ...defaults, ...options }, settings);
+    this.#targetOf = (options) => connectTarget({ ...withoutOther(defaults, options), ...options }, settings);
+    this.#defaultApiPrefix = () => apiPrefixOf(defaults, settings);
     this.#log = new StateLog(logger);
-    this.#sessions = new Sessions(openSession);
+    this.#sessions = new Sessions((nc) => openSession(nc, this.#apiPrefix));
   }
 
   get status(): ConnectionStatus {
@@ -85,7 +95,7 @@ export class Connection<S extends Session> {
   /** The server we are connected to, or `null`. */
   get info(): ConnectionInfo | null {
     const { nc } = this.#sessions;
-    return nc && connectionInfo(nc);
+    return nc && connectionInfo(nc, this.#apiPrefix);
   }
 
   /** Connects if there is no connection yet, and waits for the first attempt. */
@@ -103,7 +113,9 @@ export class Connection<S extends Session> {
   /** Works over a connection made elsewhere, which stays its maker's to close. */
   use(nc: unknown): void {
     const adopted = adoptable(nc);
+    const apiPrefix = this.#defaultApiPrefix();
     const stop = this.#stopKeeping();
+    this.#apiPrefix = apiPrefix;
     this.#status = "reconnecting";
     this.#sessions.expect();
     followStatus(adopted, {
@@ -209,6 +221,7 @@ export class Connection<S extends Session> {
     const stop = this.#stopKeeping();
     this.#status = "connecting";
     this.#target = target;
+    this.#apiPrefix = target.apiPrefix;
     this.#sessions.attempt();
     const keeping = keepConnected(target, {
       connected: (nc) => this.#gain(nc),

@@ -10,8 +10,10 @@ export interface ConnectionInfo {
   version: string;
   /** Name of the cluster, if it is in one. */
   cluster?: string;
-  /** Whether JetStream is on. */
+  /** Whether the server itself has JetStream. */
   jetstream: boolean;
+  /** Prefix of the JetStream API that is used, where it is not the server's own (`domain` or `apiPrefix`). */
+  apiPrefix?: string;
 }
 
 /** Where the connection stands. */
@@ -30,7 +32,7 @@ export interface ConnectionCounters {
 }
 
 /** What a connection tells about its server; `null` while it has none. */
-export function connectionInfo(nc: NatsConnection): ConnectionInfo | null {
+export function connectionInfo(nc: NatsConnection, apiPrefix: string | undefined): ConnectionInfo | null {
   const { info } = nc;
   if (!info) return null;
   return {
@@ -39,5 +41,6 @@ export function connectionInfo(nc: NatsConnection): ConnectionInfo | null {
     version: info.version,
     ...(info.cluster !== undefined && { cluster: info.cluster }),
     jetstream: info.jetstream === true,
+    ...(apiPrefix !== undefined && { apiPrefix }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { parseAcknowledgement } from "../wire/acknowledgement.ts";
 import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
 import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
 
@@ -38,14 +39,11 @@ export class Delivery {
     this.subject = message.subject;
     this.token = this.subject.slice(this.subject.lastIndexOf(".") + 1);
     this.ack = message.reply!;
-    // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, with domain and account hash in between where
-    // the server has domains, and a random token behind (ADR-15).
-    const tokens = this.ack.split(".");
-    const first = tokens.length > 9 ? 4 : 2;
-    this.consumer = tokens[first + 1];
-    this.deliveries = Number(tokens[first + 2]);
-    this.sequence = Number(tokens[first + 3]);
-    this.storedAt = tokens[first + 5];
+    const { consumer, deliveries, sequence, storedAt } = parseAcknowledgement(this.ack);
+    this.consumer = consumer;
+    this.deliveries = deliveries;
+    this.sequence = sequence;
+    this.storedAt = storedAt;
     this.receivedAt = receivedAt;
     this.#leaseUntil = receivedAt + source.lease;
   }

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
+import { advisory } from "../wire/jetstream_subjects.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Delivery } from "./delivery.ts";
@@ -205,7 +206,6 @@ export class Opening {
   }
 
   #listen(): void {
-    const advisories = `$JS.EVENT.ADVISORY.CONSUMER`;
     const { queue, stream, changed } = this.#parts.names;
     const denied = (error: Error) => {
       this.#parts.context.logger.warn(`Workers of queue ${queue} do not hear of cancels and resumes: ${error.message}`);
@@ -213,11 +213,11 @@ export class Opening {
     const on = (subject: string, receive: (message: Msg) => void) => {
       this.#listening.push(this.#session.subscribe(subject, receive, denied));
     };
-    on(`${advisories}.MSG_TERMINATED.${stream}.*`, (message) => this.#events.deleted(readTerminated(message)));
+    on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => this.#events.deleted(readTerminated(message)));
     // What an advisory says anybody may have sent, so the server is asked.
-    on(`${advisories}.PAUSE.${stream}.*`, () => this.#change());
+    on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => this.#change());
     // While as many run as may, no pull is out that would tell.
-    on(`$JS.EVENT.ADVISORY.STREAM.DELETED.${stream}`, () => this.#break("the queue was deleted"));
+    on(advisory(`STREAM.DELETED.${stream}`), () => this.#break("the queue was deleted"));
     on(changed, () => this.#change());
   }
 

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { settledWithin } from "../connection/delay.ts";
+import { isAcknowledgement } from "../wire/acknowledgement.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
@@ -66,7 +67,7 @@ export class Pulls {
     this.consumer = info.name;
     this.goBy(info);
     this.#session = session;
-    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.consumer}`;
+    this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${this.consumer}`);
     this.#events = events;
     this.#inbox = session.inbox();
     this.#listening = session.subscribe(
@@ -181,7 +182,7 @@ export class Pulls {
 
   #receive(message: Msg): void {
     this.#lastSign = performance.now();
-    if (message.reply?.startsWith("$JS.ACK.")) {
+    if (isAcknowledgement(message.reply)) {
       this.#events.deliver(message, this.waiting, this.#lastSign);
       if (this.#open && --this.#open.left === 0) this.#close();
       return;

@@ -45,6 +45,10 @@ const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorC
 
 /** What to do about a refusal, where the server's own words do not say it. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
+  [
+    10039,
+    "enable it for the account, or give the 'apiPrefix' under which the account imports it (SUPERCHECK_NATS_API_PREFIX)",
+  ],
   [10005, "ask for fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
   [10113, "give the size as 'maxBytes', an option of buckets and queues, or as SUPERCHECK_NATS_MAX_BYTES"],
   [10122, "ask for fewer bytes ('maxBytes', an option of buckets and queues, or SUPERCHECK_NATS_MAX_BYTES)"],
@@ -88,7 +92,7 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
 /**
  * One call of the JetStream API. One that reads is sent again while no answer arrives: a leader that has gone never gives one.
  *
- * @param call What follows `$JS.API.`, for instance `STREAM.INFO.KV_config`.
+ * @param call What follows the API's prefix, for instance `STREAM.INFO.KV_config`.
  * @throws {JetStreamStoreError} If the server refuses.
  * @throws {Unavailable} If it does not answer.
  */
@@ -103,18 +107,34 @@ export async function api<T extends object>(
   let reply: Msg;
   try {
     const repeats = READS.test(call) || undefined;
-    reply = await session.requests.request(`$JS.API.${call}`, payload, deadline, undefined, repeats);
+    reply = await session.requests.request(session.subjects.api(call), payload, deadline, undefined, repeats);
   } catch (error) {
-    if (error instanceof Unavailable && error.reason === "no_responders" && !session.jetstream) {
-      throw new JetStreamStoreError(
-        "jetstream_off",
-        "The server has no JetStream: start nats-server with -js, or enable it for the account",
-      );
-    }
+    if (error instanceof Unavailable && error.reason === "no_responders") throw unserved(session, call, error);
     throw error;
   }
   const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, call);
   if (answer.ts !== undefined) session.noteTime(answer.ts, sent);
   if (answer.error) throw apiError(answer.error, call);
   return answer;
+}
+
+/** What to throw where nobody serves the JetStream API. */
+function unserved(session: Session, call: string, error: Unavailable): Error {
+  const { subjects, jetstream } = session;
+  if (subjects.isOwn && jetstream) return error;
+  if (subjects.isOwn) {
+    return new JetStreamStoreError(
+      "jetstream_off",
+      "The server has no JetStream: start nats-server with -js, enable it for the account, or give the 'domain' (SUPERCHECK_NATS_DOMAIN) that has it, " +
+        "for instance that of the hub of a leafnode",
+    );
+  }
+  // It passes if the connection between the servers was lost.
+  session.warnOnce(
+    `Nobody answers on ${
+      subjects.api(call)
+    }, retrying: check 'domain' or 'apiPrefix' (SUPERCHECK_NATS_DOMAIN, _API_PREFIX), that the leafnode is ` +
+      "connected, and what the account imports",
+  );
+  return error;
 }

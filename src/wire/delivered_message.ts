@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { parseAcknowledgement } from "./acknowledgement.ts";
 import { headerOf } from "./raw_headers.ts";
 import { headerPairs, type StoredMessage } from "./stored_message.ts";
 
@@ -10,17 +11,15 @@ export class DeliveredMessage implements StoredMessage {
   readonly delivery: number;
   /** Messages that match the consumer and are not delivered yet. */
   readonly pending: number;
-  readonly #nanoseconds: string;
+  readonly #storedAt: string;
 
   constructor(message: Msg) {
     this.#message = message;
-    // $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<delivery>.<time>.<pending>, newer servers with two tokens more before the stream.
-    const tokens = message.reply!.split(".");
-    const at = tokens.length > 9 ? 7 : 5;
-    this.sequence = Number(tokens[at]);
-    this.delivery = Number(tokens[at + 1]);
-    this.#nanoseconds = tokens[at + 2];
-    this.pending = Number(tokens[at + 3]);
+    const { sequence, delivery, storedAt, pending } = parseAcknowledgement(message.reply!);
+    this.sequence = sequence;
+    this.delivery = delivery;
+    this.#storedAt = storedAt;
+    this.pending = pending;
   }
 
   get subject(): string {
@@ -28,7 +27,7 @@ export class DeliveredMessage implements StoredMessage {
   }
 
   get time(): Date {
-    return new Date(Number(this.#nanoseconds.slice(0, -6)));
+    return new Date(Number(this.#storedAt.slice(0, -6)));
   }
 
   get data(): Uint8Array {

@@ -3,9 +3,11 @@ import { nuid } from "@nats-io/nats-core";
 import { clearInterval, setInterval } from "node:timers";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
+import { isAcknowledgement } from "./acknowledgement.ts";
 import { api } from "./api.ts";
 import { DeliveredMessage } from "./delivered_message.ts";
 import { nanoseconds } from "./durations.ts";
+import { advisory, isFlowControl } from "./jetstream_subjects.ts";
 import type { Listening, Session } from "./session.ts";
 
 /** Milliseconds between the signs of life of a consumer that has nothing to deliver. */
@@ -157,7 +159,7 @@ export class OrderedConsumer {
     // Quicker than to notice the silence. Who may not listen to these has the heartbeats.
     const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
     for (const event of ends) {
-      this.#listening.push(this.#session.subscribe(`$JS.EVENT.ADVISORY.${event}`, gone, () => {}));
+      this.#listening.push(this.#session.subscribe(advisory(event), gone, () => {}));
     }
     const info = await api<{ num_pending: number; delivered: { stream_seq: number } }>(
       this.#session,
@@ -194,7 +196,7 @@ export class OrderedConsumer {
   #receive(message: Msg): void {
     this.#heard = performance.now();
     const { reply } = message;
-    if (reply?.startsWith("$JS.ACK.")) {
+    if (isAcknowledgement(reply)) {
       const delivered = new DeliveredMessage(message);
       if (delivered.delivery !== ++this.#delivered) this.#lose("missed a message");
       else this.#give(delivered);
@@ -235,9 +237,4 @@ export class OrderedConsumer {
     this.#wake?.();
     this.#wake = null;
   }
-}
-
-/** Whether the server can have asked to go on there. Whoever knows the inbox could name any other subject. */
-function isFlowControl(subject: string): boolean {
-  return subject.startsWith("$JS.FC.");
 }

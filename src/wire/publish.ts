@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "./headers.ts";
 import { damagedReply, replyJson } from "./reply_json.ts";
@@ -28,7 +29,9 @@ export function publish(
   headers?: HeaderBlock,
   repeats?: Repeats | true,
 ): Promise<PubAck> {
-  return session.requests.ask({ subject, payload, headers }, deadline, readAck, repeats);
+  const question = { subject: session.subjects.publish(subject), payload, headers };
+  const answer = session.requests.ask(question, deadline, readAck, repeats);
+  return session.subjects.isOwn ? answer : answerOrNoStream(session, subject, answer);
 }
 
 function readAck(reply: Msg, subject: string): PubAck {

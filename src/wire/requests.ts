@@ -47,12 +47,13 @@ export class Requests {
   /** The next try to subscribe to a refused inbox. */
   #reopening: Promise<void> | null = null;
 
-  constructor(nc: NatsConnection, subscriptions: Subscriptions, line: ControlLine) {
+  /** @param isOwn Whether the JetStream is that of the connected server. */
+  constructor(nc: NatsConnection, subscriptions: Subscriptions, line: ControlLine, isOwn: boolean = true) {
     this.#nc = nc;
     this.#subscriptions = subscriptions;
     this.#line = line;
     this.#prefix = `${createInbox(inboxPrefixOf(nc))}.`;
-    this.alone = nc.info?.jetstream === true && nc.info.cluster === undefined;
+    this.alone = isOwn && nc.info?.jetstream === true && nc.info.cluster === undefined;
     this.#inbox = this.#openInbox();
   }
 

@@ -7,6 +7,7 @@ import type { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { ControlLine } from "./control_line.ts";
 import type { HeaderBlock } from "./headers.ts";
+import { JetStreamSubjects } from "./jetstream_subjects.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
 import { deniedError, type OwnSubscription, Subscriptions } from "./subscriptions.ts";
@@ -31,8 +32,8 @@ export class Session implements ConnectionSession {
   readonly #line: ControlLine;
   readonly #subscriptions: Subscriptions;
   readonly #open: Set<OwnSubscription> = new Set();
-  /** Errors of the server that were logged. */
-  readonly #reports: Set<string> = new Set();
+  /** What {@linkcode Session.warnOnce} has logged. */
+  readonly #warnings: Set<string> = new Set();
   readonly #denials: Set<(subject: string, error: JetStreamStoreError) => void> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`, at most. */
   #ahead: number | null = null;
@@ -40,15 +41,21 @@ export class Session implements ConnectionSession {
   readonly requests: Requests;
   /** What the server can do. */
   readonly server: ServerVersion;
+  /** Where JetStream is spoken to. */
+  readonly subjects: JetStreamSubjects;
 
-  /** @param line What is known of the server's control line; it outlives the session. */
-  constructor(nc: NatsConnection, logger: Logger, line: ControlLine = new ControlLine()) {
+  /**
+   * @param line What is known of the server's control line; it outlives the session.
+   * @param apiPrefix Prefix of the JetStream API; by default that of the connected server.
+   */
+  constructor(nc: NatsConnection, logger: Logger, line: ControlLine = new ControlLine(), apiPrefix?: string) {
     this.#nc = nc;
     this.#logger = logger;
     this.#line = line;
     line.begin();
     this.#subscriptions = new Subscriptions(nc);
-    this.requests = new Requests(nc, this.#subscriptions, line);
+    this.subjects = new JetStreamSubjects(apiPrefix);
+    this.requests = new Requests(nc, this.#subscriptions, line, this.subjects.isOwn);
     this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
   }
 
@@ -86,6 +93,11 @@ export class Session implements ConnectionSession {
   /** Bytes that one message may have, headers included. */
   get maxPayload(): number {
     return this.#nc.info?.max_payload ?? 1_048_576;
+  }
+
+  /** Logs a warning, the first time in this session. */
+  warnOnce(message: string): void {
+    if (this.#warnings.size !== this.#warnings.add(message).size) this.#logger.warn(message);
   }
 
   /** A subject for replies that nobody else uses. */
@@ -183,6 +195,6 @@ export class Session implements ConnectionSession {
     if (this.#line.reported(message)) return this.requests.failTooLong();
     // What closes the connection is logged as the reason for that. The rest, such as an invalid subject, does not say whom it concerns.
     if (!/invalid/i.test(message)) return;
-    if (this.#reports.size !== this.#reports.add(message).size) this.#logger.warn(`NATS reports an error: ${message}`);
+    this.warnOnce(`NATS reports an error: ${message}`);
   }
 }

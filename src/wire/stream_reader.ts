@@ -51,7 +51,7 @@ export class StreamReader {
 
   constructor(stream: string) {
     this.#stream = stream;
-    this.#call = `$JS.API.DIRECT.GET.${stream}`;
+    this.#call = `DIRECT.GET.${stream}`;
   }
 
   /**
@@ -62,7 +62,11 @@ export class StreamReader {
   last(session: Session, subject: string, deadline: number, sure = false): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline);
     // Without a body, which is the quickest.
-    return session.requests.ask({ subject: `${this.#call}.${subject}`, payload: EMPTY }, firstTry(deadline), stored)
+    return session.requests.ask(
+      { subject: session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY },
+      firstTry(deadline),
+      stored,
+    )
       .catch((error) => this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline)));
   }
 
@@ -141,7 +145,11 @@ export class StreamReader {
     sure: boolean,
   ): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
-    return session.requests.ask({ subject: this.#call, payload: JSON.stringify(query) }, firstTry(deadline), stored)
+    return session.requests.ask(
+      { subject: session.subjects.api(this.#call), payload: JSON.stringify(query) },
+      firstTry(deadline),
+      stored,
+    )
       .catch((error) => this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure)));
   }
 
@@ -168,11 +176,16 @@ export class StreamReader {
     };
     try {
       const body = JSON.stringify({ ...query, max_bytes: BYTES });
-      await session.requests.collect(this.#call, body, deadline, take, patience);
+      await session.requests.collect(session.subjects.api(this.#call), body, deadline, take, patience);
       return batch;
     } catch (error) {
       // No stream, or one without direct gets: a single get finds out.
       if (error instanceof Unavailable && error.reason === "no_responders") return null;
+      if (!isSilence(error, session)) throw error;
+      const info = await streamInfo(session, this.#stream, deadline);
+      if (!info) return batch;
+      this.#direct = info.config.allow_direct === true;
+      if (!this.#direct) return null;
       throw error;
     }
   }
@@ -188,14 +201,20 @@ export class StreamReader {
     again: () => Promise<StoredMessage | null>,
   ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable)) throw error;
-    if (error.reason === "timeout" && performance.now() < deadline) return await again();
-    if (error.reason !== "no_responders") throw error;
+    const silence = isSilence(error, session);
+    if (error.reason === "timeout" && !silence && performance.now() < deadline) return await again();
+    if (error.reason !== "no_responders" && !silence) throw error;
     const info = await streamInfo(session, this.#stream, deadline);
     if (!info) return null;
     this.#direct = info.config.allow_direct === true;
-    if (this.#direct) throw error;
+    if (this.#direct && !silence) throw error;
     return await again();
   }
+}
+
+/** Whether the stream may be missing, as the JetStream of another domain or account does not say that nobody answers. */
+function isSilence(error: unknown, { subjects }: Session): boolean {
+  return error instanceof Unavailable && error.reason === "timeout" && !subjects.isOwn;
 }
 
 function stored(reply: Msg): StoredMessage | null {

@@ -55,7 +55,7 @@ Deno.test("every call throws 'jetstream_off' on a server without JetStream", () 
     { jetstream: false },
     {},
     "jetstream_off",
-    /has no JetStream: start nats-server with -js, or enable/,
+    /has no JetStream: start nats-server with -js, enable it for the account, or give the 'domain'/,
   ));
 
 Deno.test("every call throws 'jetstream_off' in an account without JetStream", () =>
