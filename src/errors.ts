@@ -86,33 +86,50 @@ export class UnrecoverableJobError extends Error {
   override readonly name: string = "UnrecoverableJobError";
 }
 
+/**
+ * Milliseconds that a postponed job waits unless its handler says. Not 0: a handler that postpones its job until something else has happened would
+ * run more than a thousand times a second.
+ */
+export const RETRY_DELAY_MS = 1_000;
+
 /** Options of {@linkcode RetryJobError}. */
 export interface RetryJobOptions extends ErrorOptions {
   /**
-   * Milliseconds until the job is ready again.
+   * Milliseconds until the job runs again. With 0 it runs again at once, more than a thousand times a second if the handler goes on postponing it.
    *
-   * @default {0}
+   * @default {1_000}
    */
   delay?: number;
 }
 
 const RETRY_OPTIONS: OptionNames<RetryJobOptions> = { delay: true, cause: "null" };
 
-/** Thrown by a job's handler: not now, again later. It does not count as a failed attempt. */
+/**
+ * Thrown by a job's handler: postpones the job. It does not count as a failed attempt; `job.postponed` tells how often it happened.
+ *
+ * @example Wait for something, ten times at most
+ * ```ts
+ * import { consumeJobs, RetryJobError } from "@supercheck/jetstream";
+ *
+ * await consumeJobs("exports", (job) => {
+ *   if (job.postponed < 10) throw new RetryJobError({ delay: 5_000 });
+ * });
+ * ```
+ */
 export class RetryJobError extends Error {
-  /** Milliseconds until the job is ready again. */
+  /** Milliseconds until the job runs again. */
   readonly delay: number;
 
   /**
    * Makes one.
    *
-   * @param given When to try again.
+   * @param given When to run the job again.
    * @throws {TypeError} If an option is unknown.
    * @throws {RangeError} If `delay` is no number, negative, or more than a hundred years.
    */
   constructor(given?: RetryJobOptions) {
     const options = checkOptions(given, RETRY_OPTIONS, "retry the job");
-    const { delay = 0 } = options;
+    const { delay = RETRY_DELAY_MS } = options;
     checkDuration(delay, "retry the job", "delay", 0);
     super(`The job asked to run again in ${delay} ms`, options);
     this.name = "RetryJobError";

@@ -30,7 +30,8 @@ export interface ConsumeOptions {
    */
   maxAttempts?: number;
   /**
-   * Deliveries of one attempt after which its job goes to the dead letters: nobody reports its end, so it seems to kill its workers.
+   * Starts of one attempt without a reported end, after which its job goes to the dead letters: it seems to kill its workers. With 1, each start of
+   * a job is stored before it happens, which costs a request.
    *
    * @default {10}
    */

@@ -10,7 +10,7 @@ import { parseJobData } from "./job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { idOf, tokenOf } from "./queue_names.ts";
-import { messageOf, stackOf } from "./thrown.ts";
+import { MAX_REASON, MAX_STACK } from "./thrown.ts";
 
 /** A job that will not be tried again, with the reason. */
 export interface DeadLetter<T = unknown> {
@@ -32,16 +32,12 @@ export interface DeadLetter<T = unknown> {
   headers: Record<string, string>;
 }
 
-const MAX_REASON = 2_000;
-const MAX_STACK = 8_000;
-
 /** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
 export async function storeDeadLetter(
   { session, deadline, names, stream }: QueueCall,
   delivery: Delivery,
-  { error, attempts }: { error: unknown; attempts: number },
+  { reason, stack, attempts }: { reason: string; stack: string | undefined; attempts: number },
 ): Promise<void> {
-  const stack = stackOf(error);
   const headers = fitHeaders(
     session.maxPayload - delivery.data.length,
     [
@@ -51,8 +47,8 @@ export async function storeDeadLetter(
       ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
     ],
     [
-      ["Job-Reason", messageOf(error).slice(0, MAX_REASON)],
-      ...(stack === undefined ? [] : [["Job-Stack", stack.slice(0, MAX_STACK)] as [string, string]]),
+      ["Job-Reason", reason],
+      ...(stack === undefined ? [] : [["Job-Stack", stack] as [string, string]]),
     ],
   );
   const block = headers.length > 0 ? new HeaderBlock(headers) : undefined;

@@ -72,7 +72,12 @@ export class Delivery {
 
   /** When the job was first published. */
   get enqueuedAt(): Date {
-    return this.headers.enqueuedAt ?? new Date(Number(this.storedAt.slice(0, -6)));
+    return this.headers.enqueuedAt ?? new Date(this.storedTime);
+  }
+
+  /** When its message was stored, in milliseconds by the server's clock. */
+  get storedTime(): number {
+    return Number(this.storedAt.slice(0, -6));
   }
 
   /** All that its headers say, those of the server included: what a copy of it takes along. */
@@ -80,7 +85,7 @@ export class Delivery {
     return readJobHeaders(this.#message, true);
   }
 
-  /** How often this attempt was handed out, earlier copies and this time included. */
+  /** How often this attempt was delivered, earlier copies and this time included. */
   get handedOut(): number {
     return this.headers.deliveries + this.deliveries;
   }

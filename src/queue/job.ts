@@ -1,4 +1,5 @@
 import type { Delivery } from "./delivery.ts";
+import type { Admission } from "./job_admission.ts";
 import { jsonText } from "./json_text.ts";
 import type { Priority } from "./queue_names.ts";
 
@@ -15,10 +16,12 @@ export interface Job<T = unknown> {
   /** Attempts before the job goes to the dead letters. */
   readonly maxAttempts: number;
   /**
-   * How often the server handed out this attempt, this time included: more than once means that a worker died with it. Of a job with a `key`, and
-   * with servers before 2.12, earlier attempts count, too.
+   * How often the server delivered this attempt, this time included. More than once does not mean that it ran before: a worker may have died with
+   * it, but a delivery can also be lost on its way. Of a job with a `key`, and with servers before 2.12, earlier attempts count, too.
    */
   readonly deliveries: number;
+  /** How often the job was postponed before, by a `RetryJobError`. */
+  readonly postponed: number;
   /** When it was first published. */
   readonly enqueuedAt: Date;
   /** How urgent it is. */
@@ -48,7 +51,8 @@ export interface Workplace {
   readonly queue: string;
   /** Unless the job says. */
   readonly maxAttempts: number;
-  progress(delivery: Delivery, attempt: number, value: unknown): Promise<true | null>;
+  /** @param value JSON. */
+  progress(delivery: Delivery, attempt: number, value: string): Promise<true | null>;
 }
 
 /** A job that runs in this process. */
@@ -57,12 +61,14 @@ export class RunningJob<T> implements Job<T> {
   readonly #workplace: Workplace;
   readonly data: T;
   readonly attempt: number;
+  readonly postponed: number;
 
-  constructor(delivery: Delivery, workplace: Workplace, data: T, attempt: number) {
+  constructor(delivery: Delivery, workplace: Workplace, data: T, { attempt, postponed }: Admission) {
     this.#delivery = delivery;
     this.#workplace = workplace;
     this.data = data;
     this.attempt = attempt;
+    this.postponed = postponed;
   }
 
   get id(): string {
@@ -109,7 +115,7 @@ export class RunningJob<T> implements Job<T> {
   }
 
   async #tell(value: unknown): Promise<true | null> {
-    jsonText(value, "report the progress", "value");
-    return await this.#workplace.progress(this.#delivery, this.attempt, value);
+    const text = jsonText(value, "report the progress", "value");
+    return await this.#workplace.progress(this.#delivery, this.attempt, text);
   }
 }

@@ -5,6 +5,7 @@ import { checkOptions } from "../options.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
+import { DeliveryCalls } from "./delivery_calls.ts";
 import { isStored } from "./find_job.ts";
 import { HeldJobs } from "./held_jobs.ts";
 import { Intake } from "./intake.ts";
@@ -23,6 +24,7 @@ import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { RunCapacity } from "./run_capacity.ts";
+import { RunHistory } from "./run_history.ts";
 import { RunReporter } from "./run_reporter.ts";
 import { messageOf } from "./thrown.ts";
 
@@ -71,8 +73,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#batches = batches;
     this.#held = new HeldJobs(parts.context.ticking, parts.names);
     this.#capacity = new RunCapacity(settings, this.#held);
-    this.#reporter = new RunReporter(parts);
-    this.#runner = new JobRunner(parts, settings, handler, this.#reporter, batches);
+    const calls = new DeliveryCalls(parts);
+    this.#reporter = new RunReporter(parts, calls);
+    const history = new RunHistory(parts, calls);
+    this.#runner = new JobRunner(parts, settings, handler, { reporter: this.#reporter, history }, batches);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
     this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#context.logger, hold, {
       looked: () => this.#goOn(),
@@ -90,11 +94,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       deleted: (sequence) => this.#cancel(sequence),
       orphaned: (consumer) => this.#orphan(consumer),
       replaced: () => this.#release(() => true, "The queue was deleted"),
-      opened: (session, created) => this.#reporter.opened(session, created),
-      unsure: () => this.#reporter.unsure(),
+      opened: (session, created) => calls.opened(session, created),
+      unsure: () => calls.unsure(),
     }, this.#over.signal);
     this.#rescue = new JobRescue(parts, (sequence, storedAt) => {
-      if (this.#reporter.hasEnded(sequence, String(storedAt))) return "ended";
+      if (parts.ended.has(sequence, String(storedAt))) return "ended";
       return this.#held.all.some((delivery) => delivery.sequence === sequence && delivery.ours) ? "held" : undefined;
     }, this.#over.signal);
     this.#context.closers.add(this.#closer);

@@ -26,7 +26,7 @@ export interface JobEvent {
   attempt?: number;
   /** The value of a `progress`. */
   value?: unknown;
-  /** Why it failed, of `failed`, `retried` and `dead`. */
+  /** Why it failed, of `failed`, `retried` and `dead`; of `completed`, why its result could not be kept. */
   reason?: string;
 }
 
@@ -63,7 +63,7 @@ export class EventSender {
 
   /** Sends an event; the frequent ones only while somebody listens. */
   send(session: Session, token: string, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
-    const frequent = FREQUENT.has(type);
+    const frequent = FREQUENT.has(type) && details.reason === undefined;
     if (frequent) {
       const now = performance.now();
       if (now - this.#lastLook >= LOOK.every) this.#look(session, now);

@@ -11,8 +11,12 @@ export type HeaderList = [name: string, value: string][];
 export interface JobHeaders {
   /** Number of the coming attempt, from 1. */
   attempt: number;
-  /** How often earlier copies of this attempt were handed out without a reported end. */
+  /** How often earlier copies of this attempt were delivered without a reported end. */
   deliveries: number;
+  /** Starts of this attempt without a reported end, where they are known. */
+  starts?: number;
+  /** How often the job was postponed. */
+  postponed: number;
   /** The publish's message id: tells one's own publish from another's. */
   nonce?: string;
   maxAttempts?: number;
@@ -30,7 +34,7 @@ export interface JobHeaders {
   all: HeaderList;
 }
 
-const NONE: JobHeaders = { attempt: 1, deliveries: 0, own: [], all: [] };
+const NONE: JobHeaders = { attempt: 1, deliveries: 0, postponed: 0, own: [], all: [] };
 
 /** What each header of ours says. */
 const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
@@ -38,6 +42,8 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Job-Nonce", (job, value) => job.nonce = value],
   ["Job-Attempt", (job, value) => job.attempt = whole(value) ?? 1],
   ["Job-Deliveries", (job, value) => job.deliveries = whole(value) ?? 0],
+  ["Job-Starts", (job, value) => job.starts = count(value)],
+  ["Job-Postponed", (job, value) => job.postponed = count(value) ?? 0],
   ["Job-Max-Attempts", (job, value) => job.maxAttempts = whole(value)],
   ["Job-Timeout", (job, value) => job.timeout = timer(value)],
   ["Job-Backoff", (job, value) => job.backoff = parseBackoff(value)],
@@ -81,7 +87,15 @@ export function isReserved(name: string): boolean {
 }
 
 /** Headers that belong to one message only. */
-const PASSING = new Set(["Job-Attempt", "Job-Deliveries", "Job-Replaces", "Job-Nonce", "Job-Enqueued-At"]);
+const PASSING = new Set([
+  "Job-Attempt",
+  "Job-Deliveries",
+  "Job-Starts",
+  "Job-Postponed",
+  "Job-Replaces",
+  "Job-Nonce",
+  "Job-Enqueued-At",
+]);
 
 /** The headers that a moved copy, or a dead letter, takes along: all but the server's and those that belong to one message only. */
 export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderList {
@@ -99,6 +113,10 @@ function positive(text: string): number | undefined {
 function whole(text: string): number | undefined {
   const number = positive(text);
   return Number.isSafeInteger(number) ? number : undefined;
+}
+
+function count(text: string): number | undefined {
+  return text === "0" ? 0 : whole(text);
 }
 
 function timer(text: string): number | undefined {

@@ -56,10 +56,12 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {
-    const { names, publisher, schema } = this.#parts;
+    const { context, names, publisher, schema } = this.#parts;
     const job = prepareJob(names, data, checkPublishOptions(options));
-    if (schema) await checkData(schema, data, "publish the job");
-    return await publisher.publish(job);
+    if (!schema) return await publisher.publish(job);
+    const began = performance.now();
+    await checkData(schema, data, "publish the job", context.timeout);
+    return await publisher.publish(job, Math.max(1, context.timeout - (performance.now() - began)));
   }
 
   /**
@@ -76,10 +78,12 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
     checkBoolean(atomic, "publish jobs", "atomic");
     if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
-    const { names, publisher, schema } = this.#parts;
+    const { context, names, publisher, schema } = this.#parts;
     const entries = jobs.map((entry) => checkEntry<T>(entry));
     const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
-    if (schema) await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job")));
+    if (schema) {
+      await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job", context.timeout)));
+    }
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.#parts,

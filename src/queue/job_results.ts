@@ -17,18 +17,24 @@ import { isResultsStream, MAX_RESULT_TTL, notOfQueue, queueLabel } from "./strea
 
 /** A result that is kept. */
 export interface KeptResult {
+  /** `undefined` if it could not be kept. */
   value: unknown;
   /** When it was stored. */
   time: Date;
 }
 
-/** Runs of a job that stays in its place. */
+/** What is known of the earlier runs of a message's job. */
 export interface PastRuns {
   /** Attempts that failed. */
   attempts: number;
-  /** Runs that were started since deliveries became suspiciously many. */
+  /** How often it was postponed. */
+  postponed: number;
+  /** Starts of the present attempt without a reported end. */
   starts: number;
 }
+
+/** Header of a result whose value could not be kept. */
+const NO_VALUE = "Job-No-Value";
 
 /** What the handlers of a queue's jobs left: results and progress, in a KV bucket that any KV client reads. */
 export class JobResults {
@@ -45,38 +51,40 @@ export class JobResults {
     this.#bucket = names.resultsBucket;
   }
 
-  /** Keeps what a handler returned, for `ttl` milliseconds. */
-  async storeResult(call: QueueCall, token: string, value: unknown, ttl: number): Promise<void> {
+  /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
+  async storeResult(call: QueueCall, token: string, value: string | undefined, ttl: number): Promise<void> {
+    const headers: [string, string][] = value === undefined ? [[NO_VALUE, "1"]] : [];
     // Older servers keep it as long as the bucket keeps anything.
-    const headers = call.session.server.atLeast("2.11")
-      ? new HeaderBlock({ "Nats-TTL": `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s` })
-      : undefined;
-    await this.#store(call, `${token}.result`, value, headers);
+    if (call.session.server.atLeast("2.11")) {
+      headers.push(["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s`]);
+    }
+    await this.#store(call, `${token}.result`, value ?? "null", new HeaderBlock(headers));
   }
 
-  /** Keeps the last progress of a job. */
-  async storeProgress(call: QueueCall, token: string, value: unknown): Promise<void> {
+  /** Keeps the last progress of a job, as JSON. */
+  async storeProgress(call: QueueCall, token: string, value: string): Promise<void> {
     await this.#store(call, `${token}.progress`, value);
   }
 
   /** What a handler returned, or `null` if nothing is kept. */
   async result(call: QueueCall, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.result`);
-    const value = message ? parseJobData<unknown>(message.data) : undefined;
+    if (message === null) return null;
+    if (message.header(NO_VALUE) !== undefined) return { value: undefined, time: message.time };
+    const value = parseJobData<unknown>(message.data);
     // What is no JSON was not stored by a worker, and a deleted result is empty.
-    return message === null || value === undefined ? null : { value, time: message.time };
+    return value === undefined ? null : { value, time: message.time };
   }
 
-  /** What is known of earlier runs of a job that stays in its place; `undefined` if nothing is. */
+  /** What is known of the earlier runs of a message's job; `undefined` if nothing is. */
   async pastRuns(call: QueueCall, { token, sequence }: Delivery): Promise<PastRuns | undefined> {
     const message = await this.#load(call, `${token}.runs`);
-    const kept = message && parseJobData<PastRuns & { sequence: number }>(message.data);
-    return kept?.sequence === sequence ? kept : undefined;
+    return message ? readPastRuns(parseJobData(message.data), sequence) : undefined;
   }
 
-  /** Keeps what is known of the runs of a job that stays in its place. */
+  /** Keeps what is known of the runs of a message's job. */
   async storePastRuns(call: QueueCall, { token, sequence }: Delivery, runs: PastRuns): Promise<void> {
-    await this.#store(call, `${token}.runs`, { sequence, ...runs });
+    await this.#store(call, `${token}.runs`, JSON.stringify({ sequence, ...runs }));
   }
 
   /** From the leader: a replica that lags would tell a job as done without a result. */
@@ -86,9 +94,7 @@ export class JobResults {
     return message && await this.#isOwn.get(session, deadline) ? message : null;
   }
 
-  async #store({ session, deadline }: QueueCall, key: string, value: unknown, headers?: HeaderBlock): Promise<void> {
-    // What JSON cannot say is kept as null: that the handler is done is worth telling.
-    const text = JSON.stringify(value) ?? "null";
+  async #store({ session, deadline }: QueueCall, key: string, text: string, headers?: HeaderBlock): Promise<void> {
     try {
       await this.#open.get(session, deadline);
       await insist(deadline, (deadline) => publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers));
@@ -135,4 +141,16 @@ export class JobResults {
     const info = await streamInfo(session, this.#names.resultsStream, deadline);
     return info === null || await isResultsStream(session, info.config, this.#names, deadline);
   }
+}
+
+/** Reads past runs, which anybody may have written; `undefined` if they are malformed, or of another message. */
+function readPastRuns(value: unknown, sequence: number): PastRuns | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { sequence: of, attempts, postponed = 0, starts } = value as Record<string, unknown>;
+  if (of !== sequence || !isCount(attempts) || !isCount(postponed) || !isCount(starts)) return undefined;
+  return { attempts, postponed, starts };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
 }

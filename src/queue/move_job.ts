@@ -4,7 +4,7 @@ import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Delivery } from "./delivery.ts";
 import { findJobMessage } from "./find_job.ts";
-import { type HeaderList, lastingHeaders, parseJobHeaders } from "./job_headers.ts";
+import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "./job_headers.ts";
 import { guardHeaders } from "./publish_job.ts";
 import type { QueueCall } from "./queue_call.ts";
 
@@ -20,8 +20,12 @@ export interface Move {
   attempt?: number;
   /** Milliseconds until it is ready: none by default. */
   delay?: number;
-  /** How often this attempt was handed out so far without a reported end: by default as often as its message says. */
+  /** How often this attempt was delivered so far without a reported end: by default as often as its message says. */
   deliveries?: number;
+  /** Starts of this attempt without a reported end: by default what its message says. Kept with `deliveries` only. */
+  starts?: number;
+  /** How often the job was postponed: by default as often as its message says. */
+  postponed?: number;
   /** Whether it has started, as it has by default: then it is no longer too late to start it. */
   started?: boolean;
 }
@@ -34,11 +38,10 @@ export interface Move {
  */
 export function moveJob({ session, deadline, names, stream }: QueueCall, job: MovedJob, move: Move): Promise<boolean> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
-  const { attempt = headers.attempt, delay = 0, deliveries = headers.deliveries, started = true } = move;
+  const { delay = 0, started = true } = move;
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
-    ["Job-Attempt", String(attempt)],
-    ...(deliveries > 0 ? [["Job-Deliveries", String(deliveries)] as [string, string]] : []),
+    ...runHeaders(headers, move),
     ["Job-Replaces", String(sequence)],
     ...guardHeaders(names, token, sequence),
   ];
@@ -60,4 +63,19 @@ export function moveJob({ session, deadline, names, stream }: QueueCall, job: Mo
       return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
     }
   });
+}
+
+/** What a copy tells of the runs before it. */
+function runHeaders(headers: JobHeaders, move: Move): HeaderList {
+  const {
+    attempt = headers.attempt,
+    deliveries = headers.deliveries,
+    starts = headers.starts,
+    postponed = headers.postponed,
+  } = move;
+  const told: HeaderList = [["Job-Attempt", String(attempt)]];
+  if (deliveries > 0) told.push(["Job-Deliveries", String(deliveries)]);
+  if (deliveries > 0 && starts !== undefined) told.push(["Job-Starts", String(starts)]);
+  if (postponed > 0) told.push(["Job-Postponed", String(postponed)]);
+  return told;
 }

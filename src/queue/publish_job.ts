@@ -66,15 +66,15 @@ export class JobPublisher {
     this.#stream = stream;
   }
 
-  /** Publishes one job; `null` if it is not confirmed. */
-  publish(job: PreparedJob): Promise<JobReceipt | null> {
+  /** Publishes one job within `timeout` milliseconds; `null` if it is not confirmed. */
+  publish(job: PreparedJob, timeout: number = this.#context.timeout): Promise<JobReceipt | null> {
     const call = { tried: false };
     return this.#context.connection.attempt((session, deadline) => {
       const opened = this.#stream.opened(session);
       return opened && !job.keyed
         ? this.publishReady(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
         : this.ready(session, [job], deadline).then(([ready]) => this.publishReady(session, ready, deadline, call));
-    }, { timeout: this.#context.timeout, persist: true });
+    }, { timeout, persist: true });
   }
 
   /** Publishes jobs that are ready, all at once; `null` for each that is not confirmed. */

@@ -53,8 +53,8 @@ export interface PublishOptions {
   /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
   key?: string;
   /**
-   * Milliseconds that the handler's result is kept, at most a day; `undefined` is kept as `null`. A result that is no JSON value, or too large for
-   * a message, fails the attempt.
+   * Milliseconds that the handler's result is kept, at most a day; `undefined` is kept as `null`. If a result cannot be kept (it is no JSON value, it
+   * is too large for a message), the job is completed all the same; the log and the event `completed` tell why.
    */
   keepResult?: number;
   /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */

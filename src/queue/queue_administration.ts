@@ -192,10 +192,10 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   async schedule(id: string, given: ScheduleOptions<T>): Promise<true | null> {
-    const { names, schema } = this.#parts;
+    const { context, names, schema } = this.#parts;
     const options = checkScheduleOptions(given);
     const schedule = prepareSchedule(names, checkId(id, "keep the schedule"), options);
-    if (schema) await checkData(schema, options.data, "keep the schedule");
+    if (schema) await checkData(schema, options.data, "keep the schedule", context.timeout);
     return await this.#confirm((call) => storeSchedule(call, schedule));
   }
 

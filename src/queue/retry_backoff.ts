@@ -1,5 +1,5 @@
 import { backoff as exponential } from "../connection/backoff.ts";
-import { checkDuration, wrong } from "../checks.ts";
+import { checkDuration, wrong, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 
 /** Exponential backoff with jitter. */
@@ -43,13 +43,21 @@ export function checkBackoff(value: unknown, doing: string): void {
   checkDuration(max, doing, "backoff.max", base);
 }
 
-/** Milliseconds to wait after the given attempt (from 1) failed. */
+/**
+ * Milliseconds to wait after the given attempt (from 1) failed.
+ *
+ * @throws {unknown} What a `backoff` function throws; a `TypeError` if it returns anything but a number.
+ */
 export function retryDelay(backoff: BackoffOption, attempt: number, error: unknown): number {
   if (typeof backoff === "number") return backoff;
-  if (typeof backoff === "function") {
-    const wait = backoff(attempt, error);
-    return wait >= 0 ? wait : 0;
-  }
+  if (typeof backoff === "function") return checkWait(backoff(attempt, error));
   if ("base" in backoff) return Math.round(exponential(attempt, backoff));
   return backoff[Math.min(attempt, backoff.length) - 1];
+}
+
+function checkWait(wait: unknown): number {
+  if (typeof wait === "number" && !Number.isNaN(wait)) return Math.max(0, wait);
+  // Avoids an unhandled rejection if the function is async.
+  Promise.resolve(wait).catch(() => {});
+  throw wrongType("wait before the retry as 'backoff' must return a number of milliseconds", wait);
 }

@@ -7,6 +7,7 @@ export interface RecordedRun {
   data: unknown;
   attempt: number;
   deliveries: number;
+  postponed: number;
   fence: number;
   /** Milliseconds, by `performance.now()`. */
   at: number;
@@ -27,8 +28,8 @@ export class RecordedRuns<T = unknown> {
   }
 
   readonly handler = async (job: Job<T>): Promise<unknown> => {
-    const { id, data, attempt, deliveries, fence } = job;
-    this.all.push({ id, data, attempt, deliveries, fence, at: performance.now() });
+    const { id, data, attempt, deliveries, postponed, fence } = job;
+    this.all.push({ id, data, attempt, deliveries, postponed, fence, at: performance.now() });
     this.mostActive = Math.max(this.mostActive, ++this.active);
     try {
       return await this.#then(job);

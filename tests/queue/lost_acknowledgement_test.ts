@@ -166,7 +166,7 @@ Deno.test("JobConsumer makes one retry, and one dead letter, of a job whose move
   assertEquals([counts?.active, counts?.delayed, counts?.dead], [0, 0, 1]);
 });
 
-Deno.test("JobConsumer leaves a redelivered job in the queue when its move is not confirmed while the job is ours", async () => {
+Deno.test("JobConsumer keeps a redelivered job in the queue while its move is not confirmed, and runs it once", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
@@ -180,7 +180,7 @@ Deno.test("JobConsumer leaves a redelivered job in the queue when its move is no
   proxy.tampering.lose = (subject) => subject === "wq.lossy.ready.normal.a" && ++lost > 0;
   const runs = new RecordedRuns();
   await using consumer = queue.consume(runs.handler);
-  await waitUntil(() => lost > 0 && consumer.status().ended.let_go > 0);
+  await waitUntil(() => lost > 2);
   assertEquals((await publisher.jobQueue("lossy").get("a"))?.state, "active");
   proxy.tampering.lose = undefined;
   await waitUntil(() => consumer.status().ended.completed === 1);

@@ -107,7 +107,7 @@ for (const key of [undefined, "k"]) {
     await using stores = new QueueStores(server.url);
     const queue = stores.jobQueue("checks");
     const runs = new RecordedRuns(() => {
-      if (runs.all.length <= 12) throw new RetryJobError();
+      if (runs.all.length <= 12) throw new RetryJobError({ delay: 0 });
       if (runs.all.length === 13) throw new Error("now it fails");
       if (runs.all.length === 14) throw new RetryJobError({ delay: 50 });
     });
@@ -117,10 +117,29 @@ for (const key of [undefined, "k"]) {
     assertEquals(runs.all.map(({ attempt }) => attempt), [...Array(13).fill(1), 2, 2]);
     assertEquals([consumer.status().ended.postponed, consumer.status().ended.retried], [13, 1]);
     assertGreater(runs.all[14].at - runs.all[13].at, 49);
+    assertEquals(runs.all.map(({ postponed }) => postponed), [...Array(13).keys(), 12, 13]);
     const fences = runs.all.map(({ fence }) => fence);
     assertEquals(fences, fences.toSorted((a, b) => a - b));
   });
 }
+
+Deno.test("RetryJobError postpones a job by a second unless its handler says", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  let thrown = Infinity;
+  await using consumer = queue.consume(() => {
+    thrown = Date.now();
+    throw new RetryJobError();
+  });
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => consumer.status().ended.postponed === 1);
+  await consumer.stop();
+  const wait = (await queue.get("a"))!.runAt!.getTime() - thrown;
+  // The server's clock is known to a few milliseconds.
+  assertGreater(wait, 950);
+  assertEquals(new RetryJobError().delay, 1_000);
+});
 
 Deno.test("JobConsumer buries a job at once when its handler throws UnrecoverableJobError", async () => {
   await using server = await startNatsServer();

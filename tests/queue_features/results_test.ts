@@ -35,25 +35,38 @@ Deno.test("JobQueue.result is null for what JSON cannot say, and the job is done
   assertEquals(await queue.result("function"), { value: null });
 });
 
-Deno.test("JobConsumer counts a result that cannot be kept as a failure of the attempt", async () => {
+Deno.test("JobConsumer completes a job once also if its result is no JSON value, or too large", async () => {
   await using server = await startNatsServer({ config: "max_payload: 65536" });
   await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("checks");
-  const attempts: string[] = [];
+  const ran: string[] = [];
   const results: Record<string, unknown> = { bigint: 1n, large: "x".repeat(70_000), fine: "fine" };
   const handler = ({ id, attempt }: Job) => {
-    attempts.push(`${id} ${attempt}`);
+    ran.push(`${id} ${attempt}`);
     return results[id];
   };
+  const told: Record<string, string | undefined> = {};
+  const listening = new AbortController();
+  const events = (async () => {
+    for await (const { type, id, reason } of queue.events({ signal: listening.signal })) {
+      if (type === "completed") told[id] = reason;
+    }
+  })();
   await using consumer = queue.consume(handler, { maxAttempts: 2, backoff: 0 });
   await queue.publishMany(Object.keys(results).map((id) => ({ data: id, id, keepResult: 60_000 })));
-  await waitUntil(() => consumer.status().ended.dead === 2 && consumer.status().ended.completed === 1);
-  assertEquals(attempts.toSorted(), ["bigint 1", "bigint 2", "fine 1", "large 1", "large 2"]);
+  await waitUntil(() => consumer.status().ended.completed === 3);
+  assertEquals(ran.toSorted(), ["bigint 1", "fine 1", "large 1"]);
   assertEquals(await queue.result("fine"), { value: "fine" });
-  const letters = await Array.fromAsync(queue.deadLetters());
-  const reasons = Object.fromEntries(letters.map(({ id, reason }) => [id, reason]));
-  assertStringIncludes(reasons.bigint, "BigInt");
-  assertStringIncludes(reasons.large, "max_payload");
+  for (const id of ["bigint", "large"]) {
+    assertEquals(await queue.result(id), { value: undefined });
+    assertEquals(await queue.waitFor(id, { timeout: 5_000 }), undefined);
+  }
+  assertEquals(await Array.fromAsync(queue.deadLetters()), []);
+  await waitUntil(() => told.bigint !== undefined && told.large !== undefined);
+  listening.abort();
+  await events;
+  assertStringIncludes(told.bigint!, "BigInt");
+  assertStringIncludes(told.large!, "max_payload");
 });
 
 Deno.test("JobQueue.result is gone when keepResult is over", async () => {

@@ -1,0 +1,89 @@
+import { insist } from "../wire/insist.ts";
+import type { Session } from "../wire/session.ts";
+import { streamInfo } from "../wire/streams.ts";
+import type { Delivery } from "./delivery.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
+import type { QueueParts } from "./queue_parts.ts";
+
+/** Something that is sent about a delivery: once, or again until it is answered. */
+export type DeliveryCall<R> = (call: QueueCall) => Promise<R>;
+
+/** Makes the calls that concern a delivery: over reconnects, until they are answered or its lease is lost. */
+export class DeliveryCalls {
+  readonly #parts: QueueParts;
+  #session: Session | null = null;
+  /** The session over which the stream is known to be the one that was created at `#created`. */
+  #sure: Session | null = null;
+  #created = "";
+
+  constructor(parts: QueueParts) {
+    this.#parts = parts;
+  }
+
+  /** The present session. */
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** Whether the present session is known to serve the stream that delivered the jobs. */
+  get isSure(): boolean {
+    return this.#sure === this.#session;
+  }
+
+  /** The server's time in milliseconds. */
+  now(): number {
+    return this.#session?.now() ?? Date.now();
+  }
+
+  /**
+   * Calls go over this session from now on.
+   *
+   * @param options How to listen to its end.
+   */
+  serve(session: Session, options: AddEventListenerOptions): void {
+    this.#session = session;
+    session.signal.addEventListener("abort", () => this.#session = null, options);
+  }
+
+  /** The stream that was created then serves over this session. */
+  opened(session: Session, created: string): void {
+    this.#sure = session;
+    this.#created = created;
+  }
+
+  /** The stream may be another one by now. */
+  unsure(): void {
+    this.#sure = null;
+  }
+
+  /** Makes a call; tells whether it was answered. */
+  async confirm(delivery: Delivery, call: DeliveryCall<unknown>): Promise<boolean> {
+    return await this.insist(delivery, call) !== null;
+  }
+
+  /**
+   * Makes a call; `null` without an answer while the lease is held, or if the stream is another one.
+   *
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async insist<R>(delivery: Delivery, call: DeliveryCall<R>): Promise<R | null> {
+    const untilAnswered = async (attempt: QueueCall) =>
+      await this.#isSame(attempt)
+        ? { answer: await insist(attempt.deadline, (deadline) => call({ ...attempt, deadline })) }
+        : { answer: null };
+    // The lease is extended meanwhile, so that one call may be over before it.
+    while (delivery.ours && this.#parts.context.connection.isOn) {
+      const timeout = delivery.leaseUntil - performance.now();
+      const answered = await callQueue(this.#parts, untilAnswered, { timeout, persist: true, patient: true });
+      if (answered) return answered.answer;
+    }
+    return null;
+  }
+
+  /** Whether the stream is still the same: one that was created again counts from 1, and would take a report for another job's. */
+  async #isSame({ session, deadline, names }: QueueCall): Promise<boolean> {
+    if (session === this.#sure) return true;
+    const info = await insist(deadline, (deadline) => streamInfo(session, names.stream, deadline));
+    return info === null || info.created === this.#created;
+  }
+}

@@ -1,0 +1,52 @@
+import { leaderGet } from "../wire/leader_get.ts";
+import { deleteMessage } from "../wire/streams.ts";
+import type { Delivery } from "./delivery.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
+import { findJobMessage } from "./find_job.ts";
+import type { PastRuns } from "./job_results.ts";
+import type { QueueParts } from "./queue_parts.ts";
+
+/** What happened to a delivery's job before: earlier runs, earlier and newer messages. */
+export class RunHistory {
+  readonly #parts: QueueParts;
+  readonly #calls: DeliveryCalls;
+
+  constructor(parts: QueueParts, calls: DeliveryCalls) {
+    this.#parts = parts;
+    this.#calls = calls;
+  }
+
+  /** Whether this process has reported the end of this message, or tried to. */
+  hasEnded({ sequence, storedAt }: Delivery): boolean {
+    return this.#parts.ended.has(sequence, storedAt);
+  }
+
+  /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */
+  async pastRuns(delivery: Delivery): Promise<PastRuns | undefined | null> {
+    return await this.#calls.insist(delivery, (call) => this.#parts.results.pastRuns(call, delivery));
+  }
+
+  /** Keeps what is known of its runs; tells whether that is confirmed. */
+  async keep(delivery: Delivery, runs: PastRuns): Promise<boolean> {
+    return await this.#calls.confirm(delivery, (call) => this.#parts.results.storePastRuns(call, delivery, runs));
+  }
+
+  /** Removes the message that a moved copy replaces, if whoever moved it died before that; tells whether it is gone. */
+  async clearReplaced(delivery: Delivery): Promise<boolean> {
+    const { stream } = this.#parts.names;
+    const { replaces } = delivery.headers;
+    if (replaces === undefined || replaces >= delivery.sequence) return true;
+    return await this.#calls.confirm(delivery, async ({ session, deadline }) => {
+      const old = await leaderGet(session, stream, { seq: replaces }, deadline);
+      if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
+    });
+  }
+
+  /** Whether a newer message of the same id is in the queue; `null` without an answer. */
+  async isSuperseded(delivery: Delivery): Promise<boolean | null> {
+    return await this.#calls.insist(delivery, async (call) => {
+      const newest = await findJobMessage(call, delivery.token);
+      return newest !== null && newest.sequence > delivery.sequence;
+    });
+  }
+}
