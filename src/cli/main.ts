@@ -45,9 +45,15 @@ async function main(args: string[]): Promise<number> {
     .addOption(durationOption("--timeout", "how long a call may take", "5s"))
     .option("--json", "print lines of JSON, for machines")
     .option("-y, --yes", "destroy without asking")
+    .option("--raw", "write stored data to a terminal as it is, control characters too")
+    .on("option:raw", () => screen.raw = true)
     .addHelpText("after", HELP)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(--help tells more)")
+    .configureOutput({
+      writeOut: (text) => screen.writeText(text),
+      writeErr: (text) => screen.note(text.replace(/\n$/, "")),
+    })
     .exitOverride();
   const line = new CommandLine(program, screen, signal);
   for (const add of [statusCommand, kvCommands, objectCommands, queueCommands]) add(program, line);

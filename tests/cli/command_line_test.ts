@@ -116,7 +116,10 @@ Deno.test("a command ends with 3 when the server does not answer, and says what 
     input: "1\n".repeat(501),
   });
   assertEquals([code, stdout], [3, ""]);
-  assertEquals(stderr, "error: 500 jobs published, then 1 not confirmed: no answer from NATS\n");
+  assertEquals(
+    stderr,
+    "error: line 501 is not confirmed: no answer from NATS; 500 jobs published, all up to line 500; those up to line 501 may be, too\n",
+  );
 });
 
 Deno.test("what is wrong with the command line ends with 2, and nothing is done", async () => {

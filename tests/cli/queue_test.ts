@@ -52,7 +52,7 @@ Deno.test("queue publish --lines adds a job for each line, and says where one is
   assertEquals((await stores.jobQueue("many").counts())?.ready.low, 1_201);
   const { code, stderr } = await cli(args, { input: `${lines}\nnonsense\n` });
   assertEquals(code, 1);
-  assertMatch(stderr, /line 1202 is not JSON: .+; 1000 jobs of the lines before are published/);
+  assertMatch(stderr, /line 1202 is not JSON: .+; 1201 jobs published, all up to line 1201\n/);
 });
 
 Deno.test("queue dead shows what failed; redrive and discard clear it up", async () => {

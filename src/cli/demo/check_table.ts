@@ -33,7 +33,7 @@ export function checkTable(rows: CheckRow[], colours: Colours, maxWidth: number)
       paint: (text, { phase, result }) => (phase !== "done" ? cyan : result?.state === "up" ? green : red)(text),
     },
     {
-      ...ofResult("ANSWER", (result) => result.error ?? `${result.status} ${result.statusText}`.trim()),
+      ...ofResult("ANSWER", (result) => oneLine(result.error ?? `${result.status} ${result.statusText}`)),
       paint: (text, { result }) => result?.state === "down" ? red(text) : text,
       shrinkTo: 16,
     },
@@ -45,7 +45,7 @@ export function checkTable(rows: CheckRow[], colours: Colours, maxWidth: number)
     { ...ofResult("TRIES", ({ attempt }) => String(attempt)), align: "right", mayGo: true },
     ofResult("UP", (_, { counters }) => counters ? `${counters.up} of ${counters.checks}` : "–"),
     { ...ofResult("STORED", (_, { stored }) => stored === false ? "no" : ""), paint: yellow },
-    { ...ofResult("BODY", ({ body }) => body), paint: dim, shrinkTo: 16, mayGo: true },
+    { ...ofResult("BODY", ({ body }) => oneLine(body)), paint: dim, shrinkTo: 16, mayGo: true },
   ];
   return table(columns, rows, { maxWidth, paintTitle: dim });
 }

@@ -51,7 +51,7 @@ export class DemoDisplay implements Disposable {
       const { state, error, status, statusText } = step.result;
       const done = this.#rows.values().filter((row) => row.phase === "done").toArray().length;
       this.#screen.note(
-        `${done} of ${this.#rows.size}: ${oneLine(url)} is ${state} (${error ?? `${status} ${statusText}`.trim()})`,
+        `${done} of ${this.#rows.size}: ${oneLine(url)} is ${state} (${oneLine(error ?? `${status} ${statusText}`)})`,
       );
     }
   }

@@ -1,13 +1,14 @@
 import type { Command } from "commander";
 import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
+import { printStored } from "../print_stored.ts";
 import { valueJson } from "../stored_value.ts";
 import { bucketOption } from "../bucket_option.ts";
 
 /** `kv get`: prints the value of a key. */
 export function kvGet(kv: Command, line: CommandLine): void {
   kv.command("get")
-    .description("print the value of a key, as it is")
+    .description("print the value of a key as it is; on a terminal only text, with control characters escaped")
     .argument("<key>", "any text, URLs too")
     .addOption(bucketOption("kv"))
     .addHelpText(
@@ -24,7 +25,7 @@ Examples:
         if (!entry) throw new CommandFailure(`there is no value under ${JSON.stringify(key)} in bucket ${bucket}`);
         const { revision, created, value } = entry;
         if (line.json) line.screen.print(JSON.stringify({ key, revision, created, ...valueJson(value) }));
-        else line.screen.printValue(value);
+        else await printStored(line.screen, [value], `the value under ${JSON.stringify(key)}`);
       })
     );
 }

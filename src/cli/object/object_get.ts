@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { ObjectInfo } from "../../../mod.ts";
 import { CommandFailure, reasonOf } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
+import { printStored } from "../print_stored.ts";
 import { valueJson } from "../stored_value.ts";
 import { bytes } from "../terminal/text.ts";
 import { Transfer } from "../transfer.ts";
@@ -15,7 +16,7 @@ interface GetOptions {
 /** `object get`: prints an object, or writes it to a file. */
 export function objectGet(object: Command, line: CommandLine): void {
   object.command("get")
-    .description("print an object as it is, or write it to a file; its digest is checked")
+    .description("print an object as it is, on a terminal only text; or write it to a file; its digest is checked")
     .argument("<name>", "any text, URLs too")
     .addOption(bucketOption("object"))
     .option("-o, --output <file>", "write it to this file, which changes only once the object is whole")
@@ -37,7 +38,7 @@ Examples:
         const counted = stream.pipeThrough(transfer, { signal: line.signal });
         if (output !== undefined) await writeFile(counted, output, info, line);
         else if (line.json) await printRecord(counted, info, line);
-        else for await (const piece of counted) line.screen.write(piece);
+        else await printStored(line.screen, counted, `the object ${JSON.stringify(name)}`);
       })
     );
 }

@@ -3,7 +3,7 @@ import type { JobInfo } from "../../../mod.ts";
 import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { columns } from "../terminal/columns.ts";
-import { localTime, span } from "../terminal/text.ts";
+import { localTime, oneLine, span } from "../terminal/text.ts";
 
 /** `queue get`: looks a job up. */
 export function queueGet(queue: Command, line: CommandLine): void {
@@ -33,7 +33,7 @@ function describe(
   { screen }: CommandLine,
 ): string[] {
   return columns([
-    ["id", id],
+    ["id", oneLine(id)],
     ["state", state + (runAt ? ` until ${localTime(runAt)}` : "")],
     ["priority", priority],
     ["attempt", String(attempt)],

@@ -1,3 +1,4 @@
+import { printable } from "../../shown.ts";
 import { variable } from "../environment.ts";
 
 /** Puts a text into a colour, or leaves it as it is. */
@@ -13,10 +14,13 @@ export interface Colours {
   cyan: Paint;
 }
 
-/** The colours, on or off. */
+/** Stands for the escape character in a painted text. Nobody can know it, so stored data cannot paint. */
+const MARK = `\0${crypto.randomUUID()}`;
+
+/** The colours, on or off; a painted text becomes what a terminal takes by {@linkcode terminalText}. */
 export function colours(on: boolean): Colours {
   const paint = (start: number, end: number): Paint => (text) =>
-    on && text !== "" ? `\x1b[${start}m${text}\x1b[${end}m` : text;
+    on && text !== "" ? `${MARK}[${start}m${text}${MARK}[${end}m` : text;
   return {
     bold: paint(1, 22),
     dim: paint(2, 22),
@@ -25,6 +29,26 @@ export function colours(on: boolean): Colours {
     yellow: paint(33, 39),
     cyan: paint(36, 39),
   };
+}
+
+/**
+ * A text, painted or not, as it is written to a terminal: its colours, and all that stored data may have put in escaped. Ends of lines and tabs stay.
+ *
+ * @param raw Whether data is written as it is.
+ */
+export function terminalText(text: string, raw: boolean): string {
+  const clean = raw ? String : printableLines;
+  return text.split(MARK).map((part, i) => {
+    const colour = i === 0 ? "" : /^\[\d+m/.exec(part)![0];
+    return `${colour && "\x1b"}${colour}${clean(part.slice(colour.length))}`;
+  }).join("");
+}
+
+/** A text of several lines with what a terminal obeys escaped. */
+export function printableLines(text: string): string {
+  return text.replaceAll("\r\n", "\n").split(/([\n\t])/).map((part, i) => i % 2 === 1 ? part : printable(part)).join(
+    "",
+  );
 }
 
 /** Whether a stream gets colours: a terminal that can, unless `NO_COLOR` is set. */

@@ -1,13 +1,11 @@
 import { variable } from "../environment.ts";
-import { type Colours, colours, wantsColours } from "./colours.ts";
+import { type Colours, colours, terminalText, wantsColours } from "./colours.ts";
 
 /** A stream that a {@linkcode Screen} writes to. */
 export interface Output {
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
 }
-
-const NEWLINE = 10;
 
 const encoder = new TextEncoder();
 
@@ -27,6 +25,8 @@ export class Screen {
   readonly #stdout: Output;
   readonly #stderr: Output;
   readonly #readerGone = new AbortController();
+  /** Whether stored data goes to a terminal as it is. */
+  raw = false;
   /** The lines of the live block, and how many of them are drawn. */
   #block: string[] = [];
   #drawn = 0;
@@ -70,15 +70,14 @@ export class Screen {
     this.#write(this.#stdout, bytes);
   }
 
-  /** Writes a value as it is, on a terminal with the end of a line behind it. */
-  printValue(value: Uint8Array): void {
-    this.write(value);
-    if (this.isTerminal && value.at(-1) !== NEWLINE) this.write(Uint8Array.of(NEWLINE));
+  /** Writes a part of the result that may end within a line; on a terminal with what that would obey escaped. */
+  writeText(text: string): void {
+    this.#write(this.#stdout, this.#textFor(this.#stdout, text));
   }
 
   /** Writes a question, and leaves the cursor behind it. */
   ask(question: string): void {
-    this.#write(this.#stderr, question);
+    this.#write(this.#stderr, this.#textFor(this.#stderr, question));
   }
 
   /** Replaces the live block; nothing happens where there can be none. */
@@ -92,14 +91,21 @@ export class Screen {
 
   #above(output: Output, lines: string[]): void {
     if (this.#drawn > 0) this.#write(this.#stderr, this.#erase());
-    this.#write(output, lines.map((line) => `${line}\n`).join(""));
+    this.#write(output, lines.map((line) => `${this.#textFor(output, line)}\n`).join(""));
     this.#draw();
+  }
+
+  /** What is no terminal gets stored data as it is. */
+  #textFor(output: Output, text: string): string {
+    return terminalText(text, this.raw || !output.isTerminal());
   }
 
   #draw(): void {
     if (this.#block.length === 0 && this.#drawn === 0) return;
     // Without wrapping, a line is a line, however narrow the terminal has become.
-    const text = `${this.#erase()}\x1b[?7l${this.#block.map((line) => `${line}\n`).join("")}\x1b[?7h`;
+    const text = `${this.#erase()}\x1b[?7l${
+      this.#block.map((line) => `${this.#textFor(this.#stderr, line)}\n`).join("")
+    }\x1b[?7h`;
     this.#drawn = this.#block.length;
     this.#write(this.#stderr, text);
   }
