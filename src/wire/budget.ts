@@ -16,22 +16,28 @@ export class Budget {
   /** Who has asked, the first one first. */
   readonly #waiting: Set<Waiting> = new Set();
   #used = 0;
+  #ended: Unavailable | null = null;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
+  /** Acquires an amount if that is possible at once; the caller must release it. */
+  tryTake(amount: number): boolean {
+    if (this.#waiting.size > 0 || !this.#fits(amount)) return false;
+    this.#used += amount;
+    return true;
+  }
+
   /**
-   * Takes an amount, in the order of asking; more than there is, once nobody else has any. Who takes gives back, within a deadline of its own.
+   * Acquires an amount, first come first served; more than the limit, once nothing else is acquired. The caller must release it.
    *
    * @param deadline Tells by when it must have begun.
-   * @throws {Unavailable} If that is over.
+   * @throws {Unavailable} If that is over, or the budget has ended.
    */
   async take(amount: number, deadline: () => number): Promise<void> {
-    if (this.#waiting.size === 0 && this.#fits(amount)) {
-      this.#used += amount;
-      return;
-    }
+    if (this.#ended) throw this.#ended;
+    if (this.tryTake(amount)) return;
     const { promise, resolve: begin } = Promise.withResolvers<void>();
     const mine = { amount, begin };
     this.#waiting.add(mine);
@@ -39,13 +45,14 @@ export class Budget {
     do await settledWithin(promise, deadline() - performance.now()); while (
       this.#waiting.has(mine) && performance.now() < deadline()
     );
+    if (this.#ended) throw this.#ended;
     if (performance.now() < deadline() && !this.#waiting.has(mine)) return;
-    // What has begun is given back; what has not may have kept others waiting that fit.
+    // What has begun is released; what has not may have kept others waiting that fit.
     this.give(this.#waiting.delete(mine) ? 0 : amount);
     throw new Unavailable("timeout", "Others were served first, and that took too long");
   }
 
-  /** Takes an amount for as long as something goes on. Throws as {@linkcode Budget.take} does. */
+  /** Acquires an amount for as long as something goes on. Throws as {@linkcode Budget.take} does. */
   async during<T>(amount: number, deadline: () => number, work: () => Promise<T>): Promise<T> {
     await this.take(amount, deadline);
     try {
@@ -55,7 +62,7 @@ export class Budget {
     }
   }
 
-  /** Gives an amount back. */
+  /** Releases an amount. */
   give(amount: number): void {
     this.#used -= amount;
     for (const next of this.#waiting) {
@@ -64,6 +71,13 @@ export class Budget {
       this.#used += next.amount;
       next.begin();
     }
+  }
+
+  /** Nothing is under way any more: all who wait throw this. */
+  end(reason: Unavailable): void {
+    this.#ended = reason;
+    for (const { begin } of this.#waiting) begin();
+    this.#waiting.clear();
   }
 
   #fits(amount: number): boolean {

@@ -34,8 +34,3 @@ export class JetStreamSubjects {
 export function advisory(event: string): string {
   return `$JS.EVENT.ADVISORY.${event}`;
 }
-
-/** Whether the server can have asked there to go on sending. Whoever knows an inbox could name any other subject. */
-export function isFlowControl(subject: string): boolean {
-  return subject.startsWith("$JS.FC.");
-}

@@ -2,25 +2,21 @@ import type { Msg } from "@nats-io/nats-core";
 import { nuid } from "@nats-io/nats-core";
 import { clearInterval, setInterval } from "node:timers";
 import { Unavailable } from "../connection/unavailable.ts";
-import { JetStreamStoreError } from "../errors.ts";
-import { isAcknowledgement } from "./acknowledgement.ts";
 import { api } from "./api.ts";
 import { DeliveredMessage } from "./delivered_message.ts";
 import { nanoseconds } from "./durations.ts";
-import { advisory, isFlowControl } from "./jetstream_subjects.ts";
+import { advisory } from "./jetstream_subjects.ts";
+import { OrderedPulls } from "./ordered_pulls.ts";
 import type { Listening, Session } from "./session.ts";
 
-/** Milliseconds between the signs of life of a consumer that has nothing to deliver. */
-const HEARTBEAT = 1_000;
+/** Milliseconds between two looks whether the consumer is alive. */
+const LOOK_MS = 1_000;
 
-/** Milliseconds without a sign of life after which a consumer counts as gone. */
-const SILENCE = 3 * HEARTBEAT;
-
-/** Milliseconds after which the server removes a consumer to which nobody listens. */
-const ABANDONED = 5_000;
+/** Milliseconds after which the server removes a consumer that nobody asks for messages. */
+const ABANDONED_MS = 5_000;
 
 /** Milliseconds that the removal of a consumer may take. */
-const REMOVAL = 1_000;
+const REMOVAL_MS = 1_000;
 
 /** What an ordered consumer delivers. */
 export interface OrderedOptions {
@@ -48,23 +44,20 @@ export interface OrderedOptions {
  * and `null` once, when there was nothing more to give; it throws {@linkcode Unavailable} when a message is missing, the consumer has gone
  * or the session is over.
  *
- * The server holds messages back while the iteration lags behind (flow control), and removes the consumer by itself when nobody listens.
+ * It pulls, a limited number of bytes at a time, and only while the iteration does not lag behind: a consumer to which the server pushes may have
+ * 32 MiB under way, and three of them make the server close the connection. The server removes the consumer by itself when nobody asks any more.
  */
 export class OrderedConsumer {
   readonly #session: Session;
   readonly #options: OrderedOptions;
   readonly #name = nuid.next();
-  readonly #inbox: string;
   readonly #listening: Pick<Listening, "stop">[] = [];
   readonly #onOver = () => this.#fail(this.#session.signal.reason);
-  /** Messages, subjects on which the server asks to go on, and `null` for an idle consumer, in the order of their arrival. */
-  #queue: (DeliveredMessage | string | null)[] = [];
+  readonly #pulls: OrderedPulls;
+  /** Messages, and `null` for an idle consumer, in the order of their arrival. */
+  #queue: (DeliveredMessage | null)[] = [];
   #wake: (() => void) | null = null;
-  /** Where the server was last told to go on. */
-  #toldOn = "";
   #delivered = 0;
-  #heard = performance.now();
-  #looked = performance.now();
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: Error | null = null;
   #caughtUp = false;
@@ -78,7 +71,13 @@ export class OrderedConsumer {
   private constructor(session: Session, options: OrderedOptions) {
     this.#session = session;
     this.#options = options;
-    this.#inbox = session.inbox();
+    this.#pulls = new OrderedPulls(session, options, this.#name, {
+      deliver: (message) => this.#deliver(message),
+      idle: (delivered) => this.#idle(delivered),
+      lost: (how) => this.#lose(how),
+      failed: (error) => this.#fail(error),
+      ended: () => this.#goOn(),
+    });
   }
 
   /**
@@ -100,7 +99,7 @@ export class OrderedConsumer {
 
   /** Whether the server would have told of anything newer. */
   get alive(): boolean {
-    return this.#failure === null && performance.now() - this.#heard < SILENCE;
+    return this.#failure === null && this.#pulls.alive;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<DeliveredMessage | null, void> {
@@ -110,17 +109,16 @@ export class OrderedConsumer {
       this.#queue = [];
       for (const item of batch) {
         if (this.#failure) throw this.#failure;
-        if (typeof item === "string") this.#session.send(this.#toldOn = item, "");
-        else {
-          if (item !== null) yield item;
-          if (!this.#caughtUp && (item === null || item.pending === 0)) {
-            this.#caughtUp = true;
-            yield null;
-          }
+        if (item !== null) yield item;
+        if (!this.#caughtUp && (item === null || item.pending === 0)) {
+          this.#caughtUp = true;
+          yield null;
         }
       }
       if (this.#failure) throw this.#failure;
-      if (this.#queue.length === 0) await new Promise<void>((resolve) => this.#wake = resolve);
+      if (this.#queue.length > 0) continue;
+      this.#pulls.next();
+      await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
 
@@ -135,27 +133,17 @@ export class OrderedConsumer {
     if (gone) return;
     try {
       const call = `CONSUMER.DELETE.${this.#options.stream}.${this.#name}`;
-      await api(this.#session, call, undefined, performance.now() + REMOVAL);
+      await api(this.#session, call, undefined, performance.now() + REMOVAL_MS);
     } catch {
       // Whatever kept it from being removed now: the server removes it by itself.
     }
   }
 
   async #open(deadline: number): Promise<void> {
-    const { stream, filter, from, headersOnly = false, endsOnUpdate = false } = this.#options;
+    const { stream, filter, endsOnUpdate = false } = this.#options;
     const gone = () => this.#lose("has gone");
     this.#session.signal.throwIfAborted();
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
-    this.#listening.push(
-      this.#session.subscribe(this.#inbox, (message) => this.#receive(message), (error) => this.#fail(error)),
-    );
-    // Who may not tell the server to go on would wait for ever.
-    const stop = this.#session.onDenied((subject, cause) => {
-      if (subject !== this.#toldOn) return;
-      const message = `The server does not allow this user to publish to "$JS.FC.${stream}.>"`;
-      this.#fail(new JetStreamStoreError("permission", message, { cause }));
-    });
-    this.#listening.push({ stop });
     // Quicker than to notice the silence. Who may not listen to these has the heartbeats.
     const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
     for (const event of ends) {
@@ -164,64 +152,59 @@ export class OrderedConsumer {
     const info = await api<{ num_pending: number; delivered: { stream_seq: number } }>(
       this.#session,
       `CONSUMER.CREATE.${stream}.${this.#name}.${filter}`,
-      {
-        stream_name: stream,
-        action: "create",
-        config: {
-          name: this.#name,
-          deliver_subject: this.#inbox,
-          deliver_policy: typeof from === "number" ? "by_start_sequence" : from === "last" ? "last_per_subject" : from,
-          ...(typeof from === "number" && { opt_start_seq: from }),
-          filter_subject: filter,
-          ack_policy: "none",
-          replay_policy: "instant",
-          max_deliver: 1,
-          flow_control: true,
-          idle_heartbeat: nanoseconds(HEARTBEAT),
-          inactive_threshold: nanoseconds(ABANDONED),
-          mem_storage: true,
-          num_replicas: 1,
-          ...(headersOnly && { headers_only: true }),
-        },
-      },
+      { stream_name: stream, action: "create", config: this.#config() },
       deadline,
     );
     if (this.#failure) throw this.#failure;
     this.floor = info.delivered.stream_seq;
     this.total = info.num_pending;
     if (this.total === 0) this.#give(null);
-    this.#timer = setInterval(() => this.#look(), HEARTBEAT).unref();
+    this.#pulls.begin(this.total);
+    this.#timer = setInterval(() => this.#pulls.look(), LOOK_MS).unref();
   }
 
-  #receive(message: Msg): void {
-    this.#heard = performance.now();
-    const { reply } = message;
-    if (isAcknowledgement(reply)) {
-      const delivered = new DeliveredMessage(message);
-      if (delivered.delivery !== ++this.#delivered) this.#lose("missed a message");
-      else this.#give(delivered);
-    } else if (reply) {
-      if (isFlowControl(reply)) this.#give(reply);
-    } else {
-      if (Number(message.headers?.get("Nats-Last-Consumer")) !== this.#delivered) return this.#lose("missed a message");
-      const stalled = message.headers?.get("Nats-Consumer-Stalled") ?? "";
-      this.#give(isFlowControl(stalled) ? stalled : null);
+  #config(): Record<string, unknown> {
+    const { filter, from, headersOnly = false } = this.#options;
+    return {
+      name: this.#name,
+      deliver_policy: typeof from === "number" ? "by_start_sequence" : from === "last" ? "last_per_subject" : from,
+      ...(typeof from === "number" && { opt_start_seq: from }),
+      filter_subject: filter,
+      ack_policy: "none",
+      replay_policy: "instant",
+      max_deliver: 1,
+      inactive_threshold: nanoseconds(ABANDONED_MS),
+      mem_storage: true,
+      num_replicas: 1,
+      ...(headersOnly && { headers_only: true }),
+    };
+  }
+
+  #deliver(message: Msg): DeliveredMessage | null {
+    const delivered = new DeliveredMessage(message);
+    if (delivered.delivery !== ++this.#delivered) {
+      this.#lose("missed a message");
+      return null;
     }
+    this.#give(delivered);
+    return delivered;
   }
 
-  #give(item: DeliveredMessage | string | null): void {
+  /** @param delivered Messages that the server has sent, as far as it tells. */
+  #idle(delivered: number | null): void {
+    if (delivered !== null && delivered !== this.#delivered) this.#lose("missed a message");
+    else this.#give(null);
+  }
+
+  #give(item: DeliveredMessage | null): void {
     if (item === null && this.#queue.at(-1) === null) return;
     this.#queue.push(item);
-    this.#wake?.();
-    this.#wake = null;
+    this.#goOn();
   }
 
-  #look(): void {
-    const now = performance.now();
-    // A process that was stopped has missed what passed meanwhile, even if the server's silence does not show it.
-    const silent = now - this.#heard > SILENCE || now - this.#looked > SILENCE;
-    this.#looked = now;
-    if (silent) this.#lose("is silent");
+  #goOn(): void {
+    this.#wake?.();
+    this.#wake = null;
   }
 
   #lose(how: string): void {
@@ -233,8 +216,8 @@ export class OrderedConsumer {
     this.#failure = reason;
     clearInterval(this.#timer);
     this.#session.signal.removeEventListener("abort", this.#onOver);
+    this.#pulls.stop();
     for (const listening of this.#listening) listening.stop();
-    this.#wake?.();
-    this.#wake = null;
+    this.#goOn();
   }
 }

@@ -7,6 +7,7 @@ import type { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { ControlLine } from "./control_line.ts";
 import type { HeaderBlock } from "./headers.ts";
+import { Incoming } from "./incoming.ts";
 import { JetStreamSubjects } from "./jetstream_subjects.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
@@ -39,6 +40,8 @@ export class Session implements ConnectionSession {
   #ahead: number | null = null;
   /** Requests with an answer. */
   readonly requests: Requests;
+  /** Bytes that the server may have under way to us. */
+  readonly incoming: Incoming;
   /** What the server can do. */
   readonly server: ServerVersion;
   /** Where JetStream is spoken to. */
@@ -56,6 +59,7 @@ export class Session implements ConnectionSession {
     this.#subscriptions = new Subscriptions(nc);
     this.subjects = new JetStreamSubjects(apiPrefix);
     this.requests = new Requests(nc, this.#subscriptions, line, this.subjects.isOwn);
+    this.incoming = new Incoming(() => this.maxPayload);
     this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
   }
 
@@ -179,6 +183,7 @@ export class Session implements ConnectionSession {
     this.#over.abort(reason);
     this.#ended.resolve();
     this.requests.end(reason);
+    this.incoming.end(reason);
     for (const subscription of this.#open) subscription.stop();
     this.#open.clear();
   }

@@ -149,10 +149,10 @@ async function importedAccounts(): Promise<string> {
 }
 
 for (const flag of [false, true]) {
-  Deno.test(`'apiPrefix' and 'inboxPrefix' over an import of another account, js_ack_fc_v2 ${flag ? "on" : "off"}: everything works`, async () => {
+  Deno.test(`'apiPrefix' over an import of another account, js_ack_fc_v2 ${flag ? "on" : "off"}: everything works`, async () => {
     const accounts = await importedAccounts();
     await using server = await startNatsServer({ config: `${accounts}\nfeature_flags { js_ack_fc_v2: ${flag} }` });
-    const options = { user: "app", password: "app", apiPrefix: "js.store", inboxPrefix: "app.inbox" };
+    const options = { user: "app", password: "app", apiPrefix: "js.store" };
     await using stores = new QueueStores(server.url, options);
     await stores.storeKV("k", "v");
     await using owner = new QueueStores(server.url, { user: "store", password: "store" });

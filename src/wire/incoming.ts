@@ -1,0 +1,110 @@
+import type { Unavailable } from "../connection/unavailable.ts";
+import { Budget } from "./budget.ts";
+
+const MIB = 1_048_576;
+
+/**
+ * Bytes that the server may have under way to us at the same time, over one connection: it closes the connection when more than its `max_pending`
+ * (64 MiB) wait for us. What is under way also delays each reply behind it.
+ */
+const LARGE_BYTES = 16 * MIB;
+
+/** Bytes beside these that only small amounts may use, so that small calls never wait for large ones. */
+const SMALL_BYTES = 4 * MIB;
+
+/** An amount up to which it counts as small. */
+const SMALL = 65_536;
+
+/** Bytes that waiting pulls may bring, all together, as soon as there is something: they hold no part of the budget while they wait. */
+const UNASKED_BYTES = 8 * MIB;
+
+/** Bytes that one waiting pull may bring at least and at most. */
+const UNASKED = { min: 16_384, max: 2 * MIB };
+
+/** Bytes of a reply beside the message's data and headers. */
+const OVERHEAD = 512;
+
+/** Bytes that one request for several messages asks for. */
+const SEVERAL = { min: SMALL, max: 2 * MIB };
+
+/**
+ * The one budget of bytes for all that the server may send over a connection, whether it is asked for (direct gets, batches, chunks, lists, pulls) or
+ * arrives when there is something (watches, waiting workers). Whoever asks first acquires what the answer may have; where a size is unknown the
+ * messages of the stream that arrived last tell what to expect, and requests for several messages name the limit (`max_bytes`).
+ */
+export class Incoming {
+  readonly #large = new Budget(LARGE_BYTES);
+  readonly #small = new Budget(SMALL_BYTES);
+  /** Bytes that a message of each stream is expected to have. */
+  readonly #expected: Map<string, number> = new Map();
+  /** Waiting pulls. */
+  #waiting = 0;
+  readonly #largest: () => number;
+
+  /** @param largest Bytes that a message may have at most. */
+  constructor(largest: () => number) {
+    this.#largest = largest;
+  }
+
+  /** Acquires an amount if that is possible at once; it must be given back. */
+  tryTake(amount: number): boolean {
+    return this.#of(amount).tryTake(amount);
+  }
+
+  /**
+   * Acquires an amount, first come first served; it must be given back.
+   *
+   * @throws {Unavailable} If that is not possible by the deadline, or the session has ended.
+   */
+  take(amount: number, deadline: number): Promise<void> {
+    return this.#of(amount).take(amount, () => deadline);
+  }
+
+  /** Gives an amount back. */
+  give(amount: number): void {
+    this.#of(amount).give(amount);
+  }
+
+  /** Acquires an amount for as long as something goes on. Throws as {@linkcode Incoming.take} does. */
+  during<T>(amount: number, deadline: number, work: () => Promise<T>): Promise<T> {
+    return this.#of(amount).during(amount, () => deadline, work);
+  }
+
+  /** Bytes that one message of a stream may bring. */
+  one(stream: string): number {
+    return (this.#expected.get(stream) ?? this.#largest()) + OVERHEAD;
+  }
+
+  /** Bytes to ask for where `count` messages of a stream are wanted: at least one of them, and not more than a share of the budget. */
+  several(stream: string, count: number, size: number = this.one(stream)): number {
+    return Math.min(Math.max(count * size, SEVERAL.min), SEVERAL.max);
+  }
+
+  /** A message of a stream has arrived. A large one is remembered for a while: where one is, there are more. */
+  note(stream: string, size: number): void {
+    const expected = this.#expected.get(stream) ?? 0;
+    if (size >= expected) this.#expected.set(stream, size);
+    else if (expected > OVERHEAD) this.#expected.set(stream, expected - Math.ceil((expected - size) / 64));
+  }
+
+  /** A pull begins to wait; gives the bytes that it may bring. */
+  waits(): number {
+    const share = UNASKED_BYTES / ++this.#waiting;
+    return Math.floor(Math.min(Math.max(share, UNASKED.min), UNASKED.max));
+  }
+
+  /** A pull waits no longer. */
+  waited(): void {
+    this.#waiting--;
+  }
+
+  /** The session is over. */
+  end(reason: Unavailable): void {
+    this.#large.end(reason);
+    this.#small.end(reason);
+  }
+
+  #of(amount: number): Budget {
+    return amount <= SMALL ? this.#small : this.#large;
+  }
+}
