@@ -72,7 +72,8 @@ export const connectionStatus = (): ConnectionStatus => stores.connectionStatus(
 export const connectionCounters = (): ConnectionCounters => stores.connectionCounters();
 
 /**
- * Stops consumers, flushes and closes, within the deadline. Afterwards everything is `null` until `connect()` is called again.
+ * Stops consumers, flushes and closes, within the deadline. Afterwards everything is `null` until `connect()` is called again. A handler may await
+ * it: it then resolves when all other runs have ended, and the connection closes behind the handler's own run.
  *
  * @throws {RangeError} If the deadline is negative.
  *

@@ -15,6 +15,7 @@ import type { ObjectBucketOptions } from "./object/object_options.ts";
 import { type ConsumeOptions, consumeSettings } from "./queue/consume_options.ts";
 import type { Job } from "./queue/job.ts";
 import type { JobConsumer } from "./queue/job_consumer.ts";
+import { callersJobs, outsideHandlers } from "./queue/handler_scope.ts";
 import { JobQueue } from "./queue/job_queue.ts";
 import type { JobReceipt } from "./queue/publish_job.ts";
 import type { PublishManyOptions } from "./queue/publish_many.ts";
@@ -152,13 +153,21 @@ export class JetStreamStores implements AsyncDisposable {
     const { deadline = 10_000 } = checkOptions(options, CLOSE_OPTIONS, "close the connection");
     checkDuration(deadline, "close the connection", "deadline", 0);
     const until = performance.now() + deadline;
-    const left = () => Math.max(0, until - performance.now());
-    const stopAll = () =>
-      settledWithin(Promise.allSettled([...this.#context.closers].map((close) => close(left()))), left());
-    await stopAll();
-    await this.#connection.close(left());
+    const closing = outsideHandlers(() => this.#close(until));
+    // A handler's own run can be reported only behind this, and as long as there is a connection.
+    await (callersJobs(this.#context).length === 0 ? closing : this.#stopAll(until));
+  }
+
+  async #close(until: number): Promise<void> {
+    await this.#stopAll(until);
+    await this.#connection.close(Math.max(0, until - performance.now()));
     // A watch that was just beginning had not been there to be stopped.
-    await stopAll();
+    await this.#stopAll(until);
+  }
+
+  async #stopAll(until: number): Promise<void> {
+    const left = () => Math.max(0, until - performance.now());
+    await settledWithin(Promise.allSettled([...this.#context.closers].map((close) => close(left()))), left());
   }
 
   /** Closes it with the default deadline. */

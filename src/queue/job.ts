@@ -71,6 +71,11 @@ export class RunningJob<T> implements Job<T> {
     this.postponed = postponed;
   }
 
+  /** What of this process a job is, if it is one that runs here. */
+  static deliveryOf(job: Job): Delivery | undefined {
+    return #delivery in job ? job.#delivery : undefined;
+  }
+
   get id(): string {
     return this.#delivery.id;
   }

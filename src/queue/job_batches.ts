@@ -1,6 +1,7 @@
 import { checkDuration, checkFunction, checkWhole, MAX_TIMER } from "../checks.ts";
 import type { OptionNames } from "../options.ts";
 import { CONSUME_OPTIONS, type ConsumeOptions } from "./consume_options.ts";
+import { callHandler } from "./handler_scope.ts";
 import type { Job } from "./job.ts";
 
 /** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
@@ -33,6 +34,7 @@ interface Waiting<T> {
 
 /** Gathers jobs that run at the same time into batches. */
 export class JobBatches<T> {
+  readonly #owner: object;
   readonly #handler: BatchHandler<T>;
   readonly #size: number;
   readonly #wait: number;
@@ -44,13 +46,17 @@ export class JobBatches<T> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  /** @throws {TypeError | RangeError} If an option is wrong. */
-  constructor(handler: BatchHandler<T>, options: Pick<BatchOptions, "size" | "wait" | "concurrency">) {
+  /**
+   * @param owner The stores over which the jobs come.
+   * @throws {TypeError | RangeError} If an option is wrong.
+   */
+  constructor(owner: object, handler: BatchHandler<T>, options: Pick<BatchOptions, "size" | "wait" | "concurrency">) {
     const { size = 100, wait = 10, concurrency = 1 } = options;
     checkFunction(handler, "consume batches", "handler");
     checkWhole(size, "consume batches", "size", 1);
     checkWhole(concurrency, "consume batches", "concurrency", 1);
     checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
+    this.#owner = owner;
     this.#handler = handler;
     this.#size = size;
     this.#wait = wait;
@@ -115,7 +121,7 @@ export class JobBatches<T> {
   }
 
   async #handle(jobs: Job<T>[]): Promise<unknown> {
-    return await this.#handler(jobs);
+    return await callHandler(this.#owner, jobs, () => this.#handler(jobs));
   }
 }
 

@@ -1,15 +1,15 @@
 import { checkDuration, MAX_TIMER } from "../checks.ts";
-import { delay } from "../connection/delay.ts";
 import type { Context } from "../wire/context.ts";
 import { checkOptions } from "../options.ts";
 import type { Session } from "../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
+import { DeletedJobs } from "./_deleted_jobs.ts";
 import type { Delivery } from "./delivery.ts";
 import { DeliveryCalls } from "./delivery_calls.ts";
-import { isStored } from "./find_job.ts";
+import { callersJobs, callHandler, outsideHandlers } from "./handler_scope.ts";
 import { HeldJobs } from "./held_jobs.ts";
 import { Intake } from "./intake.ts";
-import type { Job } from "./job.ts";
+import { type Job, RunningJob } from "./job.ts";
 import type { JobBatches } from "./job_batches.ts";
 import {
   type JobConsumerStatus,
@@ -26,14 +26,14 @@ import type { QueueParts } from "./queue_parts.ts";
 import { RunCapacity } from "./run_capacity.ts";
 import { RunHistory } from "./run_history.ts";
 import { RunReporter } from "./run_reporter.ts";
-import { messageOf } from "./thrown.ts";
+import { Stopping } from "./_stopping.ts";
+import { WorkerLog } from "./_worker_log.ts";
 
 /** Milliseconds after which a job that was fetched ahead, by our own guess, and has not started is given back. */
 const HOLD = 1_000;
 
 /** Fetches jobs and runs them, until it is stopped. */
 export class JobConsumer<T = unknown> implements AsyncDisposable {
-  readonly #parts: QueueParts<T>;
   readonly #context: Context;
   readonly #batches: JobBatches<T> | undefined;
   readonly #reporter: RunReporter;
@@ -46,18 +46,14 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #stopFollowing: () => void;
-  readonly #closer = (deadline: number) => this.stop({ deadline }).then(() => {});
+  readonly #closer = (deadline: number) => this.#end("close() was called", deadline).then(() => {});
   readonly #ended: JobConsumerStatus["ended"] = { ...NO_ENDS };
   #state: JobConsumerStatus["state"] = "connecting";
   #reason: string | null = null;
   #stop: Promise<StopSummary> | null = null;
-  /** Settles at the first deadline of those who stop it. */
-  readonly #late = Promise.withResolvers<void>();
+  readonly #stopping: Stopping;
+  readonly #log: WorkerLog;
   #givenBack = 0;
-  /** Sequences of messages that were said to be deleted, while the server is asked. */
-  readonly #verifying: Set<number> = new Set();
-  /** Called when the last run has ended. */
-  #idle = () => {};
   #limitTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Made by {@linkcode JobQueue.consume}. */
@@ -68,21 +64,30 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     batches?: JobBatches<T>,
   ) {
     const settings = consumeSettings(handler, options);
-    this.#parts = parts;
     this.#context = parts.context;
     this.#batches = batches;
     this.#held = new HeldJobs(parts.context.ticking, parts.names);
     this.#capacity = new RunCapacity(settings, this.#held);
+    this.#log = new WorkerLog(parts.context.logger, parts.names.queue);
+    this.#stopping = new Stopping(this.#held);
     const calls = new DeliveryCalls(parts);
-    this.#reporter = new RunReporter(parts, calls);
+    this.#reporter = new RunReporter(
+      parts,
+      calls,
+      (delivery, type, details) => this.#log.event(delivery, type, details),
+    );
     const history = new RunHistory(parts, calls);
-    this.#runner = new JobRunner(parts, settings, handler, { reporter: this.#reporter, history }, batches);
+    const call = (job: Job<T>) => callHandler(parts.context, [job], () => handler(job));
+    this.#runner = new JobRunner(parts, settings, call, { reporter: this.#reporter, history }, batches);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
-    this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#context.logger, hold, {
+    this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#log, hold, {
       looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
       stopped: () => this.#intake.reopen("the process was stopped for a while"),
       hopes: () => this.#context.connection.isOn,
+    });
+    const deleted = new DeletedJobs(parts, this.#held, this.#log, (delivery) => {
+      this.#release((held) => held.isOf(delivery), "The job was cancelled");
     });
     this.#intake = new Intake(parts, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
@@ -91,7 +96,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       held: (consumer) => this.#held.of(consumer).length,
       leased: (lease) => this.#leases.lease = lease,
       serves: (state, reason) => this.#serves(state, reason),
-      deleted: (sequence) => this.#cancel(sequence),
+      deleted: (sequence) => deleted.look(sequence),
       orphaned: (consumer) => this.#orphan(consumer),
       replaced: () => this.#release(() => true, "The queue was deleted"),
       opened: (session, created) => calls.opened(session, created),
@@ -104,8 +109,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#context.closers.add(this.#closer);
     this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));
     this.#leases.look();
-    if (settings.signal?.aborted) this.stop();
-    else settings.signal?.addEventListener("abort", () => this.stop(), { once: true, signal: this.#over.signal });
+    const abort = () => this.#end("its signal aborted");
+    if (settings.signal?.aborted) abort();
+    else settings.signal?.addEventListener("abort", abort, { once: true, signal: this.#over.signal });
   }
 
   /** Resolves when it has stopped. */
@@ -125,42 +131,58 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Takes no more jobs, gives back those that have not started, and waits for those that run.
+   * Takes no more jobs, gives back those that have not started, and waits for those that run. A handler of the worker may await it: its own run is
+   * not waited for then, and ends behind it.
    *
    * @throws {TypeError | RangeError} If an option is unknown, or the deadline is negative.
    */
   stop(options?: StopOptions): Promise<StopSummary> {
-    // A repeat may hasten it.
-    const { deadline = this.#stop ? MAX_TIMER : 10_000 } = checkOptions(options, STOP_OPTIONS, "stop the consumer");
-    checkDuration(deadline, "stop the consumer", "deadline", 0);
-    delay(deadline, { signal: this.#over.signal }).then(() => this.#late.resolve());
-    return this.#stop ??= this.#stopSoon();
+    const { deadline } = checkOptions(options, STOP_OPTIONS, "stop the consumer");
+    if (deadline !== undefined) checkDuration(deadline, "stop the consumer", "deadline", 0);
+    return this.#end("stop() was called", deadline);
   }
 
   /** Stops it with the default deadline. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    await this.#end("its scope ended");
   }
 
-  async #stopSoon(): Promise<StopSummary> {
+  /** @param deadline A repeat with a shorter one hastens the end. */
+  #end(cause: string, deadline: number = this.#stop ? MAX_TIMER : 10_000): Promise<StopSummary> {
+    this.#stopping.limit(deadline, this.#over.signal);
+    this.#stop ??= outsideHandlers(() => this.#stopSoon(cause));
+    const callers = callersJobs(this.#context).map((job) => RunningJob.deliveryOf(job)).filter((run) =>
+      run !== undefined
+    );
+    const own = callers.filter((run) => this.#held.running.get(run.sequence) === run);
+    if (own.length === 0) return this.#stop;
+    this.#stopping.calledBy(own);
+    const others = this.#stopping.othersIdle.then(() => ({ givenBack: this.#givenBack, abandoned: [] }));
+    return Promise.race([this.#stop, others]);
+  }
+
+  async #stopSoon(cause: string): Promise<StopSummary> {
     this.#state = "stopping";
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
-    await Promise.race([Promise.allSettled([this.#intake.drain()]), this.#late.promise]);
+    await this.#stopping.within(Promise.allSettled([this.#intake.drain()]));
     this.#batches?.stop();
     const back = [...this.#held.waiting.values()].map(async (delivery) => {
       if (await this.#giveBack(delivery)) this.#givenBack++;
     });
-    const idle = new Promise<void>((resolve) => this.#held.running.size === 0 ? resolve() : this.#idle = resolve);
-    await Promise.race([Promise.all([idle, ...back]), this.#late.promise]);
+    await this.#stopping.within(Promise.all(back));
+    this.#stopping.begin();
+    await this.#stopping.within(this.#stopping.idle);
     this.#over.abort();
     this.#leases.stop();
     const abandoned = [...this.#held.running.values()].map(({ id }) => id);
     this.#release(() => true, "The consumer stopped");
     this.#context.closers.delete(this.#closer);
     this.#state = "stopped";
+    const summary = { givenBack: this.#givenBack, abandoned };
+    this.#log.stopped(cause, summary);
     this.#closed.resolve();
-    return { givenBack: this.#givenBack, abandoned };
+    return summary;
   }
 
   #serve(session: Session): void {
@@ -198,7 +220,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     for (const tick of this.#held.takeOlder(token)) {
       this.#reporter.finish(tick).then(
         (done) => this.#ended[done ? "skipped" : "let_go"]++,
-        (error) => this.#warn(tick, "could not be skipped, and comes again", error),
+        (error) => this.#log.warn(tick, "could not be skipped, and comes again", error),
       );
     }
   }
@@ -224,13 +246,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     try {
       end = await this.#runner.run(delivery, this.#handled);
     } catch (error) {
-      this.#context.logger.error(`The end of job ${delivery.id} could not be reported: ${messageOf(error)}`);
+      this.#log.warn(delivery, "has ended, which could not be reported", error);
     }
     this.#capacity.ended(delivery);
     if (end === "given_back") this.#givenBack++;
     else this.#ended[end]++;
     this.#held.end(delivery);
-    if (this.#held.running.size === 0) this.#idle();
+    this.#stopping.look();
     this.#goOn();
   }
 
@@ -253,7 +275,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     try {
       return await this.#reporter.giveBack(delivery);
     } catch (error) {
-      this.#warn(delivery, "could not be given back, and waits for its lease to end", error);
+      this.#log.warn(delivery, "could not be given back, and waits for its lease to end", error);
       return false;
     }
   }
@@ -263,29 +285,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#intake.fill();
   }
 
-  /** Somebody says that a message was deleted. Only the server knows whether it was. */
-  async #cancel(sequence: number): Promise<void> {
-    const delivery = this.#held.find(sequence);
-    if (!delivery || this.#verifying.has(sequence)) return;
-    this.#verifying.add(sequence);
-    try {
-      if (await isStored(this.#parts, delivery) !== false) return;
-      this.#release((held) => held.isOf(delivery), "The job was cancelled");
-    } catch (error) {
-      this.#warn(delivery, "may have been cancelled, which cannot be looked up", error);
-    } finally {
-      this.#verifying.delete(sequence);
-    }
-  }
-
   #orphan(consumer: string): void {
     for (const delivery of this.#held.of(consumer)) {
       delivery.orphaned = true;
       this.#held.waiting.delete(delivery.sequence);
     }
-  }
-
-  #warn({ id }: Delivery, what: string, error: unknown): void {
-    this.#context.logger.warn(`Job ${id} ${what}: ${messageOf(error)}`);
   }
 }

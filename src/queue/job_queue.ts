@@ -114,7 +114,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    */
   consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T> {
     const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
-    const batches = new JobBatches<T>(handler, { size, wait, concurrency });
+    const batches = new JobBatches<T>(this.#parts.context, handler, { size, wait, concurrency });
     const handle = (job: Job<T>) => batches.outcome(job);
     return new JobConsumer<T>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
   }

@@ -1,9 +1,8 @@
-import type { Logger } from "../connection/logger.ts";
 import type { Delivery } from "./delivery.ts";
 import type { HeldJobs } from "./held_jobs.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
+import type { WorkerLog } from "./_worker_log.ts";
 import type { RunReporter } from "./run_reporter.ts";
-import { messageOf } from "./thrown.ts";
 
 /** Milliseconds by which the clock of the machine may be set without that counting as a stop of it. */
 const CLOCK_WAS_SET = 1_000;
@@ -24,7 +23,7 @@ export interface LeaseEvents {
 export class LeaseKeeper {
   readonly #held: HeldJobs;
   readonly #reporter: RunReporter;
-  readonly #logger: Logger;
+  readonly #log: WorkerLog;
   readonly #hold: number;
   readonly #events: LeaseEvents;
   readonly #extending: WeakSet<Delivery> = new WeakSet();
@@ -36,10 +35,10 @@ export class LeaseKeeper {
   #stopped = false;
 
   /** @param hold Milliseconds that a job may wait here, and half its lease at most. */
-  constructor(held: HeldJobs, reporter: RunReporter, logger: Logger, hold: number, events: LeaseEvents) {
+  constructor(held: HeldJobs, reporter: RunReporter, log: WorkerLog, hold: number, events: LeaseEvents) {
     this.#held = held;
     this.#reporter = reporter;
-    this.#logger = logger;
+    this.#log = log;
     this.#hold = hold;
     this.#events = events;
   }
@@ -112,7 +111,7 @@ export class LeaseKeeper {
       this.#extending.delete(delivery);
     } catch (error) {
       // Refused for good, so it is not tried again.
-      this.#logger.warn(`The lease of job ${delivery.id} cannot be extended: ${messageOf(error)}`);
+      this.#log.warn(delivery, "may lose its lease, which cannot be extended", error);
     }
   }
 }

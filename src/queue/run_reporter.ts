@@ -23,15 +23,18 @@ const MAX_DELAY_MS = 100 * 365 * 86_400_000;
 export class RunReporter {
   readonly #parts: QueueParts;
   readonly #calls: DeliveryCalls;
+  readonly #told: Told;
   readonly #events: EventSender;
   #acknowledgements: Acknowledgements | null = null;
   #maxPayload = Infinity;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay. */
   #moves = true;
 
-  constructor(parts: QueueParts, calls: DeliveryCalls) {
+  /** @param told Called with each event, whether anybody listens or not. */
+  constructor(parts: QueueParts, calls: DeliveryCalls, told: Told) {
     this.#parts = parts;
     this.#calls = calls;
+    this.#told = told;
     this.#events = new EventSender(parts.names);
   }
 
@@ -54,9 +57,10 @@ export class RunReporter {
   }
 
   /** Sends an event of a job. */
-  tell({ token }: Delivery, type: JobEvent["type"], details?: Partial<JobEvent>): void {
+  tell(delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
+    this.#told(delivery, type, details);
     const { session } = this.#calls;
-    if (session) this.#events.send(session, token, type, details);
+    if (session) this.#events.send(session, delivery.token, type, details);
   }
 
   /** Acknowledges the job if its lease is held; tells whether that is confirmed. */
@@ -201,3 +205,6 @@ export class RunReporter {
     }
   }
 }
+
+/** Hears what happens to a job. */
+type Told = (delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent>) => void;

@@ -78,6 +78,7 @@ for (const [client, connect] of CLIENTS) {
       "Connected to",
       "Lost the",
       "Connected again",
+      "Worker of",
       "Disconnected from",
     ]);
   });
