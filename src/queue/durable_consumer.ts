@@ -16,6 +16,12 @@ export interface ConsumerConfig {
   filter_subject: string;
   deliver_policy: "all";
   replay_policy: "instant";
+  /** Pull requests that may wait at the same time, of all workers. The server does not let anybody change it. */
+  max_waiting?: number;
+  /** Jobs that one pull request may ask for, where the operator limits that. */
+  max_batch?: number;
+  /** Nanoseconds that a pull request may wait, where that is limited. */
+  max_expires?: number;
   pause_until?: string;
 }
 
@@ -30,8 +36,13 @@ export interface ConsumerInfo {
   ack_floor: { stream_seq: number };
   num_ack_pending: number;
   num_pending: number;
+  /** Pull requests that wait. */
+  num_waiting: number;
   paused?: boolean;
 }
+
+/** Pull requests that may wait at a durable consumer: one for each idle worker. The server's default of 512 leaves all further workers unserved. */
+export const MAX_WAITING = 100_000;
 
 /** How a durable consumer of a queue is made. */
 export function consumerConfig(name: string, filter: string, lease: number): ConsumerConfig {
@@ -44,6 +55,7 @@ export function consumerConfig(name: string, filter: string, lease: number): Con
     filter_subject: filter,
     deliver_policy: "all",
     replay_policy: "instant",
+    max_waiting: MAX_WAITING,
   };
 }
 
@@ -113,7 +125,8 @@ export async function ensureConsumer(call: QueueCall, wanted: ConsumerConfig): P
   }
 }
 
-function writeConsumer(
+/** Creates or changes a durable consumer. */
+export function writeConsumer(
   { session, deadline, names: { stream } }: QueueCall,
   config: ConsumerConfig,
   action: "create" | "update",

@@ -1,14 +1,18 @@
-import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
-import { advisory } from "../wire/jetstream_subjects.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Delivery } from "./delivery.ts";
 import { type ConsumerInfo, consumerInfo } from "./durable_consumer.ts";
 import { Pulls } from "./pulls.ts";
+import { listenToQueue } from "./queue_advisories.ts";
+import type { QueueCall } from "./queue_call.ts";
 import { partitionNames, PRIORITIES } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { messageOf } from "./thrown.ts";
+import { WaitingPlaces } from "./waiting_places.ts";
+
+/** Milliseconds within which the server must tell why a pull hears nothing. */
+const EXPLANATION_MS = 500;
 
 /** What an opening asks and tells its consumer. */
 export interface OpeningEvents {
@@ -38,6 +42,7 @@ export class Opening {
   readonly #events: OpeningEvents;
   readonly #ended: Promise<void>;
   readonly #broken = Promise.withResolvers<string>();
+  readonly #places: WaitingPlaces;
   /** Of the priorities that are served, the most urgent first, and behind them of the partitions. */
   #pulls: Pulls[] = [];
   #listening: { stop(): void }[] = [];
@@ -65,6 +70,10 @@ export class Opening {
     this.#parts = parts;
     this.#priorities = priorities;
     this.#events = events;
+    this.#places = new WaitingPlaces(() => this.#call(), parts.context.logger, {
+      full: (reason) => this.#isBroken || events.serves("impaired", reason),
+      retry: () => this.fill(),
+    });
   }
 
   /** Resolves when it has broken off, with the reason. */
@@ -75,7 +84,11 @@ export class Opening {
   /** Opens the queue, and begins to listen. */
   async open(): Promise<void> {
     await this.#parts.stream.openConsumers(this.#session, this.#deadline);
-    this.#listen();
+    this.#listening = listenToQueue(this.#session, this.#parts.names, this.#parts.context.logger, {
+      deleted: (sequence) => this.#events.deleted(sequence),
+      destroyed: () => this.#break("the stream was deleted"),
+      changed: () => this.#change(),
+    });
     await this.#look();
     this.#isOpen = true;
   }
@@ -97,11 +110,17 @@ export class Opening {
   /** Stops listening. */
   close(): void {
     this.#closed = true;
+    this.#places.stop();
     for (const open of [...this.#pulls, ...this.#listening]) open.stop();
   }
 
   get #deadline(): number {
     return performance.now() + this.#parts.context.timeout;
+  }
+
+  #call(): QueueCall {
+    const { names, stream } = this.#parts;
+    return { session: this.#session, deadline: this.#deadline, names, stream };
   }
 
   #break(reason: string): void {
@@ -126,7 +145,7 @@ export class Opening {
       for (let rest = wanted(); rest > 0;) {
         const pulls = this.#next(empty);
         if (!pulls) break;
-        const batch = Math.min(rest, pulls.limit);
+        const batch = Math.min(rest, pulls.maxBatch);
         // It has none for anybody while all that it may hand out are here.
         const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
         if (came < batch) empty.add(pulls);
@@ -135,7 +154,8 @@ export class Opening {
       }
       const share = Math.floor(room() / PRIORITIES.length);
       for (const pulls of empty) {
-        if (room() > 0 && !pulls.stopped && !pulls.waiting) pulls.wait(Math.min(Math.max(1, share), pulls.limit));
+        if (room() <= 0 || pulls.stopped || pulls.waiting || this.#places.has(pulls)) continue;
+        pulls.wait(Math.min(Math.max(1, share), pulls.maxBatch));
       }
     } catch (error) {
       this.#break(messageOf(error));
@@ -165,13 +185,11 @@ export class Opening {
 
   /** Looks which durable consumers there are, and at their settings. What waits goes on waiting: what is under way to it would be lost. */
   async #look(): Promise<void> {
-    const { names, stream } = this.#parts;
-    const deadline = this.#deadline;
-    const info = await streamInfo(this.#session, names.stream, deadline);
+    const call = this.#call();
+    const info = await streamInfo(this.#session, call.names.stream, call.deadline);
     // The partitions are made when a job first has a key.
     const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     const consumers = [...this.#priorities, ...keyed ? partitionNames() : []];
-    const call = { session: this.#session, deadline, names, stream };
     const infos = await Promise.all(consumers.map((name) => consumerInfo(call, name)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
@@ -191,6 +209,9 @@ export class Opening {
     const pulls: Pulls = new Pulls(this.#session, this.#parts.names.stream, info, {
       deliver: (message, waited, at) => this.#events.deliver(new Delivery(message, pulls, at), waited),
       ready: () => this.fill(),
+      expired: () => this.#renew(pulls),
+      served: () => this.tellState(),
+      silent: (reason) => this.#explainSilence(pulls, reason),
       broken: (reason) => {
         if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(info.name);
         this.#break(reason);
@@ -199,26 +220,36 @@ export class Opening {
     return pulls;
   }
 
-  /** Tells that it serves. */
+  /** Tells that it serves, once the server has shown that it does. */
   tellState(): void {
-    const paused = this.#pulls.every(({ paused }) => paused);
-    if (!this.#isBroken) this.#events.serves(paused ? "paused" : "serving", null);
+    const paused = this.#pulls.length > 0 && this.#pulls.every(({ paused }) => paused);
+    if (this.#isBroken || !paused && !this.#pulls.every(({ isServed }) => isServed)) return;
+    this.#places.served();
+    this.#events.serves(paused ? "paused" : "serving", null);
   }
 
-  #listen(): void {
-    const { queue, stream, changed } = this.#parts.names;
-    const denied = (error: Error) => {
-      this.#parts.context.logger.warn(`Workers of queue ${queue} do not hear of cancels and resumes: ${error.message}`);
-    };
-    const on = (subject: string, receive: (message: Msg) => void) => {
-      this.#listening.push(this.#session.subscribe(subject, receive, denied));
-    };
-    on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => this.#events.deleted(readTerminated(message)));
-    // What an advisory says anybody may have sent, so the server is asked.
-    on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => this.#change());
-    // While as many run as may, no pull is out that would tell.
-    on(advisory(`STREAM.DELETED.${stream}`), () => this.#break("the queue was deleted"));
-    on(changed, () => this.#change());
+  /** A pull that waited has come to its end. The next one goes by how many workers wait now. */
+  async #renew(pulls: Pulls): Promise<void> {
+    try {
+      const info = await consumerInfo(this.#call(), pulls.consumer);
+      if (info) pulls.goBy(info);
+    } catch {
+      // The next pull meets the reason.
+    }
+    this.fill();
+  }
+
+  /** The server answers no pull for which it has no place. Any other silence means that the pull is lost. */
+  async #explainSilence(pulls: Pulls, reason: string): Promise<void> {
+    if (!this.#isBroken) this.#events.serves("impaired", reason);
+    try {
+      const deadline = performance.now() + EXPLANATION_MS;
+      const info = await consumerInfo({ ...this.#call(), deadline }, pulls.consumer);
+      if (this.#closed || info && this.#places.note(pulls, info)) return;
+    } catch {
+      // The server does not answer this, either.
+    }
+    this.#break(reason);
   }
 
   /** The settings of the queue have changed. However often that is told, they are looked at once at a time. */
@@ -240,15 +271,4 @@ export class Opening {
       this.#changes = 0;
     }
   }
-}
-
-/**
- * Reads the advisory of a deleted message: its sequence.
- *
- * @throws {TypeError | SyntaxError} If it is malformed.
- */
-function readTerminated(message: Msg): number {
-  const sequence = message.json<{ stream_seq?: unknown } | null>()?.stream_seq;
-  if (!Number.isSafeInteger(sequence)) throw new TypeError("No sequence of a message");
-  return sequence as number;
 }

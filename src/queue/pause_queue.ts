@@ -27,16 +27,22 @@ const OPTIONS: OptionNames<PauseOptions> = { priority: true };
 
 /** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
 export async function pauseQueue(call: QueueCall, until: Date | null, { priority }: PauseOptions): Promise<void> {
-  const { session, deadline, names, stream } = call;
+  const { session, deadline, stream } = call;
   session.server.require("2.11", "Pausing a queue");
   await stream.openConsumers(session, deadline);
-  const body = until === null ? {} : { pause_until: until.toISOString() };
   const consumers = await consumerInfos(call);
   await Promise.all(consumers.map(async ({ name }) => {
     if (priority !== undefined && name !== priority) return;
-    await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);
-    await untilInForce(call, name, until);
+    await pauseConsumer(call, name, until);
   }));
+}
+
+/** Pauses one durable consumer until a moment, or (`null`) resumes it; resolves when that is in force. */
+export async function pauseConsumer(call: QueueCall, name: string, until: Date | null): Promise<void> {
+  const { session, deadline, names } = call;
+  const body = until === null ? {} : { pause_until: until.toISOString() };
+  await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);
+  await untilInForce(call, name, until);
 }
 
 /** A cluster answers before the consumer's leader has heard of it. */

@@ -4,9 +4,7 @@ import { isAcknowledgement } from "../wire/acknowledgement.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
-
-/** Milliseconds after which a waiting pull is renewed, the server tells that it still waits, and its silence counts as failure. */
-const WAIT = { expires: 60_000, heartbeat: 2_000, silence: 4_500 };
+import { isWide, PullLimits, type PullRequest } from "./pull_limits.ts";
 
 /** Milliseconds within which the server must answer a pull that does not wait. */
 const FETCH_TIMEOUT = 5_000;
@@ -23,7 +21,10 @@ const NUDGE = 100;
 interface OpenPull {
   /** Jobs that may still come. */
   left: number;
+  /** Jobs that have come. */
+  came: number;
   readonly waiting: boolean;
+  request: PullRequest;
   readonly done: () => void;
 }
 
@@ -33,6 +34,12 @@ export interface PullEvents {
   deliver(message: Msg, waited: boolean, at: number): void;
   /** A pull that waited was served, or renewed by the server: there may be more. */
   ready(): void;
+  /** A pull that waited has come to its end. */
+  expired(): void;
+  /** The server has shown that it serves a pull that waits. */
+  served(): void;
+  /** A pull that waits hears nothing: its consumer has moved, or has no place for it. */
+  silent(reason: string): void;
   /** The consumer does not serve: it is gone, or its leader changes, or it went silent. */
   broken(reason: string): void;
 }
@@ -54,6 +61,7 @@ export class Pulls {
   readonly #session: Session;
   readonly #subject: string;
   readonly #events: PullEvents;
+  readonly #limits = new PullLimits();
   readonly #inbox: string;
   readonly #listening: Listening;
   /** Pulls that were sent. */
@@ -62,9 +70,12 @@ export class Pulls {
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastSign = performance.now();
   #stopped = false;
+  /** Whether the server serves pulls that wait. Where it has few places for them, only a sign of it tells. */
+  #served: boolean;
 
   constructor(session: Session, stream: string, info: ConsumerInfo, events: PullEvents) {
     this.consumer = info.name;
+    this.#served = isWide(info);
     this.goBy(info);
     this.#session = session;
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${this.consumer}`);
@@ -78,10 +89,22 @@ export class Pulls {
   }
 
   /** Takes over the settings of the durable consumer. */
-  goBy({ config, paused = false }: ConsumerInfo): void {
+  goBy(info: ConsumerInfo): void {
+    const { config, paused = false } = info;
+    this.#limits.goBy(info);
     this.limit = config.max_ack_pending > 0 ? config.max_ack_pending : Infinity;
     this.lease = milliseconds(config.ack_wait);
     this.paused = paused;
+  }
+
+  /** Jobs that one pull may ask for. */
+  get maxBatch(): number {
+    return Math.min(this.limit, this.#limits.maxBatch);
+  }
+
+  /** Whether the server serves pulls that wait, as far as is known. */
+  get isServed(): boolean {
+    return this.#served;
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */
@@ -101,10 +124,10 @@ export class Pulls {
 
   async #fetchNow(batch: number): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const pull = { left: batch, waiting: false, done: resolve };
-    this.#send(pull, { batch, no_wait: true }, FETCH_TIMEOUT);
+    const pull = { left: batch, came: 0, waiting: false, request: this.#limits.fetching(batch), done: resolve };
+    this.#send(pull);
     await promise;
-    return batch - pull.left;
+    return pull.came;
   }
 
   /** While a limit is reached the server does not answer a pull that does not wait. So this one waits on when the others are asked. */
@@ -112,21 +135,22 @@ export class Pulls {
     const { promise, resolve } = Promise.withResolvers<void>();
     const pull = this.wait(batch, resolve);
     await settledWithin(promise, PATIENCE);
-    return batch - pull.left;
+    return pull.came;
   }
 
   /** Lets the server hand over up to `batch` jobs as soon as they come. */
   wait(batch: number, done: () => void = () => {}): OpenPull {
     const pull = {
       left: batch,
+      came: 0,
       waiting: true,
+      request: this.#limits.waiting(batch),
       done: () => {
         done();
         this.#events.ready();
       },
     };
-    const { expires, heartbeat, silence } = WAIT;
-    this.#send(pull, { batch, expires: nanoseconds(expires), idle_heartbeat: nanoseconds(heartbeat) }, silence);
+    this.#send(pull);
     return pull;
   }
 
@@ -159,14 +183,14 @@ export class Pulls {
     if (open && !open.waiting) open.done();
   }
 
-  #send(pull: OpenPull, request: Record<string, unknown>, silence: number): void {
+  #send(pull: OpenPull): void {
     this.#open = pull;
     this.#lastSign = performance.now();
-    this.#watch(silence);
-    this.#request(request, `${this.#inbox}.${++this.#sent}`);
+    this.#watch(pull.waiting ? this.#limits.silence : FETCH_TIMEOUT);
+    this.#request(pull.request, `${this.#inbox}.${++this.#sent}`);
   }
 
-  #request(request: Record<string, unknown>, reply: string): void {
+  #request(request: PullRequest, reply: string): void {
     this.#session.send(this.#subject, JSON.stringify(request), { reply });
   }
 
@@ -176,26 +200,60 @@ export class Pulls {
       const left = this.#lastSign + silence - performance.now();
       if (left > 0) this.#watch(silence, left);
       else if (!listened) this.#watch(silence, LISTEN, true);
-      else this.#fail("the server went silent");
+      else this.#fallSilent(silence);
     }, wait);
+  }
+
+  #fallSilent(silence: number): void {
+    if (!this.waiting) return this.#fail("the server went silent");
+    this.#served = false;
+    // What still comes is taken.
+    this.#open = null;
+    this.#events.silent(`no heartbeat for ${silence / 1_000} s`);
+  }
+
+  /** The server shows that it serves the pull that waits. */
+  #showServed(): void {
+    if (this.#served) return;
+    this.#served = true;
+    this.#events.served();
   }
 
   #receive(message: Msg): void {
     this.#lastSign = performance.now();
     if (isAcknowledgement(message.reply)) {
+      if (this.waiting) this.#showServed();
       this.#events.deliver(message, this.waiting, this.#lastSign);
-      if (this.#open && --this.#open.left === 0) this.#close();
+      const open = this.#open;
+      if (open) open.came++;
+      if (open && --open.left === 0) this.#close();
       return;
     }
     // What the server says of another pull is no news of this one.
     if (message.subject !== `${this.#inbox}.${this.#sent}`) return;
-    const code = message.headers?.code ?? 0;
+    this.#receiveStatus(message.headers?.code ?? 0, message.headers?.description ?? "");
+  }
+
+  #receiveStatus(code: number, description: string): void {
+    if (this.waiting && (code === 100 || code === 408)) this.#showServed();
     if (code === 100) return;
-    // 404: nothing there. 408: a waiting pull has come to its end. 409 for a limit: as good as nothing there.
-    const description = message.headers?.description ?? "";
+    const lower = code === 409 && this.#open && this.#limits.lower(this.#open.request, description);
+    if (lower && this.#open) {
+      this.#open.request = lower;
+      this.#open.left = Math.min(this.#open.left, lower.batch);
+      return this.#send(this.#open);
+    }
+    if (code === 408 && this.waiting) return this.#expire();
+    // 404: nothing there. 408: others wait for what is there. 409 for a limit: as good as nothing there.
     if (code === 404 || code === 408 || (code === 409 && /^Exceeded Max(AckPending|Waiting)/i.test(description))) {
       this.#close();
     } else this.#fail(`${code} ${description || "nobody answers"}`);
+  }
+
+  #expire(): void {
+    clearTimeout(this.#watchdog);
+    this.#open = null;
+    this.#events.expired();
   }
 
   #close(): void {

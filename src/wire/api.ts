@@ -14,6 +14,7 @@ export const ErrorCode = {
   sequenceNotFound: 10043,
   invalidStreamConfig: 10052,
   messageNotDeleted: 10057,
+  consumerExists: 10148,
   streamNameInUse: 10058,
   streamNotFound: 10059,
   wrongLastMessageId: 10070,
