@@ -30,8 +30,8 @@ export interface ChaosRunOptions {
 /** Jobs that a worker runs at the same time. */
 export const CONCURRENCY = 6;
 
-/** Milliseconds of the queue's lease. */
-export const LEASE = 8_000;
+/** Milliseconds of the queue's lease: long enough that most faults do not outlast it, so that nothing may run twice. */
+export const LEASE = 16_000;
 
 /** Milliseconds between two ticks of the schedule. */
 export const TICK_INTERVAL = 1_000;

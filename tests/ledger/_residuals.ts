@@ -37,6 +37,7 @@ export function residualOf(
   blows: Blows,
   timing: Timing,
 ): Residual | null {
+  if (isRemembered(first, second, blows)) return null;
   const isOpenAt = (moment: number) => openAt(first, moment, blows, timing.slack);
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
   if (death && second.start >= death.from && isOpenAt(death.from)) return 1;
@@ -51,6 +52,16 @@ export function residualOf(
   const repeated = second.sequence > first.sequence && second.attempt <= first.attempt && publishes.length > 0 &&
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);
   return repeated ? 3 : null;
+}
+
+/** Whether the process of both runs knows that the first one has ended: then nothing explains the second. */
+function isRemembered(first: Run, second: Run, { outages }: Blows): boolean {
+  if (first.pid !== second.pid || first.sequence !== second.sequence || first.over === null) return false;
+  const over = first.over;
+  const suspended = outages.some(({ how, pid, from, at }) =>
+    how === "suspended" && pid === first.pid && from <= over && at >= first.start
+  );
+  return second.start > over && !suspended;
 }
 
 /** The outage in which the lease of `first` could end. A lease is extended once less than 60 % of it are left. */

@@ -111,6 +111,13 @@ Deno.test("checkLedger accepts a second run after an outage of the worker that o
   assertBroken(check([...ranTwice, outage(6, { how: "slow" })]), /ended twice/);
 });
 
+Deno.test("checkLedger accepts no second run in a process that has seen the end of the first one", () => {
+  const ranTwice = [confirmed(), run(1), [serverDown(1.005)], run(1.4, { deliveries: 2 })];
+  assertBroken(check(ranTwice), /ended twice/);
+  const suspended: Entry = { what: "outage", how: "suspended", pid: 1, from: at(1.001), at: at(1.3) };
+  assertKept(check([...ranTwice, [suspended]], { lease: 60_000 }), [2]);
+});
+
 Deno.test("checkLedger takes a cancel that said there was none for no excuse, and one of which nobody can tell for one", () => {
   assertBroken(check([confirmed(), cancelled(0.5, false)]), /is lost/);
   assertKept(check([confirmed(), cancelled(0.5, null), cancelled(0.7, false)]));
