@@ -40,9 +40,6 @@ const QUEUE = "chaos";
 const TICKS = "ticks";
 const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "OBJ_objects"];
 
-/** Milliseconds from one fault to the next, on average. */
-const FAULT_INTERVAL = 1_500;
-
 /** Milliseconds for the last jobs to end once all faults are over. */
 const PATIENCE = 3 * LEASE + 60_000;
 
@@ -100,8 +97,9 @@ export class ChaosRun implements AsyncDisposable {
   async makeFaults(): Promise<Fault[]> {
     const { seed, duration } = this.#options;
     const { nats } = this.#parts;
-    const faults = planFaults({ seed, duration, interval: FAULT_INTERVAL, lease: LEASE });
-    this.#log(`${faults.length} faults are planned, notes are in ${this.folders.jobs}`);
+    const faults = planFaults({ seed, duration, lease: LEASE });
+    const kinds = new Set(faults.map(({ kind }) => kind));
+    this.#log(`${faults.length} faults are planned (${[...kinds].join(" ")}), notes are in ${this.folders.jobs}`);
     using ledger = new LedgerFile<ChaosEntry>(this.folders.jobs, "chaos");
     const ready = () => "servers" in nats ? nats.ready() : Promise.resolve();
     const targets = { members: this.#members, servers: this.#servers, ready, ledger };
