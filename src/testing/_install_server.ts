@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { GuardedDirectory } from "./_guarded_directory.ts";
 import { isProgram } from "./_is_program.ts";
+import { requirePrivate } from "./_require_private.ts";
 import { runToEnd } from "./_run_to_end.ts";
 import { SERVER_SOURCES, type ServerSource } from "./_server_sources.ts";
 
@@ -12,20 +14,60 @@ const LOCK_INTERVAL = 50;
 /** How long an installed program may take to tell its version, in milliseconds. */
 const CHECK_TIMEOUT = 10_000;
 
-/** Finds the nats-server that was installed into the cache before; `null` when there is none. */
+/** Programs of which the hash was checked by this process, with what tells whether they have changed since. */
+const checked: Map<string, string> = new Map();
+
+/**
+ * Finds the nats-server that was installed into the cache before.
+ *
+ * @returns `null` when there is none, or one that is not as it was installed.
+ * @throws {Error} When others may have put it there.
+ */
 export async function findInstalledServer(cache: string): Promise<string | null> {
   for (const { file } of SERVER_SOURCES) {
-    if (await isProgram(`${cache}/${file}`)) return `${cache}/${file}`;
+    if (!await isProgram(`${cache}/${file}`)) continue;
+    const program = `${await requirePrivate(cache)}/${file}`;
+    if (await isAsInstalled(program)) return program;
   }
   return null;
+}
+
+async function isAsInstalled(program: string): Promise<boolean> {
+  const { size, mtime, ino } = await Deno.lstat(program);
+  const stamp = [size, mtime?.getTime(), ino].join();
+  if (checked.get(program) === stamp) return true;
+  const recorded = await Deno.readTextFile(hashFile(program)).catch((error) => {
+    // It was installed by a version that kept no hash, or not by this library.
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  });
+  if (recorded?.trim() !== await hashOf(program)) return false;
+  checked.set(program, stamp);
+  return true;
+}
+
+/** Where the SHA-256 of an installed program is kept. */
+function hashFile(program: string): string {
+  return `${program}.sha256`;
+}
+
+async function hashOf(program: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(program);
+  const buffer = new Uint8Array(1_048_576);
+  for (let read = file.readSync(buffer); read !== null; read = file.readSync(buffer)) {
+    hash.update(buffer.subarray(0, read));
+  }
+  return hash.digest("hex");
 }
 
 /**
  * Installs nats-server into the cache and returns its path. Processes that do so at the same time install it once.
  * @throws {AggregateError} When no way leads there; `errors` has one error for each.
  */
-export async function installServer(cache: string, signal?: AbortSignal): Promise<string> {
-  await Deno.mkdir(cache, { recursive: true });
+export async function installServer(directory: string, signal?: AbortSignal): Promise<string> {
+  await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
+  const cache = await requirePrivate(directory);
   // The system gives the lock of a dead process back.
   using lock = await Deno.open(`${cache}/lock`, { create: true, write: true });
   await acquire(lock, signal);
@@ -49,6 +91,9 @@ async function installFrom(source: ServerSource, cache: string, signal?: AbortSi
   // It may be built for another machine, or the cache closed to programs: then the next source has its turn.
   await runToEnd(directory, [program, "--version"], { timeout: CHECK_TIMEOUT, signal });
   const target = `${cache}/${source.file}`;
+  await Deno.chmod(program, 0o755);
+  // The hash first: a program without its own is installed again.
+  await Deno.writeTextFile(hashFile(target), `${await hashOf(program)}\n`);
   await Deno.rename(program, target);
   return target;
 }

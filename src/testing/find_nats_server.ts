@@ -1,5 +1,6 @@
 import { checkSignal } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
+import { shownName } from "../shown.ts";
 import { isProgram } from "./_is_program.ts";
 import { requirePermissions } from "./_require_permissions.ts";
 import { SERVER_VERSION } from "./_server_sources.ts";
@@ -21,7 +22,8 @@ const OPTIONS: OptionNames<FindOptions> = { signal: true };
  *
  * 1. `NATS_SERVER` in the environment;
  * 2. `nats-server` on `PATH`;
- * 3. what was installed before, in `supercheck-jetstream` under `XDG_CACHE_HOME` or `~/.cache`;
+ * 3. what was installed before, in `supercheck-jetstream` under `XDG_CACHE_HOME` or `~/.cache`, if no other user can write there, and the program
+ *    has the hash that it had then;
  * 4. what it then installs there: nats-server 2.15.1 from its release archive, by `pip`, by `go install`, or Debian's version by `apt-get download`.
  *
  * @throws {TypeError} When an option is wrong.
@@ -38,7 +40,9 @@ export async function findNatsServer(options?: FindOptions): Promise<string> {
   const named = Deno.env.get("NATS_SERVER");
   if (named) {
     if (await isProgram(named)) return named;
-    throw new Error(`Cannot use NATS_SERVER as it must be the path of a program: current value is '${named}'`);
+    throw new Error(
+      `Cannot use NATS_SERVER as it must be the path of a program: current value is '${shownName(named)}'`,
+    );
   }
   const cache = cacheDirectory();
   return await findOnPath() ?? (cache && await findInstalledServer(cache)) ?? await install(cache, signal);
@@ -67,7 +71,7 @@ async function install(cache: string | null, signal?: AbortSignal): Promise<stri
   if (cache === null) {
     errors.push(new Error("cache: neither XDG_CACHE_HOME nor HOME is set, so nothing can be installed"));
   } else {
-    errors.push(new Error(`cache: no nats-server in ${cache}`));
+    errors.push(new Error(`cache: no nats-server in ${cache} that is as it was installed`));
     try {
       return await installServer(cache, signal);
     } catch (error) {

@@ -74,7 +74,7 @@ Deno.test("startNatsServer installs the program once for two processes that star
   assertEquals(calls.length, 2, calls.join("\n"));
   assertMatch(calls[0], /^\d+ -m pip .*download .*--require-hashes/);
   assertMatch(calls[1], /^\d+ -m zipfile/);
-  assertEquals(home.cached(), ["lock", "nats-server-2.15.1"]);
+  assertEquals(home.cached(), ["lock", "nats-server-2.15.1", "nats-server-2.15.1.sha256"]);
 });
 
 Deno.test("findNatsServer leaves nothing when its process is killed while it installs", async () => {
