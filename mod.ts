@@ -70,7 +70,8 @@ export type { PauseOptions } from "./src/queue/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/limit_active.ts";
 export type { ListJobsOptions } from "./src/queue/list_jobs.ts";
 export type { JobInfo } from "./src/queue/find_job.ts";
-export type { JobCounts } from "./src/queue/job_counts.ts";
+export type { JobCounts, QueuePause } from "./src/queue/job_counts.ts";
+export type { ListDeadLettersOptions } from "./src/queue/dead_letter_list.ts";
 export type { DeadLetter } from "./src/queue/dead_letters.ts";
 
 // An instance of one's own, for tests and services with several tenants.

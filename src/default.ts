@@ -20,7 +20,10 @@ import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
 import { type CloseOptions, JetStreamStores, type KeyAndValue } from "./stores.ts";
 
-const stores = new JetStreamStores();
+/** The instance behind the functions of this module. */
+export const processStores: JetStreamStores = new JetStreamStores();
+
+const stores = processStores;
 
 /**
  * Connects, if there is no connection yet, and waits for the first attempt. Nobody has to call it: the first use of any function connects to

@@ -16,6 +16,7 @@ import { CommandLine } from "./command_line.ts";
 import { Interruption } from "./interruption.ts";
 import { kvCommands } from "./kv/kv_commands.ts";
 import { objectCommands } from "./object/object_commands.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { durationOption } from "./option_values.ts";
 import { queueCommands } from "./queue/queue_commands.ts";
 import { statusCommand } from "./status.ts";
@@ -28,6 +29,7 @@ Examples:
   cli kv ls                           the keys that storeKV keeps
   cli object get https://example.com/ the result that storeHealthcheck keeps
   cli queue counts checks --watch     how a queue fares
+  cli dashboard                       all of it as a web page
 
 Credentials come from the environment (SUPERCHECK_NATS_CREDS, _TOKEN, _USER,
 _PASSWORD, _NKEY_SEED, _TLS_CA, …), or are part of the URL.
@@ -56,7 +58,7 @@ async function main(args: string[]): Promise<number> {
     })
     .exitOverride();
   const line = new CommandLine(program, screen, signal);
-  for (const add of [statusCommand, kvCommands, objectCommands, queueCommands]) add(program, line);
+  for (const add of [statusCommand, kvCommands, objectCommands, queueCommands, dashboardCommand]) add(program, line);
   try {
     await program.parseAsync(args, { from: "user" });
     return line.follows ? EXIT.ok : interruption.exitCode;

@@ -30,6 +30,8 @@ export interface DeadLetter<T = unknown> {
   diedAt: Date;
   /** The headers that its publisher gave. */
   headers: Record<string, string>;
+  /** Its place among the dead letters: rises from one to the next. */
+  sequence: number;
 }
 
 /** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
@@ -90,6 +92,7 @@ export function readDeadLetter<T>(message: StoredMessage): DeadLetter<T> {
     enqueuedAt: enqueuedAt ?? message.time,
     diedAt: Number.isNaN(diedAt.getTime()) ? message.time : diedAt,
     headers: Object.fromEntries(own),
+    sequence: message.sequence,
   };
 }
 

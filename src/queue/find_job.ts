@@ -24,6 +24,10 @@ export interface JobInfo<T = unknown> {
   enqueuedAt: Date;
   /** When a delayed job is due. */
   runAt: Date | null;
+  /** The headers that its publisher gave. */
+  headers: Record<string, string>;
+  /** Its place in the queue: rises from job to job, and is another one after each retry. */
+  sequence: number;
 }
 
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
@@ -67,5 +71,7 @@ export function readJobInfo<T>(message: StoredMessage, delivered: number | null)
     attempt: headers.attempt,
     enqueuedAt: headers.enqueuedAt ?? message.time,
     runAt: due === undefined ? null : new Date(due),
+    headers: Object.fromEntries(headers.own),
+    sequence: message.sequence,
   };
 }

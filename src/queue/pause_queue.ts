@@ -8,7 +8,7 @@ import type { QueueCall } from "./queue_call.ts";
 import { checkPriority, type Priority } from "./queue_names.ts";
 
 /** A pause without an end lasts until then. */
-const NO_END = new Date("9999-01-01T00:00:00Z");
+export const NO_END = new Date("9999-01-01T00:00:00Z");
 
 /** Milliseconds between two looks whether a consumer has heard of a pause. */
 const LOOK_AGAIN = 10;

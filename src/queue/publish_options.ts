@@ -131,9 +131,8 @@ export function checkEntry<T>(entry: Entry<T>): Entry<T> {
 export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions): PreparedJob {
   const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
   if (requestId !== undefined) checkLine(requestId, "requestId");
-  checkText(id, DOING, "id");
-  checkPriority(priority, DOING);
   const token = idToken(id, DOING);
+  checkPriority(priority, DOING);
   const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
   const headers: HeaderList = [];
   const due = dueTime(delay, runAt);

@@ -1,9 +1,8 @@
 import type { AttemptOptions } from "../connection/connection.ts";
-import { checkText } from "../checks.ts";
 import { listingStep } from "../wire/listing.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { cancelJob } from "./cancel_job.ts";
-import { deadLetterMessages } from "./dead_letter_list.ts";
+import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./dead_letter_list.ts";
 import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
@@ -11,7 +10,7 @@ import { destroyQueue } from "./destroy_queue.ts";
 import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
 import { checkData } from "./job_schema.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
-import { listFilters, listJobs, type ListJobsOptions } from "./list_jobs.ts";
+import { jobList, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import { purgeJobs } from "./purge_jobs.ts";
 import { callQueue, type QueueCall, REMOVAL } from "./queue_call.ts";
@@ -60,7 +59,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If an option is wrong.
    */
   jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void> {
-    return listJobs<T>(this.#parts, listFilters(this.#parts.names, options));
+    return listJobs<T>(this.#parts, jobList(this.#parts.names, options));
   }
 
   /**
@@ -87,10 +86,22 @@ export abstract class QueueAdministration<T = unknown> {
    * The dead letters, newest first, fetched by page as they are asked for.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
+   * @throws {TypeError | RangeError} If an option is wrong.
    */
-  async *deadLetters(): AsyncGenerator<DeadLetter<T>, void> {
-    const { context, names } = this.#parts;
-    for await (const message of deadLetterMessages(context, names)) yield readDeadLetter<T>(message);
+  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<T>, void> {
+    return listDeadLetters<T>(this.#parts, listedBefore(options));
+  }
+
+  /**
+   * The dead letter of an id, or `null`: there is none, or no connection.
+   *
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async deadLetter(id: string): Promise<DeadLetter<T> | null> {
+    return await this.#lookUp(id, "look the dead letter up", async (call, token) => {
+      const letter = await findDeadLetter(call, token);
+      return letter && readDeadLetter<T>(letter);
+    });
   }
 
   /**
@@ -149,7 +160,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async result(id: string): Promise<{ value: unknown } | null> {
-    const token = checkId(id, "load the result");
+    const token = idToken(id, "load the result");
     const kept = await callQueue(this.#parts, (call) => this.#parts.results.result(call, token));
     return kept && { value: kept.value };
   }
@@ -166,7 +177,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If an argument is wrong.
    */
   async waitFor(id: string, options: WaitOptions): Promise<unknown> {
-    const token = checkId(id, "wait for the job");
+    const token = idToken(id, "wait for the job");
     return await waitForJob(this.#parts, token, checkWait(options));
   }
 
@@ -194,7 +205,7 @@ export abstract class QueueAdministration<T = unknown> {
   async schedule(id: string, given: ScheduleOptions<T>): Promise<true | null> {
     const { context, names, schema } = this.#parts;
     const options = checkScheduleOptions(given);
-    const schedule = prepareSchedule(names, checkId(id, "keep the schedule"), options);
+    const schedule = prepareSchedule(names, idToken(id, "keep the schedule"), options);
     if (schema) await checkData(schema, options.data, "keep the schedule", context.timeout);
     return await this.#confirm((call) => storeSchedule(call, schedule));
   }
@@ -206,7 +217,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async unschedule(id: string): Promise<boolean | null> {
-    const token = checkId(id, "remove the schedule");
+    const token = idToken(id, "remove the schedule");
     return await callQueue(this.#parts, (call) => removeSchedule(call, token), REMOVAL);
   }
 
@@ -283,9 +294,4 @@ export abstract class QueueAdministration<T = unknown> {
       return done || tick === undefined ? done : await operation(call, tick);
     }, options);
   }
-}
-
-function checkId(id: string, doing: string): string {
-  checkText(id, doing, "id");
-  return idToken(id, doing);
 }

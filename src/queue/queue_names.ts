@@ -137,7 +137,6 @@ export function tickToken(scheduleToken: string): string {
  * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
  */
 export function lookUpTokens(id: string, doing: string): string[] {
-  checkText(id, doing, "id");
   const token = idToken(id, doing);
   return id.startsWith(TICK) ? [token, tickToken(encodeToken(id.slice(TICK.length)))] : [token];
 }
@@ -145,8 +144,9 @@ export function lookUpTokens(id: string, doing: string): string[] {
 /**
  * The subject token of a job's id: one token, also where the id has dots.
  *
- * @throws {RangeError} If the id is too long for a subject.
+ * @throws {TypeError | RangeError} If the id is no text, is empty or too long for a subject.
  */
 export function idToken(id: string, doing: string): string {
+  checkText(id, doing, "id");
   return checkSubject(encodeToken(id), doing, "id");
 }

@@ -99,10 +99,10 @@ class ReplyCounter {
       }
       const end = data.indexOf(NEWLINE, at);
       if (end < 0) {
-        this.#line += data.latin1Slice(at);
+        this.#line += data.toString("latin1", at);
         return;
       }
-      const line = this.#line + data.latin1Slice(at, end).trimEnd();
+      const line = this.#line + data.toString("latin1", at, end).trimEnd();
       this.#line = "";
       at = end + 1;
       this.#begin(line, data, at);
@@ -112,7 +112,7 @@ class ReplyCounter {
   #begin(line: string, data: Buffer, at: number): void {
     if (line.startsWith("HMSG ") || line.startsWith("MSG ")) {
       if (isRefusal(line.startsWith("H"), data, at)) {
-        throw new Error(`the server refused: ${data.latin1Slice(at, at + 200)}`);
+        throw new Error(`the server refused: ${data.toString("latin1", at, at + 200)}`);
       }
       this.#rest = Number(line.slice(line.lastIndexOf(" ") + 1)) + 2;
     } else if (line === "PING") {
@@ -126,5 +126,6 @@ class ReplyCounter {
 function isRefusal(headers: boolean, data: Buffer, at: number): boolean {
   if (!headers) return data[at + FIELD_AT] === LETTER_E;
   const status = at + STATUS_AT;
-  return data[status] === SPACE && data.latin1Slice(status + 1, status + 1 + END_OF_BATCH.length) !== END_OF_BATCH;
+  return data[status] === SPACE &&
+    data.toString("latin1", status + 1, status + 1 + END_OF_BATCH.length) !== END_OF_BATCH;
 }

@@ -80,7 +80,9 @@ export function placesOf(jsm: JetStreamManager, bucket: string, names: string[])
     const record = await jsm.streams.getMessage(stream, { last_by_subj: info });
     const { nuid } = record!.json<{ nuid: string }>();
     const chunks = `$O.${bucket}.C.${nuid}`;
-    const chunk = await jsm.streams.getMessage(stream, { seq: 1, next_by_subj: chunks });
+    // Its types leave out how to ask for the next message of a subject.
+    const query = { seq: 1, next_by_subj: chunks };
+    const chunk = await jsm.streams.getMessage(stream, query);
     return { info, chunks, first: chunk!.seq };
   }));
 }

@@ -349,6 +349,11 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => Promise.all([queue.redrive("all"), queue.redrive("id")]).then(([all, one]) => all ?? one),
     bad: texts<JobQueue>("id", (queue, id) => queue.redrive(id)),
   },
+  deadLetter: {
+    gives: "null",
+    good: (queue) => queue.deadLetter("id"),
+    bad: texts<JobQueue>("id", (queue, id) => queue.deadLetter(id)),
+  },
   discard: {
     gives: "null",
     good: (queue) => queue.discard("id"),

@@ -13,6 +13,7 @@ export interface Arrow {
 const CHAINS = [
   [
     ["src/cli/"],
+    ["src/dashboard/"],
     ["mod.ts"],
     ["src/default.ts"],
     ["src/stores.ts"],

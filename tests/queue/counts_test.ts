@@ -38,7 +38,10 @@ Deno.test("JobQueue.counts counts what waits by priority, what runs, what is del
   for (let n = 0; n < 2; n++) await queue.publish("waits", { priority: "low" });
   for (let n = 0; n < 5; n++) await queue.publish("waits", { delay: 60_000, priority: "low" });
   for (let n = 0; n < 6; n++) await queue.publish("waits", { key: `key${n}` });
-  const { oldest, ...rest } = (await counts())!;
+  const { oldest, paused, limits, ended, ...rest } = (await counts())!;
+  assertEquals([paused, limits], [null, { high: null, normal: null, low: null }]);
+  // Three dead letters or retries have left it, and each retry is a message more.
+  assertEquals(ended, 3);
   const { keyed, ...ready } = rest.ready;
   assertEquals({ ...rest, ready }, { ready: { high: 4, normal: 3, low: 2 }, active: 3, delayed: 6, dead: 2 });
   assertEquals(keyed, 6);
@@ -127,4 +130,23 @@ Deno.test("JobQueue.counts and get stay quick with many jobs", async () => {
   }
   // Whoever looked at the jobs would hear of each.
   assertLess((await sent() - before) / 20, 10_000);
+});
+
+Deno.test("JobQueue.counts tells of limits, and of a pause with its end", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await queue.limitActive({ high: 3, low: 7 });
+  const until = new Date(Date.now() + 3_600_000);
+  await queue.pause(until, { priority: "low" });
+  const some = (await queue.counts())!;
+  assertEquals(some.limits, { high: 3, normal: null, low: 7 });
+  assertEquals(some.paused, { priorities: ["low"], until });
+  await queue.pause();
+  assertEquals((await queue.counts())?.paused, { priorities: ["high", "normal", "low"], until: null });
+  await queue.resume();
+  await queue.limitActive({ high: null, low: null });
+  const none = (await queue.counts())!;
+  assertEquals([none.paused, none.limits], [null, { high: null, normal: null, low: null }]);
 });

@@ -1,4 +1,12 @@
-import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
@@ -41,6 +49,7 @@ Deno.test("A dead letter tells the reason, the stack, the attempts, the times, t
     reason: "broken 3",
     attempts: 3,
     headers: { traceparent: "t", x: "ü" },
+    sequence: 1,
   });
   assertStringIncludes(stack!, "RangeError: broken 3");
   assertStringIncludes(stack!, "failingHandler");
@@ -133,4 +142,26 @@ Deno.test("JobQueue.discard removes a letter for good, and tells whether there w
   assertEquals(await queue.discard("nobody"), false);
   assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["c"]);
   assertEquals(await other.jobQueue("nowhere").discard("a"), false);
+});
+
+Deno.test("JobQueue.deadLetters goes on before the sequence of a dead letter, and deadLetter looks one up", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  for (let n = 0; n < 4; n++) await queue.publish(n, { id: `job${n}`, maxAttempts: 1 });
+  const worker = queue.consume(() => {
+    throw new Error("no");
+  });
+  await waitUntil(() => worker.status().ended.dead === 4);
+  await worker.stop();
+  const ids = async (before?: number) => {
+    return (await Array.fromAsync(queue.deadLetters({ before }))).map(({ id, sequence }) => ({ id, sequence }));
+  };
+  const all = await ids();
+  assertEquals(all.map(({ id }) => id).sort(), ["job0", "job1", "job2", "job3"]);
+  assertEquals(await ids(all[1].sequence), all.slice(2));
+  assertEquals(await ids(all[3].sequence), []);
+  assertEquals((await queue.deadLetter("job2"))?.reason, "no");
+  assertEquals(await queue.deadLetter("job9"), null);
+  assertThrows(() => queue.deadLetters({ before: 0 }), RangeError, "'before' must be a whole number");
 });

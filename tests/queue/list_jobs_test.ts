@@ -146,11 +146,24 @@ Deno.test("JobQueue.jobs refuses a wrong option at once, with its value and the 
   const queue = new QueueStores(undefined).jobQueue("checks");
   const bad: [unknown, string][] = [
     [{ kind: "dead" }, "'kind' must be one of waiting, delayed, keyed: current value is \"dead\""],
-    [{ kind: null }, "'kind' must be one of waiting, delayed, keyed: current value is null"],
     [{ priority: "urgent" }, "'priority' must be one of high, normal, low: current value is \"urgent\""],
     [{ kind: "keyed", priority: 1 }, "'priority' must be one of high, normal, low: current value is 1"],
   ];
   for (const [options, message] of bad) {
     assertThrows(() => void queue.jobs(options as ListJobsOptions), RangeError, `Cannot list the jobs as ${message}`);
   }
+});
+
+Deno.test("JobQueue.jobs goes on behind the sequence of a job, within its priority", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  for (let n = 0; n < 5; n++) await queue.publish(n, { id: `job${n}`, headers: { "x-n": `${n}` } });
+  await queue.publish(9, { id: "low", priority: "low" });
+  const [first, second] = await Array.fromAsync(queue.jobs({ priority: "normal" }));
+  assertEquals([first.headers, second.headers], [{ "x-n": "0" }, { "x-n": "1" }]);
+  const behind = await Array.fromAsync(queue.jobs({ priority: "normal", after: second.sequence }));
+  assertEquals(behind.map(({ id }) => id), ["job2", "job3", "job4"]);
+  assertThrows(() => queue.jobs({ after: 1 }), RangeError, "'after' needs a 'priority'");
+  assertThrows(() => queue.jobs({ priority: "low", after: -1 }), RangeError, "'after' must be a whole number");
 });

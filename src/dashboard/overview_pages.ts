@@ -1,0 +1,145 @@
+import type { Hono } from "hono";
+import { html } from "hono/html";
+import type { JobCounts } from "../queue/job_counts.ts";
+import { amount, counted, rate, span } from "./figures.ts";
+import { healthChecks } from "./health_check_pages.ts";
+import { card, livePage, type Markup, nothing, type Page, table, tile } from "./page.ts";
+import { isLate, type QueueFigures, waiting } from "./queue_monitor.ts";
+import { path, query, type Site } from "./site.ts";
+import { sparkline } from "./sparkline.ts";
+
+/** Queues on the overview, and on a page of all. */
+const SHOWN = { overview: 25, page: 100 };
+
+/** The overview, and the list of all queues. */
+export function overviewPages(app: Hono, site: Site): void {
+  livePage(app, "/", site, async (): Promise<Page> => {
+    const [queues, checks] = await Promise.all([site.monitor.all(), healthChecks(site)]);
+    const known = queues.flatMap(({ counts }) => counts ?? []);
+    const sum = (pick: (counts: JobCounts) => number) => known.reduce((total, counts) => total + pick(counts), 0);
+    const dead = sum(({ dead }) => dead);
+    const up = checks.filter(({ up }) => up).length;
+    const tiles = html`<section class="tiles" id="now" aria-label="Now">${[
+      tile(amount(queues.length), queues.length === 1 ? "queue" : "queues"),
+      tile(amount(sum(waiting)), "jobs waiting"),
+      tile(`${rate(queues.reduce((total, { rate }) => total + rate, 0))} /s`, "ended"),
+      tile(amount(dead), dead === 1 ? "dead letter" : "dead letters", dead > 0),
+      tile(amount(sum(({ active }) => active)), "jobs active"),
+      tile(checks.length === 0 ? "none" : `${up} of ${checks.length}`, "health checks up", up < checks.length),
+    ]}</section>`;
+    const shown = queues.slice(0, SHOWN.overview);
+    const more = queues.length > shown.length
+      ? html`<a href="${path(site, "queues")}">all ${amount(queues.length)}</a>`
+      : "in trouble first · live";
+    return {
+      title: "Overview",
+      current: "Overview",
+      body: [tiles, attention(site, queues), card("queues", "Queues", queueTable(site, shown), more)],
+    };
+  });
+
+  livePage(app, "/queues", site, async (context): Promise<Page> => {
+    const search = (context.req.query("q") ?? "").toLowerCase();
+    const from = Math.max(0, Math.trunc(Number(context.req.query("from"))) || 0);
+    const all = (await site.monitor.all()).filter(({ queue }) => queue.toLowerCase().includes(search));
+    const shown = all.slice(from, from + SHOWN.page);
+    const turn = (label: string, from: number) =>
+      html`<a href="${query(path(site, "queues"), { q: search, from })}">${label}</a>`;
+    const pages = html`<div class="pages">${from > 0 ? turn("Previous", Math.max(0, from - SHOWN.page)) : ""}${
+      from + SHOWN.page < all.length ? turn("Next", from + SHOWN.page) : ""
+    }</div>`;
+    const find = html`
+      <form class="row end"
+        id="find"><input type="search" name="q" value="${search}" aria-label="Search queues" placeholder="Name"><button>Search</button></form>
+    `;
+    const table = html`${queueTable(site, shown)}${all.length > SHOWN.page ? pages : ""}`;
+    return {
+      title: "Queues",
+      current: "Queues",
+      body: [find, card("queues", counted(all.length, "queue"), table, "in trouble first · live")],
+    };
+  });
+}
+
+/** What somebody should look at. */
+function attention(site: Site, queues: readonly QueueFigures[]): Markup {
+  const alerts = queues.slice(0, SHOWN.overview).flatMap(({ queue, counts }) => {
+    if (!counts) return [];
+    const alert = (colour: string, text: string, action: string, ...parts: string[]) =>
+      html`
+        <div
+          class="alert"><i class="dot ${colour}"></i><div><span class="what">${queue}</span> ${text}</div><a class="do" href="${path(
+            site,
+            "queues",
+            queue,
+            ...parts,
+          )}">${action}</a></div>
+      `;
+    const open = waiting(counts);
+    return [
+      ...(counts.dead > 0 ? [alert("bad", counted(counts.dead, "dead letter"), "Look at them", "dead")] : []),
+      ...(isLate(counts)
+        ? [
+          alert(
+            "warn",
+            `oldest job waits for ${span(counts.oldest!)}, ${counted(open, "job")} waiting`,
+            "Open the queue",
+          ),
+        ]
+        : []),
+      ...(counts.paused ? [alert("warn", `paused, ${counted(open, "job")} waiting`, "Open the queue")] : []),
+    ];
+  });
+  return card("attention", "Needs attention", alerts.length > 0 ? alerts : nothing("Nothing."));
+}
+
+/** The table of some queues. */
+function queueTable(site: Site, queues: readonly QueueFigures[]): Markup {
+  if (queues.length === 0) return nothing("No queues.");
+  const rows = queues.map(({ queue, counts, rates, rate }) => {
+    const link = html`<a href="${path(site, "queues", queue)}">${queue}</a> ${counts ? pills(counts) : ""}`;
+    if (!counts) {
+      return html`
+        <tr>
+          <td>${link}</td>
+          <td class="zero" colspan="6">counting …</td>
+        </tr>
+      `;
+    }
+    const late = isLate(counts) ? " warn" : "";
+    return html`<tr><td>${link}</td>${cell(waiting(counts), late)}${cell(counts.active)}${
+      cell(counts.delayed, " wide")
+    }${cell(counts.dead, counts.dead > 0 ? " bad" : "")}<td class="n wide${late}">${
+      counts.oldest === null ? "–" : span(counts.oldest)
+    }</td><td class="wide">${sparkline([...rates, rate], "ended")}</td></tr>`;
+  });
+  return table("Queues", [["Queue"], ["Waiting"], ["Active"], ["Delayed", "wide"], ["Dead"], ["Oldest", "wide"], [
+    "Ended a second",
+    "wide",
+  ]], rows);
+}
+
+function cell(value: number, look: string = ""): Markup {
+  return html`<td class="n${value === 0 ? " zero" : ""}${look}">${amount(value)}</td>`;
+}
+
+/** What is wrong with a queue, in a word each. */
+export function pills(counts: JobCounts): Markup[] {
+  return [
+    ...(counts.dead > 0
+      ? [html`
+        <span class="pill bad">dead letters</span>
+      `]
+      : []),
+    ...(isLate(counts)
+      ? [html`
+        <span class="pill warn">waiting</span>
+      `]
+      : []),
+    ...(counts.paused
+      ? [html`
+        <span class="pill">paused</span>
+      `]
+      : []),
+  ];
+}

@@ -1,0 +1,129 @@
+import { settledWithin } from "../connection/delay.ts";
+import type { JobCounts } from "../queue/job_counts.ts";
+import type { JetStreamStores } from "../stores.ts";
+
+/** Milliseconds between two rounds, and how many queues a round counts at most: what is asked of the server stays the same, however many there are. */
+const ROUND = { pause: 1_500, queues: 200, together: 8 };
+
+/** Milliseconds that a page waits for figures that are being counted. */
+const PATIENCE = 150;
+
+/** Milliseconds without a round after which a plot begins anew. */
+const GAP = 60_000;
+
+/** Rates that are kept of each queue: an hour of one in 20 seconds. */
+const KEPT = 180;
+const SAMPLE_TIME = 20_000;
+
+/** What is known of a queue. */
+export interface QueueFigures {
+  queue: string;
+  /** `null`: not counted yet. */
+  counts: JobCounts | null;
+  /** When it was counted, by `performance.now()`. */
+  at: number;
+  /** Jobs that ended within the last moments, a second. */
+  rate: number;
+  /** The same over the time that somebody has looked, the oldest first. */
+  rates: number[];
+  /** Where the present sample began. */
+  sample: { at: number; ended: number } | null;
+}
+
+/**
+ * Keeps figures of all queues while somebody looks, so that no page has to count them all: the queues take turns, those that were counted longest ago
+ * first. Nothing is asked, and no timer runs, while nobody looks.
+ */
+export class QueueMonitor {
+  readonly #stores: JetStreamStores;
+  readonly #figures: Map<string, QueueFigures> = new Map();
+  #round: Promise<void> | null = null;
+  #listed: Promise<void> = Promise.resolve();
+  #lastRound = -Infinity;
+
+  constructor(stores: JetStreamStores) {
+    this.#stores = stores;
+  }
+
+  /**
+   * The figures of all queues, those in trouble first.
+   *
+   * @throws {JetStreamStoreError} `disconnected`, without a connection.
+   */
+  async all(): Promise<QueueFigures[]> {
+    if (this.#round === null && performance.now() - this.#lastRound > ROUND.pause) this.#begin();
+    await this.#listed;
+    if (this.#round) await settledWithin(this.#round, PATIENCE);
+    return [...this.#figures.values()].sort((a, b) => trouble(b) - trouble(a) || a.queue.localeCompare(b.queue));
+  }
+
+  /** The figures of one queue, counted now. */
+  async one(queue: string): Promise<QueueFigures> {
+    const figures = this.#figures.get(queue) ?? newFigures(queue);
+    await this.#count(figures);
+    if (figures.counts) this.#figures.set(queue, figures);
+    return figures;
+  }
+
+  #begin(): void {
+    this.#listed = this.#list();
+    const round = this.#listed.then(() => this.#countSome());
+    // Whoever waits for the list meets its error.
+    this.#round = round.catch(() => {}).finally(() => {
+      this.#round = null;
+      this.#lastRound = performance.now();
+    });
+  }
+
+  async #list(): Promise<void> {
+    const names = new Set(await Array.fromAsync(this.#stores.jobQueues()));
+    for (const name of this.#figures.keys()) if (!names.has(name)) this.#figures.delete(name);
+    for (const name of names) if (!this.#figures.has(name)) this.#figures.set(name, newFigures(name));
+  }
+
+  async #countSome(): Promise<void> {
+    const due = [...this.#figures.values()].sort((a, b) => a.at - b.at).slice(0, ROUND.queues);
+    const next = due.values();
+    await Promise.all(Array.from({ length: ROUND.together }, async () => {
+      for (const figures of next) await this.#count(figures);
+    }));
+  }
+
+  async #count(figures: QueueFigures): Promise<void> {
+    const { counts: before, at: last } = figures;
+    const counts = await this.#stores.jobQueue(figures.queue).counts();
+    const now = figures.at = performance.now();
+    figures.counts = counts;
+    if (!counts) return;
+    if (before) figures.rate = Math.max(0, counts.ended - before.ended) / Math.max(now - last, 1) * 1000;
+    if (now - last > GAP) Object.assign(figures, { rates: [], sample: null });
+    const { sample } = figures;
+    if (sample && now - sample.at < SAMPLE_TIME) return;
+    if (sample) figures.rates.push(Math.max(0, counts.ended - sample.ended) / (now - sample.at) * 1000);
+    if (figures.rates.length > KEPT) figures.rates.shift();
+    figures.sample = { at: now, ended: counts.ended };
+  }
+}
+
+function newFigures(queue: string): QueueFigures {
+  return { queue, counts: null, at: -Infinity, rate: 0, rates: [], sample: null };
+}
+
+/** Jobs of a queue that wait for a worker. */
+export function waiting({ ready }: JobCounts): number {
+  return ready.high + ready.normal + ready.low + ready.keyed;
+}
+
+/** Milliseconds after which a job that waits means trouble. */
+const LATE = 60_000;
+
+/** Whether the oldest job of a queue waits for too long. */
+export function isLate({ oldest, paused }: JobCounts): boolean {
+  return paused === null && oldest !== null && oldest > LATE;
+}
+
+/** How urgently somebody should look. */
+function trouble({ counts }: QueueFigures): number {
+  if (!counts) return 0;
+  return (counts.dead > 0 ? 4 : 0) + (isLate(counts) ? 2 : 0) + (counts.paused ? 1 : 0);
+}

@@ -1,0 +1,128 @@
+import { assert, assertEquals } from "@std/assert";
+import { source as axeSource } from "axe-core";
+import { CHROMIUM, look, startBrowserSite, UNLESS, type View } from "./_browser.ts";
+import { HOSTILE, makeDeadLetters } from "./_site.ts";
+
+const VIEWS: View[] = [
+  { width: 1280, scheme: "light" },
+  { width: 1280, scheme: "dark" },
+  { width: 390, scheme: "light" },
+  { width: 390, scheme: "dark" },
+];
+
+/** What axe-core reports of a page. */
+interface Finding {
+  id: string;
+  impact: string | null;
+  nodes: { html: string }[];
+}
+
+function browserTest(name: string, fn: () => Promise<void>): void {
+  // The browser keeps timers and pipes of its own until it is closed, which the sanitizers take for leaks.
+  Deno.test({ name: `${name}${UNLESS}`, ignore: CHROMIUM === null, sanitizeOps: false, sanitizeResources: false, fn });
+}
+
+browserTest(
+  "dashboard's pages fit, run no text as markup, and have no serious findings of axe, in light and dark",
+  async () => {
+    await using site = await startBrowserSite();
+    const { stores, open, complaints } = site;
+    await makeDeadLetters(stores, "mails", { "dead-1": HOSTILE, "dead-2": "no route to host ".repeat(20) });
+    await stores.jobQueue("mails").publish({ to: HOSTILE }, { id: "waits", headers: { "x-tenant": HOSTILE } });
+    await stores.jobQueue("mails").schedule(HOSTILE, { every: 3_600_000, data: HOSTILE });
+    await stores.storeHealthcheck(`https://example.com/${"very-long/".repeat(30)}`, '{"status":503}');
+    await stores.kvBucket("plans").put(HOSTILE, HOSTILE);
+    await stores.objectBucket("reports").put(HOSTILE, HOSTILE);
+    const part = encodeURIComponent(HOSTILE);
+    const paths = [
+      ...[
+        "/",
+        "/queues",
+        "/queues/mails",
+        "/queues/mails/jobs/waits",
+        "/queues/mails/jobs/dead-1",
+        "/queues/mails/dead",
+      ],
+      ...[
+        "/queues/mails/pause",
+        "/queues/mails/limit",
+        "/queues/mails/publish",
+        `/queues/mails/dead/redrive?reason=${part}`,
+      ],
+      ...[
+        "/checks",
+        "/values",
+        "/values/plans",
+        `/values/plans/key?key=${part}`,
+        "/objects",
+        "/objects/reports",
+        "/nothing",
+      ],
+    ];
+    for (const path of paths) {
+      const page = await open(path);
+      await page.evaluate(axeSource);
+      for (const view of VIEWS) {
+        await look(page, view);
+        const width = await page.evaluate("document.documentElement.scrollWidth") as number;
+        assert(width <= view.width, `${path} is ${width} pixels wide on a screen of ${view.width}`);
+        const findings = await page.evaluate(async () =>
+          (await (globalThis as unknown as { axe: { run(): Promise<{ violations: Finding[] }> } }).axe.run()).violations
+        );
+        const serious = findings.filter(({ impact }) => impact === "serious" || impact === "critical");
+        assertEquals(serious.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], `${path} ${JSON.stringify(view)}`);
+      }
+      assertEquals(await page.evaluate("globalThis.flag"), undefined, path);
+      await page.close();
+    }
+    assertEquals(complaints.filter((line) => !line.startsWith("/nothing")), []);
+  },
+);
+
+browserTest("dashboard shows a queue that goes from full to empty, and events, without a reload", async () => {
+  await using site = await startBrowserSite();
+  const { stores, open, complaints } = site;
+  const queue = stores.jobQueue<number>("mails");
+  for (let n = 0; n < 20; n++) await queue.publish(n, { id: `job-${n}` });
+  const page = await open("/queues/mails");
+  const waiting = () => page.$eval("#now .tile b", (tile) => tile.textContent);
+  assertEquals(await waiting(), "20");
+  await page.evaluate(() => (globalThis as { same?: boolean }).same = true);
+  await using worker = queue.consume(() => {}, { concurrency: 5 });
+  await page.waitForFunction(`document.querySelector("#now .tile b")?.textContent === "0"`, { timeout: 30_000 });
+  await queue.publish(20, { id: "one-more" });
+  await page.waitForFunction(`document.querySelector("#events tbody")?.textContent.includes("one-more")`, {
+    timeout: 30_000,
+  });
+  assertEquals(
+    await page.evaluate(() => (globalThis as { same?: boolean }).same),
+    true,
+    "the page was not loaded again",
+  );
+  await page.close();
+  assertEquals(worker.status().ended.completed, 21);
+  assertEquals(complaints, []);
+});
+
+browserTest("dashboard is used by keyboard alone: from the overview to a redrive", async () => {
+  await using site = await startBrowserSite();
+  const { stores, open } = site;
+  await makeDeadLetters(stores, "mails", { a: "x", b: "x" });
+  const page = await open("/queues/mails");
+  const follow = async (text: string) => {
+    for (let tabs = 0; tabs < 60; tabs++) {
+      await page.keyboard.press("Tab");
+      const focused = await page.evaluate(`document.activeElement?.textContent.trim() ?? ""`) as string;
+      if (!focused.startsWith(text)) continue;
+      await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+      return;
+    }
+    throw new Error(`Nothing that begins with "${text}" can be reached by Tab`);
+  };
+  await follow("Dead letters");
+  await follow("Redrive 2");
+  await follow("Redrive 2 jobs");
+  assert((await page.$eval("main", (main) => main.textContent))?.includes("2 jobs redriven"));
+  assertEquals((await stores.jobQueue("mails").counts())?.dead, 0);
+  await page.close();
+});

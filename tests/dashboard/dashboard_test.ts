@@ -1,0 +1,277 @@
+import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { dashboard } from "../../src/dashboard/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
+import { HOSTILE, makeDeadLetters, startSite } from "./_site.ts";
+
+Deno.test("dashboard shows queues, jobs, dead letters, health checks, values and objects", async () => {
+  await using site = await startSite();
+  const { stores, get } = site;
+  await makeDeadLetters(stores, "mails", { a: "no mailbox", b: "no mailbox", c: "no route" });
+  await stores.jobQueue("mails").publish({ to: "ann" }, { id: "waits" });
+  await stores.jobQueue("mails").publish({ to: "bob" }, { id: "later", delay: 3_600_000 });
+  await stores.jobQueue("mails").schedule("daily", { cron: "0 0 7 * * *", data: {} });
+  await stores.storeHealthcheck("https://up.example.com/", '{"status":200}');
+  await stores.storeHealthcheck("https://down.example.com/", '{"status":503}');
+  await stores.kvBucket("plans", { history: 3 }).put("eu.basic", "9 euro");
+  await stores.objectBucket("reports").put("november.txt", "all up");
+
+  const shows = async (path: string, ...texts: string[]) => {
+    const { status, text } = await get(path);
+    assertEquals(status, 200, path);
+    for (const wanted of texts) assert(text.includes(wanted), `${path} shows ${wanted}:\n${text}`);
+  };
+  // A page does not wait for long until all queues are counted.
+  await waitUntil(async () => !(await get("/")).text.includes("counting"));
+  await shows("/", "mails", "3 dead letters", "1 of 2", "Connected");
+  await shows("/queues", "mails");
+  await shows("/queues?q=nothing", "No queues.");
+  await shows("/queues/mails", "waits", "daily", "Pause …");
+  await shows("/queues/mails?kind=delayed", "later");
+  await shows("/queues/mails/jobs/waits", "ann", "ready", "Cancel …");
+  await shows("/queues/mails/jobs/a", "no mailbox", "Redrive …");
+  await shows("/queues/mails/dead", "no mailbox", "Redrive 2 …", "Redrive 1 …", "Redrive all 3 …");
+  await shows("/queues/mails/dead?q=route", "no route", "1 dead letter");
+  await shows("/checks", "https://down.example.com/", "down");
+  await shows("/values", "plans");
+  await shows("/values/plans?prefix=eu", "eu.basic");
+  await shows("/values/plans/key?key=eu.basic", "9 euro", "1 revision");
+  await shows("/objects", "reports");
+  await shows("/objects/reports", "november.txt", "6 B");
+  for (const path of ["/nothing", "/queues/none", "/queues/mails/jobs/none", "/values/none", "/objects/none"]) {
+    assertEquals((await get(path)).status, 404, path);
+  }
+});
+
+Deno.test("dashboard asks before each change, says how many it touches, and makes it once the form is sent", async () => {
+  await using site = await startSite();
+  const { stores, get, post } = site;
+  const mails = stores.jobQueue("mails");
+  await makeDeadLetters(stores, "mails", { a: "x", b: "x", c: "y", d: "y" });
+  const asked = await get("/queues/mails/dead/redrive?reason=x");
+  assertMatch(asked.text, /Redrive 2 jobs/);
+  assertEquals((await mails.counts())?.dead, 4, "asking changes nothing");
+
+  const ids = [...asked.text.matchAll(/name="id"\s+value="(\w)"/g)].map(([, id]) => id).sort();
+  assertEquals(ids, ["a", "b"]);
+  const form = new URLSearchParams([["id", "a"], ["id", "b"], ["back", "/queues/mails/dead"]]);
+  const headers = { origin: "http://localhost" };
+  const done = await site.handler(
+    new Request("http://localhost/queues/mails/dead/redrive", { method: "POST", headers, body: form }),
+  );
+  assertEquals([done.status, done.headers.get("location")], [303, "/queues/mails/dead?done=redriven&n=2"]);
+  assertMatch((await get(done.headers.get("location")!)).text, /2 jobs redriven/);
+  assertEquals((await mails.counts())?.dead, 2);
+
+  await post("/queues/mails/jobs/c/discard");
+  assertEquals(await mails.deadLetter("c"), null);
+  await post("/queues/mails/dead/redrive-all");
+  assertEquals((await mails.counts())?.dead, 0);
+  await post("/queues/mails/jobs/a/cancel");
+  assertEquals(await mails.get("a"), null);
+
+  assertMatch((await get("/queues/mails/pause")).text, /2 jobs will wait/);
+  await post("/queues/mails/pause", { minutes: "60" });
+  const { paused } = (await mails.counts())!;
+  assertEquals(paused?.priorities, ["high", "normal", "low"]);
+  assert(paused!.until!.getTime() > Date.now());
+  await post("/queues/mails/resume");
+  assertEquals((await mails.counts())?.paused, null);
+  await post("/queues/mails/limit", { high: "3", normal: "", low: "" });
+  assertEquals((await mails.counts())?.limits, { high: 3, normal: null, low: null });
+  await post("/queues/mails/publish", { data: '{"to":"ann"}', id: "new", priority: "high" });
+  assertEquals((await mails.get("new"))?.priority, "high");
+  assertEquals((await post("/queues/mails/publish", { data: "no json" })).status, 400);
+
+  await stores.kvBucket("plans").put("a key", "1");
+  assertMatch((await get("/values/plans/delete?key=a+key")).text, /Delete 1 key/);
+  await post("/values/plans/delete", { key: "a key" });
+  assertEquals(await stores.kvBucket("plans").get("a key"), null);
+  await stores.objectBucket("reports").put("an object", "1");
+  await post("/objects/reports/delete", { name: "an object" });
+  assertEquals(await stores.objectBucket("reports").get("an object"), null);
+});
+
+Deno.test("dashboard leads back only to its own pages after a change", async () => {
+  await using site = await startSite();
+  await site.stores.jobQueue("mails").publish(1, { id: "a" });
+  for (const back of ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", ""]) {
+    const location = (await site.post("/queues/mails/jobs/a/cancel", { back })).headers.get("location")!;
+    assertEquals(new URL(location, "http://localhost/").origin, "http://localhost", back);
+  }
+});
+
+Deno.test("dashboard refuses changes from other origins", async () => {
+  await using site = await startSite();
+  await site.stores.jobQueue("mails").publish(1, { id: "stays" });
+  const send = (headers: Record<string, string>) =>
+    site.handler(
+      new Request("http://localhost/queues/mails/jobs/stays/cancel", {
+        method: "POST",
+        headers,
+        body: new URLSearchParams(),
+      }),
+    );
+  const foreign: Record<string, string>[] = [
+    {},
+    { origin: "http://evil.example" },
+    { origin: "null" },
+    { origin: "http://localhost.evil.example" },
+    { "sec-fetch-site": "cross-site", origin: "http://localhost" },
+    { "sec-fetch-site": "same-site" },
+  ];
+  for (const headers of foreign) assertEquals((await send(headers)).status, 403, JSON.stringify(headers));
+  assert(await site.stores.jobQueue("mails").get("stays"));
+  assertEquals((await send({ "sec-fetch-site": "same-origin" })).status, 303);
+  assertEquals(await site.stores.jobQueue("mails").get("stays"), null);
+});
+
+/** A path of each route. */
+const ROUTES = [
+  ...[
+    "/",
+    "/live",
+    "/style.css",
+    "/live.js",
+    "/icon.svg",
+    "/queues",
+    "/queues/live",
+    "/checks",
+    "/checks/live",
+    "/nothing",
+  ],
+  ...[
+    "",
+    "/live",
+    "/events",
+    "/pause",
+    "/resume",
+    "/limit",
+    "/publish",
+    "/dead",
+    "/dead/live",
+    "/dead/redrive",
+    "/dead/discard",
+  ]
+    .map((path) => `/queues/mails${path}`),
+  ...["/dead/redrive-all", "/jobs/a", "/jobs/a/live", "/jobs/a/cancel", "/jobs/a/redrive", "/jobs/a/discard"]
+    .map((path) => `/queues/mails${path}`),
+  ...["/values", "/values/plans", "/values/plans/key?key=a", "/values/plans/delete?key=a"],
+  ...["/objects", "/objects/reports", "/objects/reports/download?name=a", "/objects/reports/delete?name=a"],
+];
+
+Deno.test("dashboard lets 'authorize' decide about every route, before anything is read or changed", async () => {
+  const asked: string[] = [];
+  await using site = await startSite({
+    authorize: async ({ url }) => {
+      asked.push(new URL(url).pathname);
+      return await Promise.resolve(false);
+    },
+  });
+  for (const route of ROUTES) {
+    assertEquals((await site.get(route)).status, 403, route);
+    assertEquals((await site.post(route)).status, 403, route);
+  }
+  assertEquals(asked.length, 2 * ROUTES.length);
+  assertEquals(site.stores.connectionStatus(), "none", "nothing was asked of NATS");
+
+  const login = dashboard({ stores: site.stores, authorize: () => Response.redirect("http://localhost/login") });
+  assertEquals((await login(new Request("http://localhost/queues"))).headers.get("location"), "http://localhost/login");
+});
+
+Deno.test("dashboard that is read-only refuses every change, and offers none", async () => {
+  await using site = await startSite({ readOnly: true });
+  await makeDeadLetters(site.stores, "mails", { a: "x" });
+  for (const route of ROUTES) assertEquals((await site.post(route)).status, 403, route);
+  assertEquals((await site.stores.jobQueue("mails").counts())?.dead, 1);
+  for (
+    const route of [
+      "/queues/mails",
+      "/queues/mails/dead",
+      "/queues/mails/jobs/a",
+      "/queues/mails/dead/redrive?reason=x",
+    ]
+  ) {
+    assertFalse((await site.get(route)).text.includes('method="post"'), route);
+    assertFalse(/class="button (main|danger)"/.test((await site.get(route)).text), route);
+  }
+});
+
+Deno.test("dashboard escapes text of jobs, keys, reasons, headers and names", async () => {
+  await using site = await startSite();
+  const { stores, get } = site;
+  await makeDeadLetters(stores, "mails", { [HOSTILE]: HOSTILE });
+  await stores.jobQueue("mails").publish(HOSTILE, { id: `w${HOSTILE}`, headers: { "x-a": HOSTILE } });
+  await stores.jobQueue("mails").schedule(HOSTILE, { every: 3_600_000, data: HOSTILE });
+  await stores.kvBucket("plans").put(HOSTILE, HOSTILE);
+  await stores.objectBucket("reports").put(HOSTILE, HOSTILE);
+  await stores.storeHealthcheck(HOSTILE, HOSTILE);
+  const part = encodeURIComponent(HOSTILE);
+  const pages = [
+    ...[
+      "/",
+      "/queues",
+      `/queues?q=${part}`,
+      "/queues/mails",
+      "/queues/mails/dead",
+      `/queues/mails/dead?q=${part}`,
+      "/checks",
+    ],
+    ...[`/queues/mails/jobs/${part}`, `/queues/mails/jobs/w${part}`, `/queues/mails/jobs/w${part}/cancel`],
+    ...[`/queues/mails/dead/redrive?reason=${part}`, `/queues/mails/dead/discard?reason=${part}&q=${part}`],
+    ...[
+      "/values/plans",
+      `/values/plans?prefix=${part}`,
+      `/values/plans/key?key=${part}`,
+      `/values/plans/delete?key=${part}`,
+    ],
+    ...["/objects/reports", `/objects/reports?q=${part}`, `/objects/reports/delete?name=${part}`],
+    ...[`/queues/mails/publish?data=${part}&priority=${part}`, `/queues/mails?done=${part}&n=${part}`],
+  ];
+  for (const page of pages) {
+    const { status, text } = await get(page);
+    assertEquals(status, 200, page);
+    assertFalse(/<script>|<img|onerror="global/.test(text), `${page} has markup of others:\n${text}`);
+  }
+});
+
+Deno.test("dashboard sends objects as files to keep, and forbids scripts that are not its own", async () => {
+  await using site = await startSite();
+  await site.stores.objectBucket("reports").put("a/<b>.html", "<script>1</script>");
+  const path = `/objects/reports/download?name=${encodeURIComponent("a/<b>.html")}`;
+  const response = await site.handler(new Request(`http://localhost${path}`));
+  assertEquals(await response.text(), "<script>1</script>");
+  assertEquals(response.headers.get("content-type"), "application/octet-stream");
+  assertEquals(response.headers.get("content-disposition"), "attachment; filename*=UTF-8''%3Cb%3E.html");
+  assertEquals(response.headers.get("x-content-type-options"), "nosniff");
+  const policy = response.headers.get("content-security-policy")!;
+  assert(policy.startsWith("default-src 'none'; ") && !policy.includes("unsafe"), policy);
+});
+
+Deno.test("dashboard says so, with status 503, while there is no connection", async () => {
+  await using stores = new JetStreamStores({ servers: "nats://127.0.0.1:1", connectTimeout: 100, logger: false });
+  const handler = dashboard({ stores });
+  for (const path of ["/checks", "/values", "/objects"]) {
+    const response = await handler(new Request(`http://localhost${path}`));
+    assertEquals(response.status, 503, path);
+    assertMatch(await response.text(), /NATS is unavailable/);
+  }
+});
+
+Deno.test("dashboard serves below its base, and links nowhere else", async () => {
+  await using site = await startSite({ base: "/admin/jetstream" });
+  await site.stores.jobQueue("mails").publish(1, { id: "a" });
+  const { status, text } = await site.get("/admin/jetstream");
+  assertEquals(status, 200);
+  const links = [...text.matchAll(/(?:href|src|data-live)="([^"#]+)"/g)].map(([, link]) => link);
+  assertEquals(links.filter((link) => !link.startsWith("/admin/jetstream/")), []);
+  assertEquals((await site.get("/admin/jetstream/queues/mails")).status, 200);
+  assertEquals((await site.get("/queues/mails")).status, 404);
+});
+
+Deno.test("dashboard refuses wrong options", () => {
+  assertThrows(() => dashboard({ stores: {} as JetStreamStores }), TypeError, "'stores' must be a JetStreamStores");
+  assertThrows(() => dashboard({ base: "admin" }), TypeError, "'base' must be a path");
+  assertThrows(() => dashboard({ base: "/../x" }), TypeError, "'base' must be a path");
+  assertThrows(() => dashboard({ readonly: true } as object), TypeError, "did you mean 'readOnly'?");
+});
