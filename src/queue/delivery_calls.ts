@@ -15,6 +15,9 @@ export class DeliveryCalls {
   /** The session over which the stream is known to be the one that was created at `#created`. */
   #sure: Session | null = null;
   #created = "";
+  #stopped = false;
+  /** Settles when it is known again whether leases are held. */
+  doubt: Promise<void> | null = null;
 
   constructor(parts: QueueParts) {
     this.#parts = parts;
@@ -33,6 +36,29 @@ export class DeliveryCalls {
   /** The server's time in milliseconds. */
   now(): number {
     return this.#session?.now() ?? Date.now();
+  }
+
+  /** By how much the server's clock is ahead of `performance.now()`, at most; `null` if that is not known. */
+  get serverAhead(): number | null {
+    return this.#session?.ahead ?? null;
+  }
+
+  /** Asks for nothing any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Asks the server for its time, over reconnects: by how much its clock is ahead of `performance.now()`, at least. `null` if nobody can tell. */
+  async askServerAhead(): Promise<number | null> {
+    const { context } = this.#parts;
+    while (!this.#stopped && context.connection.isOn) {
+      const answer = await callQueue(this.#parts, async ({ session, deadline, names }) => {
+        const info = await streamInfo(session, names.stream, deadline);
+        return { ahead: Date.parse(info?.ts ?? "") - performance.now() };
+      }, { timeout: context.timeout, persist: true, patient: true });
+      if (answer) return Number.isNaN(answer.ahead) ? null : answer.ahead;
+    }
+    return null;
   }
 
   /**
@@ -71,6 +97,7 @@ export class DeliveryCalls {
       await this.#isSame(attempt)
         ? { answer: await insist(attempt.deadline, (deadline) => call({ ...attempt, deadline })) }
         : { answer: null };
+    await this.doubt;
     // The lease is extended meanwhile, so that one call may be over before it.
     while (delivery.ours && this.#parts.context.connection.isOn) {
       const timeout = delivery.leaseUntil - performance.now();

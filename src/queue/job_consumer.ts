@@ -80,7 +80,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const call = (job: Job<T>) => callHandler(parts.context, [job], () => handler(job));
     this.#runner = new JobRunner(parts, settings, call, { reporter: this.#reporter, history }, batches);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
-    this.#leases = new LeaseKeeper(this.#held, this.#reporter, this.#log, hold, {
+    this.#leases = new LeaseKeeper(this.#held, { reporter: this.#reporter, calls }, this.#log, hold, {
       looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
       stopped: () => this.#intake.reopen("the process was stopped for a while"),
@@ -226,7 +226,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   }
 
   #startRuns(): void {
-    while (!this.#stop && !this.#capacity.full) {
+    while (!this.#stop && !this.#leases.inDoubt && !this.#capacity.full) {
       const { wait } = this.#capacity;
       if (wait > 0) {
         clearTimeout(this.#limitTimer);

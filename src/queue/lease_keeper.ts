@@ -1,11 +1,10 @@
 import type { Delivery } from "./delivery.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
 import type { HeldJobs } from "./held_jobs.ts";
 import { DEFAULT_LEASE } from "./queue_options.ts";
-import type { WorkerLog } from "./_worker_log.ts";
 import type { RunReporter } from "./run_reporter.ts";
-
-/** Milliseconds by which the clock of the machine may be set without that counting as a stop of it. */
-const CLOCK_WAS_SET = 1_000;
+import { SuspensionWatch } from "./_suspension_watch.ts";
+import type { WorkerLog } from "./_worker_log.ts";
 
 /** What a lease keeper tells its consumer. */
 export interface LeaseEvents {
@@ -29,14 +28,20 @@ export class LeaseKeeper {
   readonly #extending: WeakSet<Delivery> = new WeakSet();
   #lease = DEFAULT_LEASE;
   #lastLook = performance.now();
-  /** By how much the machine's clock is ahead of `performance.now()`, which stands still while the machine is suspended. */
-  #ahead = Date.now() - this.#lastLook;
+  readonly #suspension: SuspensionWatch;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
   /** @param hold Milliseconds that a job may wait here, and half its lease at most. */
-  constructor(held: HeldJobs, reporter: RunReporter, log: WorkerLog, hold: number, events: LeaseEvents) {
+  constructor(
+    held: HeldJobs,
+    { reporter, calls }: { reporter: RunReporter; calls: DeliveryCalls },
+    log: WorkerLog,
+    hold: number,
+    events: LeaseEvents,
+  ) {
     this.#held = held;
+    this.#suspension = new SuspensionWatch(calls, (suspended) => this.#verified(suspended));
     this.#reporter = reporter;
     this.#log = log;
     this.#hold = hold;
@@ -75,24 +80,39 @@ export class LeaseKeeper {
   /** Looks no more. */
   stop(): void {
     this.#stopped = true;
+    this.#suspension.stop();
     clearTimeout(this.#timer);
   }
 
+  /** Whether the machine may have been suspended: then no job is to start. */
+  get inDoubt(): boolean {
+    return this.#suspension.inDoubt;
+  }
+
   /**
-   * Whether this process was stopped (a debugger, a laptop's lid) for so long that what lies in its socket looks fresh and is not: then all that has
-   * not started is dropped, and handed out again when its lease is over.
+   * Whether this process was stopped (by a debugger, or a handler that blocks it) for so long that what is in its socket looks fresh and is not: then
+   * all that has not started is dropped, and delivered again when its lease is over. A stop of the whole machine stops its timers, too, and is noticed
+   * by {@linkcode SuspensionWatch}.
    */
   wasStopped(now: number): boolean {
-    const ahead = Date.now() - now;
-    const suspended = ahead - this.#ahead;
-    this.#ahead = ahead;
-    const noticed = suspended > Math.max(this.#lease / 2, CLOCK_WAS_SET);
-    if (!noticed && now - this.#lastLook <= this.#lease / 2) return false;
+    this.#suspension.look(now, this.#lease);
+    if (now - this.#lastLook <= this.#lease / 2) return false;
     this.#lastLook = now;
-    if (noticed) { for (const delivery of this.#held.running.values()) delivery.shorten(suspended); }
+    this.#dropWaiting();
+    return true;
+  }
+
+  #verified(suspended: number): void {
+    if (suspended > 0) {
+      for (const delivery of this.#held.running.values()) delivery.shorten(suspended);
+      this.#dropWaiting();
+    }
+    this.look();
+  }
+
+  #dropWaiting(): void {
     this.#held.waiting.clear();
     this.#events.stopped();
-    return true;
   }
 
   #lookAt(delivery: Delivery, left: number): void {

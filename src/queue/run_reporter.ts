@@ -65,6 +65,7 @@ export class RunReporter {
 
   /** Acknowledges the job if its lease is held; tells whether that is confirmed. */
   async finish(delivery: Delivery): Promise<boolean> {
+    if (this.#calls.doubt) await this.#calls.doubt;
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
     this.#parts.ended.remember(delivery);

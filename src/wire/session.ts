@@ -83,6 +83,11 @@ export class Session implements ConnectionSession {
     return this.#ahead === null ? Date.now() : this.#ahead + at;
   }
 
+  /** By how much the server's clock is ahead of `performance.now()`, at most; `null` until the server has told its time. */
+  get ahead(): number | null {
+    return this.#ahead;
+  }
+
   /**
    * The server has told its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a delayed job
    * must not run early. What contradicts that tells more, or that a clock was set.

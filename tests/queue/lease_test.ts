@@ -189,27 +189,3 @@ Deno.test("JobConsumer goes by a shorter lease as soon as it hears of it, also f
   await waitUntil(() => a.status().ended.completed + b.status().ended.completed === 1);
   assertEquals([runs.all.length, a.status().active, b.status().active], [1, 0, 0]);
 });
-
-Deno.test("JobConsumer lets go of its jobs when the machine was suspended for longer than the lease", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks");
-  await queue.publishMany([{ data: 1, id: "a" }, { data: 2, id: "b" }]);
-  const aborted = Promise.withResolvers<unknown>();
-  const consumer = queue.consume(async ({ signal }) => {
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
-    aborted.resolve(signal.reason.message);
-  }, { prefetch: 1 });
-  await waitUntil(() => consumer.status().active === 1 && consumer.status().prefetched === 1);
-  // A suspended machine goes on with the other clock where it was.
-  const { now } = Date;
-  Date.now = () => now() + 60_000;
-  try {
-    assertEquals(await within(aborted.promise), "The lease was lost");
-  } finally {
-    Date.now = now;
-  }
-  await waitUntil(() => consumer.status().ended.let_go === 1);
-  assertEquals(await consumer.stop(), { givenBack: 0, abandoned: [] });
-  assertEquals((await queue.counts())?.active, 2);
-});
