@@ -24,8 +24,8 @@ import type { QueueOptions } from "./queue/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import type { Context } from "./wire/context.ts";
 import { ControlLine } from "./wire/control_line.ts";
-import { KnownStreams } from "./wire/known_revisions.ts";
 import { Session } from "./wire/session.ts";
+import { SharedState } from "./wire/shared_state.ts";
 import { streamNames } from "./wire/stream_names.ts";
 import { isName } from "./wire/tokens.ts";
 
@@ -116,7 +116,7 @@ export class JetStreamStores implements AsyncDisposable {
       logger,
       timeout,
       closers: new Set(),
-      known: new KnownStreams(),
+      shared: new SharedState(),
       ticking: new Set(),
     };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });

@@ -65,6 +65,11 @@ export class LaggingReplica implements AsyncDisposable {
     this.answered = 0;
   }
 
+  /** Stores a message as another client would. */
+  async publish(subject: string, payload: string): Promise<void> {
+    await this.#nc.request(subject, payload, { timeout: 10_000 });
+  }
+
   /** It has not seen the newest message whose subject ends so. */
   rewind(end: string): void {
     this.#kept.splice(this.#kept.findLastIndex(({ subject }) => subject.endsWith(end)), 1);

@@ -12,7 +12,7 @@ import {
 } from "../wire/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
-import { type ObjectInfo, objectInfo, readInfo } from "./object_info.ts";
+import { infoReader, type ObjectInfo, objectInfo } from "./object_info.ts";
 import {
   checkObjectBucketOptions,
   checkPutOptions,
@@ -196,8 +196,9 @@ export class ObjectBucket {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   list(): AsyncIterable<ObjectInfo> {
+    const read = infoReader(this.#stream.context.logger);
     return listNewest(this.#stream, this.#stream.records, (message) => {
-      const object = readInfo(message, this.#stream.context.logger);
+      const object = read(message);
       return object?.deleted ? null : object;
     });
   }
@@ -226,8 +227,9 @@ export class ObjectBucket {
     checkWatchOptions(options, "watch the objects");
     const { ignoreDeletes = false, updatesOnly = false, signal } = options;
     const from = updatesOnly ? "new" : "last";
+    const read = infoReader(this.#stream.context.logger);
     return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {
-      const object = readInfo(message, this.#stream.context.logger);
+      const object = read(message);
       return ignoreDeletes && object?.deleted ? null : object;
     });
   }

@@ -23,7 +23,7 @@ export class Digest {
 }
 
 /** Whether a stored digest says the same as one of ours: other clients have spelled it in other alphabets, without padding, and in hex. */
-export function sameDigest(stored: string | undefined, ours: string): boolean {
+export function sameDigest(stored: string | null | undefined, ours: string): boolean {
   if (stored === ours) return true;
   if (!stored?.startsWith(TYPE)) return false;
   const text = stored.slice(TYPE.length);

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
 import type { Session } from "../wire/session.ts";
-import { parseMeta, type StoredMeta } from "./object_info.ts";
+import { parseMeta, type StoredMeta } from "./object_meta.ts";
 import { ObjectStream } from "./object_stream.ts";
 import { Pieces } from "./pieces.ts";
 

@@ -6,7 +6,8 @@ import { HeaderBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";
-import { objectOf } from "./object_info.ts";
+import { versionOf } from "./object_meta.ts";
+import type { Newest, ObjectMemory } from "./object_memory.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
 /** Records whose place is remembered. */
@@ -24,14 +25,6 @@ export interface NewRecord {
   replaced?: Newest;
 }
 
-/** The newest record of a name. */
-export interface Newest {
-  /** Sequence; 0: there is none. */
-  sequence: number;
-  /** Whose pieces it makes an object: nobody needs them when it is replaced. */
-  nuid?: string;
-}
-
 /** There is no record. */
 const NONE: Newest = { sequence: 0 };
 
@@ -42,13 +35,13 @@ const NONE: Newest = { sequence: 0 };
 export class ObjectRecords {
   readonly #stream: ObjectStream;
   readonly #leftovers: Leftovers;
-  /** The records that are known, each until the moment of `performance.now()` by which it has expired. */
-  readonly #newest: Map<string, Newest & { until: number }> = new Map();
+  readonly #memory: ObjectMemory;
   /** The last write of each record that is under way. */
   readonly #turns: Map<string, Promise<unknown>> = new Map();
 
-  constructor(stream: ObjectStream, leftovers: Leftovers) {
+  constructor(stream: ObjectStream, leftovers: Leftovers, memory: ObjectMemory) {
     this.#stream = stream;
+    this.#memory = memory;
     this.#leftovers = leftovers;
   }
 
@@ -87,16 +80,17 @@ export class ObjectRecords {
 
   /** The newest record as far as this process knows. */
   known(subject: string): Newest | undefined {
-    const known = this.#newest.get(subject);
+    const { infos } = this.#memory;
+    const known = infos.get(subject);
     if (!known || known.until > performance.now()) return known;
-    this.#newest.delete(subject);
+    infos.delete(subject);
     return NONE;
   }
 
   /** The newest record as the stream's leader knows it. */
   async look(session: Session, subject: string, deadline: number): Promise<Newest> {
     const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
-    return message ? { sequence: message.sequence, nuid: objectOf(message) } : NONE;
+    return message ? { sequence: message.sequence, nuid: versionOf(message) } : NONE;
   }
 
   /** Stores a record in place of whatever is the newest one. May be tried again. */
@@ -109,7 +103,7 @@ export class ObjectRecords {
     for (let newest = known;; newest = undefined) {
       newest ??= await this.look(session, record.subject, deadline);
       if (record.nuid && newest.nuid === record.nuid) {
-        return this.#remember(session, record, newest.sequence, record.replaced ?? NONE);
+        return this.#stored(session, record, newest.sequence, record.replaced ?? NONE);
       }
       try {
         return await this.store(session, record, newest, deadline);
@@ -132,36 +126,42 @@ export class ObjectRecords {
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
     });
-    const { seq } = await publish(session, subject, body, deadline, headers).catch((error) => {
+    const { seq, duplicate } = await publish(session, subject, body, deadline, headers).catch((error) => {
       if (!(error instanceof Unavailable)) throw error;
       record.unsure = true;
       if (newest.nuid) {
         record.replaced = newest;
-        this.#leftovers.removeLater({ nuid: newest.nuid, record: subject });
+        this.#leftovers.removeLater({ nuid: newest.nuid, replacedBy: newest.sequence });
       }
       throw error;
     });
-    this.#remember(session, record, seq, newest);
+    // The piece that it stands behind was not confirmed itself.
+    if (!duplicate) this.#memory.run.stored(seq, behind ? 2 : 1);
+    this.#stored(session, record, seq, newest);
     this.#leftovers.confirmed();
   }
 
   /** Forgets all: the stream has gone. */
   forget(): void {
-    this.#newest.clear();
+    this.#memory.infos.clear();
+    this.#memory.run.clear();
   }
 
   /** A record is stored, and the pieces of the one that it has replaced are left over. */
-  #remember(session: Session, { subject, nuid }: NewRecord, sequence: number, replaced: Newest): void {
+  #stored(session: Session, { subject, nuid }: NewRecord, sequence: number, replaced: Newest): void {
     this.#stream.known.wrote(session, subject, sequence);
-    const known = this.#newest.get(subject);
-    this.#newest.delete(subject);
-    this.#newest.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });
-    if (this.#newest.size > REMEMBERED) this.#newest.delete(this.#newest.keys().next().value!);
-    if (replaced.nuid) this.#leftovers.remove({ nuid: replaced.nuid });
-    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces. If there was none any more, they have
-    // expired with it, or belong to an object of another name: so do other clients rename, and may have stored another under the old one since.
-    if (known?.nuid && replaced.sequence > 0 && known.nuid !== replaced.nuid) {
-      this.#leftovers.remove({ nuid: known.nuid, record: subject });
+    const { infos, run } = this.#memory;
+    const known = infos.get(subject);
+    infos.delete(subject);
+    infos.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });
+    if (infos.size > REMEMBERED) infos.delete(infos.keys().next().value!);
+    const isOwn = known?.sequence === replaced.sequence && known.nuid === replaced.nuid;
+    // Nobody can name a version that was made here before its record is stored, nor since where nobody else has written.
+    const exclusive = isOwn && run.covers(replaced.sequence, sequence);
+    if (replaced.nuid) this.#leftovers.remove({ nuid: replaced.nuid, ...(!exclusive && { replacedBy: sequence }) });
+    // A client that does not guard its writes may have replaced the one that was known, and have left its pieces.
+    if (known?.nuid && known.nuid !== replaced.nuid) {
+      this.#leftovers.remove({ nuid: known.nuid, replacedBy: sequence });
     }
   }
 }

@@ -9,7 +9,9 @@ import type { Session } from "../wire/session.ts";
 import { Leftovers } from "./leftovers.ts";
 import { dataPieces, sourcePieces } from "./object_data.ts";
 import { digestOf } from "./object_digest.ts";
-import { type ObjectInfo, objectInfo, type ObjectMeta, type StoredMeta } from "./object_info.ts";
+import { type ObjectInfo, objectInfo } from "./object_info.ts";
+import type { ObjectMeta, StoredMeta } from "./object_meta.ts";
+import { ObjectMemory } from "./object_memory.ts";
 import type { PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./object_reader.ts";
 import { isOutrun, type NewRecord, ObjectRecords } from "./object_records.ts";
@@ -38,14 +40,16 @@ export interface Deletion {
 export class ObjectWriter {
   readonly #stream: ObjectStream;
   readonly #reader: ObjectReader;
+  readonly #memory: ObjectMemory;
   readonly #leftovers: Leftovers;
   readonly #records: ObjectRecords;
 
   constructor(stream: ObjectStream, reader: ObjectReader) {
     this.#stream = stream;
     this.#reader = reader;
-    this.#leftovers = new Leftovers(stream);
-    this.#records = new ObjectRecords(stream, this.#leftovers);
+    this.#memory = stream.context.shared.of(ObjectMemory, stream.name);
+    this.#leftovers = new Leftovers(stream, this.#memory);
+    this.#records = new ObjectRecords(stream, this.#leftovers, this.#memory);
   }
 
   /** Stores an object. */
@@ -94,7 +98,7 @@ export class ObjectWriter {
         const { nuid } = record;
         if (record.deleted) {
           if (!nuid || nuid !== deletion.nuid) return false;
-          this.#leftovers.remove({ nuid });
+          this.#leftovers.remove({ nuid, replacedBy: sequence });
           return true;
         }
         const mtime = isoText(new Date());
@@ -117,13 +121,13 @@ export class ObjectWriter {
     const chunks = data.length > 0 ? 1 : 0;
     const mtime = new Date();
     const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) }, mtime);
-    const record = { subject: this.#stream.record(object.name), nuid, body: JSON.stringify(meta) };
+    const record: NewRecord = { subject: this.#stream.record(object.name), nuid, body: JSON.stringify(meta) };
     await this.#records.inTurn(record.subject, deadline, async () => {
       try {
         if (chunks === 0) await this.#records.replace(session, record, deadline);
         else await this.#storeTogether(session, nuid, data, record, deadline);
       } catch (error) {
-        this.#abandon(record, error instanceof Unavailable);
+        await this.#abandon(session, nuid, record.unsure === true || error instanceof Unavailable, deadline);
         throw error;
       }
     });
@@ -152,7 +156,7 @@ export class ObjectWriter {
       } catch (error) {
         if (!isOutrun(error)) throw error;
         // If the piece is there, this is its duplicate; if it was refused, the reason tells more than that the record was.
-        await publish(session, pieces, data, deadline, headers);
+        await this.#storePiece(session, pieces, data, deadline, headers);
         if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
           newest = await this.#records.look(session, record.subject, deadline);
         }
@@ -160,10 +164,21 @@ export class ObjectWriter {
     } else {
       const looking = Promise.resolve(newest ?? this.#records.look(session, record.subject, deadline));
       looking.catch(() => {});
-      await publish(session, pieces, data, deadline, headers);
+      await this.#storePiece(session, pieces, data, deadline, headers);
       newest = await looking;
     }
     await this.#records.replace(session, record, deadline, newest);
+  }
+
+  async #storePiece(
+    session: Session,
+    subject: string,
+    data: Uint8Array,
+    deadline: number,
+    headers: HeaderBlock,
+  ): Promise<void> {
+    const { seq, duplicate } = await publish(session, subject, data, deadline, headers);
+    if (!duplicate) this.#memory.run.stored(seq);
   }
 
   /** Stores pieces, and once all are confirmed the record. */
@@ -177,7 +192,14 @@ export class ObjectWriter {
     if (!this.#stream.config) await this.#stream.open(session, deadline());
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
-    const upload = new Upload(session, this.#stream, nuid, deadline, failed);
+    const upload = new Upload(
+      session,
+      this.#stream,
+      nuid,
+      deadline,
+      (sequence) => this.#memory.run.stored(sequence),
+      failed,
+    );
     let record: NewRecord | undefined;
     try {
       for await (const piece of pieces) await upload.add(piece);
@@ -193,15 +215,15 @@ export class ObjectWriter {
       await upload.settled();
       // What refuses a later try says nothing of one that nobody has answered.
       const unsure = upload.unanswered || record?.unsure || error instanceof Unavailable;
-      if (upload.chunks > 0) this.#abandon({ nuid, subject }, unsure);
+      if (upload.chunks > 0) await this.#abandon(session, nuid, unsure, deadline());
       throw error;
     }
   }
 
-  /** Removes what a failed write has stored; where it is unsure what that is, only the record will tell whether the pieces are an object. */
-  #abandon({ nuid, subject }: { nuid: string; subject: string }, unsure: boolean): void {
-    if (unsure) this.#leftovers.removeLater({ nuid, record: subject });
-    else this.#leftovers.remove({ nuid });
+  /** Removes what a failed write has stored; where it is unsure what that is, only the infos will tell whether the pieces are an object. */
+  async #abandon(session: Session, nuid: string, unsure: boolean, deadline: number): Promise<void> {
+    if (unsure) this.#leftovers.removeLater({ nuid, replacedBy: 0 });
+    else await this.#leftovers.removeNow(session, nuid, deadline);
   }
 
   #meta(

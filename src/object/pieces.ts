@@ -3,7 +3,7 @@ import { shownName } from "../shown.ts";
 import { budgetPerSession } from "../wire/budget.ts";
 import type { Session } from "../wire/session.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
-import type { StoredMeta } from "./object_info.ts";
+import type { StoredMeta } from "./object_meta.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
 /** Bytes that one request asks for. */
@@ -11,6 +11,9 @@ const BATCH = 2 * 1024 * 1024;
 
 /** Bytes that the server is asked for at the same time, over one connection: far less than it keeps for who does not take them (64 MiB). */
 const IN_FLIGHT = 16 * 1024 * 1024;
+
+/** Bytes for which room is made because an info says so; for more only as they come. */
+const TRUSTED_SIZE = 16 * 1024 * 1024;
 
 /** A single piece of at most so many bytes does not count. */
 const SMALL = 64 * 1024;
@@ -53,17 +56,21 @@ export class Pieces {
   async all(session: Session, deadline: number): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
     if (this.left === 1 && size <= SMALL) {
-      const piece = await this.stream.reader.last(session, this.#subject, deadline, this.#sure);
+      const piece = await this.stream.reader.only(session, this.#subject, deadline, this.#sure);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
       return data;
     }
-    const data = new Uint8Array(size);
+    let data = new Uint8Array(Math.min(size, TRUSTED_SIZE));
     for (let length = 0; this.left > 0;) {
       const pieces = await this.next(session, deadline);
       if (pieces.length === 0) return null;
       for (const piece of pieces) {
+        // Twice as much each time, so that the copies do not add up.
+        if (length + piece.length > data.length) {
+          data = new Uint8Array(data.buffer.transfer(Math.min(size, Math.max(2 * data.length, length + piece.length))));
+        }
         data.set(piece, length);
         length += piece.length;
       }

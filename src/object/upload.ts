@@ -22,6 +22,7 @@ export class Upload {
   readonly #subject: string;
   readonly #deadline: () => number;
   readonly #budget: Budget;
+  readonly #stored: (sequence: number) => void;
   readonly #failed: (reason: unknown) => void;
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
@@ -35,6 +36,7 @@ export class Upload {
 
   /**
    * @param deadline Tells by when a piece that is sent now must be confirmed.
+   * @param stored Called with the sequence of each piece.
    * @param failed Called with what the first piece has met that is not stored.
    */
   constructor(
@@ -42,9 +44,11 @@ export class Upload {
     stream: ObjectStream,
     nuid: string,
     deadline: () => number,
+    stored: (sequence: number) => void,
     failed: (reason: unknown) => void = () => {},
   ) {
     this.#failed = failed;
+    this.#stored = stored;
     this.#session = session;
     this.#stream = stream.name;
     this.#subject = stream.pieces(nuid);
@@ -90,7 +94,7 @@ export class Upload {
 
   async #send(piece: Uint8Array): Promise<void> {
     try {
-      await publish(this.#session, this.#subject, piece, this.#deadline());
+      this.#stored((await publish(this.#session, this.#subject, piece, this.#deadline())).seq);
     } catch (error) {
       this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
       if (this.#failure !== null) return;

@@ -46,6 +46,11 @@ export class BucketReader {
     });
   }
 
+  /** The same for a subject that is written once: nothing is remembered of it, and an answer counts as it is. */
+  only(session: Session, subject: string, deadline: number, sure: boolean): Promise<StoredMessage | null> {
+    return this.#reader.last(session, subject, deadline, sure);
+  }
+
   /** The newest message of each of the subjects that has one, in no order. */
   async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     if (this.#leaderOnly) return await this.#all(session, subjects, deadline);

@@ -7,7 +7,7 @@ import { BucketReader } from "./bucket_reader.ts";
 import type { Context } from "./context.ts";
 import { milliseconds, nanoseconds } from "./durations.ts";
 import { listingStep } from "./listing.ts";
-import type { KnownRevisions } from "./known_revisions.ts";
+import { KnownRevisions } from "./known_revisions.ts";
 import type { Session } from "./session.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
 
@@ -57,7 +57,7 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
-    this.known = context.known.of(kind.stream);
+    this.known = context.shared.of(KnownRevisions, kind.stream);
     this.reader = new BucketReader(kind.stream, this.known, options.consistency ?? "own");
     this.#waiting = { timeout: context.timeout };
     this.#kind = kind;

@@ -6,9 +6,6 @@ const GENERATION = 5_000;
 /** Milliseconds for which the sequence of a write counts whose subject is not remembered any more. */
 const FORGOTTEN_MS = 60_000;
 
-/** Streams that are remembered, those used last. */
-const STREAMS = 1_000;
-
 /** What is known of one subject. */
 interface Known {
   sequence: number;
@@ -123,19 +120,5 @@ export class KnownRevisions {
     }
     this.#old = this.#young;
     this.#young = new Map();
-  }
-}
-
-/** What a process knows of the revisions of all streams, whichever handles it has. */
-export class KnownStreams {
-  readonly #streams: Map<string, KnownRevisions> = new Map();
-
-  /** What is known of one stream. */
-  of(stream: string): KnownRevisions {
-    const known = this.#streams.get(stream) ?? new KnownRevisions();
-    this.#streams.delete(stream);
-    this.#streams.set(stream, known);
-    if (this.#streams.size > STREAMS) this.#streams.delete(this.#streams.keys().next().value!);
-    return known;
   }
 }

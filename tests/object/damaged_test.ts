@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { ObjectBucket } from "../../src/object/object_bucket.ts";
-import { ObjectServer, randomBytes } from "./_object_server.ts";
+import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 async function assertDamaged(bucket: ObjectBucket, name: string): Promise<void> {
   const reads = [
@@ -75,17 +75,22 @@ Deno.test("ObjectBucket.get reads digests as other clients have spelled them", a
   }
 });
 
-Deno.test("ObjectBucket tells of a record that cannot be read, leaves it out of lists, and writes over it", async () => {
+Deno.test("ObjectBucket leaves a damaged info out of lists and watches with one line each, and writes over it", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("garbage");
-  await bucket.put("good", "x");
+  await bucket.put("good", "w");
   for (const [name, garbage] of [["a", "no JSON"], ["b", "null"], ["c", "{}"]]) {
     await server.nc.request(`$O.garbage.M.${btoa(name).padEnd(4, "=")}`, garbage);
-    const error = await assertRejects(() => bucket.get(name), JetStreamStoreError, "The record of the object");
+    const error = await assertRejects(() => bucket.get(name), JetStreamStoreError, "The info of the object");
     assertEquals(error.code, "damaged");
   }
+  await bucket.put("good", "x");
   assertEquals(await Array.fromAsync(bucket.list(), ({ name }) => name), ["good"]);
-  assertEquals(server.log.filter((line) => line.startsWith("The record of the object")).length, 3);
+  for await (const { name } of bucket.watch()) {
+    assertEquals(name, "good");
+    break;
+  }
+  assertEquals(server.log.filter((line) => line.startsWith("The info of the object")).length, 2);
   for (const name of ["a", "b", "c"]) {
     await bucket.put(name, name);
     assertEquals(await bucket.getText(name), name);
@@ -112,7 +117,7 @@ Deno.test("ObjectBucket does not take a record's word for subjects and sizes: it
       () => bucket.delete("a"),
     ];
     for (const use of uses) {
-      const error = await assertRejects(use, JetStreamStoreError, `The record of the object on "${subject}"`);
+      const error = await assertRejects(use, JetStreamStoreError, `The info of the object on "${subject}"`);
       assertEquals(error.code, "damaged");
     }
     assertEquals((await bucket.put("a", "x"))?.size, 1);
@@ -122,4 +127,61 @@ Deno.test("ObjectBucket does not take a record's word for subjects and sizes: it
   await server.assertClean("foreign");
   assertEquals((await bucket.get("other"))?.length, 300_000);
   assertEquals(server.stores.connectionCounters().disconnects, 0);
+});
+
+Deno.test("ObjectBucket throws 'damaged' for an info with a field of a wrong type, whichever it is, and takes no memory for it", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("typed");
+  const { mtime, ...whole } = (await bucket.put("good", "x"))!;
+  const odd = [7, true, "text", [], [7], {}, { a: 7 }, { a: [7] }, null];
+  const fits: Record<string, (value: unknown) => boolean> = {
+    name: (value) => typeof value === "string",
+    bucket: (value) => value === null || typeof value === "string",
+    nuid: (value) => typeof value === "string",
+    digest: (value) => value === null || typeof value === "string",
+    description: (value) => value === null || typeof value === "string",
+    deleted: (value) => value === null || typeof value === "boolean",
+    size: (value) => value === null || value === 7,
+    chunks: (value) => value === 7,
+    mtime: (value) => value === null,
+    headers: (value) => value === null || JSON.stringify(value) === "{}",
+    metadata: (value) => value === null || JSON.stringify(value) === "{}",
+    options: (value) => value === null || (typeof value === "object" && !Array.isArray(value)),
+  };
+  const subject = `$O.typed.M.${btoa("odd")}`;
+  const store = (change: Record<string, unknown>) =>
+    server.nc.request(subject, JSON.stringify({ ...whole, name: "odd", mtime, ...change }));
+  const changes: Record<string, unknown>[] = Object.entries(fits).flatMap(([field, fit]) =>
+    odd.filter((value) => !fit(value)).map((value) => ({ [field]: value }))
+  );
+  changes.push(
+    ...[7, "text", [], {}, { bucket: 7 }, { bucket: "b", name: 7 }].map((link) => ({ options: { link } })),
+    ...["1", -1, {}].map((max_chunk_size) => ({ options: { max_chunk_size } })),
+    ...["yesterday", "2026-13-45", "\0"].map((mtime) => ({ mtime })),
+    ...[2 ** 52, 1e300, -0.5].map((size) => ({ size })),
+  );
+  for (const change of changes) {
+    await store(change);
+    for (const read of [() => bucket.get("odd"), () => bucket.getStream("odd"), () => bucket.info("odd")]) {
+      const error = await assertRejects(read, JetStreamStoreError, subject, JSON.stringify(change));
+      assertEquals(error.code, "damaged");
+    }
+    assertEquals(await Array.fromAsync(bucket.list(), ({ name }) => name), ["good"]);
+  }
+  // What it claims is not there: no room is made for it.
+  for (const change of [{ size: 2 ** 36, chunks: 2 ** 12 }, { size: 2 ** 40, chunks: 1e9 }, { chunks: 1e9 }]) {
+    await store({ ...change, nuid: "none" });
+    assertEquals(await bucket.get("odd"), null);
+  }
+  await store({ headers: { a: "one", b: ["two"] }, bucket: null, digest: whole.digest });
+  assertEquals((await bucket.info("odd"))?.headers, { a: ["one"], b: ["two"] });
+  assertEquals(await bucket.getText("good"), "x");
+});
+
+Deno.test("ObjectBucket.get reads an object of more bytes than room is made for at once", async () => {
+  await using server = await ObjectServer.start({}, { timeout: 30_000 });
+  const bucket = server.bucket("large");
+  const data = randomBytes(40_000_000);
+  await bucket.put("object", data);
+  assertBytes(await bucket.get("object"), data);
 });

@@ -16,8 +16,11 @@ Deno.test("ObjectBucket.put refused by a full bucket leaves the version before w
         "maximum bytes",
       );
       assertEquals(error.code, "limits");
+      // Whatever part of it has found room is gone when it throws.
+      assertEquals((await server.contents("full")).orphans, []);
       const source = new Blob([randomBytes(size)]).stream();
       await assertRejects(() => writer.putStream("kept", source), JetStreamStoreError, "maximum bytes");
+      assertEquals((await server.contents("full")).orphans, []);
       await assertRejects(() => writer.put("new", randomBytes(size)), JetStreamStoreError, "maximum bytes");
     }
   }

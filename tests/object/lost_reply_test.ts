@@ -1,4 +1,5 @@
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertLess, assertRejects } from "@std/assert";
+import { JetStreamStoreError } from "../../src/errors.ts";
 import { Proxy } from "../_proxy.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
@@ -114,4 +115,40 @@ Deno.test("ObjectBucket.put leaves one whole version and no pieces while every t
     await bucket.put(name, "last");
   }
   await server.assertClean("lossy");
+});
+
+Deno.test("ObjectBucket.put is null when one of several chunks never reached the stream, and leaves the version before", async () => {
+  await using server = await ObjectServer.start();
+  let chunks = 0;
+  await using proxy = new Proxy(server.server.url, { lose: (subject) => subject.includes(".C.") && ++chunks === 5 });
+  await using other = new ObjectServer.Stores(proxy.url, { timeout: 2_500 });
+  const bucket = other.objectBucket("lost");
+  await bucket.put("a", "before");
+  const data = randomBytes(5_000);
+  assertEquals(await bucket.put("a", data, { chunkSize: 1_000 }), null);
+  assertEquals(chunks, 6);
+  assertEquals(await server.bucket("lost").getText("a"), "before");
+  await bucket.put("b", "x");
+  await server.assertClean("lost");
+});
+
+Deno.test("ObjectBucket.put keeps its chunks where the info is stored, its confirmation was lost and the next try was refused", async () => {
+  await using server = await ObjectServer.start();
+  let lost = 0;
+  await using proxy = new Proxy(server.server.url, {
+    // The fourth acknowledgement is that of the info.
+    drop: (_, payload) => payload.startsWith('{"stream":') && ++lost === 4,
+    change: (_, payload) =>
+      lost === 4 && payload.includes("stream_msg_get") ? '{"error":{"code":400,"err_code":10025}}' : undefined,
+  });
+  await using other = new ObjectServer.Stores(proxy.url);
+  const bucket = other.objectBucket("lost");
+  const data = randomBytes(2_500);
+  await assertRejects(() => bucket.put("a", data, { chunkSize: 1_000 }), JetStreamStoreError, "10025");
+  assertEquals(lost, 4);
+  lost = 5;
+  await bucket.put("b", "x");
+  await other.close();
+  assertBytes(await server.bucket("lost").get("a"), data);
+  await server.assertClean("lost");
 });

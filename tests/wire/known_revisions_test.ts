@@ -1,6 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KnownRevisions, KnownStreams } from "../../src/wire/known_revisions.ts";
+import { KnownRevisions } from "../../src/wire/known_revisions.ts";
+import { SharedState } from "../../src/wire/shared_state.ts";
 import { matchesSubject } from "../../src/wire/tokens.ts";
 import { openSession } from "./_open_session.ts";
 
@@ -87,17 +88,16 @@ Deno.test("KnownRevisions keeps what has come while the leader was asked, and fo
   assertEquals(known.newest("a"), 0);
 });
 
-Deno.test("KnownStreams gives all handles of a stream the same, and keeps the thousand used last", () => {
-  const streams = new KnownStreams();
-  const first = streams.of("first");
+Deno.test("SharedState gives all handles of a stream the same, and keeps the thousand streams used last", () => {
+  const shared = new SharedState();
+  const of = (stream: string) => shared.of(KnownRevisions, stream);
+  const [first, before] = [of("first"), of("s0")];
   for (let n = 0; n < 2_000; n++) {
-    streams.of(`s${n}`);
-    assertEquals(streams.of("first"), first);
+    of(`s${n}`);
+    assertEquals(of("first"), first);
   }
-  assertEquals(streams.of("s1999") === streams.of("s1999"), true);
-  const before = streams.of("s0");
-  for (let n = 0; n < 1_001; n++) streams.of(`t${n}`);
-  assertEquals(streams.of("s0") === before, false);
+  assertEquals(of("s1999") === of("s1999"), true);
+  assertEquals(of("s0") === before, false);
 });
 
 Deno.test("matchesSubject goes by the wildcards of NATS", () => {
