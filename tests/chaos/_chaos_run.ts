@@ -3,6 +3,7 @@ import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } 
 import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
 import { leftBehind } from "../ledger/_left_behind.ts";
 import { checkServers, orphanedChunks } from "./_check_server.ts";
+import { accessConfig } from "./_denied_subjects.ts";
 import { makeFaults } from "./_make_faults.ts";
 import type { Member } from "./_members.ts";
 import { observeStores, type Stored } from "./_observe_stores.ts";
@@ -85,7 +86,8 @@ export class ChaosRun implements AsyncDisposable {
     await using cleanup = new AsyncDisposableStack();
     const folders = await makeFolders(options.keep ?? false, cleanup);
     const lag = cleanup.use(new LagMeter());
-    const nats = cleanup.use(await (replicas === 1 ? startNatsServer() : startNatsCluster()));
+    const config = accessConfig([]);
+    const nats = cleanup.use(await (replicas === 1 ? startNatsServer({ config }) : startNatsCluster({ config })));
     const servers = "urls" in nats ? nats.urls : [nats.url];
     const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
     const queue = stores.jobQueue(QUEUE, { lease: LEASE, replicas });
@@ -95,9 +97,9 @@ export class ChaosRun implements AsyncDisposable {
 
   /** Makes the faults that the seed draws. */
   async makeFaults(): Promise<Fault[]> {
-    const { seed, duration } = this.#options;
+    const { seed, duration, replicas } = this.#options;
     const { nats } = this.#parts;
-    const faults = planFaults({ seed, duration, lease: LEASE });
+    const faults = planFaults({ seed, duration, lease: LEASE, replicas });
     const kinds = new Set(faults.map(({ kind }) => kind));
     this.#log(`${faults.length} faults are planned (${[...kinds].join(" ")}), notes are in ${this.folders.jobs}`);
     using ledger = new LedgerFile<ChaosEntry>(this.folders.jobs, "chaos");

@@ -3,7 +3,7 @@ import { waitUntil } from "../_wait_until.ts";
 import type { Member, Role } from "./_members.ts";
 
 /** Milliseconds for a process to end once it is told to. */
-const END_TIMEOUT = 60_000;
+const END_TIMEOUT = 120_000;
 
 /**
  * Waits until all jobs have ended, and lets all processes end.
@@ -20,8 +20,10 @@ export async function settle(members: Member[], queue: JobQueue, patience: numbe
     () => log("all jobs have ended"),
     () => violations.push(`jobs have not ended ${patience} ms after the last fault`),
   );
-  const others = [...of("worker"), ...of("client")];
-  violations.push(...await endOf(others, (member) => member.child.finish(), END_TIMEOUT));
+  // The clients end first, since workers do what they publish in the end.
+  for (const role of ["client", "worker"] as const) {
+    violations.push(...await endOf(of(role), (member) => member.child.finish(), END_TIMEOUT));
+  }
   log("all processes have ended");
   return violations;
 }

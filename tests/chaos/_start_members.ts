@@ -32,6 +32,9 @@ const CLIENTS = 2;
 
 const JOBS_PER_SECOND = 40;
 
+/** Name of the bucket and of the queue whose streams others delete. */
+const SCRATCH = "scratch";
+
 /** Starts all processes. */
 export function startMembers(setup: MembersSetup, cleanup: AsyncDisposableStack): Member[] {
   const { folders, seed, replicas, queue, ticks, duration, concurrency } = setup;
@@ -43,15 +46,15 @@ export function startMembers(setup: MembersSetup, cleanup: AsyncDisposableStack)
     members.push(cleanup.use(new Member(role, number, setup.servers, child)));
   };
   for (let first = 0; first < PRODUCERS; first++) {
-    const common = { queue, folder: folders.jobs, seed, first, step: PRODUCERS, end: jobs, duration };
+    const common = { queue, folder: folders.jobs, seed, first, step: PRODUCERS, end: jobs, duration, large: true };
     start<ProducerOptions>("producer", "../ledger/_producer.ts", (servers) => ({ ...common, servers }));
   }
   for (let number = 0; number < WORKERS; number++) {
-    const common = { queue, ticks, folders, seed, concurrency };
+    const common = { queue, ticks, scratch: SCRATCH, folders, seed, concurrency };
     start<ChaosWorkerOptions>("worker", "_worker.ts", (servers) => ({ ...common, servers }));
   }
   for (let number = 0; number < CLIENTS; number++) {
-    const common = { folder: folders.stores, seed, number, clients: CLIENTS, replicas };
+    const common = { folder: folders.stores, seed, number, clients: CLIENTS, replicas, scratch: SCRATCH };
     start<StoreClientOptions>("client", "_store_client.ts", (servers) => ({ ...common, servers }));
   }
   return members;

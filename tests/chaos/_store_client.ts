@@ -8,6 +8,7 @@ import { incrementCounters } from "./_counters.ts";
 import { claimKeys } from "./_claims.ts";
 import { useObjects } from "./_objects.ts";
 import { LagMeter, TimedCalls } from "./_timed_calls.ts";
+import { ScratchStores } from "./_scratch_stores.ts";
 import { notedLogger } from "./_noted_logger.ts";
 import type { StoreNote } from "./store_notes.ts";
 import { useValues } from "./_values.ts";
@@ -23,13 +24,15 @@ export interface StoreClientOptions {
   /** How many clients there are. */
   clients: number;
   replicas: number;
+  /** Name of the bucket and of the queue whose streams others delete. */
+  scratch: string;
 }
 
 /** Milliseconds that a call may take. */
 const DEADLINE = 2_500;
 
 const options = given<StoreClientOptions>();
-const { servers, folder, seed, number, replicas } = options;
+const { servers, folder, seed, number, replicas, scratch } = options;
 const client = `client-${number}`;
 using ledger = new LedgerFile<StoreNote>(folder, `${client}-${Deno.pid}`);
 using lag = new LagMeter();
@@ -41,12 +44,15 @@ const values = stores.kvBucket("values", { replicas, history: 3 });
 const draw = (what: number) => random(seed, number, what);
 
 const watched = watchValues(context, values);
+const scratched = new ScratchStores(context, stores, scratch, replicas);
 await Promise.all([
+  scratched.use(),
   useValues(context, values, draw),
   incrementCounters(context, stores.kvBucket("counters", { replicas })),
   claimKeys(context, stores.kvBucket("claims", { replicas })),
   useObjects(context, stores.objectBucket("objects", { replicas }), draw),
 ]);
+await scratched.checkHealed();
 await watched.settle();
 // The process has nothing left afterwards, and so ends by itself.
 await stores.close();

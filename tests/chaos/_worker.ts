@@ -14,12 +14,14 @@ export interface ChaosWorkerOptions {
   queue: string;
   /** The queue of the schedule. */
   ticks: string;
+  /** The queue whose stream others delete. */
+  scratch: string;
   folders: Folders;
   seed: number;
   concurrency: number;
 }
 
-const { servers, queue, ticks, folders, seed, concurrency } = given<ChaosWorkerOptions>();
+const { servers, queue, ticks, scratch, folders, seed, concurrency } = given<ChaosWorkerOptions>();
 const name = `worker-${Deno.pid}`;
 using ledger = new LedgerFile<RunEntry>(folders.jobs, name);
 using notes = new LedgerFile<StoreNote>(folders.stores, name);
@@ -28,5 +30,6 @@ await using stores = new JetStreamStores({ servers, logger: notedLogger(notes, n
 const work = notedHandler(ledger, seed);
 const consumer = stores.jobQueue<LedgerJob>(queue).consume(work, { concurrency, backoff: [50, 200] });
 const ticking = stores.jobQueue(ticks).consume(() => tickNotes.append({ at: now(), pid: Deno.pid }));
+const scratching = stores.jobQueue(scratch).consume(() => Deno.pid);
 await told();
-await Promise.all([consumer.stop(), ticking.stop()]);
+await Promise.all([consumer.stop(), ticking.stop(), scratching.stop()]);

@@ -51,14 +51,23 @@ export function checkStores(observation: StoreObservation): string[] {
   violations.push(...checkCounters(of("incremented"), observation.counters));
   violations.push(...checkClaims(of("claimed"), observation.claims));
   for (const { client, message } of of("wrong")) violations.push(`${client}: ${message}`);
-  for (const { client, call, code, message } of of("refused")) {
-    violations.push(`${client}: ${call} was refused: ${code}: ${message}`);
+  for (const { client, call, code, message, at } of of("refused")) {
+    if (!isExpected(code, at, observation.chaos)) {
+      violations.push(`${client}: ${call} was refused: ${code}: ${message}`);
+    }
   }
   for (const { client, call, took, deadline, lag } of of("late")) {
     const times = [took, deadline, lag].map(Math.round);
     violations.push(`${client}: ${call} took ${times[0]} ms of ${times[1]}, with ${times[2]} ms of lag`);
   }
   return [...violations, ...checkLog(of("log"))];
+}
+
+/** Whether a call may be refused with this code at a moment. */
+function isExpected(code: string, moment: number, chaos: ChaosEntry[]): boolean {
+  return chaos.some((entry) =>
+    entry.what === "refusing" && entry.code === code && entry.from <= moment && moment <= entry.at
+  );
 }
 
 function readWrites(notes: StoreNote[], kind: StoreKind): Map<string, Write[]> {

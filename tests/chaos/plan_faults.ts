@@ -13,7 +13,12 @@ export type FaultKind =
   | "kill_server"
   | "restart_server"
   | "suspend_server"
-  | "lame_duck_server";
+  | "lame_duck_server"
+  | "step_down"
+  | "delete_consumer"
+  | "delete_stream"
+  | "fill_bucket"
+  | "deny_bucket";
 
 /** One fault, and when. */
 export interface Fault {
@@ -35,13 +40,26 @@ export interface FaultPlanOptions {
   duration: number;
   /** Milliseconds of the queue's lease: some faults outlast it. */
   lease: number;
+  /** Servers, and copies of all that is stored. */
+  replicas: number;
 }
 
 /** Milliseconds before the first fault: all processes have begun. */
 const QUIET_START = 3_000;
 
-/** How often each fault is drawn, and how long it lasts at least and at most, in milliseconds. */
-const FAULTS: Record<FaultKind, { weight: number; lasts: [least: number, most: number]; mayOutlastLease?: boolean }> = {
+/** How a kind of fault is drawn. */
+interface FaultShape {
+  /** How often, beside the others. */
+  weight: number;
+  /** Milliseconds that it lasts at least and at most. */
+  lasts: [least: number, most: number];
+  /** Whether it now and then outlasts the queue's lease. */
+  mayOutlastLease?: boolean;
+  /** Whether it takes a cluster. */
+  replicated?: boolean;
+}
+
+const FAULTS: Record<FaultKind, FaultShape> = {
   cut_link: { weight: 3, lasts: [0, 0] },
   half_close_link: { weight: 2, lasts: [500, 3_000] },
   hold_link: { weight: 4, lasts: [200, 4_000], mayOutlastLease: true },
@@ -54,6 +72,11 @@ const FAULTS: Record<FaultKind, { weight: number; lasts: [least: number, most: n
   restart_server: { weight: 1, lasts: [0, 1_000] },
   suspend_server: { weight: 1, lasts: [300, 5_000] },
   lame_duck_server: { weight: 0.5, lasts: [500, 3_000] },
+  step_down: { weight: 3, lasts: [0, 0], replicated: true },
+  delete_consumer: { weight: 1, lasts: [0, 0] },
+  delete_stream: { weight: 1, lasts: [0, 0] },
+  fill_bucket: { weight: 1, lasts: [500, 3_000] },
+  deny_bucket: { weight: 1, lasts: [500, 3_000] },
 };
 
 /** All kinds of faults. */
@@ -68,8 +91,8 @@ const INTERVAL = [500, 1_600] as const;
  * Each seed draws from some kinds only, and at a pace of its own: where a server is killed, for instance, jobs may run twice, so that only runs
  * without that show jobs that do so for another reason.
  */
-export function planFaults({ seed, duration, lease }: FaultPlanOptions): Fault[] {
-  const kinds = kindsOf(seed);
+export function planFaults({ seed, duration, lease, replicas }: FaultPlanOptions): Fault[] {
+  const kinds = kindsOf(seed, FAULT_KINDS.filter((kind) => replicas > 1 || !FAULTS[kind].replicated));
   const interval = INTERVAL[0] + (INTERVAL[1] - INTERVAL[0]) * random(seed, 2, 78);
   const faults: Fault[] = [];
   for (let at = QUIET_START, number = 0;; number++) {
@@ -85,10 +108,10 @@ export function planFaults({ seed, duration, lease }: FaultPlanOptions): Fault[]
 }
 
 /** The kinds that a seed draws from: one in three, and one at least; every eighth seed draws from all. */
-function kindsOf(seed: number): FaultKind[] {
-  if (seed % 8 === 0) return FAULT_KINDS;
-  const one = Math.floor(random(seed, 1, 78) * FAULT_KINDS.length);
-  return FAULT_KINDS.filter((_, i) => i === one || random(seed, i, 79) < 1 / 3);
+function kindsOf(seed: number, possible: FaultKind[]): FaultKind[] {
+  if (seed % 8 === 0) return possible;
+  const one = Math.floor(random(seed, 1, 78) * possible.length);
+  return possible.filter((_, i) => i === one || random(seed, i, 79) < 1 / 3);
 }
 
 function drawKind(kinds: FaultKind[], share: number): FaultKind {

@@ -43,6 +43,8 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosResult> {
   return { violations, doubles: jobs.doubles, counts };
 }
 
+const CHAOS = ["outage", "worker_killed", "server_down", "deliveries_forgotten", "refusing"];
+
 function isChaos(entry: Entry): entry is ChaosEntry {
-  return entry.what === "outage" || entry.what === "worker_killed" || entry.what === "server_down";
+  return CHAOS.includes(entry.what);
 }

@@ -36,19 +36,21 @@ export interface Blows {
   serversDown: Extract<ChaosEntry, { what: "server_down" }>[];
   /** By their beginnings. */
   outages: Outage[];
+  forgotten: Extract<ChaosEntry, { what: "deliveries_forgotten" }>[];
 }
 
 /** Sorts the entries of all ledgers by jobs. */
 export function readHistories(entries: Entry[]): { histories: Map<string, History>; blows: Blows } {
   const histories = new Map<string, History>();
-  const blows: Blows = { workersKilled: [], serversDown: [], outages: [] };
+  const blows: Blows = { workersKilled: [], serversDown: [], outages: [], forgotten: [] };
   const runs = new Map<string, Run>();
   // In the order of their times: an effect comes after its start, whichever file was read first.
   for (const entry of entries.toSorted((a, b) => timeOf(a) - timeOf(b))) {
     if (entry.what === "worker_killed") blows.workersKilled.push(entry);
     else if (entry.what === "server_down") blows.serversDown.push(entry);
     else if (entry.what === "outage") blows.outages.push(entry);
-    else {
+    else if (entry.what === "deliveries_forgotten") blows.forgotten.push(entry);
+    else if (entry.what !== "refusing") {
       let history = histories.get(entry.id);
       if (!history) {
         history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [] };

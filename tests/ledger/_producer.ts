@@ -2,6 +2,7 @@
 import { JetStreamStores, type JobReceipt } from "../../mod.ts";
 import { given } from "./child_script.ts";
 import { LedgerFile, now, type PublishEntry } from "./ledger_file.ts";
+import type { LedgerJob } from "./noted_handler.ts";
 import { mayDie, type Plan, planOf } from "./plan.ts";
 
 /** What a producer is given. */
@@ -16,16 +17,21 @@ export interface ProducerOptions {
   end: number;
   /** Milliseconds that it takes its time for. */
   duration: number;
+  /**
+   * Whether some jobs are large.
+   * @default {false}
+   */
+  large?: boolean;
 }
 
 const TOGETHER = 16;
 
-const { servers, queue, folder, seed, first, step, end, duration } = given<ProducerOptions>();
+const { servers, queue, folder, seed, first, step, end, duration, large = false } = given<ProducerOptions>();
 using ledger = new LedgerFile<PublishEntry>(folder, `producer-${first}`);
 const logger = { info() {}, warn() {}, error: console.error };
 // Impatient, so that there are publishes that nobody confirms.
 await using stores = new JetStreamStores({ servers, timeout: 700, logger });
-const jobs = stores.jobQueue<{ number: number }>(queue);
+const jobs = stores.jobQueue<LedgerJob>(queue);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const cancels: Promise<void>[] = [];
 
@@ -35,7 +41,8 @@ function prepare(number: number) {
   const { priority, delay, maxAttempts } = plan;
   const id = `job.${number}`;
   const options = { id, priority, maxAttempts, requestId: `request ${number}`, ...(delay > 0 && { delay }) };
-  return { number, plan, id, options };
+  const data: LedgerJob = large && plan.ballast > 0 ? { number, ballast: "x".repeat(plan.ballast) } : { number };
+  return { data, plan, id, options };
 }
 
 type Prepared = ReturnType<typeof prepare>;
@@ -59,14 +66,14 @@ function noteResult({ id, plan }: Prepared, receipt: JobReceipt | null): boolean
 async function publish(job: Prepared): Promise<void> {
   for (;; await pause(50)) {
     noteCall(job);
-    if (noteResult(job, await jobs.publish({ number: job.number }, job.options))) return;
+    if (noteResult(job, await jobs.publish(job.data, job.options))) return;
   }
 }
 
 async function publishTogether(batch: Prepared[]): Promise<void> {
   for (let left = batch; left.length > 0; await pause(50)) {
     left.forEach(noteCall);
-    const receipts = await jobs.publishMany(left.map(({ number, options }) => ({ data: { number }, ...options })));
+    const receipts = await jobs.publishMany(left.map(({ data, options }) => ({ data, ...options })));
     left = left.filter((job, i) => !noteResult(job, receipts?.[i] ?? null));
     if (left.length === 0) return;
   }

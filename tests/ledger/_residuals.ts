@@ -2,7 +2,7 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed, or was handed out in the very moment in which it was stopped; (3) its publish was repeated over a restart of the single server;
+ * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over a restart of the single server;
  * (4) its worker was suspended, or could not reach the server, for longer than its lease.
  */
 export type Residual = 1 | 2 | 3 | 4;
@@ -42,6 +42,10 @@ export function residualOf(
   const death = blows.workersKilled.find(({ pid }) => pid === first.pid);
   if (death && second.start >= death.from && isOpenAt(death.from)) return 1;
   if (outlastsLease(first, second, blows, timing) !== undefined) return 4;
+  const forgotten = blows.forgotten.some(({ from, at }) =>
+    first.start <= at + HELD + timing.slack && second.start >= from && isOpenAt(from)
+  );
+  if (forgotten) return 2;
   if (timing.replicated) return null;
   const down = blows.serversDown.find(({ how, from, at }) =>
     (how === "kill" || first.start >= from - STOPPING - timing.slack) &&

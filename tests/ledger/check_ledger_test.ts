@@ -111,6 +111,13 @@ Deno.test("checkLedger accepts a second run after an outage of the worker that o
   assertBroken(check([...ranTwice, outage(6, { how: "slow" })]), /ended twice/);
 });
 
+Deno.test("checkLedger accepts a second run of what was in flight when its consumer was deleted", () => {
+  const deleted: Entry = { what: "deliveries_forgotten", from: at(1.004), at: at(1.01) };
+  const timing = { replicated: true, lease: 60_000 };
+  assertKept(check([confirmed(), run(1), [deleted], run(1.5, { pid: 2 })], timing), [2]);
+  assertBroken(check([confirmed(), run(3), [deleted], run(3.5, { pid: 2 })], timing), /ended twice/);
+});
+
 Deno.test("checkLedger accepts no second run in a process that has seen the end of the first one", () => {
   const ranTwice = [confirmed(), run(1), [serverDown(1.005)], run(1.4, { deliveries: 2 })];
   assertBroken(check(ranTwice), /ended twice/);

@@ -29,6 +29,10 @@ export type ChaosEntry =
   | { what: "worker_killed"; pid: number; from: number; at: number }
   /** `back`: when the server was there again. */
   | { what: "server_down"; how: "kill" | "stop"; from: number; at: number; back: number }
+  /** A consumer was deleted: what it had delivered is delivered again, as new. */
+  | { what: "deliveries_forgotten"; from: number; at: number }
+  /** Calls of stores may be refused with a code. */
+  | { what: "refusing"; code: string; from: number; at: number }
   | Outage;
 
 /** A time in which a worker was suspended, could not reach the server, or only slowly. */

@@ -5,6 +5,7 @@ import { outcomeOf, planOf } from "./plan.ts";
 /** What the jobs of a ledger carry. */
 export interface LedgerJob {
   number: number;
+  ballast?: string;
 }
 
 /** A handler that does with each job what its plan says, and notes each run. */

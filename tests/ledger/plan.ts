@@ -16,6 +16,8 @@ export interface Plan {
   work: number;
   /** Attempts that it has. */
   maxAttempts: number;
+  /** Bytes of ballast, where jobs may be large. */
+  ballast: number;
 }
 
 /** How a run goes. */
@@ -45,6 +47,7 @@ export function planOf(seed: number, number: number): Plan {
     cancelAfter: draw(6) < 0.06 ? draw(7) * 800 : null,
     work: slow ? 200 + draw(8) * 600 : draw(8) * 15,
     maxAttempts: kind === "coin" ? 1 : kind === "doomed" ? 2 : 5,
+    ballast: draw(10) < 0.04 ? Math.floor(draw(11) * 700_000) : 0,
   };
 }
 

@@ -2,7 +2,7 @@ import type { LedgerResult } from "./run_ledger.ts";
 
 const RESIDUALS = {
   1: "(1) its worker died between effect and acknowledgement",
-  2: "(2) in flight when the single server was killed, or handed out as it was stopped",
+  2: "(2) in flight when the single server was killed or a consumer deleted, or handed out as the server was stopped",
   3: "(3) its publish was repeated over a restart of the server",
   4: "(4) its worker was suspended or cut off for longer than its lease",
   5: "(5) processed and a dead letter, by (1) or (2)",
