@@ -12,7 +12,8 @@ export type Environment = Record<string, string>;
 
 /** Looks at the machine and at what is on it. */
 export async function environment(options: BenchOptions): Promise<Environment> {
-  const { imports, version } = config;
+  const { version } = config;
+  const versions = await lockedVersions();
   const peers = ["nats-core", "transport-node", "kv", "obj", "jetstream"] as const;
   return {
     date: new Date().toISOString(),
@@ -27,21 +28,20 @@ export async function environment(options: BenchOptions): Promise<Environment> {
     "nats-server":
       `${await natsServerVersion()}; file storage, one replica, acknowledges before it syncs (every 2 minutes)`,
     "official clients": `${
-      peers.map((name) => `${name} ${versionOf(imports[`@nats-io/${name}`])}`).join(", ")
+      peers.map((name) => `${name} ${versions(`@nats-io/${name}`)}`).join(", ")
     }; noAsyncTraces: true`,
     "nats bench": await versionBy(findNatsCli(), ["--version"], /v?([\d.]+)/),
     Redis: await versionBy(
       findRedis(),
       ["--version"],
       /v=([\d.]+)/,
-      (found) =>
-        `${found}, ${REDIS_DURABILITY}; ioredis ${versionOf(imports.ioredis)}, BullMQ ${versionOf(imports.bullmq)}`,
+      (found) => `${found}, ${REDIS_DURABILITY}; ioredis ${versions("ioredis")}, BullMQ ${versions("bullmq")}`,
     ),
     PostgreSQL: await versionBy(
       findPostgres(),
       ["--version"],
       /([\d.]+)/,
-      (found) => `${found}, ${POSTGRES_DURABILITY}; pg-boss ${versionOf(imports["pg-boss"])}`,
+      (found) => `${found}, ${POSTGRES_DURABILITY}; pg-boss ${versions("pg-boss")}`,
     ),
   };
 }
@@ -50,8 +50,13 @@ async function natsServerVersion(): Promise<string> {
   return await versionBy(await findNatsServer(), ["--version"], /v([\d.]+)/);
 }
 
-function versionOf(specifier: string): string {
-  return specifier.slice(specifier.lastIndexOf("@") + 1);
+/** The versions of packages, as the lock file has them. */
+async function lockedVersions(): Promise<(name: string) => string> {
+  const { specifiers } = JSON.parse(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)));
+  return (name) => {
+    const specifier = Object.keys(specifiers).find((known) => known.startsWith(`npm:${name}@`));
+    return specifier?.slice(specifier.lastIndexOf("@") + 1) ?? "of an unknown version";
+  };
 }
 
 async function versionBy(

@@ -3,6 +3,7 @@ import config from "../../deno.json" with { type: "json" };
 import { runDeno } from "./_run_deno.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+const LOCK = "deno.lock";
 const DEMO_LOCK = "src/cli/deno.lock";
 
 /** What is used here of a lock file. */
@@ -17,26 +18,37 @@ Deno.test("the import map names only packages that the product uses; those of te
     name
   );
   const sources = await Promise.all(
-    ["mod.ts", ...sourcesIn("src/")].map((path) => Deno.readTextFile(new URL(path, ROOT))),
+    ["mod.ts", ...filesIn("src/")].map((path) => Deno.readTextFile(new URL(path, ROOT))),
   );
   assertEquals(packages.filter((name) => !sources.some((source) => source.includes(`"${name}"`))), []);
 });
 
-function sourcesIn(folder: string): string[] {
-  return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap(({ name, isDirectory }) =>
-    isDirectory ? sourcesIn(`${folder}${name}/`) : name.endsWith(".ts") ? [`${folder}${name}`] : []
-  );
+/** The TypeScript files in a folder, those in hidden folders left out. */
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return name.startsWith(".") ? [] : filesIn(`${folder}${name}/`);
+    return name.endsWith(".ts") ? [`${folder}${name}`] : [];
+  });
 }
 
-Deno.test("the lock file of the demo is up to date and has the packages of the root's: deno cache --lock=src/cli/deno.lock src/cli/demo.ts src/cli/main.ts", async () => {
-  const programs = ["src/cli/demo.ts", "src/cli/main.ts"];
-  const cached = await runDeno(["cache", `--lock=${DEMO_LOCK}`, "--frozen", ...programs], { cwd: ROOT });
-  assertEquals(cached.code, 0, cached.stderr);
-  const [demo, root] = await Promise.all([readLock(DEMO_LOCK), readLock("deno.lock")]);
+Deno.test("the lock files are up to date: deno task lock", async () => {
+  const [demo, root] = await Promise.all([readLock(DEMO_LOCK), readLock(LOCK)]);
+  for (const [lock, files] of [[DEMO_LOCK, ["src/cli/demo.ts", "src/cli/main.ts"]], [LOCK, filesIn("./")]] as const) {
+    const cached = await runDeno(["cache", `--lock=${lock}`, "--frozen", ...files], { cwd: ROOT });
+    assertEquals(cached.code, 0, cached.stderr);
+  }
   for (const [name, { integrity }] of Object.entries(demo.npm)) {
     assertEquals(root.npm[name]?.integrity, integrity, name);
   }
-  for (const task of [config.tasks.demo, config.tasks.cli]) {
-    assertEquals(task.includes(`--lock=${DEMO_LOCK} `), true, task);
+});
+
+Deno.test("no lock file is in force for `deno task`, which would download all of it, and each task names its own", () => {
+  assertEquals(config.lock, false);
+  for (const [name, task] of Object.entries(config.tasks)) {
+    const command = typeof task === "string" ? task : task.command;
+    const lock = ["demo", "cli"].includes(name) ? DEMO_LOCK : LOCK;
+    if (/^(\w+=\S* )*deno (run|test|check|doc) /.test(command)) {
+      assertEquals(command.includes(` --lock=${lock} `), true, `${name}: ${command}`);
+    }
   }
 });
