@@ -11,16 +11,19 @@
  * @module
  */
 import { Command, CommanderError } from "commander";
+import config from "../../deno.json" with { type: "json" };
 import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
 import { CommandLine } from "./command_line.ts";
 import { Interruption } from "./interruption.ts";
 import { kvCommands } from "./kv/kv_commands.ts";
+import { metricsCommand } from "./metrics.ts";
 import { objectCommands } from "./object/object_commands.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { durationOption } from "./option_values.ts";
 import { queueCommands } from "./queue/queue_commands.ts";
 import { statusCommand } from "./status.ts";
 import { Screen } from "./terminal/screen.ts";
+import { topCommand } from "./top.ts";
 import { JetStreamStoreError } from "../../mod.ts";
 
 const HELP = `
@@ -56,9 +59,20 @@ async function main(args: string[]): Promise<number> {
       writeOut: (text) => screen.writeText(text),
       writeErr: (text) => screen.note(text.replace(/\n$/, "")),
     })
+    .version(config.version, "-V, --version", "print the version of this library")
     .exitOverride();
   const line = new CommandLine(program, screen, signal);
-  for (const add of [statusCommand, kvCommands, objectCommands, queueCommands, dashboardCommand]) add(program, line);
+  for (
+    const add of [
+      statusCommand,
+      kvCommands,
+      objectCommands,
+      queueCommands,
+      topCommand,
+      dashboardCommand,
+      metricsCommand,
+    ]
+  ) add(program, line);
   try {
     await program.parseAsync(args, { from: "user" });
     return line.follows ? EXIT.ok : interruption.exitCode;

@@ -11,6 +11,7 @@ import { objectPages } from "./object_pages.ts";
 import { overviewPages } from "./overview_pages.ts";
 import type { Site } from "./site.ts";
 import { failurePage, missingPage } from "./page.ts";
+import { queueChanges } from "./queue_changes.ts";
 import { queuePages } from "./queue_pages.ts";
 import { QueueMonitor } from "./queue_monitor.ts";
 import { deadLetterPages } from "./dead_letter_pages.ts";
@@ -89,7 +90,16 @@ export function dashboard(options?: DashboardOptions): (request: Request) => Pro
   pages.get("/style.css", asset("text/css; charset=utf-8", STYLE));
   pages.get("/live.js", asset("text/javascript; charset=utf-8", LIVE_SCRIPT));
   pages.get("/icon.svg", asset("image/svg+xml", ICON));
-  const rooms = [overviewPages, queuePages, jobPages, deadLetterPages, healthCheckPages, valuePages, objectPages];
+  const rooms = [
+    overviewPages,
+    queuePages,
+    queueChanges,
+    jobPages,
+    deadLetterPages,
+    healthCheckPages,
+    valuePages,
+    objectPages,
+  ];
   for (const room of rooms) room(pages, site);
   app.route(path || "/", pages);
   app.notFound((context) => missingPage(context, site));

@@ -5,7 +5,8 @@ import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, span } from "./figures.ts";
 import { idOf } from "./job_pages.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
-import { json, queueOf } from "./queue_pages.ts";
+import { queueOf } from "./queue_changes.ts";
+import { json } from "./queue_pages.ts";
 import { path, query, type Site } from "./site.ts";
 
 /** Dead letters that one page reads, and so the most that a change of one of its groups touches. */

@@ -3,7 +3,8 @@ import { html } from "hono/html";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { moment } from "./figures.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
-import { json, queueOf } from "./queue_pages.ts";
+import { queueOf } from "./queue_changes.ts";
+import { json } from "./queue_pages.ts";
 import { path, type Site } from "./site.ts";
 
 /** The page of a job, alive or dead, and its cancel. */

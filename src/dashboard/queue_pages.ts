@@ -5,8 +5,9 @@ import type { JobEvent } from "../queue/job_events.ts";
 import type { JobInfo } from "../queue/find_job.ts";
 import type { JobQueue } from "../queue/job_queue.ts";
 import type { ScheduleInfo } from "../queue/schedules.ts";
-import { change, changeLink, doneNote } from "./confirm.ts";
+import { changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, rate, span } from "./figures.ts";
+import { PRIORITIES, queueOf } from "./queue_changes.ts";
 import { pills } from "./overview_pages.ts";
 import { card, livePage, type Markup, nothing, type Page, table, tile } from "./page.ts";
 import { waiting } from "./queue_monitor.ts";
@@ -19,9 +20,6 @@ const SHOWN = { jobs: 50, schedules: 100 };
 /** What the list of jobs can show. */
 const KINDS = ["waiting", "delayed", "keyed"] as const;
 
-/** Names of the priorities, the most urgent first. */
-const PRIORITIES = ["high", "normal", "low"] as const;
-
 /** The page of a queue, its events as they happen, and what can be done with it. */
 export function queuePages(app: Hono, site: Site): void {
   livePage(app, "/queues/:queue", site, (context) => queuePage(context, site));
@@ -32,14 +30,6 @@ export function queuePages(app: Hono, site: Site): void {
       const events = site.stores.jobQueue(queueOf(context)).events({ signal: over.signal });
       for await (const event of events) await stream.writeSSE({ data: JSON.stringify(eventRow(event)) });
     }));
-  pauseChanges(app, site);
-  limitChange(app, site);
-  publishChange(app, site);
-}
-
-/** The queue that a path names. */
-export function queueOf(context: Context): string {
-  return context.req.param("queue") ?? "";
 }
 
 async function queuePage(context: Context, site: Site): Promise<Page | null> {
@@ -158,10 +148,7 @@ function scheduleTable(site: Site, queue: string, schedules: readonly ScheduleIn
         <td class="n">${next ? moment(next) : "–"}</td>
         <td class="text wide">${priority}</td>
         <td class="long wide">${excerpt(json(data), 80)}</td>
-        <td>${changeLink(site, path(site, "queues", queue, "publish"), "Run now …", "", {
-          data: json(data),
-          priority,
-        })}</td>
+        <td>${changeLink(site, path(site, "queues", queue, "schedules", id, "run"), "Run now …")}</td>
       </tr>
     `
   );
@@ -230,104 +217,4 @@ async function some<T>(values: AsyncIterable<T>, most: number): Promise<T[]> {
   const found: T[] = [];
   for await (const value of values) if (found.push(value) === most) break;
   return found;
-}
-
-function pauseChanges(app: Hono, site: Site): void {
-  change(app, "/queues/:queue/pause", site, async (context) => {
-    const queue = queueOf(context);
-    const { counts } = await site.monitor.one(queue);
-    if (!counts) return null;
-    return {
-      title: `Pause ${queue}`,
-      current: "Queues",
-      what: `Workers start no more jobs: ${counted(waiting(counts), "job")} will wait. The ${
-        counted(counts.active, "job")
-      } that are active go on.`,
-      button: `Pause ${queue}`,
-      fields:
-        html`<label><span>Minutes; empty: until it is resumed</span><input name="minutes" type="number" min="1" max="525600"></label>`,
-      back: path(site, "queues", queue),
-    };
-  }, async (context, form) => {
-    const minutes = Number(form.get("minutes"));
-    const until = minutes > 0 ? new Date(Date.now() + minutes * 60_000) : undefined;
-    return await site.stores.jobQueue(queueOf(context)).pause(until) && { kind: "paused", count: 1 };
-  });
-  change(app, "/queues/:queue/resume", site, async (context) => {
-    const queue = queueOf(context);
-    const { counts } = await site.monitor.one(queue);
-    return counts && {
-      title: `Resume ${queue}`,
-      current: "Queues",
-      what: `Workers start jobs again: ${counted(waiting(counts), "job")} wait.`,
-      button: `Resume ${queue}`,
-      back: path(site, "queues", queue),
-    };
-  }, async (context) => await site.stores.jobQueue(queueOf(context)).resume() && { kind: "resumed", count: 1 });
-}
-
-function limitChange(app: Hono, site: Site): void {
-  change(app, "/queues/:queue/limit", site, async (context) => {
-    const queue = queueOf(context);
-    const { counts } = await site.monitor.one(queue);
-    return counts && {
-      title: `Limit the active jobs of ${queue}`,
-      current: "Queues",
-      what: `How many jobs of each priority may be active at the same time, over all workers. ${
-        counted(counts.active, "job")
-      } are active now.`,
-      button: "Set the limits",
-      fields: PRIORITIES.map((priority) =>
-        html`<label><span>${priority}; empty: no limit</span><input name="${priority}" type="number" min="1" value="${
-          counts.limits[priority] ?? ""
-        }"></label>`
-      ),
-      back: path(site, "queues", queue),
-    };
-  }, async (context, form) => {
-    const limits = Object.fromEntries(PRIORITIES.map((priority) => [priority, Number(form.get(priority)) || null]));
-    return await site.stores.jobQueue(queueOf(context)).limitActive(limits) && { kind: "limited", count: 1 };
-  });
-}
-
-function publishChange(app: Hono, site: Site): void {
-  change(app, "/queues/:queue/publish", site, async (context) => {
-    const queue = queueOf(context);
-    const { counts } = await site.monitor.one(queue);
-    const priority = context.req.query("priority") ?? "normal";
-    const options = PRIORITIES.map((each) =>
-      html`<option${
-        each === priority
-          ? html`
-            selected
-          `
-          : ""
-      }>${each}</option>`
-    );
-    return counts && {
-      title: `Publish to ${queue}`,
-      current: "Queues",
-      what: "Publishes 1 job.",
-      button: "Publish 1 job",
-      fields: html`<label><span>Data, as JSON</span><textarea name="data" rows="6" required>${
-        context.req.query("data") ?? "{}"
-      }</textarea></label>
-<label><span>Id; empty: one is made</span><input name="id"></label><label><span>Priority</span><select name="priority">${options}</select></label>`,
-      back: path(site, "queues", queue),
-    };
-  }, async (context, form) => {
-    const data = parseData(String(form.get("data")));
-    const priority = PRIORITIES.find((each) => each === form.get("priority"));
-    const id = String(form.get("id") ?? "");
-    const receipt = await site.stores.jobQueue(queueOf(context)).publish(data, { priority, ...(id !== "" && { id }) });
-    return receipt && { kind: "published", count: receipt.duplicate ? 0 : 1 };
-  });
-}
-
-function parseData(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new TypeError("Cannot publish the job as its data must be JSON", { cause });
-  }
 }

@@ -4,6 +4,7 @@ import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
+import { deleteMessage } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { fitHeaders } from "./job_size.ts";
 import { parseJobData } from "./job_data.ts";
@@ -74,6 +75,12 @@ export function findDeadLetter(
   token: string,
 ): Promise<StoredMessage | null> {
   return leaderGet(session, names.deadStream, { last_by_subj: names.dead(token) }, deadline);
+}
+
+/** Removes the dead letter of a job's id; `false` if there was none. */
+export async function discardDeadLetter(call: QueueCall, token: string): Promise<boolean> {
+  const letter = await findDeadLetter(call, token);
+  return letter !== null && await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
 }
 
 /** Reads a dead letter. What is malformed counts as absent, and what is too long is cut: anybody may have written it. */

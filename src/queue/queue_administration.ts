@@ -1,9 +1,7 @@
 import type { AttemptOptions } from "../connection/connection.ts";
-import { listingStep } from "../wire/listing.ts";
-import { deleteMessage } from "../wire/streams.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./dead_letter_list.ts";
-import { type DeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
+import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
 import { findJob, type JobInfo } from "./find_job.ts";
 import { countJobs, type JobCounts } from "./job_counts.ts";
 import { destroyQueue } from "./destroy_queue.ts";
@@ -13,6 +11,7 @@ import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
 import { jobList, listJobs, type ListJobsOptions } from "./list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
 import { purgeJobs } from "./purge_jobs.ts";
+import type { JobReceipt } from "./publish_job.ts";
 import { callQueue, type QueueCall, REMOVAL } from "./queue_call.ts";
 import { idToken, lookUpTokens } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -22,6 +21,7 @@ import {
   listSchedules,
   prepareSchedule,
   removeSchedule,
+  runSchedule,
   type ScheduleInfo,
   type ScheduleOptions,
   storeSchedule,
@@ -126,11 +126,7 @@ export abstract class QueueAdministration<T = unknown> {
    * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
    */
   async discard(id: string): Promise<boolean | null> {
-    return await this.#lookUp(id, "discard the dead letter", async (call, token) => {
-      const letter = await findDeadLetter(call, token);
-      if (!letter) return false;
-      return await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
-    }, REMOVAL);
+    return await this.#lookUp(id, "discard the dead letter", discardDeadLetter, REMOVAL);
   }
 
   /**
@@ -226,13 +222,19 @@ export abstract class QueueAdministration<T = unknown> {
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection.
    */
-  async *schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
-    const { context, names, stream } = this.#parts;
-    yield* await listingStep(
-      context,
-      `The schedules of queue ${this.name}`,
-      (session, deadline) => listSchedules<T>({ session, deadline, names, stream }),
-    );
+  schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
+    return listSchedules<T>(this.#parts);
+  }
+
+  /**
+   * Publishes the job of a schedule now, beside those that it makes by itself. Like these it has the id `@` and the schedule's id, and runs behind one
+   * that runs.
+   *
+   * @returns The receipt; `null` if there is no such schedule, or it is not confirmed.
+   * @throws {TypeError | RangeError} If the id is no text, is empty or too long.
+   */
+  async runNow(id: string): Promise<JobReceipt | null> {
+    return await runSchedule(this.#parts, idToken(id, "run the schedule"));
   }
 
   /**

@@ -1,10 +1,13 @@
+import { nuid } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { Unavailable } from "../connection/unavailable.ts";
 import { delay } from "../connection/delay.ts";
 import { ErrorCode, orElse } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
+import { listingStep } from "../wire/listing.ts";
 import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { deleteMessage, streamInfo } from "../wire/streams.ts";
@@ -12,7 +15,9 @@ import { checkDuration } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import type { HeaderList } from "./job_headers.ts";
-import type { QueueCall } from "./queue_call.ts";
+import type { JobReceipt } from "./publish_job.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { checkCron, nextOfCron } from "./cron_expression.ts";
 import { parseJobData } from "./job_data.ts";
 import { checkPriority, idOf, type Priority, priorityOf, type QueueNames, tickToken, tokenOf } from "./queue_names.ts";
@@ -166,8 +171,27 @@ export async function removeSchedule({ session, deadline, names }: QueueCall, to
   }
 }
 
-/** The schedules of a queue. */
-export async function listSchedules<T>({ session, deadline, names }: QueueCall): Promise<ScheduleInfo<T>[]> {
+/** Publishes what a schedule makes, now and beside its ticks; `null` if there is no such schedule, or it is not confirmed. */
+export function runSchedule(parts: QueueParts, token: string): Promise<JobReceipt | null> {
+  // The same over all tries.
+  const headers = new HeaderBlock([["Nats-Msg-Id", nuid.next()]]);
+  return callQueue(parts, async ({ session, deadline, names }) => {
+    const schedule = await leaderGet(session, names.stream, { last_by_subj: names.schedule(token) }, deadline);
+    if (!schedule) return null;
+    const { priority } = readSchedule(schedule, session.now());
+    const subject = names.ready(priority, tickToken(token));
+    const ack = await insist(deadline, (deadline) => publish(session, subject, schedule.data, deadline, headers));
+    return { id: idOf(tickToken(token)), queue: names.queue, sequence: ack.seq, duplicate: ack.duplicate === true };
+  });
+}
+
+/** The schedules of a queue; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection. */
+export async function* listSchedules<T>({ context, names }: QueueParts): AsyncGenerator<ScheduleInfo<T>, void> {
+  const read = (session: Session, deadline: number) => readSchedules<T>(session, names, deadline);
+  yield* await listingStep(context, `The schedules of queue ${names.queue}`, read);
+}
+
+async function readSchedules<T>(session: Session, names: QueueNames, deadline: number): Promise<ScheduleInfo<T>[]> {
   const info = await streamInfo(session, names.stream, deadline, { subjects_filter: names.schedule("*") });
   const subjects = Object.keys(info?.state.subjects ?? {}).sort();
   const messages = await Promise.all(

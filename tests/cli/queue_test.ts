@@ -32,6 +32,9 @@ Deno.test("queue publish adds jobs with their options, which queue get and count
     delayed: 1,
     dead: 0,
     oldest: null,
+    ended: 0,
+    paused: null,
+    limits: { high: null, normal: null, low: null },
   });
   assertMatch((await cli(["queue", "get", "mails", "two"])).stdout, /state +delayed until .+\n +priority +normal\n/);
   const [one] = records(await cli(["queue", "get", "mails", "one", "--json"]));

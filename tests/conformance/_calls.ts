@@ -385,6 +385,11 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
       ["every", (queue) => queue.schedule("id", { every: 10, data: 1 }), RangeError, "'every' must be ≥ 1000 ms"],
     ],
   },
+  runNow: {
+    gives: "null",
+    good: (queue) => queue.runNow("id"),
+    bad: texts<JobQueue>("id", (queue, id) => queue.runNow(id)),
+  },
   unschedule: {
     gives: "null",
     good: (queue) => queue.unschedule("id"),

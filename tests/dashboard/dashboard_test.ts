@@ -82,6 +82,9 @@ Deno.test("dashboard asks before each change, says how many it touches, and make
   await post("/queues/mails/publish", { data: '{"to":"ann"}', id: "new", priority: "high" });
   assertEquals((await mails.get("new"))?.priority, "high");
   assertEquals((await post("/queues/mails/publish", { data: "no json" })).status, 400);
+  await mails.schedule("daily", { cron: "0 0 7 * * *", data: "tick" });
+  await post("/queues/mails/schedules/daily/run");
+  assertEquals((await mails.get("@daily"))?.data, "tick");
 
   await stores.kvBucket("plans").put("a key", "1");
   assertMatch((await get("/values/plans/delete?key=a+key")).text, /Delete 1 key/);
@@ -154,7 +157,15 @@ const ROUTES = [
     "/dead/discard",
   ]
     .map((path) => `/queues/mails${path}`),
-  ...["/dead/redrive-all", "/jobs/a", "/jobs/a/live", "/jobs/a/cancel", "/jobs/a/redrive", "/jobs/a/discard"]
+  ...[
+    "/dead/redrive-all",
+    "/jobs/a",
+    "/jobs/a/live",
+    "/jobs/a/cancel",
+    "/jobs/a/redrive",
+    "/jobs/a/discard",
+    "/schedules/a/run",
+  ]
     .map((path) => `/queues/mails${path}`),
   ...["/values", "/values/plans", "/values/plans/key?key=a", "/values/plans/delete?key=a"],
   ...["/objects", "/objects/reports", "/objects/reports/download?name=a", "/objects/reports/delete?name=a"],

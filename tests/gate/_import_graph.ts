@@ -25,6 +25,7 @@ const CHAINS = [
     ["src/checks.ts"],
     ["src/shown.ts"],
     ["npm:"],
+    ["deno.json"],
   ],
   [["src/cli/"], ["src/testing/"], ["src/options.ts"], ["src/checks.ts"], ["src/shown.ts"]],
 ];

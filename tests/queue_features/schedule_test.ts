@@ -127,3 +127,19 @@ Deno.test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, wh
   const ago = TrueDate.now() - diedAt.getTime();
   assert(ago > -5_000 && ago < 60_000, `it died ${ago} ms ago`);
 });
+
+Deno.test("JobQueue.runNow publishes the job of a schedule beside those that it makes by itself", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue<string>("reports");
+  assertEquals(await queue.runNow("nightly"), null);
+  await queue.schedule("nightly", { every: 3_600_000, priority: "low", data: "report" });
+  assertEquals(await queue.runNow("other"), null);
+  const receipt = await queue.runNow("nightly");
+  assertEquals([receipt?.id, receipt?.queue, receipt?.duplicate], ["@nightly", "reports", false]);
+  const ran = Promise.withResolvers<Job<string>>();
+  await using _worker = queue.consume((job) => ran.resolve(job));
+  const { id, data, priority } = await ran.promise;
+  assertEquals([id, data, priority], ["@nightly", "report", "low"]);
+  assertEquals((await Array.fromAsync(queue.schedules())).length, 1);
+});

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { CommandLine } from "../command_line.ts";
 import { kvDelete } from "./kv_delete.ts";
 import { kvGet } from "./kv_get.ts";
+import { kvHistory } from "./kv_history.ts";
 import { kvList } from "./kv_list.ts";
 import { kvPut } from "./kv_put.ts";
 import { kvWatch } from "./kv_watch.ts";
@@ -17,5 +18,5 @@ Examples:
 export function kvCommands(program: Command, line: CommandLine): void {
   const kv = program.command("kv").description("read, write and follow the keys of a key-value bucket")
     .addHelpText("after", EXAMPLES);
-  for (const add of [kvGet, kvPut, kvDelete, kvList, kvWatch]) add(kv, line);
+  for (const add of [kvGet, kvPut, kvDelete, kvList, kvHistory, kvWatch]) add(kv, line);
 }

@@ -29,7 +29,21 @@ export const QUEUE_COLUMN = {
   },
   active: amount("ACTIVE", ({ active }) => active),
   delayed: amount("DELAYED", ({ delayed }) => delayed),
+  state: { title: "STATE", cell: ({ counts }) => counts ? stateOf(counts) : "", shrinkTo: 8, mayGo: true },
 } satisfies Record<string, Column<CountedQueue>>;
+
+/** Pauses and limits, in a few words; empty without any. */
+function stateOf({ paused, limits }: JobCounts): string {
+  const which = paused && paused.priorities.length < 3 ? `${paused.priorities.join(", ")} ` : "";
+  const until = paused?.until ? ` until ${localTime(paused.until)}` : "";
+  const limited = Object.entries(limits).filter(([, limit]) => limit !== null);
+  return [
+    ...(paused ? [`${which}paused${until}`] : []),
+    ...(limited.length > 0
+      ? [`active ${limited.map(([priority, limit]) => `${priority} ≤ ${limit}`).join(", ")}`]
+      : []),
+  ].join("; ");
+}
 
 /** A column of one of the counts. */
 export function amount(title: string, pick: (counts: JobCounts) => number): Column<CountedQueue> {

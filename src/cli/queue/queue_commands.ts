@@ -6,14 +6,19 @@ import { queueDead } from "./queue_dead.ts";
 import { queueDiscard } from "./queue_discard.ts";
 import { queueEvents } from "./queue_events.ts";
 import { queueGet } from "./queue_get.ts";
+import { queueLimit } from "./queue_limit.ts";
 import { queueList } from "./queue_list.ts";
 import { queuePause } from "./queue_pause.ts";
 import { queuePeek } from "./queue_peek.ts";
 import { queuePublish } from "./queue_publish.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueRedrive } from "./queue_redrive.ts";
+import { queueResult } from "./queue_result.ts";
 import { queueResume } from "./queue_resume.ts";
+import { queueRun } from "./queue_run.ts";
+import { queueSchedule } from "./queue_schedule.ts";
 import { queueSchedules } from "./queue_schedules.ts";
+import { queueUnschedule } from "./queue_unschedule.ts";
 
 const EXAMPLES = `
 Examples:
@@ -44,6 +49,11 @@ export function queueCommands(program: Command, line: CommandLine): void {
     queuePause,
     queueResume,
     queueSchedules,
+    queueSchedule,
+    queueUnschedule,
+    queueRun,
+    queueLimit,
+    queueResult,
     queueEvents,
   ];
   for (const add of commands) add(queue, line);

@@ -14,6 +14,7 @@ const FORMAT = queuesFormat([
   QUEUE_COLUMN.oldest,
   QUEUE_COLUMN.active,
   QUEUE_COLUMN.delayed,
+  QUEUE_COLUMN.state,
 ]);
 
 /** `queue counts`: how many jobs there are. */

@@ -11,6 +11,7 @@ const TABLE = queuesFormat([
   QUEUE_COLUMN.oldest,
   QUEUE_COLUMN.active,
   QUEUE_COLUMN.delayed,
+  QUEUE_COLUMN.state,
 ]);
 
 const NONE = "No queues.";

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
 import type { PublishOptions } from "../../../mod.ts";
-import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
+import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { readInput } from "../input.ts";
 import { duration, moment, nameAndValue, wholeNumber } from "../option_values.ts";
+import { parseData } from "./job_data.ts";
 import { publishLines } from "./publish_lines.ts";
 
 interface CommandOptions {
@@ -57,23 +58,11 @@ Examples:
         throw new CommandFailure("the data comes as an argument, or with --file or --lines: not both", EXIT.usage);
       }
       if (lines) return await publishLines(line, name, file, options);
-      const job = parse(data ?? new TextDecoder().decode(await readInput(file, line.signal)));
+      const job = parseData(data ?? new TextDecoder().decode(await readInput(file, line.signal)));
       await line.withNats(async (nats) => {
         const receipt = await nats.confirmed(nats.stores.publishJob(name, job, options));
         line.print(receipt, () => [receipt.id]);
         if (receipt.duplicate) line.hint("A job of this id was there already.");
       });
     });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const hint = /^[\w.:/-]+$/.test(text) ? `; a text goes in quotes, too: '${JSON.stringify(text)}'` : "";
-    throw new CommandFailure(
-      `the data is not JSON: ${reasonOf(error)}${hint}`,
-      EXIT.usage,
-    );
-  }
 }

@@ -1,0 +1,140 @@
+import type { Context, Hono } from "hono";
+import { html } from "hono/html";
+import { change } from "./confirm.ts";
+import { counted } from "./figures.ts";
+import { waiting } from "./queue_monitor.ts";
+import { path, type Site } from "./site.ts";
+
+/** Names of the priorities, the most urgent first. */
+export const PRIORITIES = ["high", "normal", "low"] as const;
+
+/** The queue that a path names. */
+export function queueOf(context: Context): string {
+  return context.req.param("queue") ?? "";
+}
+
+/** What can be done with a queue: pause and resume it, limit and publish its jobs, run a schedule now. */
+export function queueChanges(app: Hono, site: Site): void {
+  pauseChanges(app, site);
+  limitChange(app, site);
+  publishChange(app, site);
+  runChange(app, site);
+}
+
+function pauseChanges(app: Hono, site: Site): void {
+  change(app, "/queues/:queue/pause", site, async (context) => {
+    const queue = queueOf(context);
+    const { counts } = await site.monitor.one(queue);
+    if (!counts) return null;
+    return {
+      title: `Pause ${queue}`,
+      current: "Queues",
+      what: `Workers start no more jobs: ${counted(waiting(counts), "job")} will wait. The ${
+        counted(counts.active, "job")
+      } that are active go on.`,
+      button: `Pause ${queue}`,
+      fields:
+        html`<label><span>Minutes; empty: until it is resumed</span><input name="minutes" type="number" min="1" max="525600"></label>`,
+      back: path(site, "queues", queue),
+    };
+  }, async (context, form) => {
+    const minutes = Number(form.get("minutes"));
+    const until = minutes > 0 ? new Date(Date.now() + minutes * 60_000) : undefined;
+    return await site.stores.jobQueue(queueOf(context)).pause(until) && { kind: "paused", count: 1 };
+  });
+  change(app, "/queues/:queue/resume", site, async (context) => {
+    const queue = queueOf(context);
+    const { counts } = await site.monitor.one(queue);
+    return counts && {
+      title: `Resume ${queue}`,
+      current: "Queues",
+      what: `Workers start jobs again: ${counted(waiting(counts), "job")} wait.`,
+      button: `Resume ${queue}`,
+      back: path(site, "queues", queue),
+    };
+  }, async (context) => await site.stores.jobQueue(queueOf(context)).resume() && { kind: "resumed", count: 1 });
+}
+
+function limitChange(app: Hono, site: Site): void {
+  change(app, "/queues/:queue/limit", site, async (context) => {
+    const queue = queueOf(context);
+    const { counts } = await site.monitor.one(queue);
+    return counts && {
+      title: `Limit the active jobs of ${queue}`,
+      current: "Queues",
+      what: `How many jobs of each priority may be active at the same time, over all workers. ${
+        counted(counts.active, "job")
+      } are active now.`,
+      button: "Set the limits",
+      fields: PRIORITIES.map((priority) =>
+        html`<label><span>${priority}; empty: no limit</span><input name="${priority}" type="number" min="1" value="${
+          counts.limits[priority] ?? ""
+        }"></label>`
+      ),
+      back: path(site, "queues", queue),
+    };
+  }, async (context, form) => {
+    const limits = Object.fromEntries(PRIORITIES.map((priority) => [priority, Number(form.get(priority)) || null]));
+    return await site.stores.jobQueue(queueOf(context)).limitActive(limits) && { kind: "limited", count: 1 };
+  });
+}
+
+function publishChange(app: Hono, site: Site): void {
+  change(app, "/queues/:queue/publish", site, async (context) => {
+    const queue = queueOf(context);
+    const { counts } = await site.monitor.one(queue);
+    const priority = context.req.query("priority") ?? "normal";
+    const options = PRIORITIES.map((each) =>
+      html`<option${
+        each === priority
+          ? html`
+            selected
+          `
+          : ""
+      }>${each}</option>`
+    );
+    return counts && {
+      title: `Publish to ${queue}`,
+      current: "Queues",
+      what: "Publishes 1 job.",
+      button: "Publish 1 job",
+      fields: html`<label><span>Data, as JSON</span><textarea name="data" rows="6" required>${
+        context.req.query("data") ?? "{}"
+      }</textarea></label>
+<label><span>Id; empty: one is made</span><input name="id"></label><label><span>Priority</span><select name="priority">${options}</select></label>`,
+      back: path(site, "queues", queue),
+    };
+  }, async (context, form) => {
+    const data = parseData(String(form.get("data")));
+    const priority = PRIORITIES.find((each) => each === form.get("priority"));
+    const id = String(form.get("id") ?? "");
+    const receipt = await site.stores.jobQueue(queueOf(context)).publish(data, { priority, ...(id !== "" && { id }) });
+    return receipt && { kind: "published", count: receipt.duplicate ? 0 : 1 };
+  });
+}
+
+function runChange(app: Hono, site: Site): void {
+  const idOf = (context: Context) => context.req.param("id") ?? "";
+  change(app, "/queues/:queue/schedules/:id/run", site, async (context) => {
+    const queue = queueOf(context);
+    const { counts } = await site.monitor.one(queue);
+    return counts && {
+      title: `Run ${idOf(context)} now`,
+      current: "Queues",
+      what: "Publishes 1 job of this schedule, beside those that it makes by itself.",
+      button: "Publish 1 job",
+      back: path(site, "queues", queue),
+    };
+  }, async (context) => {
+    const receipt = await site.stores.jobQueue(queueOf(context)).runNow(idOf(context));
+    return receipt && { kind: "published", count: 1 };
+  });
+}
+
+function parseData(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TypeError("Cannot publish the job as its data must be JSON", { cause });
+  }
+}
