@@ -1,9 +1,16 @@
+import { backoff } from "../connection/backoff.ts";
+import { delay } from "../connection/delay.ts";
+import { JetStreamStoreError } from "../errors.ts";
 import { insist } from "../wire/insist.ts";
 import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
+import { type Requirement, RunRequirements } from "./run_requirements.ts";
+
+/** Milliseconds until a call that was refused is made again. */
+const REFUSED_AGAIN_MS = { base: 200, max: 5_000 };
 
 /** Something that is sent about a delivery: once, or again until it is answered. */
 export type DeliveryCall<R> = (call: QueueCall) => Promise<R>;
@@ -18,9 +25,18 @@ export class DeliveryCalls {
   #stopped = false;
   /** Settles when it is known again whether leases are held. */
   doubt: Promise<void> | null = null;
+  readonly #over: AbortSignal;
+  /** What the calls need. */
+  readonly requirements: RunRequirements;
 
-  constructor(parts: QueueParts) {
+  /**
+   * @param over Ends the waits between calls that are refused.
+   * @param changed Called when jobs may be taken again, or no longer.
+   */
+  constructor(parts: QueueParts, over: AbortSignal, changed: () => void) {
     this.#parts = parts;
+    this.requirements = new RunRequirements(parts, over, changed);
+    this.#over = over;
   }
 
   /** The present session. */
@@ -75,6 +91,7 @@ export class DeliveryCalls {
   opened(session: Session, created: string): void {
     this.#sure = session;
     this.#created = created;
+    this.requirements.opened(session);
   }
 
   /** The stream may be another one by now. */
@@ -85,6 +102,20 @@ export class DeliveryCalls {
   /** Makes a call; tells whether it was answered. */
   async confirm(delivery: Delivery, call: DeliveryCall<unknown>): Promise<boolean> {
     return await this.insist(delivery, call) !== null;
+  }
+
+  /**
+   * Makes a call on which it depends whether a run starts: a refusal keeps others from starting, too.
+   *
+   * @throws {JetStreamStoreError} If the server refuses.
+   */
+  async demand<R>(delivery: Delivery, requirement: Requirement, call: DeliveryCall<R>): Promise<R | null> {
+    try {
+      return await this.insist(delivery, call);
+    } catch (error) {
+      if (error instanceof JetStreamStoreError) this.requirements.refused(requirement, error);
+      throw error;
+    }
   }
 
   /**
@@ -103,6 +134,32 @@ export class DeliveryCalls {
       const timeout = delivery.leaseUntil - performance.now();
       const answered = await callQueue(this.#parts, untilAnswered, { timeout, persist: true, patient: true });
       if (answered) return answered.answer;
+    }
+    return null;
+  }
+
+  /**
+   * Makes a call on which the end of a run depends. One that is refused is made again while the lease is held, as rights and room may be granted.
+   *
+   * @param refused Called at the first refusal.
+   */
+  async persist<R>(
+    delivery: Delivery,
+    requirement: Requirement,
+    call: DeliveryCall<R>,
+    refused?: () => Promise<unknown>,
+  ): Promise<R | null> {
+    for (let refusals = 0; delivery.ours && !this.#over.aborted;) {
+      try {
+        const answer = await this.insist(delivery, call);
+        if (refusals > 0 && answer !== null) this.requirements.met(requirement);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof JetStreamStoreError)) throw error;
+        this.requirements.refused(requirement, error);
+        if (refusals++ === 0) await refused?.();
+      }
+      await delay(backoff(refusals, REFUSED_AGAIN_MS), { signal: this.#over });
     }
     return null;
   }

@@ -1,5 +1,4 @@
 import type { Delivery } from "./delivery.ts";
-import type { Admission } from "./job_admission.ts";
 import { jsonText } from "./json_text.ts";
 import type { Priority } from "./queue_names.ts";
 
@@ -44,6 +43,14 @@ export interface Job<T = unknown> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   progress(value: unknown): Promise<true | null>;
+}
+
+/** Which run of its job a run is. */
+export interface Admission {
+  /** Number of the attempt, from 1. */
+  readonly attempt: number;
+  /** How often the job was postponed before. */
+  readonly postponed: number;
 }
 
 /** What the runs of one worker share. */

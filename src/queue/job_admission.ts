@@ -1,20 +1,18 @@
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
+import type { Admission } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "./job_results.ts";
 import type { RunHistory } from "./run_history.ts";
 import type { RunReporter } from "./run_reporter.ts";
-
-/** A run that may start. */
-export interface Admission {
-  /** Number of the attempt, from 1. */
-  readonly attempt: number;
-  /** How often the job was postponed before. */
-  readonly postponed: number;
-}
+import type { Requirement } from "./run_requirements.ts";
 
 /** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
 const EARLY_REDELIVERY = { base: 100, max: 3_000 };
+
+const USUAL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves"];
+const KEYED: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
+const ALL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves", "results"];
 
 /**
  * Decides whether a delivery is run.
@@ -33,6 +31,12 @@ export class JobAdmission {
     this.#history = history;
   }
 
+  /** What the server has to allow before it runs. */
+  requirementsOf(delivery: Delivery): readonly Requirement[] {
+    if (delivery.keyed) return KEYED;
+    return delivery.headers.keepResult !== undefined || this.#countsStart(delivery) ? ALL : USUAL;
+  }
+
   /** Whether nothing needs to be asked or stored before it runs, which is so for most jobs. */
   isUsual(delivery: Delivery): boolean {
     const { headers, tick } = delivery;
@@ -42,12 +46,15 @@ export class JobAdmission {
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
   async admit(delivery: Delivery): Promise<Admission | RunEnd> {
-    const end = await this.#endWithoutRun(delivery);
-    if (end) return end;
+    const ended = await this.#endWithoutRun(delivery);
+    if (ended) return ended;
     const past = delivery.deliveries > 1 ? await this.#history.pastRuns(delivery) : undefined;
     if (past === null) return "let_go";
     const known = this.#knownRuns(delivery, past);
-    const { attempts, postponed, starts } = known;
+    const { attempts, postponed, starts, end, reason = "The job ended" } = known;
+    // A worker that was not allowed to report the end of its run kept it aside.
+    if (end === "completed") return await this.#reporter.drop(delivery, "skipped");
+    if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
     if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
     if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
     if (!await this.#history.clearReplaced(delivery)) return "let_go";
@@ -102,7 +109,7 @@ export class JobAdmission {
     const { base, max } = EARLY_REDELIVERY;
     const delay = early ? Math.min(max, base * 2 ** Math.min(handedOut - 2, 10)) : 0;
     const move = { attempt: attempts + 1, postponed, deliveries: handedOut - 1, starts, delay };
-    const moved = await this.#reporter.putBack(delivery, move);
+    const moved = await this.#reporter.renew(delivery, move);
     // Only if the server says that a newer copy exists already: a job whose copy was not stored must not be taken off the queue.
     return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "let_go";
   }

@@ -24,8 +24,8 @@ import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { RunCapacity } from "./run_capacity.ts";
-import { RunHistory } from "./run_history.ts";
 import { RunReporter } from "./run_reporter.ts";
+import type { RunRequirements } from "./run_requirements.ts";
 import { Stopping } from "./_stopping.ts";
 import { WorkerLog } from "./_worker_log.ts";
 
@@ -36,6 +36,7 @@ const HOLD = 1_000;
 export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #context: Context;
   readonly #batches: JobBatches<T> | undefined;
+  readonly #requirements: RunRequirements;
   readonly #reporter: RunReporter;
   readonly #runner: JobRunner<T>;
   readonly #intake: Intake;
@@ -70,15 +71,15 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#capacity = new RunCapacity(settings, this.#held);
     this.#log = new WorkerLog(parts.context.logger, parts.names.queue);
     this.#stopping = new Stopping(this.#held);
-    const calls = new DeliveryCalls(parts);
+    const calls = new DeliveryCalls(parts, this.#over.signal, () => this.#goOn());
+    this.#requirements = calls.requirements;
     this.#reporter = new RunReporter(
       parts,
       calls,
       (delivery, type, details) => this.#log.event(delivery, type, details),
     );
-    const history = new RunHistory(parts, calls);
     const call = (job: Job<T>) => callHandler(parts.context, [job], () => handler(job));
-    this.#runner = new JobRunner(parts, settings, call, { reporter: this.#reporter, history }, batches);
+    this.#runner = new JobRunner(parts, settings, call, { reporter: this.#reporter, calls }, batches);
     const hold = settings.prefetch === undefined ? HOLD : Infinity;
     this.#leases = new LeaseKeeper(this.#held, { reporter: this.#reporter, calls }, this.#log, hold, {
       looked: () => this.#goOn(),
@@ -91,8 +92,8 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     });
     this.#intake = new Intake(parts, settings.priorities, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
-      wanted: () => this.#stop ? 0 : this.#capacity.wanted,
-      room: () => this.#capacity.room,
+      wanted: () => this.#stop ? 0 : Math.min(this.#capacity.wanted, this.#room),
+      room: () => this.#room,
       held: (consumer) => this.#held.of(consumer).length,
       leased: (lease) => this.#leases.lease = lease,
       serves: (state, reason) => this.#serves(state, reason),
@@ -122,8 +123,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** How it fares. */
   status(): JobConsumerStatus {
     return {
-      state: this.#state,
-      reason: this.#reason,
+      ...this.#requirements.stateOf(this.#state, this.#reason),
       active: this.#held.running.size,
       prefetched: this.#held.waiting.size,
       ended: { ...this.#ended },
@@ -208,7 +208,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#reporter.touch(delivery);
     // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
     // of what has just ended here.
-    if (waited && !isHere && !this.#stop && !this.#held.isBusy(delivery) && this.#capacity.room <= 0) {
+    if (waited && !isHere && !this.#stop && !this.#held.isBusy(delivery) && this.#room <= 0) {
       this.#giveBack(delivery);
     } else this.#held.waiting.set(delivery.sequence, delivery);
     if (delivery.tick) this.#skipOlder(delivery.token);
@@ -225,7 +225,13 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }
   }
 
+  /** How many more jobs may come. */
+  get #room(): number {
+    return Math.min(this.#capacity.room, this.#requirements.limit - this.#held.load - this.#held.running.size);
+  }
+
   #startRuns(): void {
+    if (this.#requirements.paused) [...this.#held.waiting.values()].forEach((delivery) => this.#giveBack(delivery));
     while (!this.#stop && !this.#leases.inDoubt && !this.#capacity.full) {
       const { wait } = this.#capacity;
       if (wait > 0) {

@@ -18,8 +18,8 @@ export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" 
 /** How a consumer fares. */
 export interface JobConsumerStatus {
   /**
-   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served; it
-   * mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
+   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served, or not
+   * able to store the ends of jobs (permissions, limits), so that it starts none; it mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
    */
   state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
   /** Why it is impaired. */

@@ -13,6 +13,7 @@ import { parseJobData } from "./job_data.ts";
 import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "./queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { MAX_REASON } from "./thrown.ts";
 import { isResultsStream, MAX_RESULT_TTL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
 /** A result that is kept. */
@@ -31,6 +32,10 @@ export interface PastRuns {
   postponed: number;
   /** Starts of the present attempt without a reported end. */
   starts: number;
+  /** How the job ended, where its worker was not allowed to report it. */
+  end?: "completed" | "dead";
+  /** Why it is dead. */
+  reason?: string;
 }
 
 /** Header of a result whose value could not be kept. */
@@ -49,6 +54,13 @@ export class JobResults {
     this.#names = names;
     this.#stream = stream;
     this.#bucket = names.resultsBucket;
+  }
+
+  /** Opens the bucket; looks for it again each time, as what is kept there may be needed soon. */
+  async open({ session, deadline }: QueueCall): Promise<void> {
+    this.#open.forget();
+    this.#isOwn.forget();
+    await this.#open.get(session, deadline);
   }
 
   /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
@@ -146,9 +158,11 @@ export class JobResults {
 /** Reads past runs, which anybody may have written; `undefined` if they are malformed, or of another message. */
 function readPastRuns(value: unknown, sequence: number): PastRuns | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { sequence: of, attempts, postponed = 0, starts } = value as Record<string, unknown>;
+  const { sequence: of, attempts, postponed = 0, starts, end, reason } = value as Record<string, unknown>;
   if (of !== sequence || !isCount(attempts) || !isCount(postponed) || !isCount(starts)) return undefined;
-  return { attempts, postponed, starts };
+  const runs = { attempts, postponed, starts };
+  if (end === "completed") return { ...runs, end };
+  return end === "dead" && typeof reason === "string" ? { ...runs, end, reason: reason.slice(0, MAX_REASON) } : runs;
 }
 
 function isCount(value: unknown): value is number {

@@ -128,10 +128,10 @@ export class LeaseKeeper {
     this.#extending.add(delivery);
     try {
       await this.#reporter.extend(delivery);
-      this.#extending.delete(delivery);
     } catch (error) {
-      // Refused for good, so it is not tried again.
       this.#log.warn(delivery, "may lose its lease, which cannot be extended", error);
     }
+    // What was refused is tried again at the next look, as the right may be granted.
+    this.#extending.delete(delivery);
   }
 }

@@ -4,6 +4,7 @@ import type { Delivery } from "./delivery.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
 import { findJobMessage } from "./find_job.ts";
 import type { PastRuns } from "./job_results.ts";
+import type { QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 
 /** What happened to a delivery's job before: earlier runs, earlier and newer messages. */
@@ -23,12 +24,13 @@ export class RunHistory {
 
   /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */
   async pastRuns(delivery: Delivery): Promise<PastRuns | undefined | null> {
-    return await this.#calls.insist(delivery, (call) => this.#parts.results.pastRuns(call, delivery));
+    return await this.#calls.demand(delivery, "results", (call) => this.#parts.results.pastRuns(call, delivery));
   }
 
   /** Keeps what is known of its runs; tells whether that is confirmed. */
   async keep(delivery: Delivery, runs: PastRuns): Promise<boolean> {
-    return await this.#calls.confirm(delivery, (call) => this.#parts.results.storePastRuns(call, delivery, runs));
+    const store = (call: QueueCall) => this.#parts.results.storePastRuns(call, delivery, runs).then(() => true);
+    return await this.#calls.demand(delivery, "results", store) === true;
   }
 
   /** Removes the message that a moved copy replaces, if whoever moved it died before that; tells whether it is gone. */
@@ -36,15 +38,17 @@ export class RunHistory {
     const { stream } = this.#parts.names;
     const { replaces } = delivery.headers;
     if (replaces === undefined || replaces >= delivery.sequence) return true;
-    return await this.#calls.confirm(delivery, async ({ session, deadline }) => {
+    const cleared = await this.#calls.demand(delivery, "look-ups", async ({ session, deadline }) => {
       const old = await leaderGet(session, stream, { seq: replaces }, deadline);
       if (old?.subject.endsWith(`.${delivery.token}`)) await deleteMessage(session, stream, replaces, deadline);
+      return true;
     });
+    return cleared === true;
   }
 
   /** Whether a newer message of the same id is in the queue; `null` without an answer. */
   async isSuperseded(delivery: Delivery): Promise<boolean | null> {
-    return await this.#calls.insist(delivery, async (call) => {
+    return await this.#calls.demand(delivery, "look-ups", async (call) => {
       const newest = await findJobMessage(call, delivery.token);
       return newest !== null && newest.sequence > delivery.sequence;
     });

@@ -5,13 +5,25 @@ import { deleteMessage } from "../wire/streams.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { storeDeadLetter } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
+import type { Admission } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { EventSender, type JobEvent } from "./job_events.ts";
+import type { PastRuns } from "./job_results.ts";
 import { bytesOf, copyRoom } from "./job_size.ts";
 import { type Move, moveJob } from "./move_job.ts";
+import type { QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { type Failure, messageOf } from "./thrown.ts";
+
+/** Milliseconds after which a job is delivered again that could not be given back as a new message. */
+const REFUSED_DELAY_MS = 1_000;
+
+/** How a job is put back after a run. */
+export interface RunMove extends Admission {
+  /** Milliseconds until it is ready. */
+  readonly delay: number;
+}
 
 /** No job is delayed for longer than a hundred years. */
 const MAX_DELAY_MS = 100 * 365 * 86_400_000;
@@ -63,8 +75,12 @@ export class RunReporter {
     if (session) this.#events.send(session, delivery.token, type, details);
   }
 
-  /** Acknowledges the job if its lease is held; tells whether that is confirmed. */
-  async finish(delivery: Delivery): Promise<boolean> {
+  /**
+   * Acknowledges the job if its lease is held; tells whether that is confirmed.
+   *
+   * @param refused Called at the first refusal.
+   */
+  async finish(delivery: Delivery, refused?: () => Promise<unknown>): Promise<boolean> {
     if (this.#calls.doubt) await this.#calls.doubt;
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
@@ -75,14 +91,19 @@ export class RunReporter {
         await this.#acknowledgements.send(delivery, now);
         return true;
       } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
+        if (!(error instanceof Unavailable || error instanceof JetStreamStoreError)) throw error;
       }
     }
-    return await this.#calls.confirm(delivery, ({ session, deadline }) => {
-      if (!delivery.orphaned) return session.requests.request(delivery.ack, "+ACK", deadline);
+    return await this.#calls.persist(delivery, "acknowledgements", async ({ session, deadline }) => {
+      if (!delivery.orphaned) return await session.requests.request(delivery.ack, "+ACK", deadline);
       // The consumer that delivered it is gone: one made again would take the acknowledgement for another's.
-      return deleteMessage(session, this.#parts.names.stream, delivery.sequence, deadline);
-    });
+      return await deleteMessage(session, this.#parts.names.stream, delivery.sequence, deadline);
+    }, refused) !== null;
+  }
+
+  /** Acknowledges a job whose handler has returned. */
+  async complete(delivery: Delivery, admission: Admission): Promise<boolean> {
+    return await this.finish(delivery, () => this.#remember(delivery, admission, { end: "completed" }));
   }
 
   /** Acknowledges a job that is not to run. */
@@ -95,13 +116,23 @@ export class RunReporter {
   /** Stores the dead letter, and only then acknowledges the job. */
   async bury(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
     const { reason, stack } = failure;
-    const stored = await this.#calls.confirm(
+    const stored = await this.#calls.persist(
       delivery,
-      (call) => storeDeadLetter(call, delivery, { reason, stack, attempts }),
+      "dead letters",
+      (call) => storeDeadLetter(call, delivery, { reason, stack, attempts }).then(() => true),
+      () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason }),
     );
     if (!stored || !await this.finish(delivery)) return "let_go";
     this.tell(delivery, "dead", { reason });
     return "dead";
+  }
+
+  /** Keeps aside how a run ended whose end the server refuses, so that no other worker runs it again. As good as it can: the refusal is told anyway. */
+  async #remember(delivery: Delivery, { attempt, postponed }: Admission, ended: Partial<PastRuns>): Promise<void> {
+    const runs = { attempts: attempt - 1, postponed, starts: 0, ...ended };
+    await this.#calls.insist(delivery, (call) => this.#parts.results.storePastRuns(call, delivery, runs)).catch(
+      () => {},
+    );
   }
 
   /**
@@ -117,65 +148,104 @@ export class RunReporter {
   }
 
   /**
-   * Puts a job back, for whoever is next: as a new message, or, if it has to keep its place, as it is, with what is known of its runs kept aside.
+   * Puts a job back after a run: as a new message, or, if it has to keep its place, as it is, with what is known of its runs kept aside.
    *
    * @returns `false` if that is refused: a newer message of its id is there, or it was cancelled.
    */
-  async putBack(delivery: Delivery, move: Move): Promise<boolean | null> {
-    const { attempt, postponed = 0, starts = 0, started = true, delay = 0 } = move;
-    const wait = Math.min(delay, MAX_DELAY_MS);
+  async putBack(delivery: Delivery, move: RunMove): Promise<boolean | null> {
+    const { attempt, postponed } = move;
+    const delay = Math.min(move.delay, MAX_DELAY_MS);
     if (this.movable(delivery)) {
-      const moved = await this.#move(delivery, { ...move, delay: wait });
-      // A tick is refused where a newer one waits, which is for its run to see.
-      if (moved !== false || started || !delivery.tick) return moved;
-    }
-    if (attempt !== undefined) {
-      const runs = { attempts: attempt - 1, postponed, starts };
-      const kept = await this.#calls.confirm(
+      const moved = await this.#calls.persist(
         delivery,
-        (call) => this.#parts.results.storePastRuns(call, delivery, runs),
+        "moves",
+        (call) => moveJob(call, delivery, { attempt, postponed, delay, deliveries: 0 }),
+        () => this.#remember(delivery, move, {}),
       );
-      if (!kept) return null;
+      return moved ? await this.finish(delivery) || null : moved;
     }
-    delivery.handedBack = true;
-    return await this.#handBack(delivery, wait > 0 ? `-NAK {"delay": ${Math.round(wait * 1e6)}}` : "-NAK") || null;
+    const runs = { attempts: attempt - 1, postponed, starts: 0 };
+    const keep = (call: QueueCall) => this.#parts.results.storePastRuns(call, delivery, runs).then(() => true);
+    return await this.#calls.persist(delivery, "results", keep) && await this.#handBack(delivery, delay);
+  }
+
+  /** Puts a job that was redelivered back as a new message; `false` if that is refused. */
+  async renew(delivery: Delivery, move: Move): Promise<boolean | null> {
+    const moved = await this.#calls.demand(delivery, "moves", (call) => moveJob(call, delivery, move));
+    return moved ? await this.finish(delivery) || null : moved;
   }
 
   /**
-   * Hands a job back as it is. That is sent once: the server would take a repeat for news of the next delivery, and deliver the job again while it
-   * runs. If it got lost, the job is delivered again when its lease is over.
+   * Hands a job back as it is, after a run. That is sent once: the server would take a repeat for news of the next delivery, and deliver the job again
+   * while it runs. If it got lost, the job is delivered again when its lease is over.
    */
-  #handBack(delivery: Delivery, word: string): Promise<boolean> {
-    let sent = false;
-    return this.#calls.confirm(delivery, async ({ session, deadline }) => {
-      if (sent) return;
-      sent = true;
-      await session.requests.request(delivery.ack, word, deadline);
-    });
+  async #handBack(delivery: Delivery, delay: number): Promise<true | null> {
+    const once = this.#handBackOnce(delivery, delay);
+    return await this.#calls.persist<true>(delivery, "acknowledgements", once);
   }
 
-  /** Gives back what has not started, for whoever is next; it costs the job neither an attempt nor a start. */
+  #handBackOnce(delivery: Delivery, delay: number): DeliveryCall<true> {
+    const word = delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK";
+    let sent = false;
+    delivery.handedBack = true;
+    return async ({ session, deadline }) => {
+      if (sent) return true;
+      sent = true;
+      try {
+        await session.requests.request(delivery.ack, word, deadline);
+      } catch (error) {
+        // What was refused has not reached the server.
+        if (error instanceof JetStreamStoreError) sent = false;
+        throw error;
+      }
+      return true;
+    };
+  }
+
+  /**
+   * Gives back what has not started, for whoever is next; it costs the job neither an attempt nor a start. What the server refuses to take back is
+   * delivered again when its lease is over.
+   */
   async giveBack(delivery: Delivery): Promise<boolean> {
+    let delay = 0;
+    if (this.movable(delivery)) {
+      try {
+        const moved = await this.#moveUnstarted(delivery);
+        // A tick is refused where a newer one waits, which is for its run to see.
+        if (moved !== false || !delivery.tick) return moved === true;
+      } catch (error) {
+        if (!(error instanceof JetStreamStoreError)) throw error;
+        delay = REFUSED_DELAY_MS;
+      }
+    }
+    try {
+      return await this.#calls.demand(delivery, "acknowledgements", this.#handBackOnce(delivery, delay)) === true;
+    } catch (error) {
+      if (!(error instanceof JetStreamStoreError)) throw error;
+      return false;
+    }
+  }
+
+  async #moveUnstarted(delivery: Delivery): Promise<boolean | null> {
     const { deliveries, handedOut } = delivery;
     // Earlier deliveries of this message may have been starts, which the copy has to tell.
-    const past = deliveries > 1 && this.movable(delivery)
-      ? await this.#calls.insist(delivery, (call) => this.#parts.results.pastRuns(call, delivery))
+    const past = deliveries > 1
+      ? await this.#calls.demand(delivery, "results", (call) => this.#parts.results.pastRuns(call, delivery))
       : undefined;
-    if (past === null) return false;
-    const move = { started: false, deliveries: handedOut - 1, ...(past && { starts: past.starts }) };
-    return await this.putBack(delivery, move) === true;
-  }
-
-  async #move(delivery: Delivery, move: Move): Promise<boolean | null> {
-    const moved = await this.#calls.insist(delivery, (call) => moveJob(call, delivery, move));
-    return moved ? await this.finish(delivery) || null : moved;
+    if (past === null) return null;
+    return await this.renew(delivery, {
+      started: false,
+      deliveries: handedOut - 1,
+      ...(past && { attempt: past.attempts + 1, postponed: past.postponed, starts: past.starts }),
+    });
   }
 
   /** Tells the server that the job is still worked on, which makes its lease begin anew. */
   async extend(delivery: Delivery): Promise<void> {
     const sent = performance.now();
-    const extended = await this.#calls.confirm(
+    const extended = await this.#calls.demand(
       delivery,
+      "acknowledgements",
       ({ session, deadline }) => session.requests.request(delivery.ack, "+WPI", deadline),
     );
     if (extended) delivery.extendTo(sent + delivery.lease);
@@ -196,8 +266,10 @@ export class RunReporter {
    */
   async keepResult(delivery: Delivery, value: unknown, ttl: number): Promise<true | string | null> {
     const { results } = this.#parts;
-    const store = (text?: string) =>
-      this.#calls.confirm(delivery, (call) => results.storeResult(call, delivery.token, text, ttl));
+    const store = async (text?: string) => {
+      const stored = (call: QueueCall) => results.storeResult(call, delivery.token, text, ttl).then(() => true);
+      return await this.#calls.demand(delivery, "results", stored) === true;
+    };
     try {
       return await store(JSON.stringify(value) ?? "null") || null;
     } catch (error) {

@@ -60,10 +60,10 @@ Deno.test("JobConsumer runs the next jobs while the server confirms the ends of 
   await using producer = new QueueStores(server.url);
   await producer.jobQueue("checks").publishMany(Array.from({ length: 600 }, (_, n) => ({ data: n })));
   const runs = new RecordedRuns();
-  // Answers without a body are confirmations; what has one is a job.
+  // Answers without a body are confirmations; what has one is a job. The first job's right to be acknowledged is checked before it runs.
   let confirmations = 0;
   proxy.tampering.drop = (subject, payload) =>
-    subject.startsWith("_INBOX.") && payload === "\r\n" && confirmations++ >= 0;
+    runs.all.length > 0 && subject.startsWith("_INBOX.") && payload === "\r\n" && confirmations++ >= 0;
   await using consumer = stores.jobQueue("checks").consume(runs.handler, { prefetch: 50 });
   await runs.started(257);
   // Each of them was acknowledged, and by itself again after a second without an answer.
