@@ -151,7 +151,11 @@ Deno.test("JetStreamStores asks the environment for no way in when it is given s
     logger: new CollectedLog(),
   });
   await stores.storeKV("k", "v");
-  assertEquals(asked.sort(), ["SUPERCHECK_NATS_KV_TTL_SECS", "SUPERCHECK_NATS_REPLICAS"]);
+  assertEquals(asked.sort(), [
+    "SUPERCHECK_NATS_KV_TTL_SECS",
+    "SUPERCHECK_NATS_MAX_BYTES",
+    "SUPERCHECK_NATS_REPLICAS",
+  ]);
 });
 
 Deno.test("SUPERCHECK_NATS_URL may have spaces and empty places in its list, and names no server when it has nothing else", async () => {
