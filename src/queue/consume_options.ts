@@ -18,11 +18,11 @@ export interface ConsumeOptions {
    */
   prefetch?: number;
   /**
-   * The priorities that it serves.
+   * The priorities that it serves; `"keyed"`: jobs that have a key.
    *
-   * @default {["high", "normal", "low"]}
+   * @default {["high", "normal", "low", "keyed"]}
    */
-  priorities?: readonly Priority[];
+  priorities?: readonly (Priority | "keyed")[];
   /**
    * Attempts, the first one included, before a job goes to the dead letters; the job's own setting comes first.
    *
@@ -67,8 +67,16 @@ const RATE_LIMIT: OptionNames<NonNullable<ConsumeOptions["rateLimit"]>> = { jobs
 
 /** The options with their defaults; without a `prefetch` it is guessed. */
 export type ConsumeSettings =
-  & Required<Pick<ConsumeOptions, "concurrency" | "priorities" | "maxAttempts" | "maxDeliveries" | "backoff">>
-  & Pick<ConsumeOptions, "prefetch" | "timeout" | "rateLimit" | "signal">;
+  & Required<Pick<ConsumeOptions, "concurrency" | "maxAttempts" | "maxDeliveries" | "backoff">>
+  & Pick<ConsumeOptions, "prefetch" | "timeout" | "rateLimit" | "signal">
+  & {
+    /** The most urgent first. */
+    priorities: readonly Priority[];
+    /** Whether it serves jobs that have a key. */
+    keyed: boolean;
+  };
+
+const SERVED: readonly (Priority | "keyed")[] = [...PRIORITIES, "keyed"];
 
 /**
  * Checks the arguments of a consumer and fills in the defaults.
@@ -80,7 +88,7 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions | null
   const {
     concurrency = 1,
     prefetch,
-    priorities = PRIORITIES,
+    priorities = SERVED,
     maxAttempts = 5,
     maxDeliveries = 10,
     backoff = DEFAULT_BACKOFF,
@@ -99,15 +107,16 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions | null
   if (signal !== undefined) checkSignal(signal, doing);
   if (
     !Array.isArray(priorities) || priorities.length === 0 ||
-    !priorities.every((priority) => PRIORITIES.includes(priority))
+    !priorities.every((priority) => SERVED.includes(priority))
   ) {
-    throw wrong(RangeError, `${doing} as 'priorities' must be some of "high", "normal" and "low"`, priorities);
+    throw wrong(RangeError, `${doing} as 'priorities' must be some of "high", "normal", "low" and "keyed"`, priorities);
   }
   return {
     concurrency,
     prefetch,
     // The most urgent first, in whatever order they were given.
     priorities: PRIORITIES.filter((priority) => priorities.includes(priority)),
+    keyed: priorities.includes("keyed"),
     maxAttempts,
     maxDeliveries,
     backoff,

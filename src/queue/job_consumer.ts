@@ -90,7 +90,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const deleted = new DeletedJobs(parts, this.#held, this.#log, (delivery) => {
       this.#release((held) => held.isOf(delivery), "The job was cancelled");
     });
-    this.#intake = new Intake(parts, settings.priorities, {
+    this.#intake = new Intake(parts, settings, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
       wanted: () => this.#stop ? 0 : Math.min(this.#capacity.wanted, this.#room),
       room: () => this.#room,

@@ -18,6 +18,10 @@ import { messageOf } from "./thrown.ts";
 /** Milliseconds from one look to the next at least, however short the lease. */
 const PAUSE = 1_000;
 
+/** With more idle workers each looks less often, so that all of them together cost about as much; and by how much less often at most. */
+const FEW_WORKERS = 20;
+const MAX_FACTOR = 10;
+
 /** Milliseconds from the start of a session to the first look: workers remember what they have just ended. */
 const FIRST = 500;
 
@@ -45,6 +49,8 @@ export class JobRescue {
   /** Sequences of messages that are being removed. */
   readonly #removing: Set<number> = new Set();
   #complaint = "";
+  /** Idle workers of the queue at the last look. */
+  #waiting = 0;
 
   /** @param over Stops it. */
   constructor(parts: QueueParts, stateOf: StateOf, over: AbortSignal) {
@@ -72,8 +78,8 @@ export class JobRescue {
       await delay(Math.min(pause * (1 + Math.random()), MAX_TIMER), { signal, persistent: false });
       if (signal.aborted) break;
       try {
-        const { lease, replicas } = await this.#parts.stream.open(session, this.#deadline);
-        pause = Math.max(lease, PAUSE);
+        const { lease, replicas } = await this.#parts.stream.existing(session, this.#deadline);
+        pause = Math.max(lease, PAUSE) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
         await this.#serveKeys(session);
         if (replicas === 1) floors = await this.#look(session, floors);
       } catch (error) {
@@ -100,6 +106,7 @@ export class JobRescue {
     const { names } = this.#parts;
     const list = `CONSUMER.LIST.${names.stream}`;
     const { consumers } = await api<{ consumers: ConsumerInfo[] }>(session, list, undefined, this.#deadline);
+    this.#waiting = Math.max(0, ...consumers.map(({ num_waiting }) => num_waiting));
     for (const { name, config, ack_floor } of consumers) {
       const floor = ack_floor.stream_seq;
       for (let seq = 1; seq <= floor;) {

@@ -122,7 +122,7 @@ export class JobResults {
   }
 
   async #openBucket(session: Session, deadline: number): Promise<unknown> {
-    const { replicas } = await this.#stream.open(session, deadline);
+    const { replicas } = await this.#stream.existing(session, deadline);
     const wanted: StreamConfig = {
       name: this.#names.resultsStream,
       subjects: [`$KV.${this.#bucket}.>`],

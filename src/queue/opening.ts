@@ -34,11 +34,19 @@ export interface OpeningEvents {
   orphaned(consumer: string): void;
 }
 
+/** Which jobs a worker serves. */
+export interface ServedJobs {
+  /** The most urgent first. */
+  readonly priorities: readonly string[];
+  /** Whether also those that have a key. */
+  readonly keyed: boolean;
+}
+
 /** The queue as one session serves it, until that breaks off; then it is opened anew. */
 export class Opening {
   readonly #session: Session;
   readonly #parts: QueueParts;
-  readonly #priorities: readonly string[];
+  readonly #served: ServedJobs;
   readonly #events: OpeningEvents;
   readonly #ended: Promise<void>;
   readonly #broken = Promise.withResolvers<string>();
@@ -62,13 +70,13 @@ export class Opening {
     session: Session,
     ended: Promise<void>,
     parts: QueueParts,
-    priorities: readonly string[],
+    served: ServedJobs,
     events: OpeningEvents,
   ) {
     this.#session = session;
     this.#ended = ended;
     this.#parts = parts;
-    this.#priorities = priorities;
+    this.#served = served;
     this.#events = events;
     this.#places = new WaitingPlaces(() => this.#call(), parts.context.logger, {
       full: (reason) => this.#isBroken || events.serves("impaired", reason),
@@ -81,8 +89,14 @@ export class Opening {
     return this.#broken.promise;
   }
 
-  /** Opens the queue, and begins to listen. */
-  async open(): Promise<void> {
+  /**
+   * Opens the queue, and begins to listen.
+   *
+   * @param mayCreate Whether a queue that is missing is made; otherwise `false` tells that it is.
+   */
+  async open(mayCreate: boolean): Promise<boolean> {
+    const { names } = this.#parts;
+    if (!mayCreate && !await streamInfo(this.#session, names.stream, this.#deadline)) return false;
     await this.#parts.stream.openConsumers(this.#session, this.#deadline);
     this.#listening = listenToQueue(this.#session, this.#parts.names, this.#parts.context.logger, {
       deleted: (sequence) => this.#events.deleted(sequence),
@@ -90,7 +104,7 @@ export class Opening {
       changed: () => this.#change(),
     });
     await this.#look();
-    this.#isOpen = true;
+    return this.#isOpen = true;
   }
 
   /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
@@ -170,11 +184,13 @@ export class Opening {
    */
   #next(empty: Set<Pulls>): Pulls | undefined {
     const round = ++this.#round;
-    const priorities = this.#pulls.slice(0, this.#priorities.length);
-    const partitions = this.#pulls.slice(this.#priorities.length);
+    const { length } = this.#served.priorities;
+    const priorities = this.#pulls.slice(0, length);
+    const partitions = this.#pulls.slice(length);
     const start = Math.floor(Math.random() * partitions.length);
     partitions.push(...partitions.splice(0, start));
-    priorities.unshift(priorities.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0) ?? priorities[0]);
+    const first = priorities.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0);
+    if (first) priorities.unshift(first);
     const order = round % 2 === 0 ? [...priorities, ...partitions] : [...partitions, ...priorities];
     return order.find((pulls) => pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls));
   }
@@ -188,16 +204,17 @@ export class Opening {
     const call = this.#call();
     const info = await streamInfo(this.#session, call.names.stream, call.deadline);
     // The partitions are made when a job first has a key.
-    const keyed = (info?.state.consumer_count ?? 0) > PRIORITIES.length;
-    const consumers = [...this.#priorities, ...keyed ? partitionNames() : []];
+    const keyed = this.#served.keyed && (info?.state.consumer_count ?? 0) > PRIORITIES.length;
+    const { priorities } = this.#served;
+    const consumers = [...priorities, ...keyed ? partitionNames() : []];
     const infos = await Promise.all(consumers.map((name) => consumerInfo(call, name)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
-    const missing = this.#priorities.find((name) => !present.some((info) => info.name === name));
+    const missing = priorities.find((name) => !present.some((info) => info.name === name));
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
     this.created = info?.created ?? "";
     this.#pulls = present.map((info) => this.#pullsOf(info));
-    this.#events.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
+    if (this.#pulls.length > 0) this.#events.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
   }
 
   #pullsOf(info: ConsumerInfo): Pulls {

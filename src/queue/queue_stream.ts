@@ -5,26 +5,19 @@ import { nanoseconds } from "../wire/durations.ts";
 import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import { openStream, type StreamConfig, type StreamInfo, streamInfo } from "../wire/streams.ts";
-import {
-  adjustConsumers,
-  consumerConfig,
-  type ConsumerInfo,
-  consumerInfo,
-  consumerInfos,
-  ensureConsumer,
-} from "./durable_consumer.ts";
+import { adjustConsumers, consumerConfig, type ConsumerInfo, ensureConsumer } from "./durable_consumer.ts";
 import { DeadLetterStream } from "./dead_letter_stream.ts";
+import { PartitionConsumers } from "./partition_consumers.ts";
 import { PublishRoom } from "./publish_room.ts";
 import type { QueueCall } from "./queue_call.ts";
-import { partitionNames, PRIORITIES, type QueueNames } from "./queue_names.ts";
+import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
-import { messageOf } from "./thrown.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
 
-/** Milliseconds after which what is in force, and the partitions, are looked for again. */
+/** Milliseconds after which what is in force is looked for again. */
 const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
@@ -47,11 +40,9 @@ export class QueueStream {
   readonly #options: QueueOptions;
   readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
   readonly #deadLetters: DeadLetterStream;
-  readonly #partitions: Once<void> = new Once((session, deadline) => this.#openAllPartitions(session, deadline));
+  readonly #partitions: PartitionConsumers;
   /** When what is in force was last looked for, by `performance.now()`. */
   #jobsSeen = -Infinity;
-  /** When the partitions were last looked for, by `performance.now()`. */
-  #partitionsSeen = -Infinity;
   /** Room for publishes, and for retries. */
   readonly room: PublishRoom;
 
@@ -60,8 +51,16 @@ export class QueueStream {
     this.#names = names;
     this.#options = options;
     this.room = new PublishRoom(names.stream);
-    const replicasOf = async (session: Session, deadline: number) => (await this.open(session, deadline)).replicas;
+    const replicasOf = async (session: Session, deadline: number) => (await this.existing(session, deadline)).replicas;
     this.#deadLetters = new DeadLetterStream(context, names, options, replicasOf);
+    this.#partitions = new PartitionConsumers({
+      call: (session, deadline) => this.#call(session, deadline),
+      leaseOf: async (session, deadline) => (await this.existing(session, deadline)).lease,
+      reopen: async (session, deadline) => {
+        this.#jobs.forget();
+        return (await this.open(session, deadline)).lease;
+      },
+    }, context.logger);
   }
 
   /** Bytes that each stream of the queue may have; `-1`: no limit. */
@@ -73,6 +72,19 @@ export class QueueStream {
   open(session: Session, deadline: number): Promise<OpenQueue> {
     const opened = this.opened(session);
     return opened ? Promise.resolve(opened) : this.#jobs.get(session, deadline);
+  }
+
+  /**
+   * What is in force, for whoever works for the queue: a queue that was destroyed is not made again for the end of a run.
+   *
+   * @throws {Unavailable} `no_responders`, if there is no such queue.
+   */
+  async existing(session: Session, deadline: number): Promise<OpenQueue> {
+    const opened = this.opened(session);
+    if (opened) return opened;
+    const info = await this.#look(session, deadline);
+    if (!info) throw new Unavailable("no_responders", `There is no queue ${this.#names.queue}`);
+    return inForce(info.config);
   }
 
   /** What is in force, once the stream of the jobs is open; looked for again now and then, since others may change it. */
@@ -122,37 +134,31 @@ export class QueueStream {
   }
 
   async #openConsumers(session: Session, deadline: number): Promise<void> {
-    const { lease } = await this.open(session, deadline);
+    await this.#ensureConsumers(session, await this.open(session, deadline), deadline);
+  }
+
+  async #ensureConsumers(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
     const call = this.#call(session, deadline);
     const configs = PRIORITIES.map((priority) => consumerConfig(priority, this.#names.readyFilter(priority), lease));
     await Promise.all(configs.map((config) => ensureConsumer(call, config)));
   }
 
-  /**
-   * The durable consumers of the partitions, with one unacknowledged job each, which keeps the order. They are looked for again now and then: others
-   * may have made the queue anew, without them, and jobs would be stored for nobody. What is published meanwhile need not wait for that.
-   */
+  /** Makes the durable consumers of a queue that has none, so that its depth is seen before a worker comes. A producer may lack the permission. */
+  async #makeConsumers(session: Session, opened: OpenQueue, deadline: number): Promise<void> {
+    try {
+      await this.#ensureConsumers(session, opened, deadline);
+    } catch {
+      // The first worker makes them.
+    }
+  }
+
+  /** The durable consumers of the partitions; opened once. */
   openPartitions(session: Session, deadline: number): Promise<void> {
-    const opened = this.#partitions.get(session, deadline);
-    if (performance.now() - this.#partitionsSeen >= LOOK_AGAIN) this.#lookAgain(session, deadline);
-    return opened;
+    return this.#partitions.open(session, deadline);
   }
 
   #call(session: Session, deadline: number): QueueCall {
     return { session, deadline, names: this.#names, stream: this };
-  }
-
-  async #lookAgain(session: Session, deadline: number): Promise<void> {
-    this.#partitionsSeen = performance.now();
-    try {
-      if (await this.#hasPartitions(session, deadline)) return;
-      const info = await streamInfo(session, this.#names.stream, deadline);
-      // A queue that was removed stays so.
-      if (info) await this.#makePartitions(session, inForce(info.config), deadline);
-    } catch (error) {
-      if (error instanceof Unavailable) return;
-      this.#context.logger.warn(`Jobs with a key of queue ${this.#names.queue} may not be served: ${messageOf(error)}`);
-    }
   }
 
   async #lookAtSettings(session: Session, before: OpenQueue): Promise<void> {
@@ -171,43 +177,22 @@ export class QueueStream {
     return info;
   }
 
-  async #openAllPartitions(session: Session, deadline: number): Promise<void> {
-    this.#partitionsSeen = performance.now();
-    if (await this.#hasPartitions(session, deadline)) return;
-    // What was opened may be gone, too.
-    this.#jobs.forget();
-    await this.#makePartitions(session, await this.open(session, deadline), deadline);
-  }
-
-  /** The last one is made last: that it is there says that all are. */
-  async #hasPartitions(session: Session, deadline: number): Promise<boolean> {
-    return await consumerInfo(this.#call(session, deadline), partitionNames().at(-1)!) !== null;
-  }
-
-  async #makePartitions(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
-    const names = partitionNames();
-    const last = names.pop()!;
-    const call = this.#call(session, deadline);
-    const others = await consumerInfos(call);
-    // If the whole queue is paused, so are they.
-    const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
-    const ensure = (name: string, partition: number) => {
-      const config = consumerConfig(name, this.#names.keyed(partition, "*"), lease);
-      return ensureConsumer(call, { ...config, max_ack_pending: 1, pause_until });
-    };
-    await Promise.all(names.map(ensure));
-    await ensure(last, names.length);
-    // Workers that are there already are to serve them.
-    session.send(this.#names.changed, "");
-  }
-
   async #openJobs(session: Session, deadline: number): Promise<OpenQueue> {
     this.#jobsSeen = performance.now();
     const { lease, dedupe = 0 } = this.#options;
     const wanted = this.#wanted(session.server.atLeast("2.12"));
-    const change = (present: StreamConfig) => this.#change(wanted, present);
+    let isNew = true;
+    const change = (present: StreamConfig) => {
+      isNew = false;
+      return this.#change(wanted, present);
+    };
     const info = await openStream(session, wanted, change, deadline, nanoseconds(dedupe));
     this.room.note(info);
+    if (info.state.consumer_count < PRIORITIES.length) {
+      await this.#makeConsumers(session, inForce(info.config), deadline);
+    }
+    // Workers that wait for a queue to be made again.
+    if (isNew) session.send(this.#names.changed, "");
     // The server goes by what its consumers say, whatever stands with the queue.
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);

@@ -21,7 +21,7 @@ Deno.test("JobConsumer makes a durable consumer again that somebody deleted; wha
   await worker.healed(["across", "after"]);
 });
 
-Deno.test("JobConsumer makes a queue again whose stream somebody deleted; its running jobs are told", async () => {
+Deno.test("JobConsumer serves a queue again whose stream somebody deleted, once a publish makes it; its running jobs are told", async () => {
   const told = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
   await using server = await startNatsServer();
