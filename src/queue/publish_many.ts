@@ -1,10 +1,14 @@
+import type { Msg } from "@nats-io/nats-core";
 import { nuid } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { OptionNames } from "../options.ts";
+import { apiError, type ApiErrorBody, ErrorCode, isServerError } from "../wire/api.ts";
 import { budgetPerSession } from "../wire/budget.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { insist } from "../wire/insist.ts";
 import { type PubAck, publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, parseJobHeaders } from "./job_headers.ts";
 import { jobBytes } from "./job_size.ts";
@@ -42,6 +46,40 @@ const budgetOf = budgetPerSession(BATCHES);
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
 const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
 
+/** Batches that are still to be sent, as large as the server takes them. */
+class BatchQueue {
+  readonly #waiting: Batch[];
+  /** Jobs that the server takes as one batch: an operator may have lowered it. */
+  #most = BATCH;
+
+  constructor(jobs: readonly PreparedJob[]) {
+    this.#waiting = chunksOf(jobs, BATCH);
+  }
+
+  /** The next one. */
+  next(): Batch | undefined {
+    const batch = this.#waiting.shift();
+    if (!batch || batch.jobs.length <= this.#most) return batch;
+    this.#waiting.unshift(...chunksOf(batch.jobs, this.#most));
+    return this.#waiting.shift();
+  }
+
+  /** Puts a batch back in parts that the server refused, so that nothing of it is stored, because it is too large; tells whether it did. */
+  split(batch: Batch, error: unknown): boolean {
+    if (!isServerError(error, ErrorCode.batchTooLarge) || batch.jobs.length === 1) return false;
+    const limit = Number(/too large: (\d+)/.exec(error.message)?.[1] ?? 0);
+    const half = Math.ceil(batch.jobs.length / 2);
+    this.#most = Math.min(this.#most, limit > 0 && limit < batch.jobs.length ? limit : half);
+    this.#waiting.unshift({ jobs: batch.jobs, tries: 0 });
+    return true;
+  }
+}
+
+function chunksOf(jobs: readonly PreparedJob[], size: number): Batch[] {
+  const chunk = (_: unknown, i: number): Batch => ({ jobs: jobs.slice(i * size, (i + 1) * size), tries: 0 });
+  return Array.from({ length: Math.ceil(jobs.length / size) }, chunk);
+}
+
 /** A batch, and how often it was sent: the answer of each time may have been lost. */
 interface Batch {
   jobs: readonly PreparedJob[];
@@ -61,26 +99,15 @@ export async function publishBatches(
   // Two equal ids in one batch would both be stored.
   const first = new Map(jobs.toReversed().map((job) => [job.token, job]));
   const unique = [...first.values()].reverse();
-  const batches = Array.from(
-    { length: Math.ceil(unique.length / BATCH) },
-    (_, i): Batch => ({ jobs: unique.slice(i * BATCH, (i + 1) * BATCH), tries: 0 }),
-  );
-  const work = batches.values();
+  const batches = new BatchQueue(unique);
   const refusals: unknown[] = [];
   await Promise.all(Array.from({ length: BATCHES }, async () => {
-    for (const batch of work) {
-      if (refusals.length > 0) return;
+    for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
       try {
-        const bytes = batch.jobs.reduce((sum, job) => sum + jobBytes(job), 0);
-        const store = (call: QueueCall) =>
-          budgetOf(call.session).during(1, () => call.deadline, () => {
-            const send = () => storeBatch(call, parts.publisher, batch);
-            return batch.tries > 0 ? send() : parts.stream.publishWithin(call, bytes, batch.jobs.length, send);
-          });
-        const done = await callQueue(parts, store, { persist: true });
+        const done = await publishBatch(parts, batch);
         batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
-        refusals.push(error);
+        if (!batches.split(batch, error)) refusals.push(error);
       }
     }
   }));
@@ -92,6 +119,16 @@ export async function publishBatches(
     const receipt = receipts.get(job.token) ?? null;
     return receipt && first.get(job.token) !== job ? { ...receipt, duplicate: true } : receipt;
   });
+}
+
+async function publishBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
+  const bytes = batch.jobs.reduce((sum, job) => sum + jobBytes(job), 0);
+  const store = (call: QueueCall) =>
+    budgetOf(call.session).during(1, () => call.deadline, () => {
+      const send = () => storeBatch(call, parts.publisher, batch);
+      return batch.tries > 0 ? send() : parts.stream.publishWithin(call, bytes, batch.jobs.length, send);
+    });
+  return await callQueue(parts, store, { persist: true });
 }
 
 /** Stores jobs, whose ids differ, as one batch (ADR-50): all of them or none. Those whose ids are in the queue are duplicates, and left out. */
@@ -128,16 +165,51 @@ async function storeBatch(call: QueueCall, publisher: JobPublisher, batch: Batch
   return batch.jobs.map((job) => receipts.get(job)!);
 }
 
-function sendBatch({ session, names, deadline }: QueueCall, jobs: PreparedJob[], again: boolean): Promise<PubAck> {
+async function sendBatch(
+  { session, names, deadline }: QueueCall,
+  jobs: PreparedJob[],
+  again: boolean,
+): Promise<PubAck> {
   const id = nuid.next();
   const headersOf = (job: PreparedJob, place: number) => {
     const headers: HeaderList = [["Nats-Batch-Id", id], ["Nats-Batch-Sequence", String(place)]];
     if (place === jobs.length) headers.push(["Nats-Batch-Commit", "1"]);
     return new HeaderBlock(uniqueHeaders(names, job, again), job.headers, headers);
   };
-  jobs.slice(0, -1).forEach((job, i) => session.send(job.subject, job.payload, { headers: headersOf(job, i + 1) }));
+  // The server tells only the first message why it takes no batch now.
+  const begun = jobs.length > 1 ? beginBatch(session, jobs[0], headersOf(jobs[0], 1), deadline) : Promise.resolve(null);
+  jobs.slice(1, -1).forEach((job, i) => {
+    session.send(session.subjects.publish(job.subject), job.payload, { headers: headersOf(job, i + 2) });
+  });
   const last = jobs[jobs.length - 1];
-  return publish(session, last.subject, last.payload, deadline, headersOf(last, jobs.length));
+  try {
+    return await publish(session, last.subject, last.payload, deadline, headersOf(last, jobs.length));
+  } catch (error) {
+    throw isServerError(error, ErrorCode.batchIncomplete) ? await begun ?? error : error;
+  }
+}
+
+/** Sends the first message of a batch; resolves with the reason for which the server refuses to begin, or `null`. */
+async function beginBatch(
+  session: Session,
+  { subject, payload }: PreparedJob,
+  headers: HeaderBlock,
+  deadline: number,
+): Promise<unknown> {
+  try {
+    await session.requests.ask({ subject: session.subjects.publish(subject), payload, headers }, deadline, readBegun);
+    return null;
+  } catch (error) {
+    if (isServerError(error, ErrorCode.tooManyBatches)) return new Unavailable("no_leader", error.message);
+    return error instanceof JetStreamStoreError ? error : null;
+  }
+}
+
+/** A batch that has begun is answered without a word. */
+function readBegun(reply: Msg, subject: string): void {
+  if (reply.data.length === 0) return;
+  const { error } = reply.json<{ error?: ApiErrorBody }>();
+  if (error) throw apiError(error, `to store on "${subject}"`);
 }
 
 function withCount(refusal: unknown, count: string): unknown {
