@@ -144,12 +144,14 @@ export class QueueStream {
   }
 
   /** Makes the durable consumers of a queue that has none, so that its depth is seen before a worker comes. A producer may lack the permission. */
-  async #makeConsumers(session: Session, opened: OpenQueue, deadline: number): Promise<void> {
+  async #makeConsumers(session: Session, opened: OpenQueue, isNew: boolean, deadline: number): Promise<void> {
     try {
       await this.#ensureConsumers(session, opened, deadline);
     } catch {
       // The first worker makes them.
     }
+    // Workers may wait for the queue to be made again.
+    if (isNew) session.send(this.#names.changed, "");
   }
 
   /** The durable consumers of the partitions; opened once. */
@@ -189,10 +191,9 @@ export class QueueStream {
     const info = await openStream(session, wanted, change, deadline, nanoseconds(dedupe));
     this.room.note(info);
     if (info.state.consumer_count < PRIORITIES.length) {
-      await this.#makeConsumers(session, inForce(info.config), deadline);
+      const make = () => this.#makeConsumers(session, inForce(info.config), isNew, deadline);
+      await sharedPerSession(session, this.#names.stream, make);
     }
-    // Workers that wait for a queue to be made again.
-    if (isNew) session.send(this.#names.changed, "");
     // The server goes by what its consumers say, whatever stands with the queue.
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
@@ -243,6 +244,20 @@ export class QueueStream {
     this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${settings}`);
     return change;
   }
+}
+
+/** What is under way over a session, by stream. */
+const underWay: WeakMap<Session, Map<string, Promise<void>>> = new WeakMap();
+
+/** Does something for a stream once for all handles that need it at the same time. */
+function sharedPerSession(session: Session, stream: string, work: () => Promise<void>): Promise<void> {
+  const works = underWay.get(session) ?? new Map<string, Promise<void>>();
+  underWay.set(session, works);
+  const present = works.get(stream);
+  if (present) return present;
+  const begun = work().finally(() => works.delete(stream));
+  works.set(stream, begun);
+  return begun;
 }
 
 function inForce({ metadata, num_replicas }: StreamConfig): OpenQueue {

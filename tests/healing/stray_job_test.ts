@@ -79,6 +79,7 @@ Deno.test("JobConsumer runs the jobs with a key that another client publishes to
   await runs.started(1);
   // Somebody makes the queue again.
   await client.api(`STREAM.DELETE.${STREAM}`);
+  await stores.jobQueue("checks", { lease: 500 }).open();
   await waitUntil(async () => (await client.stream(STREAM))?.state.consumer_count === 3);
   await client.publish("wq.checks.keyed.3.second", "1", { "Job-Key": "k" });
   await runs.started(2);

@@ -99,7 +99,7 @@ Deno.test("JobQueue.publishMany with atomic stores all batches of a long list, e
 Deno.test("JobQueue.publishMany with atomic has few batches under way at once, however many calls there are", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
-  await using stores = openStores(proxy.url);
+  await using stores = openStores(proxy.url, { timeout: 60_000 });
   let [now, most] = [0, 0];
   proxy.tampering.lose = (_, payload) => {
     if (payload.includes("Nats-Batch-Commit")) most = Math.max(most, ++now);

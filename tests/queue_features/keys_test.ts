@@ -199,7 +199,7 @@ Deno.test("A keyed job that was given back without an answer is not taken from t
   await using other = queue.consume(async ({ id, attempt }) => {
     runs.push(`${id} ${attempt}, second worker`);
     await second.promise;
-  }, { priorities: ["low"] });
+  }, { priorities: ["low", "keyed"] });
   await waitUntil(async () => {
     const info = await foreign.api<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("k")}`);
     return info.num_waiting === 1;
