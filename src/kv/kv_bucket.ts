@@ -73,9 +73,13 @@ export class KvBucket {
   async get(key: string): Promise<KvEntry | null> {
     const subject = this.#stream.subjectOf(key, "read the value");
     const held = this.#mirror?.get(subject);
-    if (held !== undefined) return held && new StoredEntry(key, "put", held);
-    const { reader } = this.#stream;
-    const message = await this.#stream.attempt((session, deadline) => reader.last(session, subject, deadline));
+    if (held) return new StoredEntry(key, "put", held);
+    const foreign = this.#stream.foreignSubjectOf(key);
+    if (held === null && foreign === null) return null;
+    const message = await this.#stream.attempt(async (session, deadline) => {
+      const newest = await this.#stream.last(session, subject, deadline);
+      return newest === null && foreign !== null ? await this.#stream.last(session, foreign, deadline) : newest;
+    });
     return message !== null && operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
   }
 
@@ -92,12 +96,11 @@ export class KvBucket {
     for (const [key, subject] of subjects) {
       const held = this.#mirror?.get(subject);
       if (held) entries.set(key, new StoredEntry(key, "put", held));
-      else if (held === undefined) missing.set(subject, key);
+      else if (held === undefined || this.#stream.foreignSubjectOf(key) !== null) missing.set(key, subject);
     }
     if (missing.size === 0) return entries;
     return await this.#stream.attempt(async (session, deadline) => {
-      for (const message of await this.#stream.reader.many(session, [...missing.keys()], deadline)) {
-        const key = missing.get(message.subject)!;
+      for (const [key, message] of await this.#stream.newest(session, missing, deadline)) {
         if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
       return entries;

@@ -50,12 +50,13 @@ export class KvMirror {
   }
 
   /** The value of a subject, `null` if it has none, and `undefined` if the server must be asked. */
-  get(subject: string): HeldValue | null | undefined {
+  get(asked: string): HeldValue | null | undefined {
     if (!this.#started) this.#start();
     const watching = this.#watching;
     if (!watching?.complete || !watching.consumer.alive) return undefined;
     const { session } = watching;
     const { known } = this.#stream;
+    const subject = this.#stream.stored(asked);
     if (known.newest(subject) > this.#seen) return undefined;
     const held = this.#held.get(subject);
     // The server may keep it a little longer, and says so.
@@ -95,13 +96,16 @@ export class KvMirror {
   }
 
   async #keep(stop: AbortSignal): Promise<void> {
+    // The mirror of another bucket has that one's subjects.
+    await this.#stream.attempt((session, deadline) => this.#stream.info(session, deadline));
+    const filter = this.#stream.stored(this.#stream.subjectsOf(">", "mirror the bucket"));
     const messages = followStream(this.#stream.context, {
       stream: this.#stream.name,
-      filter: this.#stream.subjectsOf(">", "mirror the bucket"),
+      filter,
       from: "last",
       resume: false,
       endsOnUpdate: true,
-      begun: (info, session, consumer) => this.#begin(info, session, consumer),
+      begun: (info, session, consumer) => this.#begin(info, session, consumer, filter),
     }, stop);
     for await (const message of messages) {
       if (message !== null) this.#take(message);
@@ -109,7 +113,7 @@ export class KvMirror {
     }
   }
 
-  #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer): void {
+  #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer, filter: string): void {
     this.#stream.checkKind(config);
     this.#held.clear();
     this.#stream.known.belongTo(created);
@@ -117,7 +121,9 @@ export class KvMirror {
     // A full bucket of the other kind drops its oldest values without a word.
     const exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
     const [ttl, single] = [milliseconds(config.max_age) || Infinity, config.max_msgs_per_subject === 1];
-    this.#watching = exact ? { session, consumer, ttl, single, complete: false } : null;
+    // What was made as a mirror since it was looked at has other subjects than those that are watched.
+    const isSame = !config.mirror || filter !== this.#stream.subjectsOf(">", "mirror the bucket");
+    this.#watching = exact && isSame ? { session, consumer, ttl, single, complete: false } : null;
   }
 
   #take(message: StoredMessage): void {

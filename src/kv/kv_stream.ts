@@ -2,8 +2,9 @@ import { checkText, wrong } from "../checks.ts";
 import { BucketStream } from "../wire/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamConfig } from "../wire/streams.ts";
-import { checkSubject, decodeKey, encodeKey, encodeToken } from "../wire/tokens.ts";
+import { checkSubject, decodeKey, encodeKey, encodeKeyToken, isForeignKey } from "../wire/tokens.ts";
 import type { KvBucketOptions } from "./kv_options.ts";
 
 /** The stream under a key-value bucket: its configuration, and the subjects of keys. */
@@ -12,10 +13,12 @@ export class KvStream extends BucketStream {
 
   constructor(context: Context, bucket: string, options: KvBucketOptions) {
     const { history, maxValueSize } = options;
-    const prefix = `$KV.${bucket}.`;
+    const prefixOf = (bucket: string) => `$KV.${bucket}.`;
+    const prefix = prefixOf(bucket);
     super(context, bucket, options, {
       kind: "key-value bucket",
       stream: `KV_${bucket}`,
+      prefix: prefixOf,
       subjects: [`${prefix}>`],
       wanted: { max_msgs_per_subject: 1, deny_delete: true },
       given: { max_msgs_per_subject: history, max_msg_size: maxValueSize },
@@ -36,7 +39,16 @@ export class KvStream extends BucketStream {
 
   /** The key of a subject. */
   keyOf(subject: string): string {
-    return decodeKey(subject.slice(this.#prefix.length));
+    const tokens = this.rest(subject);
+    const key = decodeKey(tokens);
+    if (encodeKey(key) !== tokens) this.sight.foreignKeys = true;
+    return key;
+  }
+
+  /** The subject that a listed key of another client has, if that may be another one than {@linkcode KvStream.subjectOf} gives. */
+  foreignSubjectOf(key: string): string | null {
+    const isLikely = this.sight.foreignKeys || /(^|\.)=/.test(key);
+    return isLikely && isForeignKey(key) ? this.#prefix + key : null;
   }
 
   /**
@@ -52,8 +64,41 @@ export class KvStream extends BucketStream {
     if (tokens.indexOf(">") >= 0 && tokens.indexOf(">") < tokens.length - 1) {
       throw wrong(RangeError, `${doing} as 'filter' must have '>' at its end only`, filter);
     }
-    const encoded = tokens.map((token) => token === "*" || token === ">" ? token : encodeToken(token));
+    const encoded = tokens.map((token) => token === "*" || token === ">" ? token : encodeKeyToken(token));
     return checkSubject(this.#prefix + encoded.join("."), doing, "filter");
+  }
+
+  /** The newest message of each of the keys that has one. */
+  async newest(session: Session, subjects: Map<string, string>, deadline: number): Promise<Map<string, StoredMessage>> {
+    const found = await this.#newestOf(session, subjects, deadline);
+    const others = new Map<string, string>();
+    for (const [key, subject] of subjects) if (!found.has(key)) others.set(key, subject);
+    if (others.size === 0) return found;
+    const isOther = !this.isSeen(session) && await this.look(session, deadline);
+    if (isOther) return await this.#newestOf(session, subjects, deadline);
+    const foreign = new Map<string, string>();
+    for (const key of others.keys()) {
+      const subject = this.foreignSubjectOf(key);
+      if (subject !== null) foreign.set(key, subject);
+    }
+    if (foreign.size === 0) return found;
+    return new Map([...found, ...await this.#newestOf(session, foreign, deadline)]);
+  }
+
+  async #newestOf(
+    session: Session,
+    subjects: Map<string, string>,
+    deadline: number,
+  ): Promise<Map<string, StoredMessage>> {
+    const keys = new Map(Array.from(subjects, ([key, subject]) => [this.stored(subject), key]));
+    const messages = await this.reader.many(session, [...keys.keys()], deadline);
+    const found = new Map<string, StoredMessage>();
+    for (const message of messages) {
+      const key = keys.get(message.subject);
+      // Servers take a literal asterisk within a token of another client for a wildcard.
+      if (key !== undefined) found.set(key, message);
+    }
+    return found;
   }
 
   /** Opens the stream, and from then on messages may have a TTL of their own. */

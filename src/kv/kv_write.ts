@@ -118,7 +118,7 @@ export class KvWriter {
     try {
       this.#stored(session, subject, (await publish(session, subject, "", deadline, marker)).seq);
     } catch (error) {
-      if (!isNoResponders(error) || await this.#stream.info(session, deadline)) throw error;
+      if (!isNoResponders(error) || await this.#stream.isWritable(session, deadline)) throw error;
     }
     return true;
   }

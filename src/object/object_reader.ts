@@ -29,11 +29,10 @@ export class ObjectReader {
    * @param sure Whether the leader is asked: a replica may lag behind.
    */
   async find(session: Session, name: string, deadline: number, sure: boolean): Promise<StoredMeta | null> {
-    const { reader } = this.#stream;
-    let message = await reader.last(session, this.#stream.record(name), deadline, sure);
+    let message = await this.#stream.last(session, this.#stream.record(name), deadline, sure);
     if (!message) {
       const otherSpelling = this.#stream.latin1Record(name);
-      if (otherSpelling !== undefined) message = await reader.last(session, otherSpelling, deadline, sure);
+      if (otherSpelling !== undefined) message = await this.#stream.last(session, otherSpelling, deadline, sure);
     }
     return message && parseMeta(message);
   }

@@ -18,6 +18,7 @@ export class ObjectStream extends BucketStream {
     super(context, bucket, options, {
       kind: "object bucket",
       stream: `OBJ_${bucket}`,
+      prefix: (bucket) => `$O.${bucket}.`,
       subjects: [`$O.${bucket}.C.>`, records],
     });
     this.records = records;

@@ -92,6 +92,7 @@ export class ObjectWriter {
     const find = () => this.#reader.find(session, deletion.name, deadline, true);
     const first = await find();
     if (!first) return false;
+    if (this.#stream.isMirror) await this.#stream.isWritable(session, deadline);
     return await this.#records.inTurn(first.message.subject, deadline, async () => {
       for (let meta: StoredMeta | null = first; meta; meta = await find()) {
         const { message: { subject, sequence }, ...record } = meta;

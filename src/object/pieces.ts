@@ -43,7 +43,7 @@ export class Pieces {
     this.meta = meta;
     this.left = meta.size > 0 ? meta.chunks : 0;
     this.stream = stream;
-    this.#subject = stream.pieces(meta.nuid);
+    this.#subject = stream.stored(stream.pieces(meta.nuid));
     this.#size = Math.ceil(meta.size / meta.chunks);
     this.#sure = sure;
   }

@@ -82,6 +82,16 @@ export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCo
   }
 }
 
+/** An answer, or something else where this user may not ask for it. */
+export async function orElsePermission<T, E>(otherwise: E, answer: Promise<T>): Promise<T | E> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof JetStreamStoreError && error.code === "permission") return otherwise;
+    throw error;
+  }
+}
+
 /** What to throw for the error of a JetStream answer. */
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;

@@ -2,6 +2,8 @@ import type { AttemptOptions } from "../connection/connection.ts";
 import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
+import { orElsePermission } from "./api.ts";
+import { type BucketKind, BucketSight, checkReadable, checkWritable, originPrefix } from "./bucket_kind.ts";
 import type { BucketOptions } from "./bucket_options.ts";
 import { BucketReader } from "./bucket_reader.ts";
 import type { Context } from "./context.ts";
@@ -9,6 +11,7 @@ import { milliseconds, nanoseconds } from "./durations.ts";
 import { listingStep } from "./listing.ts";
 import { KnownRevisions } from "./known_revisions.ts";
 import type { Session } from "./session.ts";
+import type { StoredMessage } from "./stored_message.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
 
 /** Longest time for which the server remembers message ids, in milliseconds. */
@@ -16,20 +19,6 @@ const DUPLICATE_WINDOW = 120_000;
 
 /** What the server leaves out of a configuration. */
 const UNSAID: Partial<StreamConfig> = { description: "", compression: "none" };
-
-/** What one kind of buckets has of its own. */
-export interface BucketKind {
-  /** What it is called, for instance "object bucket". */
-  kind: string;
-  stream: string;
-  subjects: string[];
-  /** What a new stream has beyond the common. */
-  wanted?: Partial<StreamConfig>;
-  /** What its own options ask for, also of a stream that is there; `undefined`: nothing. */
-  given?: Partial<StreamConfig>;
-  /** Whether the rest of a stream's configuration is one of this kind. */
-  fits?: (config: StreamConfig) => boolean;
-}
 
 /** The stream under a bucket: made and adjusted before the first write, and looked at once. */
 export class BucketStream {
@@ -43,8 +32,11 @@ export class BucketStream {
   readonly known: KnownRevisions;
   /** Reads its messages. */
   readonly reader: BucketReader;
+  /** What is known of it before it is opened. */
+  protected readonly sight: BucketSight;
   readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
+  readonly #prefix: string;
   readonly #options: BucketOptions;
   /** What the options ask for. */
   readonly #given: Partial<StreamConfig>;
@@ -57,10 +49,12 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
+    this.sight = context.shared.of(BucketSight, kind.stream);
     this.known = context.shared.of(KnownRevisions, kind.stream);
     this.reader = new BucketReader(kind.stream, this.known, options.consistency ?? "own");
     this.#waiting = { timeout: context.timeout };
     this.#kind = kind;
+    this.#prefix = kind.prefix(bucket);
     this.#options = options;
     const { ttl, replicas, description, maxBytes, compression } = options;
     this.#given = definedOf({
@@ -103,14 +97,73 @@ export class BucketStream {
     this.config = null;
   }
 
-  /** The state of the stream; `null` if there is none. */
+  /**
+   * The state of the stream; `null` if there is none.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is neither such a bucket nor the mirror of one.
+   */
   async info(session: Session, deadline: number): Promise<StreamInfo | null> {
     const info = await streamInfo(session, this.name, deadline);
-    if (info) {
-      this.checkKind(info.config);
-      this.known.belongTo(info.created);
-    }
+    if (!info) return null;
+    checkReadable(this.#kind, info.config);
+    this.sight.origin = await originPrefix(session, this.#kind, info.config, deadline);
+    this.sight.seenIn = session;
+    this.known.belongTo(info.created);
     return info;
+  }
+
+  /** The newest message on a subject of this bucket. Where there is none it is looked at once in each session what the stream is. */
+  last(session: Session, subject: string, deadline: number, sure?: boolean): Promise<StoredMessage | null> {
+    const message = this.reader.last(session, this.stored(subject), deadline, sure);
+    if (this.isSeen(session)) return message;
+    return message.then(async (message) => {
+      if (message !== null || !await this.look(session, deadline)) return message;
+      return await this.reader.last(session, this.stored(subject), deadline, sure);
+    });
+  }
+
+  /** Whether it is known that the stream is such a bucket. */
+  isSeen(session: Session): boolean {
+    return this.config !== null || this.sight.seenIn === session;
+  }
+
+  /**
+   * Looks what the stream is in which something was not found. Returns whether it has other subjects than it was asked for.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, as {@linkcode BucketStream.info}.
+   */
+  async look(session: Session, deadline: number): Promise<boolean> {
+    const { origin } = this.sight;
+    // Who may not ask reads all the same.
+    if (await orElsePermission("denied", this.info(session, deadline)) === "denied") this.sight.seenIn = session;
+    return this.sight.origin !== origin;
+  }
+
+  /** A subject of this bucket as the stream has it: a mirror has those of the bucket that it mirrors. */
+  stored(subject: string): string {
+    const { origin } = this.sight;
+    return origin === null ? subject : origin + subject.slice(this.#prefix.length);
+  }
+
+  /** Whether the stream is the mirror of another bucket, as far as is known. */
+  get isMirror(): boolean {
+    return this.sight.origin !== null;
+  }
+
+  /** The part of a stored subject behind what the bucket's subjects begin with. */
+  protected rest(subject: string): string {
+    return subject.slice((this.sight.origin ?? this.#prefix).length);
+  }
+
+  /**
+   * Whether there is a stream, for writes that do not open it.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it takes no writes.
+   */
+  async isWritable(session: Session, deadline: number): Promise<boolean> {
+    const info = await this.info(session, deadline);
+    if (info) checkWritable(this.#kind, info.config);
+    return info !== null;
   }
 
   /** Does something with the bucket; `null` if it cannot be done within the deadline. */
@@ -137,6 +190,7 @@ export class BucketStream {
       // What is gone after a try without an answer was there before it, or was not.
       const info = await this.info(session, deadline);
       if (!info) return tried ? null : false;
+      checkWritable(this.#kind, info.config);
       if (info.config.subjects?.length !== this.#kind.subjects.length) {
         throw new JetStreamStoreError(
           "wrong_kind",
@@ -150,21 +204,9 @@ export class BucketStream {
     });
   }
 
-  /**
-   * Checks that a stream is a bucket of this kind.
-   *
-   * @throws {JetStreamStoreError} `wrong_kind`, if it is not.
-   */
+  /** {@linkcode checkReadable} of this bucket. */
   checkKind(config: StreamConfig): void {
-    const { subjects, fits = () => true, kind } = this.#kind;
-    const listens = subjects.every((subject) => config.subjects?.includes(subject));
-    if (listens && (config.retention ?? "limits") === "limits" && !config.mirror && fits(config)) return;
-    throw new JetStreamStoreError(
-      "wrong_kind",
-      `The stream ${this.name} is ${
-        config.mirror ? "the mirror of another bucket" : `no ${kind}`
-      }: choose another bucket name, or remove it`,
-    );
+    checkReadable(this.#kind, config);
   }
 
   async #open(session: Session, deadline: number): Promise<StreamConfig> {
@@ -172,6 +214,7 @@ export class BucketStream {
     const change = (present: StreamConfig) => this.#change(before = present);
     const { config, created } = await openStream(session, this.#wanted(), change, deadline);
     this.known.belongTo(created);
+    this.sight.origin = null;
     if (before) this.#tellOfTtl(before, config);
     return this.config = config;
   }
@@ -203,7 +246,7 @@ export class BucketStream {
 
   /** What is to change of a bucket that is there. */
   #change(present: StreamConfig): Partial<StreamConfig> | null {
-    this.checkKind(present);
+    checkWritable(this.#kind, present);
     // A write will be refused, and told why.
     if (present.sealed) return null;
     const { storage, metadata } = this.#options;

@@ -43,12 +43,12 @@ export function listAll<T>(
   async function* list(): AsyncGenerator<T, void> {
     const info = await stream.listingStep((session, deadline) => stream.info(session, deadline));
     for (let seq = 1; info && seq <= info.state.last_seq;) {
-      const query = { seq, next_by_subj: subject, batch: PAGE };
+      const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE };
       const pageOf = (sure?: boolean) =>
         stream.listingStep((session, deadline) => stream.reader.page(session, query, deadline, sure));
       let page = await pageOf();
       // A replica that lags behind has no more yet.
-      if (page.length === 0 && seq <= stream.known.newest(subject)) page = await pageOf(true);
+      if (page.length === 0 && seq <= stream.known.newest(query.next_by_subj)) page = await pageOf(true);
       if (page.length === 0) return;
       for (const message of page) yield read(message);
       seq = page[page.length - 1].sequence + 1;
@@ -65,11 +65,13 @@ async function* newestMessages(
   const list = await stream.listingStep(async (session, deadline) => {
     const info = await stream.info(session, deadline);
     if (!info) return null;
-    const options = { stream: stream.name, filter, from: "last" as const, headersOnly };
-    return { consumer: await OrderedConsumer.open(session, options, deadline), present: info.state.last_seq };
+    const stored = stream.stored(filter);
+    const options = { stream: stream.name, filter: stored, from: "last" as const, headersOnly };
+    const consumer = await OrderedConsumer.open(session, options, deadline);
+    return { consumer, stored, present: info.state.last_seq };
   });
   if (!list) return;
-  const { consumer, present } = list;
+  const { consumer, stored, present } = list;
   const given = new Set<string>();
   let last = 0;
   try {
@@ -94,9 +96,9 @@ async function* newestMessages(
   }
   // A subject that was written again before its turn came has moved to the end, which in a busy stream is never reached, or is not counted any
   // more: it is looked up.
-  if (given.size < consumer.total) yield* otherMessages(stream, await subjectsOf(stream, filter), given);
+  if (given.size < consumer.total) yield* otherMessages(stream, await subjectsOf(stream, stored), given);
   // What this process wrote or read, and the replica of the consumer did not have yet.
-  const known = Array.from(stream.known.newerThan(last)).filter((subject) => matchesSubject(filter, subject));
+  const known = Array.from(stream.known.newerThan(last)).filter((subject) => matchesSubject(stored, subject));
   yield* otherMessages(stream, known, given);
 }
 

@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { clearTimeout, setTimeout } from "node:timers";
 import { JetStreamStoreError } from "../errors.ts";
 import { isAcknowledgement } from "./acknowledgement.ts";
 import type { DeliveredMessage } from "./delivered_message.ts";
@@ -11,6 +12,9 @@ const WAIT_MS = { expires: 60_000, heartbeat: 1_000 };
 
 /** Milliseconds without a sign of life after which a pull that waits, or one that takes what is there, counts as lost. */
 const SILENCE_MS = { waiting: 3_000, taking: 10_000 };
+
+/** Milliseconds before a pull is sent again that nobody served: in a cluster a new consumer is known to all servers a little later. */
+const UNKNOWN_MS = 50;
 
 /** Messages that one pull asks for at most. */
 const BATCH = 5_000;
@@ -68,6 +72,11 @@ export class OrderedPulls {
   #asked = performance.now();
   #looked = performance.now();
   #stopped = false;
+  /** Whether the consumer has answered a pull. */
+  #known = false;
+  /** The last pull, and what sends it again. */
+  #request: Record<string, unknown> = {};
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     session: Session,
@@ -134,6 +143,7 @@ export class OrderedPulls {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    clearTimeout(this.#retry);
     this.#close();
     for (const listening of this.#listening) listening.stop();
   }
@@ -169,6 +179,7 @@ export class OrderedPulls {
   }
 
   #pull(request: Record<string, unknown>): void {
+    this.#request = request;
     this.#asked = performance.now();
     this.#send(request, String(++this.#sent));
   }
@@ -180,9 +191,10 @@ export class OrderedPulls {
   #receive(message: Msg): void {
     if (isAcknowledgement(message.reply)) return this.#deliver(message);
     const { code, description } = statusOf(message);
-    if (code === 503) return this.#events.lost("has gone (nobody answers)");
+    if (code === 503) return this.#unserved();
     // Anybody may write to an inbox; and the server may answer a pull before, or one that only showed that somebody is there.
     if (code === 0 || message.subject !== `${this.#inbox}.${this.#sent}` || !this.#open) return;
+    this.#known = true;
     this.#heard = performance.now();
     const delivered = headerOf(message, "Nats-Last-Consumer");
     if (code === 100) return this.#events.idle(delivered === undefined ? null : Number(delivered));
@@ -199,7 +211,17 @@ export class OrderedPulls {
     this.#events.ended();
   }
 
+  /** Nobody has served a pull: the consumer has gone, or is not known yet. */
+  #unserved(): void {
+    if (this.#known || performance.now() - this.#heard > SILENCE_MS.waiting) {
+      return this.#events.lost("has gone (nobody answers)");
+    }
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#open && this.#pull(this.#request), UNKNOWN_MS);
+  }
+
   #deliver(message: Msg): void {
+    this.#known = true;
     this.#heard = performance.now();
     if (!this.#headersOnly) this.#session.incoming.note(this.#stream, message.data.length);
     this.#least = 0;

@@ -31,7 +31,7 @@ export interface StreamConfig {
   allow_msg_schedules?: boolean;
   allow_atomic?: boolean;
   allow_batched?: boolean;
-  mirror?: { name: string };
+  mirror?: { name: string; external?: object; subject_transforms?: object[] };
   sources?: { name: string }[];
   metadata?: Record<string, string>;
 }

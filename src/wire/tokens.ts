@@ -6,6 +6,9 @@ const MAX_SUBJECT = 3_000;
 
 const PLAIN_TOKEN = /^[-/_A-Za-z0-9][-/_=A-Za-z0-9]*$/;
 const PLAIN_KEY = /^[-/_A-Za-z0-9][-/_=A-Za-z0-9]*(?:\.[-/_A-Za-z0-9][-/_=A-Za-z0-9]*)*$/;
+const FOREIGN_TOKEN = /^=[-/_=A-Za-z0-9]*$/;
+// Neither empty nor a wildcard, and without what ends a subject.
+const SUBJECT_TOKEN = /^(?![*>]$)[^\s\0-\x20\x7f]+$/;
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
@@ -23,15 +26,37 @@ export function decodeToken(token: string): string | undefined {
   return encodeToken(text) === token ? text : undefined;
 }
 
-/** The subject tokens of a key: each token between dots by {@linkcode encodeToken}. */
+/**
+ * The subject tokens of a key: each token between dots by {@linkcode encodeToken}, except those of other clients that begin with `=` and are nothing
+ * that is made so: they stay as they are, as they are listed.
+ */
 export function encodeKey(key: string): string {
-  return PLAIN_KEY.test(key) ? key : key.split(".").map(encodeToken).join(".");
+  return PLAIN_KEY.test(key) ? key : key.split(".").map(encodeKeyToken).join(".");
 }
 
 /** The key of subject tokens; tokens that are not ours stay as they are. */
 export function decodeKey(tokens: string): string {
   if (!tokens.includes("=")) return tokens;
-  return tokens.split(".").map((token) => decodeToken(token) ?? token).join(".");
+  // A key is not empty, though its tokens may be.
+  return tokens.split(".").map((token) => textOf(token) ?? token).join(".") || tokens;
+}
+
+/** One token of {@linkcode encodeKey}. */
+export function encodeKeyToken(text: string): string {
+  return FOREIGN_TOKEN.test(text) && textOf(text) === undefined ? text : encodeToken(text);
+}
+
+/** Whether a key of another client may stand in subjects as it is, and is not encoded to that: ADR-8 does not allow its characters. */
+export function isForeignKey(key: string): boolean {
+  return Buffer.byteLength(key) <= MAX_SUBJECT && encodeKey(key) !== key &&
+    key.split(".").every((token) => SUBJECT_TOKEN.test(token));
+}
+
+/** The text that {@linkcode encodeKeyToken} makes a token that begins with `=` of; `undefined` if there is none. */
+function textOf(token: string): string | undefined {
+  if (!token.startsWith("=")) return undefined;
+  const text = Buffer.from(token.slice(1), "base64url").toString("utf8");
+  return encodeKeyToken(text) === token ? text : undefined;
 }
 
 /** Padded base64url of UTF-8, as ADR-20 spells object names. */

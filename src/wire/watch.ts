@@ -83,8 +83,11 @@ export function watchBucket<T>(
   read: (message: StoredMessage) => T | null,
 ): AsyncIterable<T> {
   const { context, what, name } = stream;
-  const options: FollowOptions = { stream: name, filter, from, begun: ({ config }) => stream.checkKind(config) };
+  const begun: FollowOptions["begun"] = ({ config }) => stream.checkKind(config);
   async function* follow(stop: AbortSignal): AsyncGenerator<T, void> {
+    // A mirror has other subjects.
+    await stream.attempt((session, deadline) => stream.info(session, deadline));
+    const options: FollowOptions = { stream: name, filter: stream.stored(filter), from, begun };
     for await (const message of followStream(context, options, stop)) {
       const value = message && read(message);
       if (value !== null) yield value;

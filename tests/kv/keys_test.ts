@@ -86,12 +86,56 @@ Deno.test("KvBucket throws for keys that cannot be, also without a connection", 
   assertThrows(() => bucket.watch(""), TypeError, "Cannot watch the keys as 'filter' must not be empty");
 });
 
-Deno.test("KvBucket lists a key of another client with an unknown token as it is", async () => {
+/** Tokens of other clients: what ADR-8 allows, and what only the server does. */
+const FOREIGN = ["=a", "=", "==", "=Zm9v", "=PWE", "a=b", "=not@ours", "foo:bar", "é", "=*", "a*b", "{}"];
+
+Deno.test("KvBucket reads each key of another client that it lists", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("any");
+  await bucket.put("plain", "value of plain");
+  const tokens = [...FOREIGN, ...FOREIGN.map((token) => `a.${token}`), ...FOREIGN.map((token) => `${token}.=Yg`)];
+  for (const token of tokens) await stores.publish(`$KV.any.${token}`, `value of ${token}`);
+  const entries = await Array.fromAsync(bucket.entries());
+  assertEquals(new Set(entries.map(({ key }) => key)).size, tokens.length + 1);
+  const keys = await Array.fromAsync(bucket.keys());
+  const many = await bucket.getMany(keys);
+  assertEquals(many?.size, keys.length);
+  const cached = stores.kvBucket("any", { cache: true });
+  for (const { key, revision } of entries) {
+    assertEquals((await bucket.get(key))?.revision, revision, key);
+    assertEquals(many?.get(key)?.revision, revision, key);
+    assertEquals((await cached.get(key))?.revision, revision, key);
+  }
+  for (const { key, revision } of entries) assertEquals((await cached.get(key))?.revision, revision, key);
+});
+
+Deno.test("KvBucket writes and deletes the keys of other clients that ADR-8 allows", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("any");
+  await bucket.put("plain", "v");
+  for (const token of ["=a", "==", "=b.c"]) {
+    const first = await stores.publish(`$KV.any.${token}`, "theirs");
+    assertEquals((await bucket.get(token))?.text(), "theirs");
+    assertEquals(await bucket.update(token, "ours", first), first + 1);
+    assertEquals((await Array.fromAsync(bucket.keys())).filter((key) => key === token).length, 1);
+    await bucket.delete(token);
+    assertEquals(await bucket.get(token), null);
+  }
+  assertEquals(await Array.fromAsync(bucket.keys()), ["plain"]);
+});
+
+Deno.test("KvBucket reads a listed key of another client that ADR-8 does not allow, and what is written over it", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("any");
   await bucket.put("plain", "v");
   await stores.publish("$KV.any.a.=not@ours", "v");
+  assertEquals((await bucket.get("a.=not@ours"))?.text(), "v");
   assertEquals(await Array.fromAsync(bucket.keys()), ["plain", "a.=not@ours"]);
+  await bucket.put("a.=not@ours", "new");
+  assertEquals((await bucket.get("a.=not@ours"))?.text(), "new");
+  await bucket.delete("a.=not@ours");
   assertEquals(await bucket.get("a.=not@ours"), null);
 });
