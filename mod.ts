@@ -24,7 +24,8 @@
  */
 
 // The connection: one per process.
-export { close, connect, connectionCounters, connectionStatus, useConnection } from "./src/default.ts";
+export { close, closeOnSignals, connect, connectionCounters, connectionStatus, useConnection } from "./src/default.ts";
+export type { CloseOnSignalsOptions, CloseOptions } from "./src/connection/close_on_signals.ts";
 export type { ConnectOptions, TlsOptions } from "./src/connection/connect_options.ts";
 export type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./src/connection/connection_info.ts";
 export type { Logger } from "./src/connection/logger.ts";
@@ -76,7 +77,7 @@ export type { DeadLetter } from "./src/queue/dead_letters.ts";
 
 // An instance of one's own, for tests and services with several tenants.
 export { JetStreamStores } from "./src/stores.ts";
-export type { CloseOptions, StoresOptions } from "./src/stores.ts";
+export type { StoresOptions } from "./src/stores.ts";
 export type { ReadVariable } from "./src/settings.ts";
 
 // Errors.

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ConnectOptions } from "./connection/connect_options.ts";
+import type { CloseOnSignalsOptions, CloseOptions } from "./connection/close_on_signals.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import type { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";
@@ -18,7 +19,7 @@ import type { JobReceipt } from "./queue/publish_job.ts";
 import type { PublishManyOptions } from "./queue/publish_many.ts";
 import type { PublishOptions } from "./queue/publish_options.ts";
 import type { QueueOptions } from "./queue/queue_options.ts";
-import { type CloseOptions, JetStreamStores, type KeyAndValue } from "./stores.ts";
+import { JetStreamStores, type KeyAndValue } from "./stores.ts";
 
 /** The instance behind the functions of this module. */
 export const processStores: JetStreamStores = new JetStreamStores();
@@ -88,6 +89,22 @@ export const connectionCounters = (): ConnectionCounters => stores.connectionCou
  * ```
  */
 export const close = (options?: CloseOptions): Promise<void> => stores.close(options);
+
+/**
+ * Calls {@linkcode close} when the process is told to end: running jobs may finish within the deadline, what has not started is given back, and the
+ * process ends when nothing else keeps it alive. A second signal ends it at once.
+ *
+ * @throws {TypeError | RangeError} If an option is unknown or wrong.
+ *
+ * @example A worker that ends in order
+ * ```ts
+ * import { closeOnSignals, jobQueue } from "@supercheck/jetstream";
+ *
+ * jobQueue<string>("greetings").consume((job) => console.log(`Hello ${job.data}`));
+ * closeOnSignals({ deadline: 20_000 });
+ * ```
+ */
+export const closeOnSignals = (options?: CloseOnSignalsOptions): void => stores.closeOnSignals(options);
 
 /**
  * Keeps a health check's result for 30 seconds, in the object bucket `supercheck`.
@@ -206,13 +223,16 @@ export const publishJobs = <T>(
  *
  * @example Ten at a time
  * ```ts
- * import { consumeJobs } from "@supercheck/jetstream";
+ * import { closeOnSignals, consumeJobs } from "@supercheck/jetstream";
  *
- * await using consumer = await consumeJobs<{ url: string }>("checks", async (job) => {
+ * const consumer = await consumeJobs<{ url: string }>("checks", async (job) => {
  *   const response = await fetch(job.data.url, { signal: job.signal });
  *   await response.body?.cancel();
  * }, { concurrency: 10 });
  * console.log(consumer?.status().state);
+ *
+ * // The worker keeps the process alive until SIGTERM or Ctrl-C.
+ * closeOnSignals();
  * ```
  */
 export const consumeJobs = <T>(
@@ -243,11 +263,12 @@ export const kvBucket = (name: string, options?: KvBucketOptions): KvBucket => s
  *
  * @example Typed jobs
  * ```ts
- * import { jobQueue } from "@supercheck/jetstream";
+ * import { closeOnSignals, jobQueue } from "@supercheck/jetstream";
  *
  * const mails = jobQueue<{ to: string }>("mails");
- * await using consumer = mails.consume((job) => console.log(job.data.to));
+ * mails.consume((job) => console.log(job.data.to));
  * await mails.publish({ to: "ann" });
+ * closeOnSignals();
  * ```
  */
 export const jobQueue = <T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> =>

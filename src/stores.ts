@@ -2,6 +2,12 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { checkDuration, checkFunction, checkText, wrongType } from "./checks.ts";
 import { checkOptions, type OptionNames } from "./options.ts";
 import { CONNECT_OPTIONS, type ConnectOptions } from "./connection/connect_options.ts";
+import {
+  closeDeadline,
+  type CloseOnSignalsOptions,
+  type CloseOptions,
+  ClosingSignals,
+} from "./connection/close_on_signals.ts";
 import { Connection } from "./connection/connection.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
 import { settledWithin } from "./connection/delay.ts";
@@ -54,19 +60,7 @@ export interface StoresOptions extends ConnectOptions {
 /** A key with its value, as {@linkcode JetStreamStores.loadKV} gives them. */
 export type KeyAndValue = { key: string; val: string };
 
-/** Options of {@linkcode JetStreamStores.close}. */
-export interface CloseOptions {
-  /**
-   * Milliseconds that closing may take: running jobs may finish within it.
-   *
-   * @default {10_000}
-   */
-  deadline?: number;
-}
-
 const STORES_OPTIONS: OptionNames<StoresOptions> = { ...CONNECT_OPTIONS, timeout: true, logger: true, env: true };
-
-const CLOSE_OPTIONS: OptionNames<CloseOptions> = { deadline: true };
 
 /**
  * One connection and all that is opened over it: buckets and queues. The functions of this module are bound to one such instance; tests and
@@ -85,6 +79,7 @@ const CLOSE_OPTIONS: OptionNames<CloseOptions> = { deadline: true };
 export class JetStreamStores implements AsyncDisposable {
   readonly #connection: Connection<Session>;
   readonly #context: Context;
+  readonly #signals = new ClosingSignals();
   readonly #queues: Map<string, JobQueue> = new Map();
   readonly #healthchecks: ObjectBucket;
   /** What reads and deletes; what writes goes by the TTL of the environment, too. */
@@ -150,12 +145,16 @@ export class JetStreamStores implements AsyncDisposable {
 
   /** {@linkcode close} of this instance. */
   async close(options?: CloseOptions): Promise<void> {
-    const { deadline = 10_000 } = checkOptions(options, CLOSE_OPTIONS, "close the connection");
-    checkDuration(deadline, "close the connection", "deadline", 0);
-    const until = performance.now() + deadline;
+    const until = performance.now() + closeDeadline(options);
+    this.#signals.stop();
     const closing = outsideHandlers(() => this.#close(until));
     // A handler's own run can be reported only behind this, and as long as there is a connection.
     await (callersJobs(this.#context).length === 0 ? closing : this.#stopAll(until));
+  }
+
+  /** {@linkcode closeOnSignals} of this instance. */
+  closeOnSignals(options?: CloseOnSignalsOptions): void {
+    this.#signals.listen(options, (deadline) => this.close({ deadline }));
   }
 
   async #close(until: number): Promise<void> {

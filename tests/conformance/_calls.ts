@@ -80,6 +80,20 @@ export const FUNCTIONS: Record<keyof Functions, Call<Functions>> = {
       ["a deadline that is no number", (api) => api.close({ deadline: NaN }), RangeError, "'deadline' must be ≥ 0 ms"],
     ],
   },
+  closeOnSignals: {
+    gives: "value",
+    good: (api) => api.closeOnSignals({ signals: [] }),
+    bad: [
+      ["a negative deadline", (api) => api.closeOnSignals({ deadline: -1 }), RangeError, "'deadline' must be ≥ 0 ms"],
+      ["signals: a text", (api) => api.closeOnSignals({ signals: BAD }), TypeError, "'signals' must be an array"],
+      [
+        "a signal that nobody can handle",
+        (api) => api.closeOnSignals({ signals: ["SIGKILL" as never] }),
+        RangeError,
+        "'signals' must be one of SIGTERM",
+      ],
+    ],
+  },
   storeHealthcheck: {
     gives: "null",
     good: (api) => api.storeHealthcheck("https://a", "{}"),
