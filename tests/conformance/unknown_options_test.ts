@@ -47,6 +47,7 @@ const CALLS: Record<string, (stores: JetStreamStores, options: any) => unknown> 
   "JobQueue.pause": (stores, options) => stores.jobQueue("q").pause(undefined, options),
   "JobQueue.resume": (stores, options) => stores.jobQueue("q").resume(options),
   RetryJobError: (_, options) => new RetryJobError(options),
+  closeOnSignals: (stores, options) => stores.closeOnSignals(options && { signals: [], ...options }),
   close: (stores, options) => stores.close(options),
 };
 
