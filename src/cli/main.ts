@@ -19,6 +19,7 @@ import { kvCommands } from "./kv/kv_commands.ts";
 import { metricsCommand } from "./metrics.ts";
 import { objectCommands } from "./object/object_commands.ts";
 import { dashboardCommand } from "./dashboard.ts";
+import { helpCommand } from "./help.ts";
 import { durationOption } from "./option_values.ts";
 import { queueCommands } from "./queue/queue_commands.ts";
 import { statusCommand } from "./status.ts";
@@ -38,7 +39,7 @@ Credentials come from the environment (SUPERCHECK_NATS_CREDS, _TOKEN, _USER,
 _PASSWORD, _NKEY_SEED, _TLS_CA, …), or are part of the URL.
 
 Exit codes: 0 done; 1 not found, refused or not done; 2 wrong usage; 3 no
-connection to NATS, or no answer. \`cli kv help get\` tells about a command.`;
+connection to NATS, or no answer. \`cli help kv get\` tells about a command.`;
 
 async function main(args: string[]): Promise<number> {
   const screen = new Screen();
@@ -61,6 +62,7 @@ async function main(args: string[]): Promise<number> {
     })
     .version(config.version, "-V, --version", "print the version of this library")
     .exitOverride();
+  helpCommand(program);
   const line = new CommandLine(program, screen, signal);
   for (
     const add of [

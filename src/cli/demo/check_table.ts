@@ -1,6 +1,6 @@
 import type { Colours } from "../terminal/colours.ts";
 import { type Column, table } from "../terminal/table.ts";
-import { oneLine } from "../terminal/text.ts";
+import { fitMiddle, oneLine } from "../terminal/text.ts";
 import type { CheckResult } from "./check_url.ts";
 import type { CheckedUrl, Step } from "./health_checks.ts";
 
@@ -26,7 +26,7 @@ export function checkTable(rows: CheckRow[], colours: Colours, maxWidth: number)
     cell: (row: CheckRow) => row.result ? cell(row.result, row) : "",
   });
   const columns: Column<CheckRow>[] = [
-    { title: "URL", cell: ({ url }) => oneLine(url), shrinkTo: 32 },
+    { title: "URL", cell: ({ url }) => oneLine(url), shrinkTo: 32, least: 16, cut: fitMiddle },
     {
       title: "STATE",
       cell: stateText,
@@ -36,11 +36,13 @@ export function checkTable(rows: CheckRow[], colours: Colours, maxWidth: number)
       ...ofResult("ANSWER", (result) => oneLine(result.error ?? `${result.status} ${result.statusText}`)),
       paint: (text, { result }) => result?.state === "down" ? red(text) : text,
       shrinkTo: 16,
+      least: 12,
     },
-    { ...ofResult("LATENCY", ({ latency }) => latencyText(latency)), align: "right" },
+    { ...ofResult("LATENCY", ({ latency }) => latencyText(latency)), align: "right", mayGo: "last" },
     {
       ...ofResult("CERTIFICATE", ({ tlsExpires }) => tlsExpires === null ? "" : daysLeft(tlsExpires)),
       paint: (text, { result }) => paintDays(result?.tlsExpires ?? null, { yellow, red })(text),
+      mayGo: "last",
     },
     { ...ofResult("TRIES", ({ attempt }) => String(attempt)), align: "right", mayGo: true },
     ofResult("UP", (_, { counters }) => counters ? `${counters.up} of ${counters.checks}` : "–"),

@@ -20,7 +20,11 @@ export interface Shown {
 }
 
 /** What was in the table, and where each part of it came from. */
-export function sources({ queue, checked, totals, isPrivate, isLocal }: Shown, { bold, dim }: Colours): string[] {
+export function sources(
+  { queue, checked, totals, isPrivate, isLocal }: Shown,
+  { bold, dim }: Colours,
+  maxWidth: number,
+): string[] {
   const loaded = (what: (url: CheckedUrl) => boolean) => checked.filter(what).length;
   const lines = [
     [count(totals.queued, "job"), "publishJobs", `stream WQ_${queue}, subjects wq.${queue}.>`],
@@ -42,14 +46,19 @@ export function sources({ queue, checked, totals, isPrivate, isLocal }: Shown, {
     ],
   ];
   const remains = isPrivate ? [] : [dim(isLocal ? REMOVED : KEPT)];
-  return [bold("What came from where"), ...columns(lines, [undefined, undefined, dim]), ...remains];
+  return [bold("What came from where"), ...columns(lines, [undefined, undefined, dim], maxWidth), ...remains];
 }
 
 const REMOVED = "  The queue and the keys are being removed from your NATS; the results expire.";
 const KEPT = "  The queue is being removed from your NATS; results, states and counters expire.";
 
 /** What to do next. */
-export function nextSteps({ isPrivate, isLocal }: Shown, watched: boolean, colours: Colours): string[] {
+export function nextSteps(
+  { isPrivate, isLocal }: Shown,
+  watched: boolean,
+  colours: Colours,
+  maxWidth: number,
+): string[] {
   const { bold, cyan, dim } = colours;
   const steps = [
     ...watched ? [] : [["deno task demo --watch", "goes on, NATS or not"]],
@@ -57,7 +66,7 @@ export function nextSteps({ isPrivate, isLocal }: Shown, watched: boolean, colou
     ...isPrivate ? [["SUPERCHECK_NATS_URL=localhost deno task demo", "with your own NATS"]] : [],
     ["deno task cli --help", "into queues, keys, objects"],
   ];
-  return [bold("Next"), ...columns(steps, [cyan, dim])];
+  return [bold("Next"), ...columns(steps, [cyan, dim], maxWidth)];
 }
 
 /** One line of JSON that says the same. */

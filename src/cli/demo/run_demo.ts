@@ -76,13 +76,17 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
 function introduce({ stores, server }: DemoNats, services: LocalServices | null, screen: Screen): void {
   const nats = stores.connectionInfo();
   screen.note(
-    ...columns([
+    ...columns(
       [
-        "NATS",
-        nats ? `${nats.version} at ${nats.server}${server ? ` (private, process ${server.pid})` : ""}` : "is away",
+        [
+          "NATS",
+          nats ? `${nats.version} at ${nats.server}${server ? ` (private, process ${server.pid})` : ""}` : "is away",
+        ],
+        ...services ? [["Services", services.habits]] : [],
       ],
-      ...services ? [["Services", services.habits]] : [],
-    ], [screen.noteColours.dim]),
+      [screen.noteColours.dim],
+      screen.noteWidth,
+    ),
     "",
   );
 }
@@ -102,7 +106,10 @@ function conclude(shown: Shown, { watch }: DemoArguments, screen: Screen): void 
   const { colours, noteColours } = screen;
   const stored = shown.checked.filter(({ stored }) => stored).length;
   if (!watch || screen.isTerminal) screen.print(...tableOf(shown, screen), "");
-  if (stored > 0 || watch) return screen.print(...sources(shown, colours), "", ...nextSteps(shown, watch, colours));
+  if (stored > 0 || watch) {
+    const { width } = screen;
+    return screen.print(...sources(shown, colours, width), "", ...nextSteps(shown, watch, colours, width));
+  }
   screen.note(
     noteColours.red("NATS is away: everything was checked, but nothing could be stored."),
     "Start the server that SUPERCHECK_NATS_URL names; or unset it, and the demo starts a private one.",

@@ -10,8 +10,15 @@ export interface Column<Row> {
   align?: "left" | "right";
   /** How narrow it may become where the table is too wide; the last such column gives way first. */
   shrinkTo?: number;
-  /** Whether it may be left out where that is not enough; the last such column goes first. */
-  mayGo?: boolean;
+  /** How narrow it may become where that, and leaving columns out, is not enough. */
+  least?: number;
+  /**
+   * Cuts a text that is too long.
+   * @default the end is cut off
+   */
+  cut?(text: string, columns: number): string;
+  /** Whether it may be left out where that is not enough; the last such column goes first. `"last"`: only where `least` is not enough either. */
+  mayGo?: boolean | "last";
 }
 
 /** How a {@linkcode table} is set. */
@@ -39,9 +46,9 @@ export function table<Row>(
     return { ...column, texts, width: Math.max(...[column.title, ...texts].map(width)) };
   });
   const used = fitted(measured.filter(({ texts }) => texts.some((text) => text !== "")), maxWidth);
-  const set = (text: string, { width, align }: Measured<Row>) => pad(fit(text, width), width, align);
+  const set = (text: string, { width, align, cut = fit }: Measured<Row>) => pad(cut(text, width), width, align);
   return [
-    used.map((column) => paintTitle(set(column.title, column))),
+    used.map((column) => paintTitle(set(column.title, { ...column, cut: fit }))),
     ...rows.map((row, i) =>
       used.map((column) => {
         const text = set(column.texts[i], column);
@@ -52,12 +59,29 @@ export function table<Row>(
 }
 
 function fitted<Row>(columns: Measured<Row>[], maxWidth: number): Measured<Row>[] {
-  let excess = columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length) - maxWidth;
-  const narrowed = columns.toReversed().map((column) => {
-    const less = Math.max(0, Math.min(excess, column.width - (column.shrinkTo ?? column.width)));
+  const narrowed = shrunk(columns, maxWidth, ({ shrinkTo }) => shrinkTo);
+  if (widthOf(narrowed) <= maxWidth) return narrowed;
+  const first = columns.findLastIndex(({ mayGo }) => mayGo === true);
+  if (first >= 0) return fitted(columns.toSpliced(first, 1), maxWidth);
+  const least = shrunk(columns, maxWidth, ({ shrinkTo, least = shrinkTo }) => least);
+  const last = columns.findLastIndex(({ mayGo }) => mayGo === "last");
+  return widthOf(least) > maxWidth && last >= 0 ? fitted(columns.toSpliced(last, 1), maxWidth) : least;
+}
+
+function widthOf(columns: Measured<unknown>[]): number {
+  return columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length);
+}
+
+/** The columns, as much narrower as is needed, from the last one on, and as `to` allows. */
+function shrunk<Row>(
+  columns: Measured<Row>[],
+  maxWidth: number,
+  to: (column: Measured<Row>) => number | undefined,
+): Measured<Row>[] {
+  let excess = widthOf(columns) - maxWidth;
+  return columns.toReversed().map((column) => {
+    const less = Math.max(0, Math.min(excess, column.width - (to(column) ?? column.width)));
     excess -= less;
     return { ...column, width: column.width - less };
   }).reverse();
-  const last = columns.findLastIndex(({ mayGo }) => mayGo);
-  return excess > 0 && last >= 0 ? fitted(columns.toSpliced(last, 1), maxWidth) : narrowed;
 }

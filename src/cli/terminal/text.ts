@@ -29,6 +29,21 @@ export function fit(text: string, columns: number): string {
   return columns < 1 ? "" : `${kept}…`;
 }
 
+/** A text of at most so many columns; what is too long has `…` in its middle, so that beginning and end are seen. */
+export function fitMiddle(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  const characters = [...text];
+  const end: string[] = [];
+  let left = Math.floor((columns - 1) * 0.6);
+  for (const character of characters.toReversed()) {
+    left -= width(character);
+    if (left < 0) break;
+    end.unshift(character);
+  }
+  const tail = end.join("");
+  return fit(text, columns - width(tail)) + tail;
+}
+
 /** A text filled up with spaces to so many columns. */
 export function pad(text: string, columns: number, align: "left" | "right" = "left"): string {
   const spaces = " ".repeat(Math.max(0, columns - width(text)));

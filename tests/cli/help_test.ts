@@ -1,0 +1,20 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
+import { run } from "./_commands.ts";
+
+Deno.test("--version and -V print the version of deno.json", async () => {
+  for (const option of ["--version", "-V"]) {
+    assertEquals(await run("main.ts", [option]), { code: 0, stdout: `${config.version}\n`, stderr: "" });
+  }
+});
+
+Deno.test("help tells about a command of a group, as its --help does, and refuses one that there is not", async () => {
+  const told = await run("main.ts", ["help", "queue", "publish"]);
+  assertEquals(told, await run("main.ts", ["queue", "publish", "--help"]));
+  assertMatch(told.stdout, /^Usage: cli queue publish \[options\] <queue> \[data\]\n/);
+  assertEquals(await run("main.ts", ["help", "kv"]), await run("main.ts", ["kv", "--help"]));
+  assertMatch((await run("main.ts", ["help"])).stdout, /^Usage: cli \[options\] \[command\]\n/);
+  const unknown = await run("main.ts", ["help", "queue", "nope"]);
+  assertEquals([unknown.code, unknown.stdout], [2, ""]);
+  assertMatch(unknown.stderr, /^error: unknown command 'nope'/);
+});
