@@ -7,9 +7,9 @@ import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
 import { ownBytes } from "../wire/own_bytes.ts";
 import { publish } from "../wire/publish.ts";
+import type { Repeats } from "../wire/reply_slot.ts";
 import type { Session } from "../wire/session.ts";
 import type { StreamConfig } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
@@ -91,26 +91,24 @@ export class KvWriter {
   }
 
   /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
-  guarded(session: Session, write: GuardedWrite, deadline: number): Promise<number | false | null> {
-    return insist(deadline, async (deadline) => {
-      for (;;) {
-        try {
-          return await this.store(session, write, deadline);
-        } catch (error) {
-          if (error instanceof Unavailable) {
-            if (error.reason === "lost" || error.reason === "timeout") write.guard.unsure = true;
-            else write.guard.renew();
-          }
-          if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
-            write.guard.renew();
-            throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
-          }
-          if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-          const outcome = await this.#lost(session, write, error, deadline);
-          if (outcome !== "again") return outcome;
+  async guarded(session: Session, write: GuardedWrite, deadline: number): Promise<number | false | null> {
+    for (;;) {
+      try {
+        return await this.store(session, write, deadline);
+      } catch (error) {
+        if (error instanceof Unavailable) {
+          if (error.reason === "lost" || error.reason === "timeout") write.guard.unsure = true;
+          else write.guard.renew();
         }
+        if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
+          write.guard.renew();
+          throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
+        }
+        if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+        const outcome = await this.#lost(session, write, error, deadline);
+        if (outcome !== "again") return outcome;
       }
-    });
+    }
   }
 
   /** Writes a marker that hides the key; without a bucket there is nothing to hide. */
@@ -124,9 +122,13 @@ export class KvWriter {
   }
 
   #publish(session: Session, write: KvWrite, config: StreamConfig, deadline: number): Promise<number> {
-    return publish(session, write.subject, write.value, deadline, headersOf(write)).then(
-      ({ seq }) => this.#stored(session, write.subject, seq),
+    const { subject, value, guard } = write;
+    // Only what has a message id may be sent twice.
+    const repeats: Repeats | undefined = guard && { count: 0 };
+    return publish(session, subject, value, deadline, headersOf(write), repeats).then(
+      ({ seq }) => this.#stored(session, subject, seq),
       (error) => {
+        if (guard && repeats && repeats.count > 0) guard.unsure = true;
         const otherStream = isServerError(error, ErrorCode.messageTtlOff);
         if (!otherStream && !isNoResponders(error)) throw error;
         if (this.#stream.config === config) this.#stream.forget();

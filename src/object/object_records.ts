@@ -19,7 +19,7 @@ export interface NewRecord {
   /** Whose pieces it makes an object; those of one that marks a deletion, nobody's. */
   nuid?: string;
   body: string;
-  /** Whether nobody has answered a try to store it: it may be stored. */
+  /** Whether a try to store it was not answered: it may be stored. */
   unsure?: boolean;
   /** What that try has replaced, perhaps. */
   replaced?: Newest;
@@ -126,8 +126,10 @@ export class ObjectRecords {
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
     });
-    const { seq, duplicate } = await publish(session, subject, body, deadline, headers).catch((error) => {
-      if (!(error instanceof Unavailable)) throw error;
+    const repeats = { count: 0 };
+    const { seq, duplicate } = await publish(session, subject, body, deadline, headers, repeats).catch((error) => {
+      // What was sent again may have been refused because of itself.
+      if (!(error instanceof Unavailable) && repeats.count === 0) throw error;
       record.unsure = true;
       if (newest.nuid) {
         record.replaced = newest;

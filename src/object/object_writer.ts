@@ -3,7 +3,6 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { Leftovers } from "./leftovers.ts";
@@ -58,7 +57,7 @@ export class ObjectWriter {
     return this.#explained(
       data.length > size
         ? this.#putLarge(session, object, dataPieces(data, size), () => deadline)
-        : insist(deadline, (deadline) => this.#putSmall(session, object, data, deadline)),
+        : this.#putSmall(session, object, data, deadline),
     );
   }
 
@@ -79,7 +78,7 @@ export class ObjectWriter {
 
   /** Marks an object as deleted; `false` if there is none. */
   delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
-    return this.#explained(insist(deadline, (deadline) => this.#delete(session, deletion, deadline)));
+    return this.#explained(this.#delete(session, deletion, deadline));
   }
 
   /** The stream has gone. */
@@ -104,11 +103,12 @@ export class ObjectWriter {
         }
         const mtime = isoText(new Date());
         const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime });
+        const marker: NewRecord = { subject, body };
         try {
-          await this.#records.store(session, { subject, body }, { sequence, nuid }, deadline);
+          await this.#records.store(session, marker, { sequence, nuid }, deadline);
           return true;
         } catch (error) {
-          if (error instanceof Unavailable) deletion.nuid = nuid;
+          if (marker.unsure) deletion.nuid = nuid;
           if (!isOutrun(error)) throw error;
         }
       }
@@ -178,7 +178,7 @@ export class ObjectWriter {
     deadline: number,
     headers: HeaderBlock,
   ): Promise<void> {
-    const { seq, duplicate } = await publish(session, subject, data, deadline, headers);
+    const { seq, duplicate } = await publish(session, subject, data, deadline, headers, true);
     if (!duplicate) this.#memory.run.stored(seq);
   }
 
@@ -209,8 +209,7 @@ export class ObjectWriter {
       const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest }, mtime);
       const stored: NewRecord = record = { subject, nuid, body: JSON.stringify(meta) };
       const until = deadline();
-      const store = (deadline: number) => this.#records.replace(session, stored, deadline);
-      await this.#records.inTurn(subject, until, () => insist(until, store));
+      await this.#records.inTurn(subject, until, () => this.#records.replace(session, stored, until));
       return objectInfo(meta, mtime);
     } catch (error) {
       await upload.settled();

@@ -1,6 +1,5 @@
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
-import { budgetPerSession } from "../wire/budget.ts";
 import type { Session } from "../wire/session.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
 import type { StoredMeta } from "./object_meta.ts";
@@ -9,16 +8,11 @@ import type { ObjectStream } from "./object_stream.ts";
 /** Bytes that one request asks for. */
 const BATCH = 2 * 1024 * 1024;
 
-/** Bytes that the server is asked for at the same time, over one connection: far less than it keeps for who does not take them (64 MiB). */
-const IN_FLIGHT = 16 * 1024 * 1024;
-
 /** Bytes for which room is made because an info says so; for more only as they come. */
 const TRUSTED_SIZE = 16 * 1024 * 1024;
 
-/** A single piece of at most so many bytes does not count. */
+/** A single piece of at most so many bytes is read by a single get. */
 const SMALL = 64 * 1024;
-
-const budgetOf = budgetPerSession(IN_FLIGHT);
 
 /** The pieces of one object, read in their order, some at a time, and checked against its record. */
 export class Pieces {
@@ -29,7 +23,7 @@ export class Pieces {
   /** The stream that keeps them. */
   readonly stream: ObjectStream;
   readonly #subject: string;
-  /** Bytes of one piece, about. */
+  /** Bytes of one piece, at most. */
   readonly #size: number;
   #sure: boolean;
   /** Sequence of the last one that has come. */
@@ -44,7 +38,7 @@ export class Pieces {
     this.left = meta.size > 0 ? meta.chunks : 0;
     this.stream = stream;
     this.#subject = stream.stored(stream.pieces(meta.nuid));
-    this.#size = Math.ceil(meta.size / meta.chunks);
+    this.#size = chunkSize(meta);
     this.#sure = sure;
   }
 
@@ -56,7 +50,7 @@ export class Pieces {
   async all(session: Session, deadline: number): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
     if (this.left === 1 && size <= SMALL) {
-      const piece = await this.stream.reader.only(session, this.#subject, deadline, this.#sure);
+      const piece = await this.stream.reader.only(session, this.#subject, deadline, this.#sure, size);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
@@ -85,13 +79,12 @@ export class Pieces {
    */
   async next(session: Session, deadline: number): Promise<Uint8Array[]> {
     const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH / this.#size)));
-    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch };
-    const page = await budgetOf(session).during(batch * this.#size, () => deadline, async () => {
-      const page = await this.stream.reader.page(session, query, deadline, this.#sure);
-      if (page.length > 0 || this.#sure) return page;
+    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size };
+    let page = await this.stream.reader.page(session, query, deadline, this.#sure);
+    if (page.length === 0 && !this.#sure) {
       this.#sure = true;
-      return await this.stream.reader.page(session, query, deadline, true);
-    });
+      page = await this.stream.reader.page(session, query, deadline, true);
+    }
     if (page.length > 0) this.#after = page[page.length - 1].sequence;
     this.left -= page.length;
     const pieces = page.map(({ data }) => data);
@@ -109,6 +102,13 @@ export class Pieces {
     const whole = this.left > 0 ? this.#length <= size : this.#length === size && sameDigest(digest, sum.end());
     if (!whole) throw damaged(this.meta);
   }
+}
+
+/** Bytes that each chunk of an object has at most: all but the last have the same size, which the info may tell. */
+function chunkSize({ size, chunks, options }: StoredMeta): number {
+  const told = options?.max_chunk_size ?? 0;
+  if (told * chunks >= size && told * (chunks - 1) < size) return told;
+  return Math.ceil(size / Math.max(1, chunks - 1));
 }
 
 /** What to throw for an object that is not what its record says. */

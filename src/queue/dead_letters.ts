@@ -1,7 +1,6 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
@@ -56,17 +55,16 @@ export async function storeDeadLetter(
   );
   const block = headers.length > 0 ? new HeaderBlock(headers) : undefined;
   await stream.openDeadLetters(session, deadline);
-  await insist(deadline, async (deadline) => {
-    try {
-      await publish(session, names.dead(delivery.token), delivery.data, deadline, block);
-    } catch (error) {
-      if (error instanceof Unavailable && error.reason === "no_responders") {
-        stream.forget();
-        await stream.openDeadLetters(session, deadline);
-      }
-      throw error;
+  try {
+    // Stored twice it is still one: its stream keeps the newest of each id.
+    await publish(session, names.dead(delivery.token), delivery.data, deadline, block, true);
+  } catch (error) {
+    if (error instanceof Unavailable && error.reason === "no_responders") {
+      stream.forget();
+      await stream.openDeadLetters(session, deadline);
     }
-  });
+    throw error;
+  }
 }
 
 /** The dead letter of a job's id, as its stream keeps it, or `null`. */

@@ -2,7 +2,6 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { nanoseconds, wholeSeconds } from "../wire/durations.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
 import { Once } from "../wire/once.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
@@ -109,7 +108,8 @@ export class JobResults {
   async #store({ session, deadline }: QueueCall, key: string, text: string, headers?: HeaderBlock): Promise<void> {
     try {
       await this.#open.get(session, deadline);
-      await insist(deadline, (deadline) => publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers));
+      // The bucket keeps the newest of each key.
+      await publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers, true);
     } catch (error) {
       this.#open.forget();
       this.#isOwn.forget();

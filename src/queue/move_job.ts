@@ -1,6 +1,5 @@
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { insist } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Delivery } from "./delivery.ts";
 import { findJobMessage } from "./find_job.ts";
@@ -36,7 +35,11 @@ export interface Move {
  *
  * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
  */
-export function moveJob({ session, deadline, names, stream }: QueueCall, job: MovedJob, move: Move): Promise<boolean> {
+export async function moveJob(
+  { session, deadline, names, stream }: QueueCall,
+  job: MovedJob,
+  move: Move,
+): Promise<boolean> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { delay = 0, started = true } = move;
   const moved: HeaderList = [
@@ -52,17 +55,15 @@ export function moveJob({ session, deadline, names, stream }: QueueCall, job: Mo
     ]);
   }
   const subject = delay > 0 ? names.later(priority, token) : job.subject;
-  return insist(deadline, async (deadline) => {
-    try {
-      await publish(session, subject, job.data, deadline, new HeaderBlock(moved));
-      return true;
-    } catch (error) {
-      if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-      // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
-      const newest = await findJobMessage({ session, deadline, names, stream }, token);
-      return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
-    }
-  });
+  try {
+    await publish(session, subject, job.data, deadline, new HeaderBlock(moved), true);
+    return true;
+  } catch (error) {
+    if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+    // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
+    const newest = await findJobMessage({ session, deadline, names, stream }, token);
+    return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
+  }
 }
 
 /** What a copy tells of the runs before it. */

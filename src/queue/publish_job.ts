@@ -4,7 +4,6 @@ import type { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { firstTry } from "../wire/insist.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { findJobMessage } from "./find_job.ts";
@@ -133,21 +132,15 @@ export class JobPublisher {
 
   /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */
   send(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
-    const again = call.tried;
+    const { tried } = call;
     call.tried = true;
-    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, again), job.headers);
-    return publish(session, job.subject, job.payload, firstTry(deadline), headers).then(
+    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, tried), job.headers);
+    const repeats = { count: 0 };
+    const again = () => tried || repeats.count > 0;
+    return publish(session, job.subject, job.payload, deadline, headers, repeats).then(
       // A repeat within this call finds the message that this call stored.
-      (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again)),
-      async (error) => {
-        try {
-          return await this.#notStored(session, job, error, again, firstTry(deadline));
-        } catch (error) {
-          const isLost = error instanceof Unavailable && error.reason === "timeout";
-          if (!isLost || performance.now() >= deadline) throw error;
-          return await this.send(session, job, deadline, call);
-        }
-      },
+      (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again())),
+      (error) => this.#notStored(session, job, error, again(), deadline),
     );
   }
 

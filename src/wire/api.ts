@@ -4,8 +4,8 @@ import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
 import { replyJson } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 
-/** Calls that only read, and so may be sent again while no answer arrives. */
-const READS = /^(STREAM\.(INFO|MSG\.GET|NAMES|LIST)|CONSUMER\.(INFO|NAMES|LIST))\b/;
+/** Calls that may be sent again while no answer arrives: those that only read, and those that do nothing the second time. */
+const REPEATABLE = /^(STREAM\.(INFO|MSG\.GET|NAMES|LIST|CREATE|UPDATE)|CONSUMER\.(INFO|NAMES|LIST))\b/;
 
 /** Error codes of the JetStream API (`err_code`) that the stores and the queue tell apart. */
 export const ErrorCode = {
@@ -104,7 +104,7 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
 }
 
 /**
- * One call of the JetStream API. One that reads is sent again while no answer arrives: a leader that has gone never gives one.
+ * One call of the JetStream API. It is sent again while no answer arrives, where that does no harm: a leader that has gone never gives one.
  *
  * @param call What follows the API's prefix, for instance `STREAM.INFO.KV_config`.
  * @throws {JetStreamStoreError} If the server refuses.
@@ -120,7 +120,7 @@ export async function api<T extends object>(
   const sent = performance.now();
   let reply: Msg;
   try {
-    const repeats = READS.test(call) || undefined;
+    const repeats = REPEATABLE.test(call) || undefined;
     reply = await session.requests.request(session.subjects.api(call), payload, deadline, undefined, repeats);
   } catch (error) {
     if (error instanceof Unavailable && error.reason === "no_responders") throw unserved(session, call, error);

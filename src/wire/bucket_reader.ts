@@ -46,9 +46,19 @@ export class BucketReader {
     });
   }
 
-  /** The same for a subject that is written once: nothing is remembered of it, and an answer counts as it is. */
-  only(session: Session, subject: string, deadline: number, sure: boolean): Promise<StoredMessage | null> {
-    return this.#reader.last(session, subject, deadline, sure);
+  /**
+   * The same for a subject that is written once: nothing is remembered of it, and an answer counts as it is.
+   *
+   * @param size Bytes that it has.
+   */
+  only(
+    session: Session,
+    subject: string,
+    deadline: number,
+    sure: boolean,
+    size: number,
+  ): Promise<StoredMessage | null> {
+    return this.#reader.last(session, subject, deadline, sure, size);
   }
 
   /** The newest message of each of the subjects that has one, in no order. */

@@ -7,7 +7,7 @@ const MIB = 1_048_576;
  * Bytes that the server may have under way to us at the same time, over one connection: it closes the connection when more than its `max_pending`
  * (64 MiB) wait for us. What is under way also delays each reply behind it.
  */
-const LARGE_BYTES = 16 * MIB;
+const LARGE_BYTES = 8 * MIB;
 
 /** Bytes beside these that only small amounts may use, so that small calls never wait for large ones. */
 const SMALL_BYTES = 4 * MIB;
@@ -16,7 +16,7 @@ const SMALL_BYTES = 4 * MIB;
 const SMALL = 65_536;
 
 /** Bytes that waiting pulls may bring, all together, as soon as there is something: they hold no part of the budget while they wait. */
-const UNASKED_BYTES = 8 * MIB;
+const UNASKED_BYTES = 4 * MIB;
 
 /** Bytes that one waiting pull may bring at least and at most. */
 const UNASKED = { min: 16_384, max: 2 * MIB };
@@ -70,20 +70,22 @@ export class Incoming {
     return this.#of(amount).during(amount, () => deadline, work);
   }
 
-  /** Bytes that one message of a stream may bring. */
-  one(stream: string): number {
-    return (this.#expected.get(stream) ?? this.#largest()) + OVERHEAD;
+  /** Bytes that one message of a stream may bring, whose size is known or not. */
+  one(stream: string, size: number = this.#expected.get(stream) ?? Infinity): number {
+    // Sizes may be told by data that anybody has written.
+    return Math.min(size, this.#largest()) + OVERHEAD;
   }
 
-  /** Bytes to ask for where `count` messages of a stream are wanted: at least one of them, and not more than a share of the budget. */
-  several(stream: string, count: number, size: number = this.one(stream)): number {
-    return Math.min(Math.max(count * size, SEVERAL.min), SEVERAL.max);
+  /** Bytes to ask for where `count` messages of a stream are wanted: at least one of a known size, else not more than a share of the budget. */
+  several(stream: string, count: number, size?: number): number {
+    const each = this.one(stream, size);
+    return Math.max(Math.min(Math.max(count * each, SEVERAL.min), SEVERAL.max), size === undefined ? 0 : each);
   }
 
   /** A message of a stream has arrived. A large one is remembered for a while: where one is, there are more. */
   note(stream: string, size: number): void {
-    const expected = this.#expected.get(stream) ?? 0;
-    if (size >= expected) this.#expected.set(stream, size);
+    const expected = this.#expected.get(stream);
+    if (expected === undefined || size > expected) this.#expected.set(stream, size);
     else if (expected > OVERHEAD) this.#expected.set(stream, expected - Math.ceil((expected - size) / 64));
   }
 

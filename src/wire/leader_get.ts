@@ -3,17 +3,28 @@ import { damagedReply } from "./reply_json.ts";
 import type { Session } from "./session.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
-/** One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream. */
+/** By how much the text of bytes is longer than they are. */
+const BASE64 = 4 / 3;
+
+/**
+ * One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream.
+ *
+ * @param size Bytes that it has, where they are known.
+ */
 export async function leaderGet(
   session: Session,
   stream: string,
   query: Record<string, unknown>,
   deadline: number,
+  size?: number,
 ): Promise<StoredMessage | null> {
+  const { incoming } = session;
   const call = `STREAM.MSG.GET.${stream}`;
-  const asked = api<{ message?: ApiMessageBody }>(session, call, query, deadline);
+  const ask = () => api<{ message?: ApiMessageBody }>(session, call, query, deadline);
+  const asked = incoming.during(Math.ceil(incoming.one(stream, size) * BASE64), deadline, ask);
   const answer = await orElse(null, asked, ErrorCode.noMessage, ErrorCode.streamNotFound);
   if (answer === null) return null;
   if (!answer.message) throw damagedReply(call);
+  if (size === undefined) incoming.note(stream, (answer.message.data?.length ?? 0) / BASE64);
   return new LeaderMessage(answer.message);
 }

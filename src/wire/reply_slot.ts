@@ -32,15 +32,13 @@ export interface ReplySlot {
   readonly question: Question;
   /** Moment of `performance.now()` by which it settles. */
   readonly deadline: number;
-  /** Moment at which its message is sent again. */
-  readonly repeatAt: number;
   /** Whether no further reply can arrive once it is settled. */
   readonly single: boolean;
   /** Takes one reply; tells whether it was the last. */
   take(reply: Msg): boolean;
   fail(error: unknown): void;
-  /** Its message is being sent again. */
-  repeated(now: number): void;
+  /** Whether its message is to be sent again now: it counts as sent then. */
+  repeats(now: number): boolean;
 }
 
 /**
@@ -52,10 +50,11 @@ export class OneReply<T> implements ReplySlot {
   readonly question: Question;
   readonly deadline: number;
   readonly fail: (error: unknown) => void;
-  repeatAt = Infinity;
   readonly #read: ReadReply<T>;
   readonly #resolve: (value: T) => void;
-  #repeats: Repeats | undefined;
+  readonly #repeats: Repeats | true | undefined;
+  /** When it is sent again; 0 until it is first looked at, as the time costs more than the rest. */
+  #repeatAt = 0;
   /** How often it was sent without a reply. */
   #unanswered = 1;
   #pause = REPEAT_MS;
@@ -74,10 +73,7 @@ export class OneReply<T> implements ReplySlot {
     this.#read = read;
     this.#resolve = resolve;
     this.fail = reject;
-    if (repeats) {
-      if (repeats !== true) this.#repeats = repeats;
-      this.repeatAt = performance.now() + REPEAT_MS;
-    }
+    this.#repeats = repeats;
   }
 
   take(reply: Msg): boolean {
@@ -87,7 +83,7 @@ export class OneReply<T> implements ReplySlot {
     } catch (error) {
       // The reply to another sending may still arrive, and tell more.
       if (error instanceof Unavailable && --this.#unanswered > 0) {
-        this.repeatAt = Math.min(this.repeatAt, performance.now() + REPEAT_SOON_MS);
+        this.#repeatAt = Math.min(this.#repeatAt, performance.now() + REPEAT_SOON_MS);
         return false;
       }
       this.fail(error);
@@ -95,12 +91,16 @@ export class OneReply<T> implements ReplySlot {
     return true;
   }
 
-  repeated(now: number): void {
-    if (this.#repeats) this.#repeats.count++;
+  repeats(now: number): boolean {
+    if (!this.#repeats) return false;
+    this.#repeatAt ||= now + this.#pause;
+    if (this.#repeatAt > now) return false;
+    if (this.#repeats !== true) this.#repeats.count++;
     this.#unanswered++;
     this.#pause *= 2;
-    this.repeatAt = now + this.#pause;
+    this.#repeatAt = now + this.#pause;
     this.single = false;
+    return true;
   }
 }
 
@@ -109,7 +109,6 @@ export class ManyReplies implements ReplySlot {
   readonly question: Question;
   deadline: number;
   readonly fail: (error: unknown) => void;
-  readonly repeatAt = Infinity;
   readonly single = false;
   readonly #take: (reply: Msg) => boolean;
   readonly #resolve: () => void;
@@ -146,7 +145,9 @@ export class ManyReplies implements ReplySlot {
     return true;
   }
 
-  repeated(): void {}
+  repeats(): boolean {
+    return false;
+  }
 }
 
 function nobodyAnswers({ subject }: Question): Unavailable {

@@ -230,8 +230,7 @@ export class Requests {
       deadline <= now ? new Unavailable("timeout", `No answer on ${question.subject} within the deadline`) : null
     );
     for (const [id, slot] of this.#pending) {
-      if (slot.repeatAt > now) continue;
-      slot.repeated(now);
+      if (!slot.repeats(now)) continue;
       try {
         this.#send(id, slot);
       } catch (error) {

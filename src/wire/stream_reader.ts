@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
-import { firstTry, insist } from "./insist.ts";
+import { insist } from "./insist.ts";
 import { lastHeaderOf, statusOf } from "./raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
@@ -15,12 +15,6 @@ const SUBJECTS = 1_000;
 const IN_FLIGHT = 256;
 const IN_A_ROW = 8;
 
-/** Bytes that one request may bring, about: a server cuts off who has more to come than it keeps for him (64 MiB), all requests together. */
-const BYTES = 4 * 1024 * 1024;
-
-/** Milliseconds after which the next of many messages counts as lost. */
-const PATIENCE = 1_000;
-
 const EMPTY = new Uint8Array(0);
 
 /** Some messages of a subject filter. */
@@ -30,6 +24,8 @@ export interface PageQuery {
   next_by_subj: string;
   /** How many at most. */
   batch: number;
+  /** Bytes that each has at most, where they are known. */
+  size?: number;
 }
 
 /** What one batched get brought. */
@@ -37,6 +33,8 @@ interface Batch {
   messages: StoredMessage[];
   /** Whether more match. */
   isCut: boolean;
+  /** The reply that brought the last of them. */
+  last?: Msg;
 }
 
 /**
@@ -58,16 +56,43 @@ export class StreamReader {
    * The newest message on a subject.
    *
    * @param sure Whether the leader is asked: a replica may lag behind.
+   * @param size Bytes that it has, where they are known.
    */
-  last(session: Session, subject: string, deadline: number, sure = false): Promise<StoredMessage | null> {
-    if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline);
+  last(
+    session: Session,
+    subject: string,
+    deadline: number,
+    sure = false,
+    size?: number,
+  ): Promise<StoredMessage | null> {
+    if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline, size);
+    const bytes = session.incoming.one(this.#stream, size);
+    if (session.incoming.tryTake(bytes)) return this.#last(session, subject, deadline, bytes, size);
+    return session.incoming.take(bytes, deadline).then(() => this.#last(session, subject, deadline, bytes, size));
+  }
+
+  #last(
+    session: Session,
+    subject: string,
+    deadline: number,
+    bytes: number,
+    size: number | undefined,
+  ): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
-    return session.requests.ask(
-      { subject: session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY },
-      firstTry(deadline),
-      stored,
-    )
-      .catch((error) => this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline)));
+    const question = { subject: session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY };
+    return session.requests.ask(question, deadline, stored, true).then(
+      (message) => this.#arrived(session, bytes, message, size),
+      (error) => {
+        session.incoming.give(bytes);
+        return this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline, false, size));
+      },
+    );
+  }
+
+  #arrived(session: Session, bytes: number, message: StoredMessage | null, size?: number): StoredMessage | null {
+    session.incoming.give(bytes);
+    if (message && size === undefined) session.incoming.note(this.#stream, message.data.length);
+    return message;
   }
 
   /**
@@ -77,7 +102,9 @@ export class StreamReader {
   async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
     for (const some of requestsOf(subjects, session.maxPayload)) {
-      found.push(...await insist(deadline, () => this.#newest(session, some, deadline)));
+      found.push(
+        ...await insist(deadline, (until) => this.#newest(session, some, deadline, until - performance.now())),
+      );
     }
     return found;
   }
@@ -87,8 +114,13 @@ export class StreamReader {
    *
    * @param sure Whether the leader is asked: a replica may lag behind.
    */
-  async page(session: Session, query: PageQuery, deadline: number, sure = false): Promise<StoredMessage[]> {
-    const batch = sure ? null : await this.#batch(session, query, deadline);
+  async page(
+    session: Session,
+    { size, ...query }: PageQuery,
+    deadline: number,
+    sure = false,
+  ): Promise<StoredMessage[]> {
+    const batch = sure ? null : await this.#batch(session, query, deadline, { size });
     if (batch) return batch.messages;
     const page: StoredMessage[] = [];
     for (let next = query.seq; page.length < query.batch;) {
@@ -107,10 +139,16 @@ export class StreamReader {
     return page;
   }
 
-  async #newest(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+  /** @param silence Milliseconds after which the next of the messages counts as lost. */
+  async #newest(
+    session: Session,
+    subjects: string[],
+    deadline: number,
+    silence: number,
+  ): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
     for (let rest = subjects;;) {
-      const batch = await this.#batch(session, { multi_last: rest, batch: rest.length }, deadline, PATIENCE);
+      const batch = await this.#batch(session, { multi_last: rest, batch: rest.length }, deadline, { silence });
       if (!batch || (batch.isCut && batch.messages.length === 0)) {
         return [...found, ...await this.#oneByOne(session, rest, deadline)];
       }
@@ -123,18 +161,12 @@ export class StreamReader {
   }
 
   async #oneByOne(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
-    const found: StoredMessage[] = [];
-    // How large they are shows when the first ones have come.
-    let largest = BYTES / IN_A_ROW;
-    for (let i = 0; i < subjects.length;) {
-      const some = subjects.slice(i, i + Math.min(IN_FLIGHT, Math.ceil(BYTES / largest)));
-      for (const message of await Promise.all(some.map((subject) => this.last(session, subject, deadline)))) {
-        if (message) found.push(message);
-      }
-      largest = Math.max(1, ...found.slice(-some.length).map(({ data }) => data.length));
-      i += some.length;
+    const found: (StoredMessage | null)[] = [];
+    for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
+      const some = subjects.slice(i, i + IN_FLIGHT);
+      found.push(...await Promise.all(some.map((subject) => this.last(session, subject, deadline))));
     }
-    return found;
+    return found.filter((message) => message !== null);
   }
 
   /** The first message of a subject filter from a sequence on. */
@@ -145,54 +177,68 @@ export class StreamReader {
     sure: boolean,
   ): Promise<StoredMessage | null> {
     if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
-    return session.requests.ask(
-      { subject: session.subjects.api(this.#call), payload: JSON.stringify(query) },
-      firstTry(deadline),
-      stored,
-    )
-      .catch((error) => this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure)));
+    const bytes = session.incoming.one(this.#stream);
+    const question = { subject: session.subjects.api(this.#call), payload: JSON.stringify(query) };
+    return session.incoming.take(bytes, deadline).then(() =>
+      session.requests.ask(question, deadline, stored, true).then(
+        (message) => this.#arrived(session, bytes, message),
+        (error) => {
+          session.incoming.give(bytes);
+          return this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure));
+        },
+      )
+    );
   }
 
-  /** Many messages by one request; `null` where that does not work. */
-  async #batch(session: Session, query: object, deadline: number, patience?: number): Promise<Batch | null> {
+  /** Many messages by one request, within the connection's budget of bytes; `null` where that does not work. */
+  async #batch(
+    session: Session,
+    query: { batch: number; [name: string]: unknown },
+    deadline: number,
+    { size, silence }: { size?: number; silence?: number },
+  ): Promise<Batch | null> {
     if (!this.#direct || !session.server.atLeast("2.11")) return null;
+    const bytes = session.incoming.several(this.#stream, query.batch, size);
     const batch: Batch = { messages: [], isCut: false };
-    let last: Msg | undefined;
-    const take = (reply: Msg) => {
-      const { code, description } = statusOf(reply);
-      if (code === 404) {
-        // Servers before 2.15 stop so where one of many has just gone; where there is none at all they say "No Results".
-        batch.isCut = description === "Message Not Found";
-        return true;
-      }
-      if (code === 204) {
-        // What the end itself says is one too low for servers of 2.11.
-        batch.isCut = last !== undefined && Number(lastHeaderOf(last, "Nats-Num-Pending") ?? 0) > 0;
-        return true;
-      }
-      if (code !== 0) throw apiError({ code, description }, "a batched direct get");
-      batch.messages.push(new DirectMessage(last = reply));
-      return false;
-    };
+    const take = (reply: Msg) => this.#takeOne(session, batch, reply, size === undefined);
+    const body = JSON.stringify({ ...query, max_bytes: bytes });
+    const subject = session.subjects.api(this.#call);
     try {
-      const body = JSON.stringify({ ...query, max_bytes: BYTES });
-      await session.requests.collect(session.subjects.api(this.#call), body, deadline, take, patience);
+      await session.incoming.during(
+        bytes,
+        deadline,
+        () => session.requests.collect(subject, body, deadline, take, silence),
+      );
       return batch;
     } catch (error) {
       // No stream, or one without direct gets: a single get finds out.
       if (error instanceof Unavailable && error.reason === "no_responders") return null;
-      if (!isSilence(error, session)) throw error;
-      const info = await streamInfo(session, this.#stream, deadline);
-      if (!info) return batch;
-      this.#direct = info.config.allow_direct === true;
-      if (!this.#direct) return null;
       throw error;
     }
   }
 
+  /** Takes one reply to a batched direct get; tells whether it was the last. */
+  #takeOne(session: Session, batch: Batch, reply: Msg, isNoted: boolean): boolean {
+    const { code, description } = statusOf(reply);
+    if (code === 404) {
+      // Servers before 2.15 stop so where one of many has just gone; where there is none at all they say "No Results".
+      batch.isCut = description === "Message Not Found";
+      return true;
+    }
+    if (code === 204) {
+      // What the end itself says is one too low for servers of 2.11.
+      batch.isCut = batch.last !== undefined && Number(lastHeaderOf(batch.last, "Nats-Num-Pending") ?? 0) > 0;
+      return true;
+    }
+    if (code !== 0) throw apiError({ code, description }, "a batched direct get");
+    const message = new DirectMessage(batch.last = reply);
+    if (isNoted) session.incoming.note(this.#stream, message.data.length);
+    batch.messages.push(message);
+    return false;
+  }
+
   /**
-   * After a direct get that was not answered in time, which is sent again; or that nobody serves: there is no such stream, it does not allow them, or
-   * (then the error stands) it has no leader now.
+   * After a direct get that nobody serves: there is no such stream, it does not allow them, or (then the error stands) it has no leader now.
    */
   async #unanswered(
     error: unknown,
