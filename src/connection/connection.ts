@@ -55,6 +55,8 @@ export class Connection<S extends Session> {
   /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
   #kept: Promise<unknown> = Promise.resolve();
   #refused: JetStreamStoreError | null = null;
+  /** Why the last attempt to connect failed. */
+  #failure: string | null = null;
   /** What the server refuses while a session lasts. */
   readonly #refusals: Pick<StatusEvents, "denied" | "reported"> = {
     denied: (operation, subject) => this.#sessions.current?.denied(operation, subject),
@@ -86,6 +88,11 @@ export class Connection<S extends Session> {
   /** Whether there is a connection, or is going to be one. */
   get isOn(): boolean {
     return this.#status !== "none" && this.#status !== "closed";
+  }
+
+  /** Why there is no connection: the last attempt's failure; `null` while there is one. */
+  get failure(): string | null {
+    return this.#sessions.current ? null : this.#failure;
   }
 
   get counters(): ConnectionCounters {
@@ -241,7 +248,7 @@ export class Connection<S extends Session> {
     this.#keeping.abort();
     this.#keeping = new AbortController();
     this.#target = null;
-    this.#refused = null;
+    this.#refused = this.#failure = null;
     this.#log.begin();
     this.#sessions.end("The connection was closed");
     this.#sessions.attemptOver();
@@ -275,6 +282,7 @@ export class Connection<S extends Session> {
   }
 
   #fail(error: unknown): void {
+    this.#failure = error instanceof Error ? error.message : String(error);
     this.#refused = error instanceof JetStreamStoreError ? error : null;
     this.#log.failed(error);
     this.#sessions.attemptOver();

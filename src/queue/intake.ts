@@ -135,8 +135,8 @@ export class Intake {
     this.#created = opening.created;
     this.#events.opened(session, opening.created);
     this.#opening = opening;
-    opening.tellState();
     opening.fill();
+    opening.tellState();
   }
 
   #complain(error: unknown): void {

@@ -123,7 +123,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   /** How it fares. */
   status(): JobConsumerStatus {
     return {
-      ...this.#requirements.stateOf(this.#state, this.#reason),
+      ...this.#requirements.stateOf(this.#state, this.#reason ?? this.#context.connection.failure),
       active: this.#held.running.size,
       prefetched: this.#held.waiting.size,
       ended: { ...this.#ended },

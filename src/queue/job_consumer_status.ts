@@ -22,7 +22,7 @@ export interface JobConsumerStatus {
    * able to store the ends of jobs (permissions, limits), so that it starts none; it mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
    */
   state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
-  /** Why it is impaired. */
+  /** Why it is impaired, or has no connection. */
   reason: string | null;
   /** Jobs that run. */
   active: number;

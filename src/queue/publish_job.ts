@@ -103,7 +103,7 @@ export class JobPublisher {
     for (const job of jobs) checkJob(session, job);
     const opened = await this.open(session, jobs.some((job) => job.keyed), deadline);
     // None is stored if there is not room for all.
-    if (jobs.length > 1 && !this.#stream.room.isUnlimited) {
+    if (jobs.length > 1 && !this.#stream.isUnlimited(session)) {
       const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
       await this.#stream.publishWithin({ session, deadline }, bytes, jobs.length, () => Promise.resolve());
     }
@@ -123,9 +123,8 @@ export class JobPublisher {
    * @throws {JetStreamStoreError} `limits`, if it has none.
    */
   publishReady(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
-    const { room } = this.#stream;
     // The usual way, without what only a limit needs. A repeat takes no more room.
-    if (room.isUnlimited || call.tried) return this.send(session, job, deadline, call);
+    if (this.#stream.isUnlimited(session) || call.tried) return this.send(session, job, deadline, call);
     const send = () => this.send(session, job, deadline, call);
     return this.#stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
   }

@@ -42,6 +42,11 @@ export class PublishRoom {
     return this.#permit === Infinity;
   }
 
+  /** The limits may have changed: nothing is published before the next look. */
+  expire(): void {
+    this.#permit = 0;
+  }
+
   /** Takes over what a look at the stream has shown. */
   note({ config, state }: StreamInfo): void {
     const { max_bytes = -1, discard = "old" } = config;

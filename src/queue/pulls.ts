@@ -36,7 +36,7 @@ export interface PullEvents {
   ready(): void;
   /** A pull that waited has come to its end. */
   expired(): void;
-  /** The server has shown that it serves a pull that waits. */
+  /** The server has shown that it serves. */
   served(): void;
   /** A pull that waits hears nothing: its consumer has moved, or has no place for it. */
   silent(reason: string): void;
@@ -72,6 +72,9 @@ export class Pulls {
   #stopped = false;
   /** Whether the server serves pulls that wait. Where it has few places for them, only a sign of it tells. */
   #served: boolean;
+  /** Whether the server has ever answered. */
+  #answered = false;
+  readonly #stopFollowing: () => void;
 
   constructor(session: Session, stream: string, info: ConsumerInfo, events: PullEvents) {
     this.consumer = info.name;
@@ -81,6 +84,9 @@ export class Pulls {
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${this.consumer}`);
     this.#events = events;
     this.#inbox = session.inbox();
+    this.#stopFollowing = session.onDenied((subject, error) => {
+      if (subject === this.#subject) this.#fail(error.message);
+    });
     this.#listening = session.subscribe(
       `${this.#inbox}.*`,
       (message) => this.#receive(message),
@@ -102,9 +108,9 @@ export class Pulls {
     return Math.min(this.limit, this.#limits.maxBatch);
   }
 
-  /** Whether the server serves pulls that wait, as far as is known. */
+  /** Whether the server serves what is asked, as far as is known: not while it has never answered. */
   get isServed(): boolean {
-    return this.#served;
+    return this.#served && (this.#answered || this.#open === null);
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */
@@ -177,6 +183,7 @@ export class Pulls {
 
   #abandon(): void {
     this.#stopped = true;
+    this.#stopFollowing();
     clearTimeout(this.#watchdog);
     const open = this.#open;
     this.#open = null;
@@ -219,9 +226,16 @@ export class Pulls {
     this.#events.served();
   }
 
+  #showAnswered(): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    if (this.#served) this.#events.served();
+  }
+
   #receive(message: Msg): void {
     this.#lastSign = performance.now();
     if (isAcknowledgement(message.reply)) {
+      this.#showAnswered();
       if (this.waiting) this.#showServed();
       this.#events.deliver(message, this.waiting, this.#lastSign);
       const open = this.#open;
@@ -235,6 +249,7 @@ export class Pulls {
   }
 
   #receiveStatus(code: number, description: string): void {
+    if (code === 100 || code === 404 || code === 408) this.#showAnswered();
     if (this.waiting && (code === 100 || code === 408)) this.#showServed();
     if (code === 100) return;
     const lower = code === 409 && this.#open && this.#limits.lower(this.#open.request, description);

@@ -13,6 +13,7 @@ import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
+import { type StreamUpdates, streamUpdates } from "./stream_updates.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
@@ -43,6 +44,10 @@ export class QueueStream {
   readonly #partitions: PartitionConsumers;
   /** When what is in force was last looked for, by `performance.now()`. */
   #jobsSeen = -Infinity;
+  /** Changes of the stream's configuration, over which session they are counted, and how many were dealt with. */
+  #updates: StreamUpdates = { count: 0 };
+  #updatesOver: Session | null = null;
+  #updatesSeen = 0;
   /** Room for publishes, and for retries. */
   readonly room: PublishRoom;
 
@@ -99,6 +104,18 @@ export class QueueStream {
     return this.#deadLetters.open(session, deadline);
   }
 
+  /** Whether the stream has no limit that matters to publishes, as far as the server has told. */
+  isUnlimited(session: Session): boolean {
+    if (session !== this.#updatesOver) {
+      this.#updatesOver = session;
+      this.#updates = streamUpdates(session, this.#names.stream);
+      this.#updatesSeen = this.#updates.count;
+    }
+    if (this.#updates.count !== this.#updatesSeen) this.room.expire();
+    this.#updatesSeen = this.#updates.count;
+    return this.room.isUnlimited;
+  }
+
   /**
    * Publishes messages if the stream has room for them.
    *
@@ -111,7 +128,7 @@ export class QueueStream {
     messages: number,
     publish: () => Promise<R>,
   ): Promise<R> {
-    if (this.room.isUnlimited) return publish();
+    if (this.isUnlimited(session)) return publish();
     return this.room.during(bytes, messages, () => this.#look(session, deadline), publish);
   }
 

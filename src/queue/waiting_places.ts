@@ -30,6 +30,7 @@ export class WaitingPlaces {
   readonly #over = new AbortController();
   readonly #full: Set<Pulls> = new Set();
   #failures = 0;
+  #told = false;
   #retrying = false;
 
   constructor(call: () => QueueCall, logger: Logger, events: WaitingPlacesEvents) {
@@ -50,7 +51,8 @@ export class WaitingPlaces {
     this.#full.add(pulls);
     const reason =
       `all ${max_waiting} places of the durable consumer ${name} for waiting workers (max_waiting) are taken`;
-    if (this.#failures === 0) {
+    if (!this.#told) {
+      this.#told = true;
       const { names } = this.#call();
       this.#logger.warn(`A worker of queue ${names.queue} is not served (${reason}), retrying`);
     }

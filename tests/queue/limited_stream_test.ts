@@ -25,6 +25,20 @@ async function publishUntilRefused(queue: JobQueue, prefix: string, most: number
   return { confirmed, error: undefined };
 }
 
+Deno.test("JobQueue.publish sees a limit that is set right before", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "first" });
+  await foreign.update("WQ_checks", { max_bytes: 50_000 });
+  const { confirmed, error } = await publishUntilRefused(queue, "job", 200);
+  assert(error instanceof JetStreamStoreError && error.code === "limits");
+  assertEquals(await idsOf(queue), new Set(["first", ...confirmed]));
+  await foreign.update("WQ_checks", { max_bytes: -1 });
+  assert(await queue.publish(1));
+});
+
 for (
   const [limit, change] of Object.entries({
     "max_msgs 5": { max_msgs: 5 },
