@@ -113,9 +113,11 @@ export abstract class QueueAdministration<T = unknown> {
    */
   async redrive(id: string | "all"): Promise<number | null> {
     if (id === "all") return await redriveAll(this.#parts);
+    const redrive = { removing: false };
     return await this.#lookUp(id, "redrive the job", async (call, token) => {
       const letter = await findDeadLetter(call, token);
-      return letter && await redriveJob(call, this.#parts.publisher, letter) ? 1 : 0;
+      if (!letter) return redrive.removing ? 1 : 0;
+      return await redriveJob(call, this.#parts.publisher, letter, redrive) ? 1 : 0;
     });
   }
 

@@ -2,6 +2,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteMessage } from "../wire/streams.ts";
 import { deadLetterMessages } from "./dead_letter_list.ts";
+import { findDeadLetter } from "./dead_letters.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import { jobBytes } from "./job_size.ts";
 import type { JobPublisher } from "./publish_job.ts";
@@ -21,15 +22,23 @@ const LEFT_BEHIND = new Set([
   "Job-Expires-At",
 ]);
 
+/** What one call of redrive has done so far with a dead letter, over all its attempts. */
+export interface RedriveCall {
+  /** Whether it may have removed the dead letter. */
+  removing: boolean;
+}
+
 /**
- * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter.
+ * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter. Of several who redrive it at once,
+ * the one who removes it has redriven it.
  *
- * @returns Whether it is a job again; `false`: a job of its id is in the queue, so it stays a dead letter.
+ * @returns Whether this call has redriven it; `false`: another one has, or a job of its id is in the queue, so that it stays a dead letter.
  */
 export async function redriveJob(
   { session, deadline, names, stream }: QueueCall,
   publisher: JobPublisher,
   letter: StoredMessage,
+  call: RedriveCall,
 ): Promise<boolean> {
   const token = tokenOf(letter.subject);
   const all = letter.headers();
@@ -53,18 +62,21 @@ export async function redriveJob(
   await publisher.open(session, job.keyed, deadline);
   const send = () => publisher.send(session, job, deadline, { tried: true });
   const { duplicate } = await stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
-  if (!duplicate) await deleteMessage(session, names.deadStream, letter.sequence, deadline);
-  return !duplicate;
+  if (duplicate) return false;
+  // If the answer of an earlier attempt was lost, the letter that is not there any more was removed by that.
+  const again = call.removing;
+  call.removing = true;
+  return await deleteMessage(session, names.deadStream, letter.sequence, deadline) || again;
 }
 
 /** Makes all dead letters jobs again that can be; returns how many, or `null` if it broke off. */
 export async function redriveAll(parts: QueueParts): Promise<number | null> {
-  const { context, names, publisher } = parts;
+  const { context, names } = parts;
   let redriven = 0;
   try {
     for await (const letter of deadLetterMessages(context, names)) {
       try {
-        const done = await callQueue(parts, (call) => redriveJob(call, publisher, letter));
+        const done = await redriveListed(parts, letter);
         if (done === null) return null;
         if (done) redriven++;
       } catch (error) {
@@ -79,4 +91,14 @@ export async function redriveAll(parts: QueueParts): Promise<number | null> {
     throw error;
   }
   return redriven;
+}
+
+/** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed. */
+function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
+  const redrive: RedriveCall = { removing: false };
+  return callQueue(parts, async (call) => {
+    const present = redrive.removing ? letter : await findDeadLetter(call, tokenOf(letter.subject));
+    if (present?.sequence !== letter.sequence) return false;
+    return await redriveJob(call, parts.publisher, letter, redrive);
+  });
 }

@@ -97,6 +97,7 @@ Deno.test("JobQueue.redrive, by two at once or with lost answers, makes no job t
     stores.jobQueue("checks").redrive("job3"),
   ]);
   assert(redriven.every((count) => count !== null), `redriven: ${redriven}`);
+  assertEquals(redriven.reduce<number>((sum, count) => sum + count!, 0), 20, `redriven: ${redriven}`);
   const counts = await stores.jobQueue("checks").counts();
   assertEquals([counts?.ready.normal, counts?.dead], [20, 0]);
   const runs = new RecordedRuns();
@@ -135,4 +136,58 @@ Deno.test("A redriven job that has a key runs also where its queue had to be mad
   assertEquals(await admin.jobQueue("checks").redrive("all"), 1);
   await runs.started(2);
   assertEquals(runs.ids, ["a", "b"]);
+});
+
+Deno.test("JobQueue.redrive is 1 when the connection broke after its copy was stored, or after its dead letter was removed", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using lossy = new QueueStores(proxy.url);
+  await bury(stores, [{ id: "a" }, { id: "b" }, { id: "c" }]);
+  const queue = lossy.jobQueue("checks");
+  await queue.open();
+  let losing: RegExp | undefined;
+  proxy.tampering.drop = (_subject, payload) => {
+    if (!losing?.test(payload)) return false;
+    losing = undefined;
+    queueMicrotask(() => proxy.cut());
+    return true;
+  };
+  const stored = /"stream":\s*"WQ_checks",\s*"seq"/;
+  const removed = /msg_delete_response/;
+  for (const [id, lost] of [["a", stored], ["b", removed]] as const) {
+    losing = lost;
+    assertEquals(await queue.redrive(id), 1, id);
+    assertEquals(losing, undefined, `${id}: nothing was lost`);
+  }
+  losing = removed;
+  assertEquals(await queue.redrive("all"), 1);
+  const counts = await stores.jobQueue("checks").counts();
+  assertEquals([counts?.ready.normal, counts?.dead], [3, 0]);
+});
+
+Deno.test("JobQueue.redrive of all leaves a letter alone that another has redriven since it was listed", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using late = new QueueStores(proxy.url);
+  await bury(stores, [{ id: "a" }, { id: "b" }]);
+  const queue = stores.jobQueue("checks");
+  await late.jobQueue("checks").open();
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  // Both are redriven and completed as soon as the other has listed them.
+  let others: Promise<unknown> | undefined;
+  let held = false;
+  proxy.tampering.lose = (subject) => {
+    if (others === undefined && subject.startsWith("$JS.API.STREAM.MSG.GET.WQDEAD_")) others = queue.redrive("all");
+    return others !== undefined && !held;
+  };
+  const counted = late.jobQueue("checks").redrive("all");
+  await waitUntil(() => others !== undefined);
+  assertEquals(await others, 2);
+  await waitUntil(() => consumer.status().ended.completed === 2);
+  held = true;
+  assertEquals(await counted, 0);
+  assertEquals(runs.ids.toSorted(), ["a", "b"]);
 });
