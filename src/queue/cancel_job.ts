@@ -32,6 +32,7 @@ export async function cancelJob(call: QueueCall, token: string, known: Cancellin
     }
     await passFiringSchedule(call, token);
   }
+  if (!known.deleted) await call.stream.checkKind(call);
   if (!known.deleted && known.unsure) throw new Unavailable("timeout", "The answer of a delete was lost");
   return known.deleted;
 }

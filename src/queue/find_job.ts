@@ -46,7 +46,10 @@ export function isStored(parts: QueueParts, { sequence, storedAt }: Delivery): P
 /** Looks a job up by its id. */
 export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
   const message = await findJobMessage(call, token);
-  if (!message) return null;
+  if (!message) {
+    await call.stream.checkKind(call);
+    return null;
+  }
   return readJobInfo<T>(message, await deliveredUpTo(call, message.subject));
 }
 

@@ -7,6 +7,7 @@ import { streamInfo } from "../wire/streams.ts";
 import { deliveredUpTo, type JobInfo, readJobInfo } from "./find_job.ts";
 import { PRIORITIES, type Priority, type QueueNames } from "./queue_names.ts";
 import type { QueueParts } from "./queue_parts.ts";
+import { isJobStream, notOfQueue } from "./stream_kinds.ts";
 
 /** Which jobs {@linkcode JobQueue.jobs} lists. */
 export interface ListJobsOptions {
@@ -77,7 +78,9 @@ export async function* listJobs<T>(
   { filters, after }: JobList,
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;
-  if (!await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline))) return;
+  const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline));
+  if (!info) return;
+  if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
   for (const filter of filters) {
     for (let seq = after + 1;;) {

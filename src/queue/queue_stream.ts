@@ -1,5 +1,5 @@
 import { Unavailable } from "../connection/unavailable.ts";
-import { ErrorCode, isServerError } from "../wire/api.ts";
+import { ErrorCode, isServerError, orElsePermission } from "../wire/api.ts";
 import type { Context } from "../wire/context.ts";
 import { nanoseconds } from "../wire/durations.ts";
 import { Once } from "../wire/once.ts";
@@ -48,6 +48,8 @@ export class QueueStream {
   #updates: StreamUpdates = { count: 0 };
   #updatesOver: Session | null = null;
   #updatesSeen = 0;
+  /** In which session it was looked at without being opened. */
+  #seenIn: Session | null = null;
   /** Room for publishes, and for retries. */
   readonly room: PublishRoom;
 
@@ -132,6 +134,18 @@ export class QueueStream {
     return this.room.during(bytes, messages, () => this.#look(session, deadline), publish);
   }
 
+  /**
+   * Looks once in each session whether the stream in which nothing was found keeps the jobs of this queue.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if there is one that does not.
+   */
+  async checkKind({ session, deadline }: QueueCall): Promise<void> {
+    if (this.#jobs.value || this.#seenIn === session) return;
+    // Who may not ask looks jobs up all the same.
+    await orElsePermission(null, this.#look(session, deadline));
+    this.#seenIn = session;
+  }
+
   /** Looks again at the next use: a stream was found missing, or the server is another. */
   forget(): void {
     this.#jobs.forget();
@@ -192,7 +206,9 @@ export class QueueStream {
   async #look(session: Session, deadline: number): Promise<StreamInfo | null> {
     this.#jobsSeen = performance.now();
     const info = await streamInfo(session, this.#names.stream, deadline);
-    if (info) this.room.note(info);
+    if (!info) return null;
+    if (!isJobStream(info.config, this.#names)) throw notOfQueue(info.config.name, "the jobs", this.#names);
+    this.room.note(info);
     return info;
   }
 
