@@ -39,7 +39,7 @@ export { kvBucket, objectBucket } from "./src/default.ts";
 export type { BucketOptions, Consistency } from "./src/wire/bucket_options.ts";
 export type { BucketStatus } from "./src/wire/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
-export type { KvBucketOptions, KvWatchOptions } from "./src/kv/kv_options.ts";
+export type { KvBucketOptions, KvDeleteOptions, KvWatchOptions } from "./src/kv/kv_options.ts";
 export type { KvStatus } from "./src/kv/kv_status.ts";
 export type { KvWriteOptions } from "./src/kv/kv_write.ts";
 export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";

@@ -1,5 +1,4 @@
-import { checkDuration, wrong } from "../checks.ts";
-import { checkOptions } from "../options.ts";
+import { wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
@@ -7,19 +6,17 @@ import { checkName } from "../wire/tokens.ts";
 import { watchBucket } from "../wire/watch.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { KvMirror } from "./kv_mirror.ts";
-import { checkKvOptions, checkKvWatchOptions, type KvBucketOptions, type KvWatchOptions } from "./kv_options.ts";
+import {
+  checkKvDeleteOptions,
+  checkKvOptions,
+  checkKvWatchOptions,
+  type KvBucketOptions,
+  type KvDeleteOptions,
+  type KvWatchOptions,
+} from "./kv_options.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import {
-  checkValue,
-  DELETE,
-  Guard,
-  type KvWrite,
-  type KvWriteOptions,
-  KvWriter,
-  PURGE,
-  WRITE_OPTIONS,
-} from "./kv_write.ts";
+import { checkWrite, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter, PURGE } from "./kv_write.ts";
 
 /**
  * A key-value bucket, in the format of all NATS clients (ADR-8).
@@ -158,9 +155,15 @@ export class KvBucket {
    *
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
    */
-  async delete(key: string): Promise<true | null> {
-    const subject = this.#stream.subjectOf(key, "delete the key");
-    return await this.#stream.attempt((session, deadline) => this.#writer.mark(session, subject, DELETE, deadline));
+  delete(key: string): Promise<true | null>;
+  /**
+   * Deletes a key if it still has a revision.
+   *
+   * @returns `false` if somebody was faster; `null` if it is not confirmed: then it may be deleted.
+   */
+  delete(key: string, options: KvDeleteOptions): Promise<boolean | null>;
+  async delete(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
+    return await this.#mark(key, DELETE, options, "delete the key");
   }
 
   /**
@@ -168,9 +171,15 @@ export class KvBucket {
    *
    * @returns `true`, whether it had a value or not; `null` if it is not confirmed.
    */
-  async purge(key: string): Promise<true | null> {
-    const subject = this.#stream.subjectOf(key, "purge the key");
-    return await this.#stream.attempt((session, deadline) => this.#writer.mark(session, subject, PURGE, deadline));
+  purge(key: string): Promise<true | null>;
+  /**
+   * Deletes a key with all its revisions if it still has a revision.
+   *
+   * @returns `false` if somebody was faster; `null` if it is not confirmed: then it may be deleted.
+   */
+  purge(key: string, options: KvDeleteOptions): Promise<boolean | null>;
+  async purge(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
+    return await this.#mark(key, PURGE, options, "purge the key");
   }
 
   /**
@@ -263,11 +272,20 @@ export class KvBucket {
   }
 
   #write(key: string, value: string | Uint8Array, options: KvWriteOptions | undefined, doing: string): KvWrite {
+    return checkWrite(this.#stream.subjectOf(key, doing), value, options, doing);
+  }
+
+  #mark(
+    key: string,
+    marker: Record<string, string>,
+    options: KvDeleteOptions | undefined,
+    doing: string,
+  ): Promise<boolean | null> {
     const subject = this.#stream.subjectOf(key, doing);
-    const own = checkValue(value, doing);
-    const { ttl } = checkOptions(options, WRITE_OPTIONS, doing);
-    if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
-    return { subject, value: own, ttl };
+    const { revision } = checkKvDeleteOptions(options, doing);
+    const guard = revision === undefined ? undefined : new Guard(revision);
+    const write = { subject, value: "", ttl: undefined, marker, guard };
+    return this.#stream.attempt((session, deadline) => this.#writer.mark(session, write, deadline));
   }
 
   #guarded(expected: number, write: KvWrite): Promise<number | false | null> {

@@ -42,11 +42,14 @@ export class KvMirror {
   #watching: Watching | null = null;
   /** Sequence of the newest message that the watch gave: it has passed all before. */
   #seen = 0;
+  readonly #sweepMs: number;
   #swept = 0;
   #refusedAt = -Infinity;
 
-  constructor(stream: KvStream) {
+  /** @param sweep Milliseconds between two looks for values that have expired. */
+  constructor(stream: KvStream, sweep: number = SWEEP) {
     this.#stream = stream;
+    this.#sweepMs = sweep;
   }
 
   /** The value of a subject, `null` if it has none, and `undefined` if the server must be asked. */
@@ -132,7 +135,7 @@ export class KvMirror {
     if (this.#watching && operationOf(message) === "put") {
       this.#held.set(subject, new HeldValue(message, this.#watching.ttl));
     } else this.#held.delete(subject);
-    if (performance.now() - this.#swept > SWEEP) this.#sweep();
+    if (performance.now() - this.#swept > this.#sweepMs) this.#sweep();
   }
 
   /** What has expired for certain, and is not asked for, must not pile up. */
@@ -140,7 +143,7 @@ export class KvMirror {
     this.#swept = performance.now();
     if (this.#watching) {
       const { session, ttl, single } = this.#watching;
-      const certain = session.now() - SWEEP;
+      const certain = session.now() - this.#sweepMs;
       for (const [subject, { expires, stored }] of this.#held) {
         if ((single ? expires : stored + ttl) < certain) this.#held.delete(subject);
       }

@@ -40,6 +40,18 @@ export interface KvWatchOptions extends ObjectWatchOptions {
   includeHistory?: boolean;
 }
 
+/** Under which condition a key is deleted or purged. */
+export interface KvDeleteOptions {
+  /**
+   * The revision that the key must still have.
+   *
+   * @default {whatever it has}
+   */
+  revision?: number;
+}
+
+const DELETE: OptionNames<KvDeleteOptions> = { revision: true };
+
 const BUCKET: OptionNames<KvBucketOptions> = { ...BUCKET_OPTIONS, history: true, maxValueSize: true, cache: true };
 
 const WATCH: OptionNames<KvWatchOptions> = { ...WATCH_OPTIONS, includeHistory: true };
@@ -70,5 +82,16 @@ export function checkKvWatchOptions(given: KvWatchOptions | null | undefined): K
   const options = checkOptions(given, WATCH, "watch the keys");
   checkWatchOptions(options, "watch the keys");
   if (options.includeHistory !== undefined) checkBoolean(options.includeHistory, "watch the keys", "includeHistory");
+  return options;
+}
+
+/**
+ * The options of a deletion, checked.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkKvDeleteOptions(given: KvDeleteOptions | null | undefined, doing: string): KvDeleteOptions {
+  const options = checkOptions(given, DELETE, doing);
+  if (options.revision !== undefined) checkWhole(options.revision, doing, "revision", 1, Number.MAX_SAFE_INTEGER);
   return options;
 }

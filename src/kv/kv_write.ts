@@ -1,6 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
-import { wrongType } from "../checks.ts";
-import type { OptionNames } from "../options.ts";
+import { checkDuration, wrongType } from "../checks.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
@@ -27,7 +27,7 @@ export interface KvWriteOptions {
 }
 
 /** All names of {@linkcode KvWriteOptions}. */
-export const WRITE_OPTIONS: OptionNames<KvWriteOptions> = { ttl: true };
+const WRITE_OPTIONS: OptionNames<KvWriteOptions> = { ttl: true };
 
 /** One value on its way into a bucket. */
 export interface KvWrite {
@@ -36,6 +36,8 @@ export interface KvWrite {
   /** Milliseconds. */
   readonly ttl: number | undefined;
   readonly guard?: Guard;
+  /** The headers of a marker, which hides the key in place of a value. */
+  readonly marker?: Record<string, string>;
 }
 
 /** What makes the server take a write only if the key's newest message has a certain sequence. It outlives a broken connection. */
@@ -67,10 +69,10 @@ export class Guard {
 type GuardedWrite = KvWrite & { readonly guard: Guard };
 
 /** The marker of a deleted key. */
-export const DELETE = new HeaderBlock({ "KV-Operation": "DEL" });
+export const DELETE: Record<string, string> = { "KV-Operation": "DEL" };
 
 /** The marker of a key that is deleted with all its revisions. */
-export const PURGE = new HeaderBlock({ "KV-Operation": "PURGE", "Nats-Rollup": "sub" });
+export const PURGE: Record<string, string> = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
 
 /** Writes to the stream under a bucket. */
 export class KvWriter {
@@ -83,6 +85,7 @@ export class KvWriter {
   /** Stores a value; returns the revision. */
   store(session: Session, write: KvWrite, deadline: number): Promise<number> {
     const { config } = this.#stream;
+    if (write.marker) return this.#publish(session, write, config, deadline);
     if (config && write.ttl === undefined) return this.#publish(session, write, config, deadline);
     const opened = write.ttl === undefined
       ? this.#stream.open(session, deadline)
@@ -111,17 +114,27 @@ export class KvWriter {
     }
   }
 
-  /** Writes a marker that hides the key; without a bucket there is nothing to hide. */
-  async mark(session: Session, subject: string, marker: HeaderBlock, deadline: number): Promise<true> {
+  /**
+   * Writes a marker, under the guard if there is one; without a bucket there is nothing to hide.
+   *
+   * @returns `false` if the guard does not hold, and `null` if nobody can tell.
+   */
+  async mark(session: Session, write: KvWrite, deadline: number): Promise<boolean | null> {
+    const { guard } = write;
     try {
-      this.#stored(session, subject, (await publish(session, subject, "", deadline, marker)).seq);
+      if (!guard) await this.store(session, write, deadline);
+      else {
+        const revision = await this.guarded(session, { ...write, guard }, deadline);
+        return typeof revision === "number" ? true : revision;
+      }
     } catch (error) {
       if (!isNoResponders(error) || await this.#stream.isWritable(session, deadline)) throw error;
+      if (guard) return false;
     }
     return true;
   }
 
-  #publish(session: Session, write: KvWrite, config: StreamConfig, deadline: number): Promise<number> {
+  #publish(session: Session, write: KvWrite, config: StreamConfig | null, deadline: number): Promise<number> {
     const { subject, value, guard } = write;
     // Only what has a message id may be sent twice.
     const repeats: Repeats | undefined = guard && { count: 0 };
@@ -177,12 +190,30 @@ export class KvWriter {
   }
 }
 
-function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
-  if (ttl === undefined && !guard) return undefined;
+function headersOf({ ttl, guard, marker }: KvWrite): HeaderBlock | undefined {
+  if (ttl === undefined && !guard && !marker) return undefined;
   return new HeaderBlock({
+    ...marker,
     ...(guard && { "Nats-Expected-Last-Subject-Sequence": String(guard.expected), "Nats-Msg-Id": guard.nonce }),
     ...(ttl !== undefined && { "Nats-TTL": `${wholeSeconds(ttl)}s` }),
   });
+}
+
+/**
+ * A write, checked; bytes as they are now.
+ *
+ * @throws {TypeError | RangeError} If the value is neither a well-formed string nor bytes, or an option is not what it must be.
+ */
+export function checkWrite(
+  subject: string,
+  value: unknown,
+  options: KvWriteOptions | null | undefined,
+  doing: string,
+): KvWrite {
+  const own = checkValue(value, doing);
+  const { ttl } = checkOptions(options, WRITE_OPTIONS, doing);
+  if (ttl !== undefined) checkDuration(ttl, doing, "ttl", 1);
+  return { subject, value: own, ttl };
 }
 
 /**
@@ -190,7 +221,7 @@ function headersOf({ ttl, guard }: KvWrite): HeaderBlock | undefined {
  *
  * @throws {TypeError} If it is neither a well-formed string nor bytes.
  */
-export function checkValue(value: unknown, doing: string): string | Uint8Array {
+function checkValue(value: unknown, doing: string): string | Uint8Array {
   if (value instanceof Uint8Array) return ownBytes(value, doing, "value");
   if (typeof value !== "string") throw wrongType(`${doing} as 'value' must be a string or a Uint8Array`, value);
   if (!value.isWellFormed()) {

@@ -12,6 +12,7 @@ import { PublishRoom } from "./publish_room.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
+import { sharedPerSession } from "./shared_per_session.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 import { type StreamUpdates, streamUpdates } from "./stream_updates.ts";
 
@@ -277,20 +278,6 @@ export class QueueStream {
     this.#context.logger.info(`The settings of queue ${this.#names.queue} change: ${settings}`);
     return change;
   }
-}
-
-/** What is under way over a session, by stream. */
-const underWay: WeakMap<Session, Map<string, Promise<void>>> = new WeakMap();
-
-/** Does something for a stream once for all handles that need it at the same time. */
-function sharedPerSession(session: Session, stream: string, work: () => Promise<void>): Promise<void> {
-  const works = underWay.get(session) ?? new Map<string, Promise<void>>();
-  underWay.set(session, works);
-  const present = works.get(stream);
-  if (present) return present;
-  const begun = work().finally(() => works.delete(stream));
-  works.set(stream, begun);
-  return begun;
 }
 
 function inForce({ metadata, num_replicas }: StreamConfig): OpenQueue {

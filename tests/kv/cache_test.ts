@@ -336,3 +336,22 @@ Deno.test("KvBucket with a cache reads what another handle of its process has wr
   await bucket.delete("k");
   assertEquals([older, await cached.get("k")], [[], null]);
 });
+
+Deno.test("KvBucket with a cache serves nothing after its own destroy() where advisories are not heard", async () => {
+  await using server = await startNatsServer({
+    config: `
+      authorization {
+        users: [
+          { user: all, password: all }
+          { user: deaf, password: deaf, permissions { subscribe { deny: "$JS.EVENT.>" } } }
+        ]
+      }
+      no_auth_user: all`,
+  });
+  await using stores = new KvStores({ servers: server.url.replace("//", "//deaf:deaf@") });
+  const bucket = stores.kvBucket("gone", { cache: true });
+  await bucket.put("k", "v");
+  await inSync(bucket);
+  assertEquals(await bucket.destroy(), true);
+  assertEquals(await bucket.get("k"), null);
+});

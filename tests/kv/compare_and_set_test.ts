@@ -115,3 +115,41 @@ Deno.test("KvBucket.create tries on where a cluster of 2.11 keeps the message id
   assertEquals(await stores.kvBucket("old").create("k", "v"), 7);
   await nc.close();
 });
+
+Deno.test("KvBucket.delete and purge with a revision take a key away only while it has that revision", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("guarded", { history: 5 });
+  for (const remove of ["delete", "purge"] as const) {
+    const first = (await bucket.put(remove, "1"))!;
+    const second = (await bucket.put(remove, "2"))!;
+    assertEquals(await bucket[remove](remove, { revision: first }), false);
+    assertEquals((await bucket.get(remove))?.text(), "2");
+    assertEquals(await bucket[remove](remove, { revision: second }), true);
+    assertEquals(await bucket.get(remove), null);
+    const history = await Array.fromAsync(bucket.history(remove), ({ operation }) => operation);
+    assertEquals(history, remove === "delete" ? ["put", "put", "delete"] : ["purge"]);
+    assertEquals(await bucket[remove](remove, { revision: second }), false);
+    assertEquals(await bucket[remove]("never", { revision: second }), false);
+    assertEquals(await bucket[remove](remove), true);
+  }
+});
+
+Deno.test("KvBucket.delete with a revision is false without a bucket, and makes none", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("none");
+  assertEquals(await bucket.delete("k", { revision: 1 }), false);
+  assertEquals(await bucket.status(), null);
+});
+
+Deno.test("KvBucket.delete throws for a revision that cannot be, and for options of other clients", async () => {
+  await using stores = new KvStores();
+  const bucket = stores.kvBucket("guarded");
+  for (const revision of [0, -1, 1.5, NaN]) {
+    await assertRejects(() => bucket.delete("k", { revision }), RangeError, "'revision' must be a whole number");
+  }
+  const theirs = { previousSeq: 1 } as Record<string, number>;
+  await assertRejects(() => bucket.delete("k", theirs), TypeError, "previousSeq");
+  await assertRejects(() => bucket.purge("k", theirs), TypeError, "previousSeq");
+});

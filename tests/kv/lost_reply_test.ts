@@ -163,3 +163,23 @@ Deno.test("KvBucket.put is tried again when the leader has stepped down", async 
   assertEquals(await bucket.put("k", "w"), 3);
   assertEquals(refused, 2);
 });
+
+Deno.test("KvBucket.delete and purge with a revision know their own marker when its confirmation was lost", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("lossy");
+  for (const remove of ["delete", "purge"] as const) {
+    const revision = (await bucket.put("k", "v"))!;
+    let lost = 0;
+    proxy.tampering.drop = (subject, payload) => {
+      if (!isAck(subject, payload) || lost++ > 0) return false;
+      setTimeout(() => proxy.cut(), 0);
+      return true;
+    };
+    assertEquals(await bucket[remove]("k", { revision }), true);
+    assertEquals(lost > 1, true);
+    proxy.tampering.drop = undefined;
+    assertEquals(await bucket.get("k"), null);
+  }
+});
