@@ -6,6 +6,8 @@ export interface Tampering {
   lose?: (subject: string, payload: string) => boolean;
   /** Another payload for a message without headers on its way from the server to the client; `undefined` leaves it. */
   change?: (subject: string, payload: string) => string | undefined;
+  /** Whether a connection is closed as soon as it is made. */
+  refuse?: () => boolean;
   /** The version that the server seems to have. */
   version?: string;
 }
@@ -43,6 +45,10 @@ export class Proxy implements AsyncDisposable {
   async #serve(): Promise<void> {
     const pumps: Promise<void>[] = [];
     for await (const client of this.#listener) {
+      if (this.tampering.refuse?.()) {
+        client.close();
+        continue;
+      }
       const server = await Deno.connect(this.#target);
       this.#open.add(client).add(server);
       pumps.push(

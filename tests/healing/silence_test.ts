@@ -83,3 +83,21 @@ Deno.test("JobConsumer takes no handler that blocks its process for silence of t
   // Each at its first delivery, not after its lease.
   assertEquals(starts.toSorted(), ["started high 1 1", "started low 1 1", "started normal 1 1"]);
 });
+
+Deno.test("JobConsumer that waits takes no stop of its own event loop for silence of the server", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using consumer = stores.jobQueue("checks").consume(() => {});
+  await waitUntil(() => consumer.status().state === "serving");
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  const states = new Set<string>();
+  for (let round = 0; round < 5; round++) {
+    // Nothing runs in this process meanwhile, for longer than the server's silence takes to be noticed. Heartbeats lie in the socket.
+    Atomics.wait(cell, 0, 0, 5_000);
+    for (let turn = 0; turn < 30; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      states.add(consumer.status().state);
+    }
+  }
+  assertEquals([...states], ["serving"]);
+});
