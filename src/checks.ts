@@ -64,6 +64,7 @@ export function checkString(value: unknown, doing: string, option: string): asse
  * @throws {TypeError} If one is no well-formed string.
  */
 export function checkLabels(metadata: Record<string, string> | undefined, doing: string): void {
+  if (metadata !== undefined) checkObject(metadata, doing, "metadata");
   for (const [label, value] of Object.entries(metadata ?? {})) {
     checkString(value, doing, `metadata.${shownName(label)}`);
   }
@@ -162,11 +163,22 @@ export function checkFunction(value: unknown, doing: string, option: string): vo
 /**
  * Checks an option that has parts.
  *
- * @throws {TypeError} If it is no object.
+ * @throws {TypeError} If it is no object with properties.
  */
 export function checkObject(value: unknown, doing: string, option: string): asserts value is object {
-  if (typeof value !== "object" || value === null) {
-    throw wrong(TypeError, `${doing} as '${option}' must be an object`, value);
+  if (!hasProperties(value)) throw wrong(TypeError, `${doing} as '${option}' must be an object`, value);
+}
+
+/** Whether a value is an object that is there for its properties: a list, a `Map`, `Headers` or a promise in its place is a mistake. */
+export function hasProperties(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === Object.prototype || prototype === null ||
+      Object.prototype.toString.call(value) === "[object Object]";
+  } catch {
+    // A revoked proxy.
+    return false;
   }
 }
 

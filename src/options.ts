@@ -2,7 +2,7 @@
  * Options of public functions: unknown ones are refused, and `null` counts as not given.
  * @module
  */
-import { wrongType } from "./checks.ts";
+import { hasProperties, wrongType } from "./checks.ts";
 import { shownName } from "./shown.ts";
 
 /**
@@ -31,21 +31,13 @@ export function checkOptions<O extends object>(
   what: string = "its options",
 ): O {
   if (options === undefined || options === null) return NONE as O;
-  if (!isOptions(options)) throw wrongType(`${doing} as ${what} must be an object`, options);
+  if (!hasProperties(options)) throw wrongType(`${doing} as ${what} must be an object`, options);
   let hasNull = false;
   for (const name in options) {
     if (Object.hasOwn(known, name)) hasNull ||= options[name] === null && known[name] === true;
     else if (Object.hasOwn(options, name) && (options[name] ?? null) !== null) throw unknownOption(name, known, doing);
   }
   return hasNull ? withoutNulls(options, known) : options;
-}
-
-/** A `Map`, an `AbortSignal` or a promise in the place of options is a mistake. */
-function isOptions(options: unknown): options is object {
-  if (typeof options !== "object" || options === null) return false;
-  const prototype = Object.getPrototypeOf(options);
-  return prototype === Object.prototype || prototype === null ||
-    Object.prototype.toString.call(options) === "[object Object]";
 }
 
 function withoutNulls<O extends object>(options: O, known: OptionNames<O>): O {

@@ -30,7 +30,7 @@ export function shownMessage(text: string): string {
 }
 
 /**
- * A value as a message shows it: on one line, at most 80 characters, whatever the value does when it is read. Of an object only that it is one.
+ * A value as a message shows it: on one line, at most 80 characters, whatever the value does when it is read. Of an object only its class.
  */
 export function shown(value: unknown): string {
   try {
@@ -66,7 +66,7 @@ function shownScalar(value: unknown): string {
     case "function":
       return "a function";
     case "object":
-      return value === null ? "null" : value instanceof Date ? shownDate(value) : "an object";
+      return value === null ? "null" : value instanceof Date ? shownDate(value) : shownClass(value);
     default:
       return Object.is(value, -0) ? "-0" : String(value);
   }
@@ -79,6 +79,11 @@ function shownText(text: string): string {
   return text.length <= room && whole.length <= room
     ? `"${whole}"`
     : `"${cut(whole, room - 24)}" (${text.length} characters)`;
+}
+
+function shownClass(value: object): string {
+  const name = Object.prototype.toString.call(value).slice("[object ".length, -1);
+  return name === "Object" ? "an object" : `an object of class ${shownName(name)}`;
 }
 
 function shownDate(date: Date): string {

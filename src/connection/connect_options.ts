@@ -114,6 +114,7 @@ const TEXTS = ["token", "user", "password", "nkeySeed", "domain", "apiPrefix", "
  */
 export function checkConnectOptions(given: ConnectOptions | null | undefined): ConnectOptions {
   const options = { ...checkOptions(given, CONNECT_OPTIONS, DOING) };
+  if (Array.isArray(options.servers)) options.servers = [...options.servers];
   const { servers, inboxPrefix } = options;
   for (const option of TEXTS) checkUnlessUnset(options[option], option);
   for (const server of Array.isArray(servers) ? servers : [servers]) checkUnlessUnset(server, "servers");

@@ -62,15 +62,14 @@ const WATCH: OptionNames<KvWatchOptions> = { ...WATCH_OPTIONS, includeHistory: t
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
 export function checkKvOptions(given: KvBucketOptions | null | undefined): KvBucketOptions {
-  const options = checkOptions(given, BUCKET, "open the bucket");
-  checkBucketOptions(options);
+  const options = checkBucketOptions(checkOptions(given, BUCKET, "open the bucket"));
   const { history, maxValueSize, cache } = options;
   if (history !== undefined) checkWhole(history, "open the bucket", "history", 1, 64);
   if (maxValueSize !== undefined && maxValueSize !== -1) {
     checkWhole(maxValueSize, "open the bucket", "maxValueSize", 1, 2 ** 31 - 1);
   }
   if (cache !== undefined) checkBoolean(cache, "open the bucket", "cache");
-  return { ...options };
+  return options;
 }
 
 /**

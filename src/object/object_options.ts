@@ -53,11 +53,10 @@ const MAX_CHUNK = 67_108_864;
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
 export function checkObjectBucketOptions(given: ObjectBucketOptions | null | undefined): ObjectBucketOptions {
-  const options = checkOptions(given, BUCKET, "open the bucket");
-  checkBucketOptions(options);
+  const options = checkBucketOptions(checkOptions(given, BUCKET, "open the bucket"));
   const { maxChunkSize } = options;
   if (maxChunkSize !== undefined) checkWhole(maxChunkSize, "open the bucket", "maxChunkSize", 1, MAX_CHUNK);
-  return { ...options };
+  return options;
 }
 
 /**

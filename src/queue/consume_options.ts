@@ -63,7 +63,9 @@ export const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
   signal: true,
 };
 
-const RATE_LIMIT: OptionNames<NonNullable<ConsumeOptions["rateLimit"]>> = { jobs: true, interval: true };
+type RateLimit = NonNullable<ConsumeOptions["rateLimit"]>;
+
+const RATE_LIMIT: OptionNames<RateLimit> = { jobs: true, interval: true };
 
 /** The options with their defaults; without a `prefetch` it is guessed. */
 export type ConsumeSettings =
@@ -101,13 +103,11 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions | null
   if (prefetch !== undefined) checkWhole(prefetch, doing, "prefetch", 0);
   checkWhole(maxAttempts, doing, "maxAttempts", 1);
   checkWhole(maxDeliveries, doing, "maxDeliveries", 1);
-  checkBackoff(backoff, doing);
   if (timeout !== undefined) checkDuration(timeout, doing, "timeout", 1, MAX_TIMER);
-  if (rateLimit !== undefined) checkRateLimit(rateLimit, doing);
   if (signal !== undefined) checkSignal(signal, doing);
   if (
     !Array.isArray(priorities) || priorities.length === 0 ||
-    !priorities.every((priority) => SERVED.includes(priority))
+    !Array.from(priorities).every((priority) => SERVED.includes(priority))
   ) {
     throw wrong(RangeError, `${doing} as 'priorities' must be some of "high", "normal", "low" and "keyed"`, priorities);
   }
@@ -119,15 +119,16 @@ export function consumeSettings(handler: unknown, options: ConsumeOptions | null
     keyed: priorities.includes("keyed"),
     maxAttempts,
     maxDeliveries,
-    backoff,
+    backoff: checkBackoff(backoff, doing),
     timeout,
-    rateLimit,
+    rateLimit: rateLimit && checkRateLimit(rateLimit, doing),
     signal,
   };
 }
 
-function checkRateLimit(rateLimit: NonNullable<ConsumeOptions["rateLimit"]>, doing: string): void {
+function checkRateLimit(rateLimit: RateLimit, doing: string): RateLimit {
   const { jobs, interval } = checkOptions(rateLimit, RATE_LIMIT, doing, "'rateLimit'");
   checkWhole(jobs, doing, "rateLimit.jobs", 1);
   checkDuration(interval, doing, "rateLimit.interval", 1, MAX_TIMER);
+  return { jobs, interval };
 }

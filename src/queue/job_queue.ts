@@ -79,7 +79,7 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
     checkBoolean(atomic, "publish jobs", "atomic");
     if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
     const { context, names, publisher, schema } = this.#parts;
-    const entries = jobs.map((entry) => checkEntry<T>(entry));
+    const entries = Array.from(jobs, (entry) => checkEntry<T>(entry));
     const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
     if (schema) {
       await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job", context.timeout)));

@@ -242,8 +242,7 @@ function optionHeaders(options: PublishOptions): HeaderList {
     if (typeof backoff === "function") {
       throw new TypeError(`Cannot ${DOING} as 'backoff' must not be a function: it travels with the job`);
     }
-    checkBackoff(backoff, DOING);
-    headers.push(["Job-Backoff", JSON.stringify(backoff)]);
+    headers.push(["Job-Backoff", JSON.stringify(checkBackoff(backoff, DOING))]);
   }
   if (ttl !== undefined) checkDuration(ttl, DOING, "ttl", 1);
   if (keepResult !== undefined) {

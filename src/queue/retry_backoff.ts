@@ -22,18 +22,23 @@ export const DEFAULT_BACKOFF: Backoff = { base: 1_000, max: 60_000 };
 const EXPONENTIAL: OptionNames<ExponentialBackoff> = { base: true, max: true };
 
 /**
- * Checks a `backoff` option.
+ * A `backoff` option, checked: as it is now, whatever becomes of a list or an object.
  *
  * @throws {TypeError | RangeError} If it is none.
  */
-export function checkBackoff(value: unknown, doing: string): void {
-  if (typeof value === "function") return;
-  if (typeof value === "number") return checkDuration(value, doing, "backoff", 0);
+export function checkBackoff(value: BackoffOption, doing: string): BackoffOption {
+  if (typeof value === "function") return value;
+  if (typeof value === "number") {
+    checkDuration(value, doing, "backoff", 0);
+    return value;
+  }
   if (Array.isArray(value)) {
-    if (value.length === 0) {
-      throw wrong(RangeError, `${doing} as 'backoff' must have at least one wait`, value);
-    }
-    return value.forEach((wait) => checkDuration(wait, doing, "backoff", 0));
+    const waits = Array.from<unknown, number>(value, (wait) => {
+      checkDuration(wait, doing, "backoff", 0);
+      return wait;
+    });
+    if (waits.length > 0) return waits;
+    throw wrong(RangeError, `${doing} as 'backoff' must have at least one wait`, value);
   }
   if (typeof value !== "object" || value === null) {
     throw wrong(TypeError, `${doing} as 'backoff' must be a number, a list, { base, max } or a function`, value);
@@ -41,6 +46,7 @@ export function checkBackoff(value: unknown, doing: string): void {
   const { base, max } = checkOptions(value as ExponentialBackoff, EXPONENTIAL, doing, "'backoff'");
   checkDuration(base, doing, "backoff.base", 0);
   checkDuration(max, doing, "backoff.max", base);
+  return { base, max };
 }
 
 /**

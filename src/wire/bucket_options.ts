@@ -65,11 +65,11 @@ export const BUCKET_OPTIONS: OptionNames<BucketOptions> = {
 };
 
 /**
- * Checks the options that all buckets have in common.
+ * The options of a bucket, after a check of those that all buckets have in common: as they are now, whatever becomes of the caller's objects.
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkBucketOptions(options: BucketOptions): void {
+export function checkBucketOptions<O extends BucketOptions>(options: O): O {
   const { ttl, storage, replicas, description, metadata, compression, maxBytes, consistency } = options;
   // The server takes no shorter one.
   if (ttl !== undefined && ttl !== 0) checkDuration(ttl, DOING, "ttl", 100);
@@ -84,4 +84,5 @@ export function checkBucketOptions(options: BucketOptions): void {
   if (compression !== undefined) checkBoolean(compression, DOING, "compression");
   if (description !== undefined) checkString(description, DOING, "description");
   checkLabels(metadata, DOING);
+  return { ...options, ...(metadata && { metadata: { ...metadata } }) };
 }

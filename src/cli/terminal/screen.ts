@@ -95,9 +95,9 @@ export class Screen {
     this.#draw();
   }
 
-  /** What is no terminal gets stored data as it is. */
+  /** A result that goes to no terminal is the data as it is; notes may be read on one later. */
   #textFor(output: Output, text: string): string {
-    return terminalText(text, this.raw || !output.isTerminal());
+    return terminalText(text, this.raw || (output === this.#stdout && !output.isTerminal()));
   }
 
   #draw(): void {
