@@ -5,6 +5,7 @@ import type { Session } from "../wire/session.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Opening, type OpeningEvents, type ServedJobs } from "./opening.ts";
 import type { QueueParts } from "./queue_parts.ts";
+import { ServiceLog } from "./_service_log.ts";
 import { messageOf } from "./thrown.ts";
 
 const MEND = { base: 50, max: 2_000 };
@@ -43,7 +44,7 @@ export class Intake {
   #created = "";
   /** Whether the queue was destroyed, and has not been made again: not by a worker, which would undo it at once. */
   #isDestroyed = false;
-  #lastComplaint = "";
+  readonly #log: ServiceLog;
 
   /** @param over Stops it. */
   constructor(parts: QueueParts, served: ServedJobs, events: IntakeEvents, over: AbortSignal) {
@@ -51,6 +52,7 @@ export class Intake {
     this.#served = served;
     this.#events = events;
     this.#over = over;
+    this.#log = new ServiceLog(parts.context.logger, parts.names.queue);
   }
 
   /** Fetches as many jobs as are wanted. */
@@ -85,9 +87,15 @@ export class Intake {
         mayCreate = false;
         const opened = performance.now();
         if (!stop.aborted) this.#begin(session, opening);
-        const reason = await Promise.race([opening.broken, ended]);
+        const broken = Promise.race([opening.broken, ended]);
+        // Only while it is told otherwise is there something to tell.
+        if (this.#log.hasTold && !await settledWithin(broken, LASTING)) this.#log.served();
+        const reason = await broken;
         this.#events.unsure();
-        if (performance.now() - opened > LASTING) failures = 0;
+        if (performance.now() - opened > LASTING) {
+          failures = 0;
+          this.#log.served();
+        }
         if (reason !== undefined && !stop.aborted) {
           // What breaks off again and again is never served.
           if (failures > 1) this.#complain(new Error(reason));
@@ -142,8 +150,6 @@ export class Intake {
   #complain(error: unknown): void {
     const reason = messageOf(error);
     this.#events.serves("impaired", reason);
-    if (error instanceof Unavailable || reason === this.#lastComplaint) return;
-    this.#lastComplaint = reason;
-    this.#parts.context.logger.warn(`Queue ${this.#parts.names.queue} is not served, and tries on: ${reason}`);
+    this.#log.failed(reason, error instanceof Unavailable);
   }
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { LimitedLog } from "../../src/queue/_limited_log.ts";
+import { Proxy } from "../_proxy.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
 import { QueueStores } from "./_queue_stores.ts";
@@ -103,4 +104,49 @@ Deno.test("LimitedLog writes the first line of each kind, and counts the others"
   assertEquals(logger.lines.slice(2), [`warn: a2 ${more}`, `warn: b2 ${more}`]);
   log.stop();
   assert(logger.lines.length === 4);
+});
+
+for (const deny of ["$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>", "$JS.API.STREAM.INFO.WQ_checks"]) {
+  Deno.test(`JobConsumer that may not publish to ${deny} says so once, not for each delivery, and never that it is served`, async () => {
+    await using server = await startNatsServer({
+      config: `authorization { users: [
+        { user: all, password: all },
+        { user: worker, password: worker, permissions: { publish: { deny: ["${deny}"] } } }
+      ] }`,
+    });
+    await using admin = new QueueStores(server.url, { user: "all", password: "all" });
+    const logger = new CollectedLog();
+    await using stores = new QueueStores(server.url, { user: "worker", password: "worker", logger });
+    const queue = admin.jobQueue("checks", { lease: 1_000 });
+    await queue.publishMany(Array.from({ length: 40 }, (_, data) => ({ data })));
+    let runs = 0;
+    const consumer = stores.jobQueue("checks", { lease: 1_000 }).consume(() => void runs++);
+    await waitUntil(() => consumer.status().state === "impaired");
+    const lines = () => logger.lines.filter((line) => !/Connected/.test(line));
+    await waitUntil(() => lines().length > 0);
+    // Through several leases, each of which delivers the jobs again.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    assert(lines().length <= 2, lines().join("\n"));
+    assert(runs <= 40, `${runs} runs`);
+    assertMatch(consumer.status().reason ?? "", /\$JS/);
+    await consumer.stop({ deadline: 100 });
+  });
+}
+
+Deno.test("JobConsumer says that a queue is not served when that does not pass, and that it is again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  const logger = new CollectedLog();
+  await using stores = new QueueStores(proxy.url, { logger, timeout: 500 });
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1);
+  proxy.tampering.drop = (_, payload) => payload.includes("consumer_info_response");
+  const consumer = queue.consume(() => {});
+  assertMatch(await logger.until(/is not served/), /^warn: Queue checks is not served \(No answer .+\), retrying$/);
+  assertEquals(consumer.status().state, "impaired");
+  proxy.tampering.drop = undefined;
+  await logger.until(/^info: Queue checks is served again$/);
+  assertEquals(consumer.status().state, "serving");
+  assertEquals(logger.lines.filter((line) => line.includes("not served")).length, 1);
+  await consumer.stop();
 });
