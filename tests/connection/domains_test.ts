@@ -4,12 +4,7 @@ import { type ConnectOptions, JetStreamStoreError, JetStreamStores } from "../..
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
-import { useEverything } from "./_use_everything.ts";
-
-/** What the log says beside the connection, a job that was made to fail, and its worker's end. */
-function complaints(log: string[]): string[] {
-  return log.filter((line) => !/^(Connected|Job (twice|bad) of |Worker of queue checks stopped)/.test(line));
-}
+import { complaints, useEverything } from "./_use_everything.ts";
 
 Deno.test("'domain' of the connected server itself: everything works", async () => {
   await using server = await startNatsServer({ jetstream: "domain: hub" });
