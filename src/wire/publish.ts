@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { answerOrNoStream } from "./answer_or_no_stream.ts";
-import { apiError, type ApiErrorBody } from "./api.ts";
+import { api, apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "./headers.ts";
 import { damagedReply, replyJson } from "./reply_json.ts";
 import type { Repeats } from "./reply_slot.ts";
@@ -31,7 +31,10 @@ export function publish(
 ): Promise<PubAck> {
   const question = { subject: session.subjects.publish(subject), payload, headers };
   const answer = session.requests.ask(question, deadline, readAck, repeats);
-  return session.subjects.isOwn ? answer : answerOrNoStream(session, subject, answer);
+  return answerOrNoStream(session, answer, async (deadline) => {
+    const { streams } = await api<{ streams: string[] | null }>(session, "STREAM.NAMES", { subject }, deadline);
+    return (streams ?? []).length > 0;
+  });
 }
 
 function readAck(reply: Msg, subject: string): PubAck {

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
+import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { insist } from "./insist.ts";
@@ -80,7 +81,7 @@ export class StreamReader {
   ): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
     const question = { subject: session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY };
-    return session.requests.ask(question, deadline, stored, true).then(
+    return this.#heard(session, session.requests.ask(question, deadline, stored, true)).then(
       (message) => this.#arrived(session, bytes, message, size),
       (error) => {
         session.incoming.give(bytes);
@@ -180,7 +181,7 @@ export class StreamReader {
     const bytes = session.incoming.one(this.#stream);
     const question = { subject: session.subjects.api(this.#call), payload: JSON.stringify(query) };
     return session.incoming.take(bytes, deadline).then(() =>
-      session.requests.ask(question, deadline, stored, true).then(
+      this.#heard(session, session.requests.ask(question, deadline, stored, true)).then(
         (message) => this.#arrived(session, bytes, message),
         (error) => {
           session.incoming.give(bytes);
@@ -207,13 +208,13 @@ export class StreamReader {
       await session.incoming.during(
         bytes,
         deadline,
-        () => session.requests.collect(subject, body, deadline, take, silence),
+        () => this.#heard(session, session.requests.collect(subject, body, deadline, take, silence)),
       );
       return batch;
     } catch (error) {
-      // No stream, or one without direct gets: a single get finds out.
-      if (error instanceof Unavailable && error.reason === "no_responders") return null;
-      throw error;
+      if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
+      // No stream, or one without direct gets: a single get finds out, or, where that takes long, the stream's state.
+      return session.subjects.isOwn || await streamInfo(session, this.#stream, deadline) ? null : batch;
     }
   }
 
@@ -247,20 +248,21 @@ export class StreamReader {
     again: () => Promise<StoredMessage | null>,
   ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable)) throw error;
-    const silence = isSilence(error, session);
-    if (error.reason === "timeout" && !silence && performance.now() < deadline) return await again();
-    if (error.reason !== "no_responders" && !silence) throw error;
+    if (error.reason !== "no_responders") throw error;
     const info = await streamInfo(session, this.#stream, deadline);
     if (!info) return null;
     this.#direct = info.config.allow_direct === true;
-    if (this.#direct && !silence) throw error;
+    if (this.#direct) throw error;
     return await again();
   }
-}
 
-/** Whether the stream may be missing, as the JetStream of another domain or account does not say that nobody answers. */
-function isSilence(error: unknown, { subjects }: Session): boolean {
-  return error instanceof Unavailable && error.reason === "timeout" && !subjects.isOwn;
+  /** Waits for the answer to a direct get. */
+  #heard<T>(session: Session, answer: Promise<T>): Promise<T> {
+    return answerOrNoStream(session, answer, async (deadline) => {
+      const info = await streamInfo(session, this.#stream, deadline);
+      return info?.config.allow_direct === true;
+    });
+  }
 }
 
 function stored(reply: Msg): StoredMessage | null {

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type JetStreamStores, JobFailedError } from "../../mod.ts";
-import { within } from "../_wait_until.ts";
+import { waitUntil, within } from "../_wait_until.ts";
 
 const LARGE = new Uint8Array(400_000).fill(7);
 
@@ -102,7 +102,7 @@ export async function useQueue(stores: JetStreamStores, name: string, timeout = 
   assertEquals(await queue.limitActive({ low: 1 }), true);
   assertEquals([await queue.schedule("s", { every: 60_000, data: 1 }), await queue.unschedule("s")], [true, true]);
   assertEquals((await queue.publishMany([{ data: 1 }, { data: 2 }], { atomic: true }))?.length, 2);
-  assertEquals(worker.status().state, "serving");
+  await waitUntil(() => worker.status().state === "serving", timeout);
   await worker.stop();
   await queue.publish(1, { id: "left" });
   assertEquals((await Array.fromAsync(queue.jobs())).some(({ id }) => id === "left"), true);

@@ -175,7 +175,7 @@ export const ROLES: Record<string, RoleWork> = {
     await assertRejects(() => queue.waitFor(`${id}bad`, { timeout }), JobFailedError, "bad");
     await queue.publish("cancel", { id: `${id}cancel` });
     await within(cancelled.promise, timeout);
-    assertEquals(worker.status().state, "serving");
+    await waitUntil(() => worker.status().state === "serving", timeout);
     await queue.pause();
     await waitUntil(() => worker.status().state === "paused", timeout);
     await queue.resume();
