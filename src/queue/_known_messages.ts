@@ -3,8 +3,8 @@ import type { Msg } from "@nats-io/nats-core";
 /** What a worker knows of a message: it has its job, or has ended it. */
 export type MessageState = "held" | "ended";
 
-/** Which messages are asked for: their sequences, and when they were stored (milliseconds). */
-export type KnownQuestion = [sequence: number, storedAt: number][];
+/** Which messages are asked for: their sequences, and when they were stored (milliseconds); of delayed ones, the firing, too. */
+export type KnownQuestion = [sequence: number, storedAt: number, firing?: string][];
 
 /** Messages that are asked for at once. */
 export const MAX_ASKED = 32;
@@ -20,7 +20,11 @@ const MAX_BYTES_EACH = 64;
 export function readQuestion(message: Msg): KnownQuestion {
   const asked = readList(message, MAX_ASKED);
   for (const one of asked) {
-    if (!Array.isArray(one) || !Number.isSafeInteger(one[0]) || !Number.isFinite(one[1])) {
+    const firing = Array.isArray(one) ? one[2] : undefined;
+    if (
+      !Array.isArray(one) || !Number.isSafeInteger(one[0]) || !Number.isFinite(one[1]) ||
+      (firing !== undefined && typeof firing !== "string")
+    ) {
       throw new TypeError("No sequence and time of a message");
     }
   }

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { parseAcknowledgement } from "../wire/acknowledgement.ts";
-import { type JobHeaders, readJobHeaders } from "./job_headers.ts";
+import { firingOf, type JobHeaders, readJobHeaders } from "./job_headers.ts";
 import { idOf, PRIORITIES, type Priority } from "./queue_names.ts";
 
 /** A job as it was handed to this process, and the time for which it is ours. */
@@ -54,6 +54,11 @@ export class Delivery {
 
   get headers(): JobHeaders {
     return this.#headers ??= readJobHeaders(this.#message);
+  }
+
+  /** Which firing of a delayed job made it, if one did. */
+  get firing(): string | undefined {
+    return this.headers.fired && firingOf(this.token, this.headers);
   }
 
   get id(): string {

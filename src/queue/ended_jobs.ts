@@ -15,15 +15,29 @@ export class EndedJobs {
   /** When the messages of these sequences were stored. */
   #ended: Map<number, string> = new Map();
   #endedBefore: Map<number, string> = new Map();
+  /** Firings of delayed jobs whose runs have ended, the oldest first. */
+  readonly #firings: Set<string> = new Set();
   /** Of runs that have ended and could not be reported, the oldest first. */
   readonly #reports: Map<string, RunReport> = new Map();
 
   /** The end of this message is being reported. */
-  remember({ sequence, storedAt }: { sequence: number; storedAt: string }): void {
+  remember({ sequence, storedAt, firing }: Pick<Delivery, "sequence" | "storedAt" | "firing">): void {
+    if (firing !== undefined) this.#rememberFiring(firing);
     this.#ended.set(sequence, storedAt);
     if (this.#ended.size < MEMORY) return;
     this.#endedBefore = this.#ended;
     this.#ended = new Map();
+  }
+
+  /** Whether the run of what this firing of a delayed job has made has ended. */
+  hasFiring(firing: string): boolean {
+    return this.#firings.has(firing);
+  }
+
+  #rememberFiring(firing: string): void {
+    this.#firings.add(firing);
+    if (this.#firings.size <= MEMORY) return;
+    for (const oldest of this.#firings) return void this.#firings.delete(oldest);
   }
 
   /** @param storedAt When it was stored, in nanoseconds, or as many digits of it as are known. */

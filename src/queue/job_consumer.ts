@@ -103,8 +103,9 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
       opened: (session, created) => calls.opened(session, created),
       unsure: () => calls.unsure(),
     }, this.#over.signal);
-    this.#rescue = new JobRescue(parts, (sequence, storedAt) => {
+    this.#rescue = new JobRescue(parts, (sequence, storedAt, firing) => {
       if (parts.ended.has(sequence, String(storedAt))) return "ended";
+      if (firing !== undefined && parts.ended.hasFiring(firing)) return "ended";
       return this.#held.all.some((delivery) => delivery.sequence === sequence && delivery.ours) ? "held" : undefined;
     }, this.#over.signal);
     this.#context.closers.add(this.#closer);

@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import { createHash } from "node:crypto";
 import { MAX_TIMER } from "../checks.ts";
 import { rawHeaders } from "../wire/raw_headers.ts";
 import { headerPairs } from "../wire/stored_message.ts";
@@ -28,6 +29,8 @@ export interface JobHeaders {
   keepResult?: number;
   /** Sequence of the message that this moved copy replaces. */
   replaces?: number;
+  /** Whether the server made it as the schedule of a delayed job fired. */
+  fired?: true;
   /** The headers that its publisher gave. */
   own: HeaderList;
   /** All of them, as they stand. */
@@ -52,6 +55,7 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Job-Key", (job, value) => job.key = value],
   ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
   ["Job-Replaces", (job, value) => job.replaces = whole(value)],
+  ["Nats-Scheduler", (job) => job.fired = true],
 ]);
 
 /** A line that is neither the first nor the last one, nor a header of the server's. */
@@ -103,6 +107,12 @@ export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderLis
   if (headers.nonce !== undefined) lasting.push(["Job-Nonce", headers.nonce]);
   lasting.push(["Job-Enqueued-At", enqueuedAt.toISOString()]);
   return lasting;
+}
+
+/** Names the firing of a delayed job: the same for the delayed message, and for what the server makes of it. Ten characters. */
+export function firingOf(token: string, { nonce = "", attempt, postponed, replaces = 0 }: JobHeaders): string {
+  const text = `${token} ${nonce} ${attempt} ${postponed} ${replaces}`;
+  return createHash("sha256").update(text).digest("base64url").slice(0, 10);
 }
 
 function positive(text: string): number | undefined {

@@ -10,6 +10,7 @@ import { deleteMessage } from "../wire/streams.ts";
 import { readJobInfo } from "./find_job.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
+import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
@@ -28,8 +29,8 @@ const FIRST = 500;
 /** Milliseconds within which workers tell what they know. */
 const ANSWER = 1_000;
 
-/** Tells what a worker knows of the message of this sequence, stored at this time (milliseconds). */
-export type StateOf = (sequence: number, storedAt: number) => MessageState | undefined;
+/** Tells what a worker knows of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
+export type StateOf = (sequence: number, storedAt: number, firing?: string) => MessageState | undefined;
 
 /**
  * Looks after messages that belong to nobody: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
@@ -46,6 +47,7 @@ export class JobRescue {
   readonly #parts: QueueParts;
   readonly #stateOf: StateOf;
   readonly #over: AbortSignal;
+  readonly #lateJobs: LateJobs;
   /** Sequences of messages that are being removed. */
   readonly #removing: Set<number> = new Set();
   #complaint = "";
@@ -57,6 +59,7 @@ export class JobRescue {
     this.#parts = parts;
     this.#stateOf = stateOf;
     this.#over = over;
+    this.#lateJobs = new LateJobs(parts, (session, asked) => this.#ask(session, asked));
   }
 
   /** Looks now and then, and answers others who do, until the session ends. */
@@ -82,6 +85,7 @@ export class JobRescue {
         pause = Math.max(lease, PAUSE) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
         await this.#serveKeys(session);
         if (replicas === 1) floors = await this.#look(session, floors);
+        await this.#lateJobs.look(session, lease);
       } catch (error) {
         this.#failed(error);
       }
@@ -132,24 +136,23 @@ export class JobRescue {
 
   /** @param lastFloor Up to which they have belonged to nobody for long enough. */
   async #clear(session: Session, strays: StoredMessage[], lastFloor: number): Promise<void> {
-    const isKnown = await this.#ask(session, strays);
+    const isKnown = await this.#ask(session, strays.map(({ sequence, time }) => [sequence, time.getTime()]));
     for (const [i, stray] of strays.entries()) {
       if (!isKnown[i] && stray.sequence <= lastFloor) await this.#bringBack(session, stray);
     }
   }
 
   /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
-  async #ask(session: Session, strays: StoredMessage[]): Promise<boolean[]> {
+  async #ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
     let answers = 0;
-    const isKnown = strays.map(() => false);
-    const question = strays.map(({ sequence, time }): KnownQuestion[number] => [sequence, time.getTime()]);
+    const isKnown = question.map(() => false);
     const ask = session.requests.collect(
       this.#parts.names.known,
       JSON.stringify(question),
       this.#answerDeadline,
       (reply) => {
         try {
-          for (const [i, state] of readAnswer(reply, strays.length).entries()) isKnown[i] ||= state !== null;
+          for (const [i, state] of readAnswer(reply, question.length).entries()) isKnown[i] ||= state !== null;
           answers++;
         } catch (error) {
           this.#complain(`Dropped a malformed answer on ${this.#parts.names.known}`, error);
@@ -167,7 +170,7 @@ export class JobRescue {
 
   #answer(session: Session, message: Msg): void {
     const asked = readQuestion(message);
-    const states = asked.map(([sequence, storedAt]) => this.#stateOf(sequence, storedAt) ?? null);
+    const states = asked.map((one) => this.#stateOf(...one) ?? null);
     session.answer(message, JSON.stringify(states));
     for (const [i, [sequence]] of asked.entries()) {
       if (states[i] === "ended") this.#removeEnded(session, sequence).catch((error) => this.#failed(error));
@@ -180,7 +183,7 @@ export class JobRescue {
     this.#removing.add(sequence);
     try {
       const stray = await leaderGet(session, this.#parts.names.stream, { seq: sequence }, this.#deadline);
-      if (!stray || this.#stateOf(sequence, stray.time.getTime()) !== "ended") return;
+      if (!stray || this.#stateOf(sequence, stray.time.getTime(), firingOfMessage(stray)) !== "ended") return;
       await this.#remove(session, stray, "had ended: its message was removed");
     } finally {
       this.#removing.delete(sequence);

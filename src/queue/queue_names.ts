@@ -59,7 +59,7 @@ export class QueueNames {
     return this.ready(priority, "*");
   }
 
-  later(priority: Priority, token: string): string {
+  later(priority: Priority | "*", token: string): string {
     return `wq.${this.queue}.later.${priority}.${token}`;
   }
 
