@@ -197,10 +197,25 @@ export function checkBoolean(value: unknown, doing: string, option: string): ass
  * @throws {TypeError} If it is no `AbortSignal`; one of another realm, or a polyfill's, is taken.
  */
 export function checkSignal(value: unknown, doing: string, option: string = "signal"): asserts value is AbortSignal {
-  if (value instanceof AbortSignal) return;
-  const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted === "boolean" && typeof addEventListener === "function" && typeof throwIfAborted === "function") {
-    return;
-  }
+  if (isInstance(value, AbortSignal) || isSignal(value)) return;
   throw wrongType(`${doing} as '${option}' must be an AbortSignal`, value);
+}
+
+function isSignal(value: unknown): boolean {
+  try {
+    const { aborted, addEventListener, throwIfAborted } = value as Partial<AbortSignal>;
+    return typeof aborted === "boolean" && typeof addEventListener === "function" &&
+      typeof throwIfAborted === "function";
+  } catch {
+    return false;
+  }
+}
+
+/** `instanceof`, without an error for a proxy that was revoked. */
+export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
 }

@@ -7,7 +7,7 @@ import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { HeaderBlock } from "../wire/headers.ts";
-import { ownBytes } from "../wire/own_bytes.ts";
+import { isBytes, ownBytes } from "../wire/own_bytes.ts";
 import { publish } from "../wire/publish.ts";
 import type { Repeats } from "../wire/reply_slot.ts";
 import type { Session } from "../wire/session.ts";
@@ -222,7 +222,7 @@ export function checkWrite(
  * @throws {TypeError} If it is neither a well-formed string nor bytes.
  */
 function checkValue(value: unknown, doing: string): string | Uint8Array {
-  if (value instanceof Uint8Array) return ownBytes(value, doing, "value");
+  if (isBytes(value)) return ownBytes(value, doing, "value");
   if (typeof value !== "string") throw wrongType(`${doing} as 'value' must be a string or a Uint8Array`, value);
   if (!value.isWellFormed()) {
     throw new TypeError(`Cannot ${doing} as 'value' must be well-formed Unicode: it has a lone surrogate`);

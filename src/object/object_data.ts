@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { wrongType } from "../checks.ts";
-import { ownBytes } from "../wire/own_bytes.ts";
+import { isInstance, wrongType } from "../checks.ts";
+import { isBytes, ownBytes } from "../wire/own_bytes.ts";
 
 /**
  * The bytes to store, as they are now.
@@ -8,7 +8,7 @@ import { ownBytes } from "../wire/own_bytes.ts";
  * @throws {TypeError} If they are none.
  */
 export function dataBytes(data: unknown, doing: string): Uint8Array {
-  if (data instanceof Uint8Array) return ownBytes(data, doing, "data");
+  if (isBytes(data)) return ownBytes(data, doing, "data");
   if (typeof data !== "string") throw wrongType(`${doing} as 'data' must be a string or a Uint8Array`, data);
   if (data.isWellFormed()) return Buffer.from(data);
   throw new TypeError(`Cannot ${doing} as 'data' must be well-formed Unicode: current value has a lone surrogate`);
@@ -21,7 +21,7 @@ export function dataBytes(data: unknown, doing: string): Uint8Array {
  */
 export function checkSource(source: unknown, doing: string): void {
   const problem = `${doing} as 'source' must be a ReadableStream that nobody else reads`;
-  if (!(source instanceof ReadableStream)) throw wrongType(problem, source);
+  if (!isInstance(source, ReadableStream)) throw wrongType(problem, source);
   if (source.locked) throw new TypeError(`Cannot ${problem}: current value is locked`);
 }
 
@@ -67,7 +67,7 @@ export async function* sourcePieces(
 
 /** What a source gives. Shared memory is copied, since it may change between the digest and the sending. */
 function partBytes(part: unknown): Uint8Array {
-  if (!(part instanceof Uint8Array)) throw wrongType("store the object as its source must give Uint8Arrays", part);
+  if (!isBytes(part)) throw wrongType("store the object as its source must give Uint8Arrays", part);
   checkAttached(part);
   return part.buffer instanceof ArrayBuffer ? part : new Uint8Array(part);
 }

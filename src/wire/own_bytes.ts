@@ -14,3 +14,8 @@ export function ownBytes(bytes: Uint8Array, doing: string, option: string): Uint
     });
   }
 }
+
+/** Whether a value is bytes; of another realm, too, and without an error for a proxy that was revoked. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+}

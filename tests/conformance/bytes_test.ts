@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
@@ -99,6 +99,41 @@ Deno.test("ObjectBucket.putStream takes parts over shared memory, and stores not
     await assertRejects(() => stored, TypeError, "the buffer of a part that its source gave was transferred");
     assertEquals(isOnes(await bucket.get("o")), true);
   }
+});
+
+Deno.test("values of another kind are refused by one TypeError, also a proxy that was revoked or throws", async () => {
+  const stores = new JetStreamStores({ env: () => undefined, logger: new CollectedLog() });
+  const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const throws = () => {
+    throw new Error("a second error");
+  };
+  const hostile = new Proxy({}, { get: throws, getPrototypeOf: throws, has: throws, ownKeys: throws });
+  const odd: unknown[] = [
+    revoked,
+    hostile,
+    null,
+    {},
+    [1],
+    new ArrayBuffer(1),
+    new Uint16Array(1),
+    new DataView(new ArrayBuffer(1)),
+  ];
+  for (const value of odd as never[]) {
+    const name = "must be";
+    await assertRejects(
+      () => stores.kvBucket("k").put("k", value),
+      TypeError,
+      `'value' ${name} a string or a Uint8Array`,
+    );
+    await assertRejects(() => stores.objectBucket("o").put("n", value), TypeError, `'data' ${name} a string or`);
+    await assertRejects(() => stores.objectBucket("o").putStream("n", value), TypeError, `'source' ${name} a Readable`);
+    const signal = value;
+    if (value !== null) {
+      assertThrows(() => stores.kvBucket("k").watch(">", { signal }), TypeError, "'signal' must be an");
+    }
+  }
+  await stores.close();
 });
 
 Deno.test("ObjectBucket.putStream refuses what is no stream, and one that others read", async () => {
