@@ -1,6 +1,7 @@
 import type { NatsCluster, NatsServer } from "../../src/testing/mod.ts";
 import type { ChildScript } from "./child_script.ts";
 import { leaderOf } from "./leader_of.ts";
+import type { Refusals } from "./_refusals.ts";
 import { type ChaosEntry, LedgerFile, now } from "./ledger_file.ts";
 import { random } from "./plan.ts";
 
@@ -18,15 +19,20 @@ export interface ChaosOptions {
   interval: number;
   /** Whether workers are killed, too. */
   killWorkers: boolean;
+  /** Refuses workers what they need. */
+  refuse?: Refusals;
   log: (line: string) => void;
 }
 
 /** Milliseconds that a cluster is left without the server that was killed. */
 const WITHOUT_LEADER = 2_000;
 
+/** Milliseconds for which workers are refused something, at most; shorter than a lease. */
+const REFUSING = 2_000;
+
 /** Kills and restarts workers and servers, as the seed wants it, until it is over. */
 export async function makeChaos(options: ChaosOptions, over: () => boolean): Promise<void> {
-  const { nats, stream, workers, startWorker, folder, seed, interval, killWorkers, log } = options;
+  const { nats, stream, workers, startWorker, folder, seed, interval, killWorkers, refuse, log } = options;
   using ledger = new LedgerFile<ChaosEntry>(folder, "chaos");
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -54,10 +60,17 @@ export async function makeChaos(options: ChaosOptions, over: () => boolean): Pro
   for (let blow = 0;; blow++) {
     await pause(interval * (0.5 + random(seed, blow, 1)));
     if (over()) return;
+    const from = now();
+    const end = await refuse?.begin(blow);
     const worker = killWorkers && blow % 3 !== 2;
     const how = random(seed, blow, 3) < 0.6 ? "kill" : "stop";
     ledger.append(
       await (worker ? killWorker(Math.floor(random(seed, blow, 2) * workers.length)) : takeServerDown(how)),
     );
+    if (!end) continue;
+    await pause(REFUSING * random(seed, blow, 5));
+    await end();
+    // Ends of runs are stored late, but no lease is lost.
+    ledger.append({ what: "outage", how: "slow", pid: null, from, at: now() });
   }
 }

@@ -22,11 +22,17 @@ export interface ProducerOptions {
    * @default {false}
    */
   large?: boolean;
+  /**
+   * Whether some jobs keep their results.
+   * @default {false}
+   */
+  keepResults?: boolean;
 }
 
 const TOGETHER = 16;
 
-const { servers, queue, folder, seed, first, step, end, duration, large = false } = given<ProducerOptions>();
+const { servers, queue, folder, seed, first, step, end, duration, ...kinds } = given<ProducerOptions>();
+const { large = false, keepResults = false } = kinds;
 using ledger = new LedgerFile<PublishEntry>(folder, `producer-${first}`);
 const logger = { info() {}, warn() {}, error: console.error };
 // Impatient, so that there are publishes that nobody confirms.
@@ -40,7 +46,15 @@ function prepare(number: number) {
   const plan = planOf(seed, number);
   const { priority, delay, maxAttempts } = plan;
   const id = `job.${number}`;
-  const options = { id, priority, maxAttempts, requestId: `request ${number}`, ...(delay > 0 && { delay }) };
+  const keepResult = keepResults && number % 5 === 0 ? 60_000 : undefined;
+  const options = {
+    id,
+    priority,
+    maxAttempts,
+    requestId: `request ${number}`,
+    keepResult,
+    ...(delay > 0 && { delay }),
+  };
   const data: LedgerJob = large && plan.ballast > 0 ? { number, ballast: "x".repeat(plan.ballast) } : { number };
   return { data, plan, id, options };
 }

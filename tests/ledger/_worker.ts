@@ -11,11 +11,14 @@ export interface WorkerOptions {
   folder: string;
   seed: number;
   concurrency: number;
+  /** Whom it connects as; by default nobody in particular. */
+  user?: string;
 }
 
-const { servers, queue, folder, seed, concurrency } = given<WorkerOptions>();
+const { servers, queue, folder, seed, concurrency, user } = given<WorkerOptions>();
 using ledger = new LedgerFile<RunEntry>(folder, `worker-${Deno.pid}`);
-await using stores = new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: console.error } });
+const logger = { info() {}, warn() {}, error: console.error };
+await using stores = new JetStreamStores({ servers, logger, ...(user && { user, password: "x" }) });
 const work = notedHandler(ledger, seed);
 const consumer = stores.jobQueue<LedgerJob>(queue).consume(work, { concurrency, backoff: [50, 200] });
 await told();

@@ -60,6 +60,7 @@ export function checkLedger(observation: Observation): Verdict {
       ...checkEnd(history, deadAfter, blows, slack),
       ...checkRuns(history),
       ...checkDeath(history, deadAfter),
+      ...checkBound(history, blows, timing),
     );
     for (const [first, second] of endedTwice(history, deadAfter)) {
       const residual = residualOf(first, second, history, blows, timing);
@@ -121,6 +122,24 @@ function checkDeath({ id, publishes, runs }: History, deadAfter: number | null):
   return mayDie && failed && deadAfter <= maxAttempts
     ? []
     : [`${id} is a dead letter after attempt ${deadAfter} without a cause: ${runs.map(describe).join(", ")}`];
+}
+
+/** No attempt beyond the last one, and of a job that may die, which is never postponed, none twice without a reason. */
+function checkBound(history: History, blows: Blows, timing: Timing): string[] {
+  const { id, publishes, runs } = history;
+  if (publishes.length === 0) return [];
+  const { mayDie, maxAttempts } = publishes[0];
+  const beyond = runs.filter(({ attempt }) => attempt > maxAttempts);
+  const violations = beyond.map((run) => `${id} has ${maxAttempts} attempts and ran ${describe(run)}`);
+  if (!mayDie) return violations;
+  const failed = runs.filter(({ thrown }) => thrown);
+  for (const second of failed) {
+    const first = failed.find((run) => run.attempt === second.attempt && run.start < second.start);
+    if (first && residualOf(first, second, history, blows, timing) === null) {
+      violations.push(`${id} failed attempt ${second.attempt} twice: ${describe(first)}, ${describe(second)}`);
+    }
+  }
+  return violations;
 }
 
 /** Pairs of runs, the later one after the earlier one, that both ended the job. */

@@ -240,7 +240,17 @@ Deno.test("checkLedger rejects a dead letter without a cause", () => {
       deadLetters: new Map([[JOB, 2]]),
     }),
     /without a cause/,
+    /has 1 attempts and ran .* attempt 2/,
   );
+});
+
+Deno.test("checkLedger rejects more calls of a handler than a job has attempts, but for a reason", () => {
+  const dead = (attempts: number) => ({ deadLetters: new Map([[JOB, attempts]]) });
+  const job = confirmed({ mayDie: true, maxAttempts: 2 });
+  assertKept(check([job, failed(1), failed(2, { attempt: 2, sequence: 5 })], dead(2)));
+  assertBroken(check([job, failed(1), failed(2, { pid: 2 })], dead(1)), /failed attempt 1 twice/);
+  assertKept(check([job, failed(1), [workerKilled(1.1)], failed(7, { pid: 2, deliveries: 2 })], dead(1)));
+  assertBroken(check([confirmed(), failed(1), run(2, { attempt: 6 })]), /lost an attempt/, /has 5 attempts and ran/);
 });
 
 Deno.test("checkLedger does not depend on the order in which the ledgers are read", () => {

@@ -21,6 +21,22 @@ Deno.test("JobQueue loses nothing and names what runs twice while workers and th
   assert(counts["dead letters"] > 0);
 });
 
+Deno.test("JobQueue loses nothing, buries no healthy job and repeats no attempt with leafnodes, large jobs, and refusals", async () => {
+  const { counts } = await run({
+    jobs: 1_200,
+    duration: 12_000,
+    interval: 800,
+    lease: 6_000,
+    leafnodes: true,
+    large: true,
+    refusals: true,
+    patience: 60_000,
+  });
+  assert(counts["workers killed"] >= 1);
+  assert(counts["outages"] >= 2);
+  assert(counts["dead letters"] > 0);
+});
+
 Deno.test("JobQueue with three replicas loses nothing and runs nothing twice when the leader is killed", async () => {
   const { counts, doubles } = await run({
     jobs: 1_500,

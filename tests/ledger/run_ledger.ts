@@ -5,6 +5,7 @@ import { makeChaos } from "./_chaos.ts";
 import { checkLedger, type Verdict } from "./check_ledger.ts";
 import { ChildScript } from "./child_script.ts";
 import { leaderOf } from "./leader_of.ts";
+import { Refusals, USERS, WORKER } from "./_refusals.ts";
 import { readLedgers } from "./ledger_file.ts";
 import { leftBehind } from "./_left_behind.ts";
 import type { ProducerOptions } from "./_producer.ts";
@@ -25,6 +26,21 @@ export interface LedgerOptions {
   lease: number;
   /** Whether workers are killed, too. */
   killWorkers?: boolean;
+  /**
+   * Whether the servers have a port for leafnodes: then they deliver into the inboxes of workers that have gone, for two seconds.
+   * @default {false}
+   */
+  leafnodes?: boolean;
+  /**
+   * Whether some jobs are large, up to 700 kB.
+   * @default {false}
+   */
+  large?: boolean;
+  /**
+   * Whether workers are denied subjects, and streams are full, for a while, again and again; with one server.
+   * @default {false}
+   */
+  refusals?: boolean;
   /** Milliseconds that the last jobs may take once the last one is published. */
   patience: number;
   log?: (line: string) => void;
@@ -39,6 +55,7 @@ export interface LedgerResult extends Verdict {
 }
 
 const QUEUE = "ledger";
+const LEAFNODES = 'leafnodes { listen: "127.0.0.1:-1" }';
 const PRODUCERS = 4;
 const WORKERS = 4;
 const CONCURRENCY = 8;
@@ -46,13 +63,15 @@ const CONCURRENCY = 8;
 /** Publishes jobs from four processes to four processes, kills workers and servers meanwhile, and compares what all of them noted. */
 export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const { jobs, seed, duration, interval, replicas = 1, lease, killWorkers = true, patience } = options;
+  const { leafnodes = false, large = false, refusals = false } = options;
   const began = performance.now();
   const log = (line: string) =>
     options.log?.(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
   await using cleanup = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "ledger-" });
   cleanup.defer(() => Deno.remove(folder, { recursive: true }));
-  const nats = cleanup.use(await (replicas === 1 ? startNatsServer() : startNatsCluster()));
+  const config = `${leafnodes ? LEAFNODES : ""}\n${refusals ? USERS : ""}`;
+  const nats = cleanup.use(await (replicas === 1 ? startNatsServer({ config }) : startNatsCluster({ config })));
   const servers = "urls" in nats ? nats.urls : [nats.url];
   const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
   const queue = stores.jobQueue(QUEUE, { lease, replicas });
@@ -61,14 +80,17 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const common = { servers, queue: QUEUE, folder, seed };
   const start = (script: string, options: WorkerOptions | ProducerOptions) =>
     cleanup.use(new ChildScript(new URL(script, import.meta.url), options));
-  const startWorker = () => start("_worker.ts", { ...common, concurrency: CONCURRENCY });
+  const user = refusals ? WORKER : undefined;
+  const startWorker = () => start("_worker.ts", { ...common, concurrency: CONCURRENCY, user });
   const workers = Array.from({ length: WORKERS }, startWorker);
   const producers = Array.from(
     { length: PRODUCERS },
-    (_, first) => start("_producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration }),
+    (_, first) =>
+      start("_producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration, large, keepResults: refusals }),
   );
   const published = Promise.all(producers.map((producer) => producer.ended()));
-  const chaos = { nats, stream: `WQ_${QUEUE}`, workers, startWorker, folder, seed, interval, killWorkers, log };
+  const refuse = refusals && "url" in nats ? new Refusals(nats, QUEUE, seed, log) : undefined;
+  const chaos = { nats, stream: `WQ_${QUEUE}`, workers, startWorker, folder, seed, interval, killWorkers, refuse, log };
   await makeChaos(chaos, () => producers.every((producer) => !producer.running));
   if ((await published).includes(false)) throw new Error("A producer failed");
   log("all is published");
