@@ -70,32 +70,39 @@ export class JobRunner<T> {
     if (kept) return await this.#report(delivery, kept);
     const needs = this.#admission.requirementsOf(delivery);
     const { reporter, calls: { requirements } } = this.#tools;
-    if (!requirements.areMet(needs) && !await requirements.meet(needs, delivery)) return await this.#giveBack(delivery);
+    if (!requirements.areMet(needs, delivery.startedAt) && !await requirements.meet(needs, delivery)) {
+      return await this.#giveBack(delivery);
+    }
     const admission = this.#admission.isUsual(delivery) ? delivery.headers : await this.#admit(delivery);
     if (typeof admission === "string") return admission;
-    const began = performance.now();
-    const data = await this.#readData(delivery, admission);
+    let data = this.#parse(delivery, admission);
+    let spent = 0;
+    if (this.#parts.schema && typeof data !== "function") {
+      const began = performance.now();
+      data = await this.#check(delivery, admission, data.value);
+      spent = performance.now() - began;
+    }
     if (typeof data === "function") return await this.#report(delivery, data);
     if (delivery.released) return "let_go";
-    const job = new RunningJob<T>(delivery, this.#workplace, data.value, admission);
+    const job = new RunningJob<T>(delivery, this.#workplace, data.value as T, admission);
     if (this.#batches && !await this.#batches.join(job)) return await this.#giveBack(delivery);
     reporter.tell(delivery, "started", { attempt: admission.attempt });
-    const report = await this.#handle(job, delivery, began);
-    handled(delivery);
-    // Without the lease its signal has aborted, which may be why it ended.
-    return delivery.ours ? await this.#report(delivery, report(admission)) : "let_go";
-  }
-
-  /** Calls the handler; returns what makes the report of its end. */
-  async #handle(job: Job<T>, delivery: Delivery, began: number): Promise<(admission: Admission) => RunReport> {
+    let value: unknown;
     try {
       const timeout = this.#timeoutOf(delivery);
-      const value =
-        await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, delivery, timeout, began));
-      return (admission) => this.#outcomes.completed(admission, value);
+      value = await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, delivery, timeout, spent));
     } catch (error) {
-      return (admission) => this.#outcomes.failed(delivery, admission, error);
+      handled(delivery);
+      // Without the lease its signal has aborted, which may be why it failed.
+      return delivery.ours ? await this.#report(delivery, this.#outcomes.failed(delivery, admission, error)) : "let_go";
     }
+    handled(delivery);
+    // The usual way, without what only a failure needs.
+    if (delivery.headers.keepResult === undefined && await reporter.acknowledge(delivery)) {
+      reporter.tell(delivery, "completed");
+      return "completed";
+    }
+    return delivery.ours ? await this.#report(delivery, this.#outcomes.completed(admission, value)) : "let_go";
   }
 
   /** Reports an end. If that cannot be confirmed, the next delivery of the job reports it, in place of another run. */
@@ -125,37 +132,36 @@ export class JobRunner<T> {
     return headers.timeout ?? this.#settings.timeout;
   }
 
-  /** The data as handlers get it, or the report of why there is none. */
-  async #readData(delivery: Delivery, admission: Admission): Promise<{ value: T } | RunReport> {
-    const { schema } = this.#parts;
-    let data: unknown;
+  /** The data of a job's body, or the report of why there is none. */
+  #parse(delivery: Delivery, admission: Admission): { value: unknown } | RunReport {
     try {
-      data = readJobData(delivery.data);
+      return { value: readJobData(delivery.data) };
     } catch (error) {
       return this.#outcomes.refused(admission, `The job's body is not JSON: ${messageOf(error)}`);
     }
-    if (!schema) return { value: data as T };
+  }
+
+  /** The data as the schema makes it, or the report of why there is none. */
+  async #check(delivery: Delivery, admission: Admission, data: unknown): Promise<{ value: unknown } | RunReport> {
     try {
       const timeout = Math.min(this.#timeoutOf(delivery) ?? Infinity, SCHEMA_TIMEOUT_MS);
-      const checked = await applySchema(schema, data, timeout);
+      const checked = await applySchema(this.#parts.schema!, data, timeout);
       if (checked.issues === undefined) return checked;
-      const problem = `The job's data does not fit the queue's schema: ${checked.issues}`;
-      return this.#outcomes.refused(admission, problem);
+      return this.#outcomes.refused(admission, `The job's data does not fit the queue's schema: ${checked.issues}`);
     } catch (error) {
       // The schema itself failed, which counts as an attempt.
       return this.#outcomes.failed(delivery, admission, error);
     }
   }
 
-  /** @param began When the attempt began, by `performance.now()`: a job of a batch has its whole time from the batch's beginning. */
-  async #callWithin(job: Job<T>, delivery: Delivery, timeout: number, began: number): Promise<unknown> {
+  /** @param spent Milliseconds of the attempt's timeout that its schema took. */
+  async #callWithin(job: Job<T>, delivery: Delivery, timeout: number, spent: number): Promise<unknown> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
-    const left = this.#batches ? timeout : timeout - (performance.now() - began);
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
       delivery.abort(error);
       reject(error);
-    }, Math.max(1, left));
+    }, Math.max(1, timeout - spent));
     try {
       return await Promise.race([this.#handler(job), tooLate]);
     } finally {

@@ -75,25 +75,29 @@ export class RunReporter {
     if (session) this.#events.send(session, delivery.token, type, details);
   }
 
-  /**
-   * Acknowledges the job if its lease is held; tells whether that is confirmed.
-   *
-   * @param refused Called at the first refusal.
-   */
-  async finish(delivery: Delivery, refused?: () => Promise<unknown>): Promise<boolean> {
+  /** Acknowledges the job over the present session, if its lease is held; tells whether that is confirmed. If not, it is to be repeated. */
+  async acknowledge(delivery: Delivery): Promise<boolean> {
     if (this.#calls.doubt) await this.#calls.doubt;
     const now = performance.now();
     if (now >= delivery.leaseUntil) return false;
     this.#parts.ended.remember(delivery);
-    if (this.#acknowledgements && this.#calls.isSure && !delivery.orphaned) {
-      try {
-        // The usual way, without the layers that only a failure needs.
-        await this.#acknowledgements.send(delivery, now);
-        return true;
-      } catch (error) {
-        if (!(error instanceof Unavailable || error instanceof JetStreamStoreError)) throw error;
-      }
+    if (!this.#acknowledgements || !this.#calls.isSure || delivery.orphaned) return false;
+    try {
+      await this.#acknowledgements.send(delivery, now);
+      return true;
+    } catch (error) {
+      if (error instanceof Unavailable || error instanceof JetStreamStoreError) return false;
+      throw error;
     }
+  }
+
+  /**
+   * Acknowledges the job for as long as its lease is held; tells whether that is confirmed.
+   *
+   * @param refused Called at the first refusal.
+   */
+  async finish(delivery: Delivery, refused?: () => Promise<unknown>): Promise<boolean> {
+    if (await this.acknowledge(delivery)) return true;
     return await this.#calls.persist(delivery, "acknowledgements", async ({ session, deadline }) => {
       if (!delivery.orphaned) return await session.requests.request(delivery.ack, "+ACK", deadline);
       // The consumer that delivered it is gone: one made again would take the acknowledgement for another's.

@@ -86,15 +86,18 @@ export class RunRequirements {
     for (const requirement of ["dead letters", "moves"] as const) this.#check(requirement);
   }
 
-  /** Whether all is known to be met; what was checked a while ago is checked again, which the job need not wait for. */
-  areMet(requirements: readonly Requirement[]): boolean {
-    const now = performance.now();
-    return requirements.every((requirement) => {
+  /**
+   * Whether all is known to be met; what was checked a while ago is checked again, which the job need not wait for.
+   *
+   * @param now The moment, by `performance.now()`.
+   */
+  areMet(requirements: readonly Requirement[], now: number = performance.now()): boolean {
+    for (const requirement of requirements) {
       const state = this.#states.get(requirement);
       if (!state || state.metAt === -Infinity) return false;
       if (now - state.metAt > CHECK_MET_MS && requirement !== "acknowledgements") this.#check(requirement);
-      return true;
-    });
+    }
+    return true;
   }
 
   /** Checks what is not known to be met; tells whether all is. If not, the job is to be given back, and no jobs are taken for a while. */

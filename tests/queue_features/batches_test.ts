@@ -101,15 +101,17 @@ Deno.test("JobQueue.consumeBatches times out and cancels single jobs of a batch"
   const queue = stores.jobQueue<string>("checks");
   const gate = Promise.withResolvers<void>();
   const aborted: string[] = [];
+  const began = Promise.withResolvers<void>();
   const handler = async (jobs: Job<string>[]) => {
     for (const { id, signal } of jobs) signal.addEventListener("abort", () => aborted.push(id));
+    began.resolve();
     await gate.promise;
   };
   await queue.publish("", { id: "cancelled" });
   await queue.publish("", { id: "timed out", timeout: 300, maxAttempts: 1 });
   await queue.publish("", { id: "fine" });
   await using consumer = queue.consumeBatches(handler, { size: 3, wait: 5_000 });
-  await waitUntil(() => consumer.status().active === 3);
+  await began.promise;
   await queue.cancel("cancelled");
   await waitUntil(() => consumer.status().ended.dead === 1);
   gate.resolve();
