@@ -38,7 +38,11 @@ export class BucketReader {
   ): Promise<StoredMessage | null> {
     const message = this.#reader.last(session, subject, deadline, sure);
     if (!this.#known.follows(session)) return message;
-    if (!sure) return message.then((message) => this.#newest(session, subject, message, deadline));
+    if (!sure) {
+      return message.then((message) =>
+        this.#isOlder(session, subject, message) ? this.#fromLeader(session, subject, message, deadline) : message
+      );
+    }
     const known = this.#known.newest(subject);
     return message.then((message) => {
       this.#known.correct(subject, message?.sequence ?? 0, known);
@@ -98,17 +102,12 @@ export class BucketReader {
     return this.#reader.page(session, query, deadline, sure);
   }
 
-  /** What a replica has answered, or what the leader has, where that answer is older than what is known. */
-  async #newest(
-    session: Session,
-    subject: string,
-    message: StoredMessage | null,
-    deadline: number,
-  ): Promise<StoredMessage | null> {
-    const sequence = message?.sequence ?? 0;
-    if (sequence < this.#known.newest(subject)) return await this.#fromLeader(session, subject, message, deadline);
-    if (message) this.#known.read(session, subject, sequence);
-    return message;
+  /** Whether what a replica has answered is older than what is known; else it is what is known from now on. */
+  #isOlder(session: Session, subject: string, message: StoredMessage | null): boolean {
+    const sequence = message === null ? 0 : message.sequence;
+    if (sequence < this.#known.newest(subject)) return true;
+    if (sequence > 0) this.#known.read(session, subject, sequence);
+    return false;
   }
 
   /** What the leader has, or what a replica has answered, where this user may not ask the leader. */
