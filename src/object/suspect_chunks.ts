@@ -1,4 +1,5 @@
 import { delay } from "../connection/delay.ts";
+import { orElsePermission } from "../wire/api.ts";
 import type { Session } from "../wire/session.ts";
 import { namedVersion } from "./object_meta.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -38,6 +39,7 @@ export class SuspectChunks {
   #hurry = new AbortController();
   /** Milliseconds that the last look took. */
   #took = 0;
+  #complaint = "";
 
   /** Looks soon. */
   add(suspect: Suspect): void {
@@ -63,7 +65,7 @@ export class SuspectChunks {
       await delay(Math.max(PAUSE, REST * this.#took), { signal: this.#hurry.signal, persistent: false });
       const suspects = this.#waiting.splice(0);
       const since = performance.now();
-      const named = await namedBy(suspects);
+      const named = await this.#namedBy(suspects);
       this.#took = performance.now() - since;
       for (const { nuid, unnamed, unknown } of suspects) {
         if (named === null) unknown();
@@ -72,32 +74,46 @@ export class SuspectChunks {
     }
     this.#looking = null;
   }
+
+  /** Those of the versions that an info names; `null` if it cannot be seen now, and all where this user may not see it. */
+  async #namedBy(suspects: Suspect[]): Promise<Set<string> | null> {
+    const asked = new Set(suspects.map(({ nuid }) => nuid));
+    const until = Math.max(...suspects.map(({ replacedBy }) => replacedBy));
+    const { stream } = suspects[0];
+    try {
+      return await namedOf(stream, asked, until);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== this.#complaint) {
+        stream.context.logger.warn(`${stream.what} keeps chunks of replaced objects: ${reason}`);
+      }
+      this.#complaint = reason;
+      return asked;
+    }
+  }
 }
 
-/** Those of the versions that an info names; `null` if it cannot be seen. */
-async function namedBy(suspects: Suspect[]): Promise<Set<string> | null> {
-  const { stream } = suspects[0];
-  const { connection, timeout, logger } = stream.context;
-  const asked = new Set(suspects.map(({ nuid }) => nuid));
-  const until = Math.max(...suspects.map(({ replacedBy }) => replacedBy));
+/** Reads all infos up to a sequence, and beyond while there are more. */
+async function namedOf(stream: ObjectStream, asked: Set<string>, until: number): Promise<Set<string> | null> {
+  const { connection, timeout } = stream.context;
   const named = new Set<string>();
-  try {
-    for (let seq = 1, sure = false;;) {
-      const query = { seq, next_by_subj: stream.records, batch: PAGE };
-      const pageOf = (session: Session, deadline: number) => stream.reader.page(session, query, deadline, sure);
-      const page = await connection.attempt(pageOf, { timeout, persist: true });
-      if (page === null) return null;
-      // A replica that lags behind does not have the newest ones.
-      if (page.length === 0 && (sure || seq > until)) return named;
-      if (page.length === 0) sure = true;
+  for (let seq = 1, sure = false;;) {
+    const pageOf = (session: Session, deadline: number) =>
+      stream.reader.page(session, { seq, next_by_subj: stream.records, batch: PAGE }, deadline, sure);
+    const asking = connection.attempt(pageOf, { timeout, persist: true });
+    // Who may not use direct gets may ask the leader.
+    const page = sure ? await asking : await orElsePermission(undefined, asking);
+    if (page === null) return null;
+    if (page === undefined) sure = true;
+    // A replica that lags behind does not have the newest ones.
+    else if (page.length === 0 && (sure || seq > until)) return named;
+    else if (page.length === 0) sure = true;
+    else {
       for (const message of page) {
         const nuid = namedVersion(message);
         if (nuid !== undefined && asked.has(nuid)) named.add(nuid);
-        seq = message.sequence + 1;
       }
+      seq = page[page.length - 1].sequence + 1;
     }
-  } catch (error) {
-    logger.warn(`${stream.what} keeps chunks of replaced objects: ${error instanceof Error ? error.message : error}`);
-    return asked;
   }
 }

@@ -78,3 +78,30 @@ Deno.test("ObjectBucket sees an info that names a version also where the replica
   await replica.freeze();
   assertEquals(await bucket.getText("after"), "precious");
 });
+
+Deno.test("ObjectBucket removes the chunks of versions of others for a user that may ask the leader only", async () => {
+  await using server = await ObjectServer.start({
+    config: `
+      authorization {
+        users: [
+          { user: all, password: all }
+          {
+            user: writer, password: writer
+            permissions { publish { allow: [
+              "$JS.API.STREAM.INFO.OBJ_shared", "$JS.API.STREAM.PURGE.OBJ_shared", "$JS.API.STREAM.MSG.GET.OBJ_shared", "$O.shared.>"
+            ] } }
+          }
+        ]
+      }
+      no_auth_user: all`,
+  });
+  const bucket = server.bucket("shared");
+  await using stores = new ObjectServer.Stores(server.server.url.replace("//", "//writer:writer@"));
+  const writer = stores.objectBucket("shared");
+  for (const [round, name] of ["a", "b", "a", "b"].entries()) {
+    await bucket.put(name, `first ${round}`);
+    assertEquals((await writer.put(name, `second ${round}`))?.name, name);
+  }
+  await server.assertClean("shared");
+  for (const [round, name] of ["a", "b"].entries()) assertEquals(await bucket.getText(name), `second ${round + 2}`);
+});
