@@ -2,6 +2,7 @@ import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
 import { leftBehind } from "../ledger/_left_behind.ts";
+import { random } from "../ledger/plan.ts";
 import { checkServers, orphanedChunks } from "./_check_server.ts";
 import { accessConfig } from "./_denied_subjects.ts";
 import { makeFaults } from "./_make_faults.ts";
@@ -86,7 +87,9 @@ export class ChaosRun implements AsyncDisposable {
     await using cleanup = new AsyncDisposableStack();
     const folders = await makeFolders(options.keep ?? false, cleanup);
     const lag = cleanup.use(new LagMeter());
-    const config = accessConfig([]);
+    // Servers that take leafnodes deliver to whoever is gone for a while longer.
+    const leafnodes = random(options.seed, 3, 78) < 0.3 ? `leafnodes { listen: "127.0.0.1:-1" }\n` : "";
+    const config = leafnodes + accessConfig([]);
     const nats = cleanup.use(await (replicas === 1 ? startNatsServer({ config }) : startNatsCluster({ config })));
     const servers = "urls" in nats ? nats.urls : [nats.url];
     const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
