@@ -1,11 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { runDeno } from "../gate/_run_deno.ts";
 import { Proxy } from "../_proxy.ts";
 import { hasTerminal, run } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";
 
-Deno.test("status tells the server, its features and the round trip", async () => {
+const test = testFrom("2.14");
+
+test("status tells the server, its features and the round trip", async () => {
   await using nats = await startCli();
   const { cli, server } = nats;
   const [status] = records(await cli(["status", "--json"]));

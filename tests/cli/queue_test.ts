@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JetStreamStores, Job } from "../../mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { records, startCli } from "./_cli.ts";
+
+const test = testFrom("2.14");
 
 /** Runs the jobs of a queue until all of them are dead letters. */
 async function bury(stores: JetStreamStores, queue: string, ids: string[]): Promise<void> {
@@ -118,7 +121,7 @@ Deno.test("queue pause holds the jobs back until queue resume", async () => {
   assertEquals(consumer?.status().state, "serving");
 });
 
-Deno.test("queue schedules lists the schedules with their next runs", async () => {
+test("queue schedules lists the schedules with their next runs", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   await stores.jobQueue("checks").schedule("daily", {

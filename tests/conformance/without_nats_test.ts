@@ -2,9 +2,12 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import * as jetstream from "../../mod.ts";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
 import { suspend } from "../connection/suspend.ts";
 import { type Functions, functionsOf, partsOf } from "./_calls.ts";
+
+const test = testFrom("2.14");
 
 /** Milliseconds that a call has in these tests. */
 const TIMEOUT = 400;
@@ -96,7 +99,7 @@ Deno.test("every call is null, and every list throws, while the server is dead",
   await assertAllWithout(functionsOf(stores), 0);
 });
 
-Deno.test("every call is null, and every list throws, when the server stops in the middle of it", async () => {
+test("every call is null, and every list throws, when the server stops in the middle of it", async () => {
   await using server = await startNatsServer();
   await using stores = await connectedStores(server.url);
   await suspend(server);
@@ -107,7 +110,7 @@ Deno.test("every call is null, and every list throws, when the server stops in t
   server.resume();
 });
 
-Deno.test("every call is null, and every list throws, when the server dies in the middle of it", async () => {
+test("every call is null, and every list throws, when the server dies in the middle of it", async () => {
   await using server = await startNatsServer();
   await using stores = await connectedStores(server.url);
   await suspend(server);
@@ -117,7 +120,7 @@ Deno.test("every call is null, and every list throws, when the server dies in th
   await followers;
 });
 
-Deno.test("every call is null, and every list throws, when the connection is closed in the middle of it", async () => {
+test("every call is null, and every list throws, when the connection is closed in the middle of it", async () => {
   await using server = await startNatsServer();
   const stores = await connectedStores(server.url);
   await suspend(server);
@@ -133,7 +136,7 @@ Deno.test("every call is null, and every list throws, after close()", async () =
   await assertAllWithout(functionsOf(stores), 0);
 });
 
-Deno.test("every function of mod.ts is null, or throws, unconfigured, with a dead server, with a silent one and closed", async () => {
+test("every function of mod.ts is null, or throws, unconfigured, with a dead server, with a silent one and closed", async () => {
   await using server = await startNatsServer();
   await assertAllWithout(jetstream, 0);
   await jetstream.connect({ servers: server.url, connectTimeout: 200 });

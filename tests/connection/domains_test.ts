@@ -2,11 +2,14 @@ import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/ass
 import { connect } from "@nats-io/transport-node";
 import { type ConnectOptions, JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { complaints, useEverything } from "./_use_everything.ts";
 
-Deno.test("'domain' of the connected server itself: everything works", async () => {
+const test = testFrom("2.14");
+
+test("'domain' of the connected server itself: everything works", async () => {
   await using server = await startNatsServer({ jetstream: "domain: hub" });
   await using stores = new QueueStores(server.url, { domain: "hub" });
   await useEverything(stores);
@@ -100,7 +103,7 @@ async function startLeaf(jetstream: string | false) {
 }
 
 for (const [where, jetstream] of [["the hub only", false], ["both", "domain: leaf"]] as const) {
-  Deno.test(`'domain' of the hub over a leafnode, with JetStream on ${where}: everything works`, async () => {
+  test(`'domain' of the hub over a leafnode, with JetStream on ${where}: everything works`, async () => {
     await using servers = await startLeaf(jetstream);
     await using stores = new QueueStores(servers.leaf.url, { domain: "hub" });
     await stores.storeKV("k", "v");

@@ -1,9 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
+
+const test = testFrom("2.14");
 
 Deno.test("JobQueue.destroy removes all of a queue, and tells whether there was one", async () => {
   await using server = await startNatsServer();
@@ -50,7 +53,7 @@ Deno.test("JobQueue.publish makes a queue again that another process destroyed",
   assertEquals(runs.ids, ["keyed"]);
 });
 
-Deno.test("Whatever else makes a queue makes it again when another process destroyed it", async () => {
+test("Whatever else makes a queue makes it again when another process destroyed it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);

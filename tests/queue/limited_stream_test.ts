@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes } from "@std/assert";
 import { JetStreamStoreError, type JobQueue } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
+
+const test = testFrom("2.14");
 
 /** The ids of all jobs that are in the queue. */
 async function idsOf(queue: JobQueue): Promise<Set<string>> {
@@ -46,7 +49,7 @@ for (
     "max_msgs_per_subject 1": { max_msgs_per_subject: 1 },
   })
 ) {
-  Deno.test(`JobQueue.publish refuses on a stream with ${limit}, by which the server would remove jobs`, async () => {
+  test(`JobQueue.publish refuses on a stream with ${limit}, by which the server would remove jobs`, async () => {
     await using server = await startNatsServer();
     await using stores = new QueueStores(server.url);
     await using foreign = await ForeignClient.connect(server.url);

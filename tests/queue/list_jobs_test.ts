@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStoreError, type JobInfo, type ListJobsOptions } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
+
+const test = testFrom("2.14");
 
 /** Their ids, in their order. */
 async function ids(jobs: AsyncIterable<JobInfo>): Promise<string[]> {
@@ -41,7 +44,7 @@ Deno.test("JobQueue.jobs lists what waits and runs, the most urgent and oldest f
   go.resolve();
 });
 
-Deno.test("JobQueue.jobs lists delayed jobs by priority, with the time when they are due", async () => {
+test("JobQueue.jobs lists delayed jobs by priority, with the time when they are due", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

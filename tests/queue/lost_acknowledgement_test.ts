@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
+
+const test = testFrom("2.14");
 
 /** Whether a message is the server's answer to a publish: stored, or refused. */
 const isAnswer = (_subject: string, payload: string) => /"stream":\s*"WQ_|wrong last sequence/.test(payload);
@@ -187,7 +190,7 @@ Deno.test("JobConsumer keeps a redelivered job in the queue while its move is no
   assertEquals(runs.all.map(({ id, attempt }) => [id, attempt]), [["a", 1]]);
 });
 
-Deno.test("JobQueue.purge, unschedule, discard and destroy are null when the connection breaks before they are answered", async () => {
+test("JobQueue.purge, unschedule, discard and destroy are null when the connection breaks before they are answered", async () => {
   await using server = await startNatsServer();
   let lost = "";
   await using proxy: Proxy = new Proxy(server.url, {

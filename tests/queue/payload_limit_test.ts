@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
+
+const test = testFrom("2.14");
 
 const MAX_PAYLOAD = 64 * 1024;
 const startServer = () => startNatsServer({ config: `max_payload: ${MAX_PAYLOAD}` });
@@ -131,7 +134,7 @@ Deno.test("JobConsumer tries a foreign job again whose headers leave no room for
   assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 2]]);
 });
 
-Deno.test("JobQueue.schedule takes data only that its jobs can be tried again with", async () => {
+test("JobQueue.schedule takes data only that its jobs can be tried again with", async () => {
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -1,13 +1,16 @@
 import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { type Job, type JobEvent, JobFailedError } from "../../mod.ts";
 import { startNatsCluster } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
+const test = testFrom("2.14");
+
 const WAIT = { timeout: 40_000 };
 
-Deno.test("All features of a queue work with replicas on a cluster of three servers", async (t) => {
+test("All features of a queue work with replicas on a cluster of three servers", async (t) => {
   await using cluster = await startNatsCluster();
   const [first, second, third] = cluster.servers.map(({ url }) => url);
   // Many consumers are made, each with an election: a slow machine needs longer than a call may by default.

@@ -1,10 +1,13 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
-Deno.test("JobQueue.schedule lives on the server, and what it made while no worker was there runs once", async () => {
+const test = testFrom("2.14");
+
+test("JobQueue.schedule lives on the server, and what it made while no worker was there runs once", async () => {
   await using server = await startNatsServer();
   {
     await using stores = openStores(server.url);

@@ -1,9 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { checkCron, nextOfCron } from "../../src/queue/cron_expression.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
+
+const test = testFrom("2.14");
 
 /** Computed by the cron code of nats-server 2.15.2. */
 const NEXT: [timeZone: string, after: string, cron: string, next: string][] = [
@@ -46,7 +49,7 @@ Deno.test("checkCron translates five fields and names", () => {
   ) assertEquals(checkCron(cron, undefined, "keep the schedule"), pattern);
 });
 
-Deno.test("JobQueue.schedules tells as next what the server announces with each job", async () => {
+test("JobQueue.schedules tells as next what the server announces with each job", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

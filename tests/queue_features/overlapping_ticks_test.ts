@@ -1,13 +1,16 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { openStores } from "./_open_stores.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { RecordedRuns } from "../queue/_recorded_runs.ts";
 
-Deno.test("JobConsumer runs a schedule whose handler is slower than its interval never twice at once", async () => {
+const test = testFrom("2.14");
+
+test("JobConsumer runs a schedule whose handler is slower than its interval never twice at once", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("checks");
@@ -38,7 +41,7 @@ Deno.test("JobConsumer runs a schedule whose handler is slower than its interval
 });
 
 for (const handles of [1, 2]) {
-  Deno.test(`Two consumers of one queue in a process do not run a schedule twice at once either (handles: ${handles})`, async () => {
+  test(`Two consumers of one queue in a process do not run a schedule twice at once either (handles: ${handles})`, async () => {
     await using server = await startNatsServer();
     await using stores = openStores(server.url);
     const queue = stores.jobQueue("checks");
@@ -58,7 +61,7 @@ for (const handles of [1, 2]) {
   });
 }
 
-Deno.test("JobConsumer lets only the newest tick wait while its schedule runs, and that takes no room from other jobs", async () => {
+test("JobConsumer lets only the newest tick wait while its schedule runs, and that takes no room from other jobs", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("checks");
@@ -90,7 +93,7 @@ Deno.test("JobConsumer lets only the newest tick wait while its schedule runs, a
   assertEquals(slow.map(({ deliveries }) => deliveries), [1, 1, 1, 1]);
 });
 
-Deno.test("JobConsumer tries a failing tick again, buries it, and the schedule goes on", async () => {
+test("JobConsumer tries a failing tick again, buries it, and the schedule goes on", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -111,7 +114,7 @@ Deno.test("JobConsumer tries a failing tick again, buries it, and the schedule g
   assertEquals(attempts, [1, 2, 1]);
 });
 
-Deno.test("JobConsumer does not try a failed tick again when a newer one waits, and runs that", async () => {
+test("JobConsumer does not try a failed tick again when a newer one waits, and runs that", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -131,7 +134,7 @@ Deno.test("JobConsumer does not try a failed tick again when a newer one waits, 
   assertGreater(fences[1], fences[0]);
 });
 
-Deno.test("Jobs that a schedule made are looked up, cancelled, redriven and discarded by the id that they show", async () => {
+test("Jobs that a schedule made are looked up, cancelled, redriven and discarded by the id that they show", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -167,7 +170,7 @@ Deno.test("Jobs that a schedule made are looked up, cancelled, redriven and disc
   }
 });
 
-Deno.test("A job that was published under the id of a schedule's jobs is the first to be found", async () => {
+test("A job that was published under the id of a schedule's jobs is the first to be found", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -180,7 +183,7 @@ Deno.test("A job that was published under the id of a schedule's jobs is the fir
   assertEquals((await queue.get("@tick"))?.data, "scheduled");
 });
 
-Deno.test("A tick that is given back again and again while its worker is busy has cost it nothing, and runs", async () => {
+test("A tick that is given back again and again while its worker is busy has cost it nothing, and runs", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

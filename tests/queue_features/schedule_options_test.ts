@@ -3,7 +3,10 @@ import { JetStreamStoreError, type ScheduleOptions } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { ServerVersion } from "../../src/wire/server_version.ts";
 import { Proxy } from "../_proxy.ts";
+import { testFrom } from "../_test_from.ts";
 import { openStores } from "./_open_stores.ts";
+
+const test = testFrom("2.14");
 
 /** Cron expressions with the field that the message has to name, and its value. */
 const WRONG: [cron: string, field: string, value: string][] = [
@@ -34,7 +37,7 @@ Deno.test("JobQueue.schedule shows the field of a cron expression that is wrong"
   await assertRejects(() => queue.schedule("a", never), RangeError, "'cron' must have a next time within 5 years");
 });
 
-Deno.test("JobQueue.schedule sends no cron expression that the server refuses", async () => {
+test("JobQueue.schedule sends no cron expression that the server refuses", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

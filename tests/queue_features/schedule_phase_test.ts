@@ -1,13 +1,16 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import type { ScheduleOptions } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
+const test = testFrom("2.14");
+
 const LAST_MOMENT = "2262-04-11T23:47:16.854Z";
 
-Deno.test("JobQueue.schedule with unchanged settings keeps the schedule's phase, and changed ones take effect", async () => {
+test("JobQueue.schedule with unchanged settings keeps the schedule's phase, and changed ones take effect", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -34,7 +37,7 @@ Deno.test("JobQueue.schedule with unchanged settings keeps the schedule's phase,
   }
 });
 
-Deno.test("JobQueue.schedule by 20 services that start at once stores one schedule", async () => {
+test("JobQueue.schedule by 20 services that start at once stores one schedule", async () => {
   await using server = await startNatsServer();
   await using stack = new AsyncDisposableStack();
   await using foreign = await ForeignClient.connect(server.url);

@@ -1,11 +1,14 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
 
-Deno.test("JobQueue.schedule with every makes a job each time, when schedules() says", async () => {
+const test = testFrom("2.14");
+
+test("JobQueue.schedule with every makes a job each time, when schedules() says", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -24,7 +27,7 @@ Deno.test("JobQueue.schedule with every makes a job each time, when schedules() 
   }
 });
 
-Deno.test("JobQueue.schedule takes the place of the schedule of its id", async () => {
+test("JobQueue.schedule takes the place of the schedule of its id", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -44,7 +47,7 @@ Deno.test("JobQueue.schedule takes the place of the schedule of its id", async (
   assertEquals(ran, ["new", "new"]);
 });
 
-Deno.test("JobQueue.unschedule ends a schedule and leaves the others, and what they have made", async () => {
+test("JobQueue.unschedule ends a schedule and leaves the others, and what they have made", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -71,7 +74,7 @@ Deno.test("JobQueue.schedules is empty for a queue that is not there, and makes 
   assertEquals((await foreign.api<{ total: number }>("STREAM.NAMES")).total, 0);
 });
 
-Deno.test("JobQueue.schedule with cron goes by the clock of its time zone", async () => {
+test("JobQueue.schedule with cron goes by the clock of its time zone", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -94,7 +97,7 @@ Deno.test("JobQueue.schedule with cron goes by the clock of its time zone", asyn
   assertLess(late, 10_000);
 });
 
-Deno.test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, whatever this machine's says", async () => {
+test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, whatever this machine's says", async () => {
   await using server = await startNatsServer();
   const TrueDate = Date;
   const hour = 3_600_000;
@@ -128,7 +131,7 @@ Deno.test("JobQueue.schedules and DeadLetter.diedAt go by the server's clock, wh
   assert(ago > -5_000 && ago < 60_000, `it died ${ago} ms ago`);
 });
 
-Deno.test("JobQueue.runNow publishes the job of a schedule beside those that it makes by itself", async () => {
+test("JobQueue.runNow publishes the job of a schedule beside those that it makes by itself", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("reports");
