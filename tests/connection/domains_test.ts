@@ -152,7 +152,7 @@ async function importedAccounts(): Promise<string> {
 }
 
 for (const flag of [false, true]) {
-  Deno.test(`'apiPrefix' over an import of another account, js_ack_fc_v2 ${flag ? "on" : "off"}: everything works`, async () => {
+  test(`'apiPrefix' over an import of another account, js_ack_fc_v2 ${flag ? "on" : "off"}: everything works`, async () => {
     const accounts = await importedAccounts();
     await using server = await startNatsServer({ config: `${accounts}\nfeature_flags { js_ack_fc_v2: ${flag} }` });
     const options = { user: "app", password: "app", apiPrefix: "js.store" };

@@ -19,5 +19,8 @@ Deno.test("JobConsumer buries a job that kills its workers after maxDeliveries, 
   assertEquals(runs.filter(({ id }) => id === "harmless").length, 1);
   const [[id, reason]] = await saying.deadLetters();
   assertEquals(id, "poison");
-  assertEquals(reason, "The job was handed out 3 times and nobody reported an end: it seems to kill its workers");
+  assertEquals(
+    reason,
+    "The job was started again and again without a reported end (maxDeliveries: 3): it seems to kill its workers",
+  );
 });

@@ -1,9 +1,12 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
+
+const test = testFrom("2.14");
 
 const ACCOUNT = { user: "a", password: "a" };
 /** An account that wants the size of each stream. */
@@ -80,7 +83,7 @@ Deno.test("QueueOptions.maxBytes changes the size of a queue that exists, and -1
   }
 });
 
-Deno.test("Buckets and queues are made with the duplicate window that the server allows", async () => {
+test("Buckets and queues are made with the duplicate window that the server allows", async () => {
   await using server = await startNatsServer({ jetstream: "limits { duplicate_window: 1m10s }" });
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
