@@ -29,6 +29,9 @@ export async function dial(target: ConnectTarget, announced: string[], stop: Abo
   throw failure;
 }
 
+const SILENT =
+  ": it accepts connections and sends nothing, as a server does that wants the TLS handshake first (tls://)";
+
 async function dialServer(target: ConnectTarget, server: TargetServer, stop: AbortSignal): Promise<NatsConnection> {
   const { url, host, websocket } = server;
   checkAllowed(server);
@@ -45,7 +48,7 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
     connected = true;
     return nc;
   } catch (error) {
-    throw dialFailure(error, host, options.tls?.cert);
+    throw dialFailure(error, host, options.tls?.cert, transport.isSilent && !options.tls);
   } finally {
     target.tlsStarts.note(host, transport.tlsFirst, connected);
   }
@@ -78,8 +81,9 @@ function checkAllowed({ host }: TargetServer): void {
  * A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what cannot be reached.
  *
  * @param certificate The client's own, if it has one.
+ * @param isSilent Whether the server has accepted a connection without TLS, and sent nothing.
  */
-function dialFailure(error: unknown, host: string, certificate?: unknown): Error {
+function dialFailure(error: unknown, host: string, certificate?: unknown, isSilent = false): Error {
   if (error instanceof JetStreamStoreError) return error;
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = "code" in cause ? String(cause.code) : "";
@@ -108,7 +112,7 @@ function dialFailure(error: unknown, host: string, certificate?: unknown): Error
       { cause },
     );
   }
-  return new Error(`NATS at ${host} is away (${reason})`, { cause });
+  return new Error(`NATS at ${host} is away (${reason})${isSilent ? SILENT : ""}`, { cause });
 }
 
 function isRefusal(error: Error): boolean {

@@ -26,6 +26,7 @@ export class SocketTransport extends OwnTransport {
   #socket: Socket | null = null;
   readonly #start: TlsStart;
   #encrypted = false;
+  #isSilent = false;
   #tlsFirst: TlsFirst = null;
 
   /** @param start When the TLS handshake begins, if there is to be one. */
@@ -37,6 +38,11 @@ export class SocketTransport extends OwnTransport {
   /** Whether the server wants the TLS handshake before its greeting, as far as this attempt has found out. */
   get tlsFirst(): TlsFirst {
     return this.#tlsFirst;
+  }
+
+  /** Whether the server has accepted the connection, and then sent nothing. */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   isEncrypted(): boolean {
@@ -51,6 +57,7 @@ export class SocketTransport extends OwnTransport {
   protected async open(server: Server, options: ConnectionOptions): Promise<void> {
     const plain = connectSocket({ host: server.hostname, port: server.port, noDelay: true });
     await this.#own(plain, "connect");
+    this.#isSilent = true;
     if (options.tls && await this.#wantsTlsFirst(options.timeout)) {
       await this.#encrypt(plain, server, options);
       checkOptions(await this.greeting(), options);
@@ -58,6 +65,7 @@ export class SocketTransport extends OwnTransport {
       return;
     }
     const info = await this.greeting();
+    this.#isSilent = false;
     checkOptions(info, options);
     if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
     // What the server would say to that can get lost, as it hangs up on what we send.

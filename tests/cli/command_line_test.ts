@@ -144,6 +144,10 @@ Deno.test("what is wrong with the command line ends with 2, and nothing is done"
     [["queue", "publish", "checks", "1", "--priority", "urgent"], /Allowed choices are high, normal, low/],
     [["queue", "publish", "checks", "1", "--run-at", "tomorrow"], /It must be a moment like/],
     [["queue", "redrive", "checks"], /give ids, or --all/],
+    [
+      ["status", "--server", "nats://ann:secret,secret@127.0.0.1"],
+      /each of --server must look like nats:\/\/host:port/,
+    ],
     [["status", "--server", "http://ann:secret@127.0.0.1"], /each of --server must look like nats:\/\/host:port/],
   ];
   await Promise.all(wrong.map(async ([args, message]) => {

@@ -3,6 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { type ConnectOptions, JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_test_from.ts";
+import { freePort } from "../_free_port.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { complaints, useEverything } from "./_use_everything.ts";
@@ -74,11 +75,6 @@ Deno.test("useConnection goes by the 'domain' of the instance", async () => {
   await nc.close();
   assertEquals(stored, [1, "v"]);
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** Starts a hub with JetStream and a server that is connected to it as a leafnode. */
 async function startLeaf(jetstream: string | false) {

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { freePort } from "../_free_port.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { makeCertificates } from "../testing/make_certificates.ts";
 import { RawServer } from "./_raw_server.ts";
@@ -98,6 +99,17 @@ for (const mode of ["true", "auto", '"300ms"']) {
   });
 }
 
+Deno.test("a server with handshake_first that is connected to without TLS is away, and the message names tls://", async () => {
+  await using server = await startNatsServer({ config: tlsFirst("true") });
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: server.url, connectTimeout: 300, logger });
+  assertEquals(await stores.connect(), null);
+  assertMatch(
+    await logger.until(/away/),
+    /is away \(timeout\): it accepts connections and sends nothing.+\(tls:\/\/\)/,
+  );
+});
+
 function envOf(variables: Record<string, string>) {
   return (name: string) => variables[name];
 }
@@ -144,11 +156,6 @@ for (const way of ["TLS", "a WebSocket", "neither"]) {
     await logger.until(/Connected again/);
     assertEquals(stores.connectionInfo()?.serverName, used ? other.name : server.name);
   });
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 Deno.test("JetStreamStores.connect throws 'tls' when TLS is asked for and the server has none", async () => {

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { nkeys } from "@nats-io/nats-core";
 import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
+import { freePort } from "../_free_port.ts";
 import { makeCertificates } from "../testing/make_certificates.ts";
 import { makeCredentials } from "../testing/make_credentials.ts";
 import { CollectedLog } from "./collected_log.ts";
@@ -174,4 +175,26 @@ Deno.test("SUPERCHECK_NATS_URL may have spaces and empty places in its list, and
     assertEquals(await stores.connect(), null);
     assertEquals(stores.connectionStatus(), "none");
   }
+});
+
+Deno.test("an IPv6 address lets in, also by WebSocket and behind a user", async () => {
+  const [port, websocket] = [freePort("::1"), freePort("::1")];
+  const config = `listen: "[::1]:${port}"\nwebsocket { listen: "[::1]:${websocket}", no_tls: true }`;
+  await using server = await startNatsServer({ config });
+  for (const servers of [`[::1]:${port}`, `nats://u:p@[0:0::1]:${port}`, `ws://[::1]:${websocket}/path`]) {
+    await using stores = new JetStreamStores({ servers, logger: new CollectedLog() });
+    assertEquals((await stores.connect())?.serverName, server.name, servers);
+  }
+});
+
+Deno.test("the path of a WebSocket is asked for as it is written, and not told with the server's name", async () => {
+  const asked = Promise.withResolvers<string>();
+  await using proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    asked.resolve(new URL(request.url).pathname);
+    return new Response(null, { status: 404 });
+  });
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: `ws://127.0.0.1:${proxy.addr.port}/a%20b/c`, logger });
+  assertEquals([await stores.connect(), await asked.promise], [null, "/a%20b/c"]);
+  assertEquals(logger.lines.join().includes("a%20b"), false);
 });
