@@ -4,7 +4,7 @@
  */
 import { checkDuration } from "./checks.ts";
 import { checkOptions, type OptionNames } from "./options.ts";
-import { shownMessage } from "./shown.ts";
+import { shownMessage, shownReason } from "./shown.ts";
 
 /**
  * Why a {@linkcode JetStreamStoreError} was thrown.
@@ -155,12 +155,12 @@ export class JobFailedError extends Error {
   /**
    * Makes one.
    *
-   * @param reason The dead letter's reason.
+   * @param reason The dead letter's reason. The message shows at most 2000 characters, control characters but ends of lines and tabs escaped.
    * @param options Whose it is.
    */
   constructor(reason: string, options: JobFailedOptions) {
     const { id, attempts = 0 } = options;
-    super(reason, options);
+    super(shownReason(reason), options);
     this.name = "JobFailedError";
     this.id = id;
     this.attempts = attempts;

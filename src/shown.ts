@@ -23,9 +23,22 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped);
 }
 
+/** A text of several lines with each unprintable character but ends of lines and tabs as `\u….` */
+export function printableLines(text: string): string {
+  return text.replaceAll("\r\n", "\n").split(/([\n\t])/).map((part, i) => i % 2 === 1 ? part : printable(part)).join(
+    "",
+  );
+}
+
 /** A message for a log or an error that quotes what others wrote: printable, and of bounded length. */
 export function shownMessage(text: string): string {
   const whole = printable(text.slice(0, MAX_MESSAGE));
+  return whole.length < MAX_MESSAGE ? whole : cut(whole, MAX_MESSAGE - 1);
+}
+
+/** What others wrote, as the message of an error: of several lines if it has them, else as {@linkcode shownMessage}. */
+export function shownReason(text: string): string {
+  const whole = printableLines(text.slice(0, MAX_MESSAGE));
   return whole.length < MAX_MESSAGE ? whole : cut(whole, MAX_MESSAGE - 1);
 }
 

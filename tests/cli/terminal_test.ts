@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { colours, printableLines, terminalText } from "../../src/cli/terminal/colours.ts";
+import { colours, terminalText } from "../../src/cli/terminal/colours.ts";
+import { printableLines } from "../../src/shown.ts";
 import { lacks } from "../_test_from.ts";
 import { hasTerminal } from "./_commands.ts";
 import { startCli } from "./_cli.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
+import { JetStreamStoreError, JetStreamStores, JobFailedError } from "../../mod.ts";
 import { guardedLogger } from "../../src/connection/logger.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
@@ -110,6 +110,10 @@ Deno.test("a JetStreamStoreError and the lines of the log are one printable line
   assertReadable(lines.at(-1)!);
   assertReadable(new JetStreamStoreError("server", NASTY).message);
   assertEquals(new JetStreamStoreError("server", "plain: ü").message, "plain: ü");
+  // A reason may have several lines.
+  const reason = new JobFailedError(`first\r\n\tsecond\x1b[31m${NASTY}`, { id: "a" }).message;
+  assertEquals(reason.startsWith("first\n\tsecond\\u001b[31ma\n\\u0000"), true, reason.slice(0, 80));
+  assertReadable(reason.replace(/[\n\t]/g, ""));
 });
 
 Deno.test("the errors of a schema and of waitFor quote issues and ids escaped and short", async () => {

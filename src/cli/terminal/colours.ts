@@ -1,4 +1,4 @@
-import { printable } from "../../shown.ts";
+import { printableLines } from "../../shown.ts";
 import { variable } from "../environment.ts";
 
 /** Puts a text into a colour, or leaves it as it is. */
@@ -42,13 +42,6 @@ export function terminalText(text: string, raw: boolean): string {
     const colour = i === 0 ? "" : /^\[\d+m/.exec(part)![0];
     return `${colour && "\x1b"}${colour}${clean(part.slice(colour.length))}`;
   }).join("");
-}
-
-/** A text of several lines with what a terminal obeys escaped. */
-export function printableLines(text: string): string {
-  return text.replaceAll("\r\n", "\n").split(/([\n\t])/).map((part, i) => i % 2 === 1 ? part : printable(part)).join(
-    "",
-  );
 }
 
 /** Whether a stream gets colours: a terminal that can, unless `NO_COLOR` is set. */
