@@ -42,15 +42,17 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
     });
   }
   const transport = new SocketTransport(target.tlsStarts.of(host));
-  let connected = false;
   try {
     const nc = await openConnection(options, transport, stop);
-    connected = true;
+    target.tlsStarts.connected(host, transport.tlsFirst);
     return nc;
   } catch (error) {
-    throw dialFailure(error, host, options.tls?.cert, transport.isSilent && !options.tls);
-  } finally {
-    target.tlsStarts.note(host, transport.tlsFirst, connected);
+    const failure = dialFailure(error, host, options.tls?.cert, transport.isSilent && !options.tls);
+    // The greeting was late: it is waited for now.
+    if (target.tlsStarts.failed(host, transport.tlsFirst, failure) && !stop.aborted) {
+      return await dialServer(target, server, stop);
+    }
+    throw failure;
   }
 }
 

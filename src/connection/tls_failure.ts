@@ -1,5 +1,8 @@
 import { X509Certificate } from "node:crypto";
 
+/** What {@linkcode tlsFailure} says of a server that answers the handshake with something else. */
+export const NO_TLS = "the server does not answer with TLS";
+
 /** What TLS libraries say, by their codes or messages, and what it means. */
 const REASONS: [RegExp, string][] = [
   [/ALERT_CERTIFICATE_EXPIRED|alert: ?CertificateExpired/i, "the client's certificate has expired"],
@@ -16,7 +19,7 @@ const REASONS: [RegExp, string][] = [
     /UNABLE_TO_(VERIFY|GET)|SELF_SIGNED|UnknownIssuer|self.signed/i,
     "the server's certificate is of an unknown authority",
   ],
-  [/WRONG_VERSION_NUMBER|InvalidContentType|does not support 'tls'/i, "the server does not answer with TLS"],
+  [/WRONG_VERSION_NUMBER|InvalidContentType|does not support 'tls'/i, NO_TLS],
 ];
 
 /**

@@ -1,3 +1,6 @@
+import { JetStreamStoreError } from "../errors.ts";
+import { NO_TLS } from "./tls_failure.ts";
+
 /** When the TLS handshake with a server begins: with the connection, after the server's greeting, or, if it sends none, without it. */
 export type TlsStart = "first" | "after_greeting" | "unknown";
 
@@ -20,9 +23,23 @@ export class TlsStarts {
     return this.#known.get(host) ?? "unknown";
   }
 
-  /** Takes over what an attempt found out. A greeting that may only have been late is waited for the next time. */
-  note(host: string, found: TlsFirst, connected: boolean): void {
-    if (found !== null) this.#known.set(host, found === "confirmed" ? "first" : "after_greeting");
-    else if (!connected) this.#known.delete(host);
+  /** An attempt succeeded. */
+  connected(host: string, found: TlsFirst): void {
+    if (found !== null) this.#known.set(host, "first");
+  }
+
+  /**
+   * An attempt failed.
+   *
+   * @returns Whether it failed because the handshake was begun without a greeting, which was only late.
+   */
+  failed(host: string, found: TlsFirst, failure: Error): boolean {
+    const isTls = failure instanceof JetStreamStoreError && failure.code === "tls";
+    const wasLate = found === "assumed" && isTls && failure.message.includes(NO_TLS);
+    if (wasLate) this.#known.set(host, "after_greeting");
+    // A certificate that does not fit tells as much as a connection.
+    else if (found === "confirmed" || (found === "assumed" && isTls)) this.#known.set(host, "first");
+    else this.#known.delete(host);
+    return wasLate;
   }
 }
