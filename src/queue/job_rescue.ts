@@ -11,6 +11,7 @@ import { readJobInfo } from "./find_job.ts";
 import { parseJobHeaders } from "./job_headers.ts";
 import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
+import { inLine } from "./_limited_log.ts";
 import { moveJob } from "./move_job.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
@@ -51,6 +52,8 @@ export class JobRescue {
   /** Sequences of messages that are being removed. */
   readonly #removing: Set<number> = new Set();
   #complaint = "";
+  /** Whether it was told that an answer was malformed. */
+  #hasDropped = false;
   /** Idle workers of the queue at the last look. */
   #waiting = 0;
 
@@ -155,7 +158,7 @@ export class JobRescue {
           for (const [i, state] of readAnswer(reply, question.length).entries()) isKnown[i] ||= state !== null;
           answers++;
         } catch (error) {
-          this.#complain(`Dropped a malformed answer on ${this.#parts.names.known}`, error);
+          this.#dropped(error);
         }
         return false;
       },
@@ -224,6 +227,15 @@ export class JobRescue {
 
   get #deadline(): number {
     return performance.now() + this.#parts.context.timeout;
+  }
+
+  /** Says once that answers are malformed. */
+  #dropped(error: unknown): void {
+    if (this.#hasDropped) return;
+    this.#hasDropped = true;
+    const { logger } = this.#parts.context;
+    const { known } = this.#parts.names;
+    logger.warn(`Dropped a malformed answer on ${known}, as will be further ones: ${inLine(messageOf(error))}`);
   }
 
   /** Says once what will be the same at the next look. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Msg } from "@nats-io/nats-core";
-import { startNatsServer } from "../../src/testing/mod.ts";
+import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { RecordedRuns } from "../queue/_recorded_runs.ts";
@@ -29,6 +29,80 @@ async function messages(server: { url: string }): Promise<number | undefined> {
   await using client = await ForeignClient.connect(server.url);
   return (await client.stream(STREAM))?.state.messages;
 }
+
+/** Publishes jobs to a new queue and lets the first two belong to no consumer: a foreign worker dies with them, behind a foreign purge. */
+async function makeStrays(server: NatsServer, stores: QueueStores): Promise<void> {
+  const queue = stores.jobQueue("checks", { lease: LEASE });
+  await queue.open();
+  await queue.publishMany(JOBS);
+  {
+    await using client = await ForeignClient.connect(server.url);
+    const held: Msg[] = [];
+    client.connection.subscribe("held", { callback: (_, message) => void held.push(message) });
+    const pull = JSON.stringify({ batch: JOBS.length, expires: 5e9 });
+    client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "held" });
+    await waitUntil(() => held.length === JOBS.length);
+    await purgeJob2(client);
+    await client.connection.request(held[3].reply!, "+ACK");
+  }
+  await server.restart();
+  await stores.connect();
+}
+
+/** Sequences of the messages of the jobs that belong to no consumer. */
+async function strays(client: ForeignClient): Promise<number[]> {
+  const kept = await client.messages(STREAM);
+  return kept.filter(({ subject }) => /job[01]$/.test(subject)).map(({ sequence }) => sequence);
+}
+
+Deno.test("JobRescue brings nothing back at its first look", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await makeStrays(server, stores);
+  await using client = await ForeignClient.connect(server.url);
+  const looks: Promise<number[]>[] = [];
+  client.connection.subscribe("wqevt.checks.known", { callback: () => void looks.push(strays(client)) });
+  const runs = new RecordedRuns();
+  await using _consumer = stores.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => looks.length === 2, 30_000);
+  // It takes a second to hear the workers, so this is how the first look has left them.
+  assertEquals(await looks[1], [1, 2]);
+  await waitUntil(() => runs.all.length === 3, 30_000);
+  assertEquals(runs.ids.toSorted(), ["job0", "job1", "job4"]);
+});
+
+Deno.test("JobRescue removes no message because an answer says that its job has ended", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await makeStrays(server, stores);
+  await using client = await ForeignClient.connect(server.url);
+  let answered = 0;
+  const forger = client.connection.subscribe("wqevt.checks.known", {
+    callback: (_, message) => {
+      const asked = message.json<unknown[]>();
+      for (
+        const answer of [
+          "junk",
+          asked.map(() => "gone"),
+          [],
+          Array(5_000).fill("ended"),
+          asked.map(() => "ended"),
+        ]
+      ) {
+        client.connection.publish(message.reply!, JSON.stringify(answer));
+      }
+      answered++;
+    },
+  });
+  const runs = new RecordedRuns();
+  await using _consumer = stores.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => answered >= 3, 60_000);
+  assertEquals(await strays(client), [1, 2]);
+  assertEquals(stores.log.filter((line) => line.includes("malformed")).length, 1);
+  forger.unsubscribe();
+  await waitUntil(() => runs.all.length === 3, 60_000);
+  assertEquals(runs.ids.toSorted(), ["job0", "job1", "job4"]);
+});
 
 Deno.test("JobConsumer brings back the jobs that belong to no consumer after a foreign purge and a restart", async () => {
   await using server = await startNatsServer();

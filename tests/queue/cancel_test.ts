@@ -121,6 +121,28 @@ Deno.test("JobQueue.cancel is null when the answer of its delete is lost: nobody
   assertEquals(await queue.cancel("a"), false);
 });
 
+Deno.test("JobQueue.cancel is null when the connection breaks after its delete, and true if that was answered", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url, { timeout: 20_000 });
+  const queue = stores.jobQueue("checks");
+  for (const id of ["unanswered", "answered"]) await queue.publish(1, { id });
+  let cuts = 0;
+  const cut = () => {
+    if (cuts++ === 0) proxy.cut();
+    return cuts === 1;
+  };
+  proxy.tampering.drop = (_subject, payload) => payload.includes("stream_msg_delete_response") && cut();
+  assertEquals(await queue.cancel("unanswered"), null);
+  assertEquals(await queue.get("unanswered"), null);
+  proxy.tampering.drop = undefined;
+  cuts = 0;
+  // The publish behind the delete.
+  proxy.tampering.lose = (subject) => subject.endsWith(".answered") && cut();
+  assertEquals(await queue.cancel("answered"), true);
+  assertEquals(await queue.get("answered"), null);
+});
+
 Deno.test("A cancelled job never comes back, also when it is cancelled just as its schedule fires", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);

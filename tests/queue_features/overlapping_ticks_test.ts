@@ -1,4 +1,4 @@
-import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assertEquals, assertGreater } from "@std/assert";
 import type { Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_test_from.ts";
@@ -80,8 +80,8 @@ test("JobConsumer lets only the newest tick wait while its schedule runs, and th
   assertEquals(slow.map(({ data }) => data).sort(), ["a", "b"]);
   for (let i = 0; i < 20; i++) await queue.publish("other");
   await waitUntil(() => others === 20);
-  assertEquals(consumer.status().active, 2);
-  assertLess(consumer.status().prefetched, 3);
+  // Those that have run may still be being reported.
+  await waitUntil(() => consumer.status().active === 2 && consumer.status().prefetched < 3);
   for (const id of ["a", "b"]) await queue.unschedule(id);
   await waitUntil(async () => {
     const counts = await queue.counts();
