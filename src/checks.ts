@@ -152,6 +152,16 @@ function isDate(value: unknown): value is Date {
 }
 
 /**
+ * The elements of a list, or of another iterable.
+ *
+ * @throws {TypeError} If it is none, or a text, whose elements would be its characters.
+ */
+export function checkIterable<T>(value: Iterable<T>, doing: string, option: string): T[] {
+  if (typeof value !== "string" && typeof value?.[Symbol.iterator] === "function") return Array.from(value);
+  throw wrongType(`${doing} as '${option}' must be an iterable of strings`, value);
+}
+
+/**
  * Checks a handler.
  *
  * @throws {TypeError} If it is no function.

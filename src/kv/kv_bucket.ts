@@ -1,4 +1,4 @@
-import { wrong } from "../checks.ts";
+import { checkIterable, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
 import { listAll, listNewest } from "../wire/list_messages.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
@@ -89,7 +89,10 @@ export class KvBucket {
     const entries = new Map<string, KvEntry>();
     const missing = new Map<string, string>();
     // All keys are checked before the first one is looked up.
-    const subjects = Array.from(keys, (key): [string, string] => [key, this.#stream.subjectOf(key, "read the values")]);
+    const doing = "read the values";
+    const subjects = checkIterable(keys, doing, "keys").map((key) =>
+      [key, this.#stream.subjectOf(key, doing)] as const
+    );
     for (const [key, subject] of subjects) {
       const held = this.#mirror?.get(subject);
       if (held) entries.set(key, new StoredEntry(key, "put", held));

@@ -254,7 +254,13 @@ export const KV_BUCKET: Record<string, Call<KvBucket>> = {
   getMany: {
     gives: "null",
     good: (bucket) => bucket.getMany(["k", "l"]),
-    bad: texts<KvBucket>("key", (bucket, key) => bucket.getMany([key, "k"])),
+    bad: [
+      ...texts<KvBucket>("key", (bucket, key) => bucket.getMany([key, "k"])),
+      ["keys: a text", (bucket) => bucket.getMany("abc"), TypeError, "'keys' must be an iterable of strings"],
+      ["keys: none", (bucket) => bucket.getMany(null as never), TypeError, "'keys' must be an iterable of strings"],
+      ["keys: a number", (bucket) => bucket.getMany(5 as never), TypeError, "'keys' must be an iterable of strings"],
+      ["keys: an object", (bucket) => bucket.getMany({} as never), TypeError, "'keys' must be an iterable of strings"],
+    ],
   },
   put: {
     gives: "null",
