@@ -192,7 +192,9 @@ export class Opening {
     const first = priorities.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0);
     if (first) priorities.unshift(first);
     const order = round % 2 === 0 ? [...priorities, ...partitions] : [...partitions, ...priorities];
-    return order.find((pulls) => pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls));
+    return order.find((pulls) =>
+      pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls) && !this.#places.has(pulls)
+    );
   }
 
   #isExhausted({ limit, consumer }: Pulls): boolean {

@@ -11,6 +11,9 @@ import { widenConsumer } from "./widen_consumer.ts";
 /** Milliseconds between two attempts to get a place. */
 const RETRY_MS = { base: 4_000, max: 16_000 };
 
+/** The part of the places that are taken where all were taken a moment ago: now and then a pull comes to its end, and the next one follows. */
+const NEARLY_ALL = 0.95;
+
 /** What a worker does that has no place at a durable consumer. */
 export interface WaitingPlacesEvents {
   /** Why the worker is not served. */
@@ -47,7 +50,7 @@ export class WaitingPlaces {
   /** The durable consumer has no place; tells whether that is so. */
   note(pulls: Pulls, { name, config, num_waiting }: ConsumerInfo): boolean {
     const { max_waiting = 0 } = config;
-    if (num_waiting < max_waiting) return false;
+    if (num_waiting < max_waiting * NEARLY_ALL) return false;
     this.#full.add(pulls);
     const reason =
       `all ${max_waiting} places of the durable consumer ${name} for waiting workers (max_waiting) are taken`;
