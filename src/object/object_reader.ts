@@ -26,13 +26,14 @@ export class ObjectReader {
   /**
    * The newest record of a name: of an object, a link, or a deleted object.
    *
-   * @param sure Whether the leader is asked: a replica may lag behind.
+   * @param sure Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
    */
   async find(session: Session, name: string, deadline: number, sure: boolean): Promise<StoredMeta | null> {
-    let message = await this.#stream.last(session, this.#stream.record(name), deadline, sure);
+    const byLeader = sure || undefined;
+    let message = await this.#stream.last(session, this.#stream.record(name), deadline, byLeader);
     if (!message) {
       const otherSpelling = this.#stream.latin1Record(name);
-      if (otherSpelling !== undefined) message = await this.#stream.last(session, otherSpelling, deadline, sure);
+      if (otherSpelling !== undefined) message = await this.#stream.last(session, otherSpelling, deadline, byLeader);
     }
     return message && parseMeta(message);
   }

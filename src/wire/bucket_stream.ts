@@ -116,10 +116,17 @@ export class BucketStream {
   last(session: Session, subject: string, deadline: number, sure?: boolean): Promise<StoredMessage | null> {
     const message = this.reader.last(session, this.stored(subject), deadline, sure);
     if (this.isSeen(session)) return message;
-    return message.then(async (message) => {
-      if (message !== null || !await this.look(session, deadline)) return message;
-      return await this.reader.last(session, this.stored(subject), deadline, sure);
-    });
+    return message.then((message) => message ?? this.#lastElsewhere(session, subject, deadline, sure));
+  }
+
+  async #lastElsewhere(
+    session: Session,
+    subject: string,
+    deadline: number,
+    sure?: boolean,
+  ): Promise<StoredMessage | null> {
+    const isElsewhere = await this.look(session, deadline);
+    return isElsewhere ? await this.reader.last(session, this.stored(subject), deadline, sure) : null;
   }
 
   /** Whether it is known that the stream is such a bucket. */
@@ -215,6 +222,7 @@ export class BucketStream {
     const { config, created } = await openStream(session, this.#wanted(), change, deadline);
     this.known.belongTo(created);
     this.sight.origin = null;
+    this.sight.seenIn = session;
     if (before) this.#tellOfTtl(before, config);
     return this.config = config;
   }

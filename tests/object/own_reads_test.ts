@@ -53,6 +53,17 @@ Deno.test("ObjectBucket reads an object whole whose info has reached a replica, 
   }
 });
 
+Deno.test("ObjectBucket with consistency 'leader' reads what others have confirmed, whatever a replica has", async () => {
+  await using replica = await startLagging();
+  await using stores = new ObjectServer.Stores(replica.urls);
+  await using others = new ObjectServer.Stores(replica.urls);
+  await others.objectBucket("b").put("old", "second");
+  assertEquals(await stores.objectBucket("b").getText("old"), "first");
+  const bucket = stores.objectBucket("b", { consistency: "leader" });
+  assertEquals((await bucket.info("old"))?.size, 6);
+  assertEquals(await bucket.getText("old"), "second");
+});
+
 Deno.test("storeHealthcheck is seen by loadHealthcheck at each of three replicas", async () => {
   await using cluster = await startNatsCluster();
   const wrong: string[] = [];

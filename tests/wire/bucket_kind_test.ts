@@ -70,19 +70,25 @@ Deno.test("reads that find nothing look once in a session what the stream is, an
   await open.nc.flush();
   await open.stores.kvBucket("b").put("k", "v");
   await open.stores.objectBucket("b").put("o", "v");
-  const of = { before: looks };
-  for (let round = 0; round < 5; round++) {
-    const [kv, objects] = [open.stores.kvBucket("b"), open.stores.objectBucket("b")];
-    assertEquals((await kv.get("k"))?.text(), "v");
-    assertEquals(await objects.getText("o"), "v");
-    assertEquals(looks, of.before);
+  const before = looks;
+  const options = { servers: open.server.url, logger: new CollectedLog(), env: () => undefined };
+  await using reader = new JetStreamStores(options);
+  for (const stores of [open.stores, reader]) {
+    for (let round = 0; round < 5; round++) {
+      const [kv, objects] = [stores.kvBucket("b"), stores.objectBucket("b")];
+      assertEquals((await kv.get("k"))?.text(), "v");
+      assertEquals(await objects.getText("o"), "v");
+      assertEquals(looks, before);
+    }
   }
-  for (let round = 0; round < 5; round++) {
-    const [kv, objects] = [open.stores.kvBucket("b"), open.stores.objectBucket("b")];
-    assertEquals([await kv.get("none"), await objects.get("none")], [null, null]);
-    assertEquals((await kv.getMany(["none", "k"]))?.size, 1);
+  for (const [stores, more] of [[open.stores, 0], [reader, 2]] as const) {
+    for (let round = 0; round < 5; round++) {
+      const [kv, objects] = [stores.kvBucket("b"), stores.objectBucket("b")];
+      assertEquals([await kv.get("none"), await objects.get("none")], [null, null]);
+      assertEquals((await kv.getMany(["none", "k"]))?.size, 1);
+    }
+    assertEquals(looks, before + more);
   }
-  assertEquals(looks, of.before + 2);
 });
 
 Deno.test("a user that may not ask what a stream is reads all the same", async () => {
