@@ -47,7 +47,7 @@ export const connect = (options?: ConnectOptions): Promise<ConnectionInfo | null
 /**
  * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
  *
- * @throws {TypeError} If it is none of these, or is closed or draining.
+ * @throws {TypeError} If it is none of these, is closed or draining, or was made with `noEcho`.
  *
  * @example Share one connection
  * ```ts ignore

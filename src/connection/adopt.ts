@@ -5,7 +5,7 @@ const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "isDrai
 /**
  * Checks a connection made elsewhere: any transport of `@nats-io/*`, nats.deno, or `npm:nats` 2.
  *
- * @throws {TypeError} If it is none of these, or is closed or draining.
+ * @throws {TypeError} If it is none of these, is closed or draining, or does not hear what it sends itself (`noEcho`).
  */
 export function adoptable(nc: unknown): NatsConnection {
   const candidate = nc as Partial<NatsConnection> | null | undefined;
@@ -24,14 +24,24 @@ export function adoptable(nc: unknown): NatsConnection {
       "Cannot use the connection as its server has no message headers: update the server to 2.10 or newer",
     );
   }
+  if (optionsOf(connection)?.noEcho === true) {
+    throw new TypeError(
+      "Cannot use the connection as it was made with 'noEcho': events of jobs and answers of workers in the same process would not be heard. " +
+        "Hand over one that was made without it",
+    );
+  }
   return connection;
+}
+
+/** What connect() was given: not in the public types, but where both versions keep it. */
+function optionsOf(nc: NatsConnection): { inboxPrefix?: unknown; noEcho?: unknown } | undefined {
+  return (nc as { options?: { inboxPrefix?: unknown; noEcho?: unknown } }).options;
 }
 
 /** The prefix under which the connection may receive replies. */
 export function inboxPrefixOf(nc: NatsConnection): string {
-  // Not in the public types, but where both versions keep what connect() was given.
-  const { options } = nc as { options?: { inboxPrefix?: unknown } };
-  return typeof options?.inboxPrefix === "string" ? options.inboxPrefix : "_INBOX";
+  const inboxPrefix = optionsOf(nc)?.inboxPrefix;
+  return typeof inboxPrefix === "string" ? inboxPrefix : "_INBOX";
 }
 
 /** Whether a connection made elsewhere is up: it may be on its way back from a loss. */

@@ -219,6 +219,17 @@ Deno.test("JetStreamStores.useConnection takes the place of the present connecti
   await Promise.all([first.close(), second.close()]);
 });
 
+for (const [client, connect] of CLIENTS) {
+  Deno.test(`JetStreamStores.useConnection refuses a connection of ${client} that does not hear what it sends`, async () => {
+    await using server = await startNatsServer({ websocket: true });
+    await using stores = new JetStreamStores({ env: () => undefined, logger: false });
+    const nc = await connect(server, { noEcho: true });
+    assertThrows(() => stores.useConnection(nc), TypeError, "it was made with 'noEcho'");
+    assertEquals(stores.connectionStatus(), "none");
+    await nc.close();
+  });
+}
+
 Deno.test("JetStreamStores.useConnection throws a TypeError that says what to do for what is no connection", () => {
   const stores = new JetStreamStores({ logger: new CollectedLog(), env: () => undefined });
   for (const nothing of [undefined, null, 5, "nats://localhost", {}, { publish() {} }, Promise.resolve({})]) {
