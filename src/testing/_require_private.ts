@@ -15,7 +15,9 @@ export async function requirePrivate(directory: string): Promise<string> {
     const { uid, mode } = await Deno.stat(part);
     const isOpen = ((mode ?? 0) & WRITABLE) !== 0 && (isInside || ((mode ?? 0) & STICKY) === 0);
     if (isOpen) throw refusal(path, `others may write to ${part}: chmod go-w ${part}`);
-    if (uid !== 0 && uid !== self) throw refusal(path, `${part} belongs to another user`);
+    if (uid !== 0 && uid !== self) {
+      throw refusal(path, `${part} belongs to another user: set XDG_CACHE_HOME to a directory of your own`);
+    }
   }
   return path;
 }

@@ -50,6 +50,10 @@ Deno.test("object get leaves the file as it was when there is nothing to write, 
   const nowhere = await cli(["object", "get", "something", "-o", `${directory}/no/where`]);
   assertEquals(nowhere.code, 1);
   assertMatch(nowhere.stderr, /^error: cannot write .+\/no\/where: No such file/);
+  const folder = await cli(["object", "get", "something", "-o", directory]);
+  assertEquals(folder.code, 1);
+  assertMatch(folder.stderr, /^error: cannot write .+: Is a directory/);
+  assertEquals((await cli(["object", "get", "something", "-o", ""])).code, 2);
 });
 
 Deno.test("object ls lists and object rm deletes", async () => {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ObjectInfo } from "../../../mod.ts";
-import { CommandFailure, reasonOf } from "../command_failure.ts";
+import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { printStored } from "../print_stored.ts";
 import { valueJson } from "../stored_value.ts";
@@ -58,6 +58,7 @@ async function writeFile(
   info: ObjectInfo,
   line: CommandLine,
 ): Promise<void> {
+  if (path === "") throw new CommandFailure("--output must be the path of a file", EXIT.usage);
   const part = `${path}.${crypto.randomUUID().slice(0, 8)}.part`;
   let file: Deno.FsFile;
   try {
@@ -68,7 +69,9 @@ async function writeFile(
   }
   try {
     await stream.pipeTo(file.writable);
-    await Deno.rename(part, path);
+    await Deno.rename(part, path).catch((error) => {
+      throw new CommandFailure(`cannot write ${path}: ${reasonOf(error)}`);
+    });
   } catch (error) {
     await Deno.remove(part);
     throw error;
