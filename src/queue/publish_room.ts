@@ -1,6 +1,7 @@
 import { delay } from "../connection/delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { StreamConfig, StreamInfo } from "../wire/streams.ts";
+import type { QueueNames } from "./queue_names.ts";
 
 /** The part of `max_bytes` that publishes leave free: for retries, and for producers that do not know of each other. */
 const RESERVE = 1 / 5;
@@ -104,6 +105,20 @@ export class PublishRoom {
       : `Nothing is published, as the stream ${this.#stream} has ${this.#limit}, by which the server would remove confirmed jobs: remove this limit`;
     return new JetStreamStoreError("limits", message);
   }
+}
+
+/**
+ * Checks that the jobs of a queue fit into a new size of its stream: the server would remove the oldest of them.
+ *
+ * @throws {JetStreamStoreError} `limits`, if they do not.
+ */
+export function checkFits({ queue }: QueueNames, maxBytes: number, bytes: number): void {
+  if (maxBytes < 0 || bytes <= maxBytes * (1 - RESERVE)) return;
+  throw new JetStreamStoreError(
+    "limits",
+    `Cannot change 'maxBytes' of queue ${queue} to ${maxBytes}, as its jobs have ${bytes} bytes, which may be four fifths of it: ` +
+      "the server would remove jobs. Let workers make room first",
+  );
 }
 
 /** The first limit by which the server removes old messages, other than `max_bytes`. */

@@ -8,7 +8,7 @@ import { openStream, type StreamConfig, type StreamInfo, streamInfo } from "../w
 import { adjustConsumers, consumerConfig, type ConsumerInfo, ensureConsumer } from "./durable_consumer.ts";
 import { DeadLetterStream } from "./dead_letter_stream.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
-import { PublishRoom } from "./publish_room.ts";
+import { checkFits, PublishRoom } from "./publish_room.ts";
 import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
@@ -218,9 +218,9 @@ export class QueueStream {
     const { lease, dedupe = 0 } = this.#options;
     const wanted = this.#wanted(session.server.atLeast("2.12"));
     let isNew = true;
-    const change = (present: StreamConfig) => {
+    const change = (present: StreamConfig, info: StreamInfo) => {
       isNew = false;
-      return this.#change(wanted, present);
+      return this.#change(wanted, present, info.state.bytes);
     };
     const info = await openStream(session, wanted, change, deadline, nanoseconds(dedupe));
     this.room.note(info);
@@ -256,8 +256,12 @@ export class QueueStream {
     };
   }
 
-  /** What is to change of a stream that is there. */
-  #change(wanted: StreamConfig, present: StreamConfig): Partial<StreamConfig> | null {
+  /**
+   * What is to change of a stream that is there.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is no queue; `limits`, if its jobs are larger than the wanted size.
+   */
+  #change(wanted: StreamConfig, present: StreamConfig, bytes: number): Partial<StreamConfig> | null {
     const { lease, dedupe, maxBytes } = this.#options;
     if (!isJobStream(present, this.#names)) throw notOfQueue(wanted.name, "the jobs", this.#names);
     const change: Partial<StreamConfig> = {};
@@ -267,7 +271,10 @@ export class QueueStream {
     if (dedupe !== undefined && present.duplicate_window !== wanted.duplicate_window) {
       change.duplicate_window = wanted.duplicate_window;
     }
-    if (maxBytes !== undefined && present.max_bytes !== maxBytes) change.max_bytes = maxBytes;
+    if (maxBytes !== undefined && present.max_bytes !== maxBytes) {
+      checkFits(this.#names, maxBytes, bytes);
+      change.max_bytes = maxBytes;
+    }
     const labels = Object.keys(metadata).filter((name) => metadata[name] !== present.metadata?.[name]);
     if (labels.length > 0) change.metadata = metadata;
     if (wanted.allow_msg_schedules && !present.allow_msg_schedules) {

@@ -71,13 +71,13 @@ export async function streamInfo(
 /**
  * Opens a stream: looks first, creates it if it is missing, and sends an update only where `adjust` finds a difference.
  *
- * @param adjust Gets the present configuration; returns what is to change, checks its kind and throws if it is another.
+ * @param adjust Gets the present configuration and state; returns what is to change, checks its kind and throws if it is another.
  * @param leastWindow Nanoseconds that the duplicate window of a new stream must have; where the server allows no more than that, it gets less than wanted.
  */
 export async function openStream(
   session: Session,
   wanted: StreamConfig,
-  adjust: (present: StreamConfig) => Partial<StreamConfig> | null,
+  adjust: (present: StreamConfig, info: StreamInfo) => Partial<StreamConfig> | null,
   deadline: number,
   leastWindow = 0,
 ): Promise<StreamInfo> {
@@ -92,7 +92,7 @@ export async function openStream(
       if (!info) throw error;
     }
   }
-  const change = adjust(info.config);
+  const change = adjust(info.config, info);
   return change ? await updateStream(session, { ...info.config, ...change }, deadline) : info;
 }
 

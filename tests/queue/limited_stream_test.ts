@@ -182,3 +182,35 @@ Deno.test("JobConsumer keeps dead letters where a limit was set that removes the
   assertEquals(await idsOf(queue), new Set(["third"]));
   await consumer.stop({ deadline: 0 });
 });
+
+Deno.test("QueueOptions.maxBytes that is less than what a queue has is refused, and removes neither jobs nor dead letters", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const ids = Array.from({ length: 30 }, (_, n) => `job${n}`);
+  await queue.publishMany(ids.map((id) => ({ data: "x".repeat(1_000), id, maxAttempts: 1 })));
+  const small = stores.jobQueue("checks", { maxBytes: 10_000 });
+  const error = await assertRejects(
+    () => small.publish(1),
+    JetStreamStoreError,
+    "Cannot change 'maxBytes' of queue checks",
+  );
+  assertEquals(error.code, "limits");
+  assertEquals(await idsOf(queue), new Set(ids));
+  {
+    await using consumer = queue.consume(() => {
+      throw new Error("no");
+    }, { concurrency: 10 });
+    await waitUntil(() => consumer.status().ended.dead === 30);
+  }
+  // Now the jobs fit, and the dead letters do not.
+  assert(await small.publish(1, { id: "last", maxAttempts: 1 }));
+  await using consumer = small.consume(() => {
+    throw new Error("no");
+  });
+  await waitUntil(async () => (await Array.fromAsync(queue.deadLetters())).length >= 30);
+  await new Promise((resolve) => setTimeout(resolve, 1_500)); // It looks at the limits of the dead letters' stream within a second.
+  const dead = new Set((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id));
+  assertEquals(ids.filter((id) => !dead.has(id)), []);
+  await consumer.stop({ deadline: 0 });
+});
