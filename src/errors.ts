@@ -18,11 +18,11 @@ import { shownMessage, shownReason } from "./shown.ts";
  * | `permission` | the server does not allow this user the subject |
  * | `limits` | a limit of the server, the account or the stream is reached |
  * | `jetstream_off` | the server or the account has no JetStream |
- * | `wrong_kind` | the stream under this name is of another kind |
+ * | `wrong_kind` | the stream under this name is of another kind, or a mirror, which can only be read |
  * | `unsupported` | the server is too old for the feature, or was configured without it |
- * | `damaged` | stored data does not match its digest |
+ * | `damaged` | stored data does not match its digest, or the info of an object cannot be what it says |
  * | `replaced` | an object was replaced, deleted or has expired while its stream was read |
- * | `server` | any other refusal by the server |
+ * | `server` | any other refusal by the server; or its replies cannot be read until the deadline |
  */
 export type StoreErrorCode =
   | "disconnected"

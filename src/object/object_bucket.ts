@@ -137,7 +137,7 @@ export class ObjectBucket {
    * The bytes of an object. Links that other clients made are followed.
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
-   * @throws {JetStreamStoreError} `damaged`, if the object does not match its digest; `wrong_kind`, if it is a link that leads to no object.
+   * @throws {JetStreamStoreError} `damaged`, if the object does not match its digest, or its info is damaged; `wrong_kind`, if it is a link that leads to no object.
    */
   async get(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
     const data = await this.#read(name);
@@ -191,7 +191,8 @@ export class ObjectBucket {
   }
 
   /**
-   * The objects of the bucket. One that is written while the list is read may come twice, the newer version later.
+   * The objects of the bucket. One that is written while the list is read may come twice, the newer version later. Damaged infos are left out, and the
+   * logger is told of the first of them.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
