@@ -5,8 +5,8 @@ export type Direction = "up" | "down";
 
 /** Options of {@linkcode Relay}. */
 export interface RelayOptions {
-  /** Gets the subject of each message of a client; `true`: neither this one nor anything after it reaches the server. */
-  stopAt?: (subject: string) => boolean;
+  /** Gets each message of a client; `true`: neither this one nor anything after it reaches the server. */
+  stopAt?: (subject: string, body: string) => boolean;
   /**
    * Whether clients are not told of the cluster's other servers, to which they would connect past the relay.
    * @default {false}
@@ -171,12 +171,12 @@ function hideOtherServers(bytes: Uint8Array): void {
 
 /** Cuts the bytes of a client into protocol messages, up to the one to stop at. */
 class ClientFrames {
-  readonly #stopAt: (subject: string) => boolean;
+  readonly #stopAt: NonNullable<RelayOptions["stopAt"]>;
   #rest = new Uint8Array();
   /** The subject that it stopped at. */
   stoppedAt: string | undefined;
 
-  constructor(stopAt: (subject: string) => boolean) {
+  constructor(stopAt: NonNullable<RelayOptions["stopAt"]>) {
     this.#stopAt = stopAt;
   }
 
@@ -192,7 +192,7 @@ class ClientFrames {
       const words = new TextDecoder().decode(bytes.subarray(passed, end)).trim().split(/\s+/);
       const body = words[0] === "PUB" || words[0] === "HPUB" ? Number(words.at(-1)) + 2 : 0;
       if (bytes.length < end + body) break;
-      if (body > 0 && this.#stopAt(words[1])) {
+      if (body > 0 && this.#stopAt(words[1], new TextDecoder().decode(bytes.subarray(end, end + body)))) {
         this.stoppedAt = words[1];
         break;
       }

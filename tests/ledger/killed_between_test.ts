@@ -7,10 +7,17 @@ import type { Say } from "./_sayer.ts";
 const LEASE = 3_000;
 const JOB = "job";
 
+/** Whether a message does something: neither checks a permission nor extends a lease. */
+function hasEffect(subject: string, body: string): boolean {
+  return subject.startsWith("$JS.ACK.") ? body.startsWith("+ACK") : !subject.endsWith(".=");
+}
+
 /** Lets one worker run the job until it is about to send to a subject, and kills it there. */
 async function killBefore(saying: Saying, subject: string, job: { say: Say; backoff?: number }): Promise<void> {
   const { say, backoff = 0 } = job;
-  await using relay = new Relay(saying.server.url, { stopAt: (sent) => sent.startsWith(subject) });
+  await using relay = new Relay(saying.server.url, {
+    stopAt: (sent, body) => sent.startsWith(subject) && hasEffect(sent, body),
+  });
   const worker = saying.work({ url: relay.url });
   await saying.queue.publish({ say }, { id: JOB, backoff });
   await relay.stopped;
