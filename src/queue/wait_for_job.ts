@@ -84,7 +84,8 @@ class JobWait {
     this.#until = performance.now() + timeout;
     this.#stopListening = listenToEvents(parts.context, parts.names, token, {
       event: (event) => {
-        this.#seen.lastEvent = event.type;
+        // What a handler still reports after its job was cancelled says nothing of its end.
+        if (event.type !== "progress") this.#seen.lastEvent = event.type;
         this.#news.resolve();
       },
       begun: () => {

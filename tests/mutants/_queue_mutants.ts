@@ -160,8 +160,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "keeps a dead letter that was redriven",
     file: "src/queue/redrive_job.ts",
-    find: "if (!duplicate) await deleteMessage(",
-    replace: "if (duplicate) await deleteMessage(",
+    find: "  if (duplicate) return false;\n",
+    replace: "  return !duplicate;\n",
     tests: ["tests/queue/redrive_test.ts"],
   },
   {

@@ -10,7 +10,9 @@ try {
   await new Deno.Command("cp", { args: ["-r", ...PARTS, copy] }).output();
   const wanted = MUTANTS.filter(({ file }) => Deno.args.length === 0 || Deno.args.some((part) => file.includes(part)));
   const tests = [...new Set(wanted.flatMap(({ tests }) => tests))];
-  if (!await runTests(tests, copy)) throw new Error("The tests do not pass without a mutant");
+  for (const test of tests) {
+    if (!await runTests([test], copy)) throw new Error(`${test} does not pass without a mutant`);
+  }
   const counts = { noticed: 0, unnoticed: 0, unclear: 0 };
   for (const mutant of wanted) {
     const fate = await tryMutant(mutant, copy);
