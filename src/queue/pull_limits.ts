@@ -18,6 +18,7 @@ export interface PullRequest {
   expires?: number;
   /** Nanoseconds. */
   idle_heartbeat?: number;
+  max_bytes?: number;
 }
 
 /** What a pull of a durable consumer may ask for: by its settings, and by what the server has refused. */
@@ -48,9 +49,13 @@ export class PullLimits {
     return { batch, no_wait: true };
   }
 
-  /** A pull that waits for jobs. */
-  waiting(batch: number): PullRequest {
-    const expires = Math.min(this.#heartbeat * HEARTBEATS.renewal, this.#maxExpires);
+  /**
+   * A pull that waits for jobs.
+   *
+   * @param most Milliseconds for which it may wait.
+   */
+  waiting(batch: number, most: number = Infinity): PullRequest {
+    const expires = Math.min(this.#heartbeat * HEARTBEATS.renewal, this.#maxExpires, most);
     return {
       batch,
       expires: nanoseconds(expires),

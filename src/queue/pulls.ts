@@ -3,46 +3,23 @@ import { settledWithin } from "../connection/delay.ts";
 import { isAcknowledgement } from "../wire/acknowledgement.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
 import type { Listening, Session } from "../wire/session.ts";
+import { SilenceWatch } from "./_silence_watch.ts";
 import type { ConsumerInfo } from "./durable_consumer.ts";
+import type { OpenPull } from "./open_pull.ts";
+import type { PullEvents } from "./pull_events.ts";
 import { isWide, PullLimits, type PullRequest } from "./pull_limits.ts";
 
 /** Milliseconds within which the server must answer a pull that does not wait. */
 const FETCH_TIMEOUT = 5_000;
 
-/** Milliseconds for which the socket is read before silence counts: while a handler keeps this process busy nobody reads it. */
-const LISTEN = 50;
-
 /** Milliseconds for which a consumer with a limit is given time to answer, before another one is asked. */
 const PATIENCE = 10;
 
+/** Milliseconds that a pull may wait which holds a part of the connection's budget of bytes. */
+const HELD_WAIT = 1_000;
+
 /** Milliseconds that a nudge waits. One that does not wait is refused at once while another pull waits. */
 const NUDGE = 100;
-
-interface OpenPull {
-  /** Jobs that may still come. */
-  left: number;
-  /** Jobs that have come. */
-  came: number;
-  readonly waiting: boolean;
-  request: PullRequest;
-  readonly done: () => void;
-}
-
-/** What becomes of a durable consumer's pulls. */
-export interface PullEvents {
-  /** A job was handed out: as soon as it came (`waited`), or for a fetch; `at` is `performance.now()`. */
-  deliver(message: Msg, waited: boolean, at: number): void;
-  /** A pull that waited was served, or renewed by the server: there may be more. */
-  ready(): void;
-  /** A pull that waited has come to its end. */
-  expired(): void;
-  /** The server has shown that it serves. */
-  served(): void;
-  /** A pull that waits hears nothing: its consumer has moved, or has no place for it. */
-  silent(reason: string): void;
-  /** The consumer does not serve: it is gone, or its leader changes, or it went silent. */
-  broken(reason: string): void;
-}
 
 /**
  * Asks one durable consumer for jobs, over one session.
@@ -59,6 +36,7 @@ export class Pulls {
   /** The durable consumer's name. */
   readonly consumer: string;
   readonly #session: Session;
+  readonly #stream: string;
   readonly #subject: string;
   readonly #events: PullEvents;
   readonly #limits = new PullLimits();
@@ -66,9 +44,10 @@ export class Pulls {
   readonly #listening: Listening;
   /** Pulls that were sent. */
   #sent = 0;
+  /** Bytes that a pull must ask for, as a job was larger than the last one; 0: no more than usual. */
+  #least = 0;
   #open: OpenPull | null = null;
-  #watchdog: ReturnType<typeof setTimeout> | undefined;
-  #lastSign = performance.now();
+  readonly #watch = new SilenceWatch((silence) => this.#fallSilent(silence));
   #stopped = false;
   /** Whether the server serves pulls that wait. Where it has few places for them, only a sign of it tells. */
   #served: boolean;
@@ -81,6 +60,7 @@ export class Pulls {
     this.#served = isWide(info);
     this.goBy(info);
     this.#session = session;
+    this.#stream = stream;
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${this.consumer}`);
     this.#events = events;
     this.#inbox = session.inbox();
@@ -128,29 +108,53 @@ export class Pulls {
     return this.limit === Infinity ? this.#fetchNow(batch) : this.#fetchSoon(batch);
   }
 
+  /** The server is asked for a share of the connection's budget of bytes at a time. */
   async #fetchNow(batch: number): Promise<number> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const pull = { left: batch, came: 0, waiting: false, request: this.#limits.fetching(batch), done: resolve };
-    this.#send(pull);
-    await promise;
-    return pull.came;
+    for (let came = 0;;) {
+      const held = await this.#acquire(batch - came);
+      if (held === null) return came;
+      const { promise, resolve: done } = Promise.withResolvers<void>();
+      const request = { ...this.#limits.fetching(batch - came), max_bytes: held };
+      const pull: OpenPull = { left: batch - came, came: 0, waiting: false, held, cut: false, request, done };
+      this.#send(pull);
+      await promise;
+      came += pull.came;
+      if (!pull.cut || came >= batch || this.#stopped) return came;
+    }
   }
 
   /** While a limit is reached the server does not answer a pull that does not wait. So this one waits on when the others are asked. */
   async #fetchSoon(batch: number): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const pull = this.wait(batch, resolve);
+    // A job that is larger than what may come unasked: its bytes are held while it is waited for, which is not long.
+    const held = this.#least > 0 ? await this.#acquire(1) : 0;
+    if (held === null) return 0;
+    const pull = this.wait(batch, resolve, held);
     await settledWithin(promise, PATIENCE);
     return pull.came;
   }
 
-  /** Lets the server hand over up to `batch` jobs as soon as they come. */
-  wait(batch: number, done: () => void = () => {}): OpenPull {
-    const pull = {
+  /** Acquires what some jobs may have; `null` if there is nothing to ask for any more. */
+  async #acquire(jobs: number): Promise<number | null> {
+    const { incoming } = this.#session;
+    const bytes = Math.max(this.#least, incoming.several(this.#stream, jobs));
+    return await incoming.acquire(bytes, () => !this.#stopped) ? bytes : null;
+  }
+
+  /**
+   * Lets the server hand over up to `batch` jobs as soon as they come.
+   *
+   * @param held Bytes of the connection's budget that are acquired for it; without them it is for the few that may come unasked.
+   */
+  wait(batch: number, done: () => void = () => {}, held: number = 0): OpenPull {
+    const request = this.#limits.waiting(batch, held > 0 ? HELD_WAIT : undefined);
+    const pull: OpenPull = {
       left: batch,
       came: 0,
       waiting: true,
-      request: this.#limits.waiting(batch),
+      held,
+      cut: false,
+      request: { ...request, max_bytes: held || this.#session.incoming.waits() },
       done: () => {
         done();
         this.#events.ready();
@@ -184,16 +188,23 @@ export class Pulls {
   #abandon(): void {
     this.#stopped = true;
     this.#stopFollowing();
-    clearTimeout(this.#watchdog);
+    const open = this.#end();
+    if (open && !open.waiting) open.done();
+  }
+
+  /** The pull that is out is over; gives it. */
+  #end(): OpenPull | null {
+    this.#watch.stop();
     const open = this.#open;
     this.#open = null;
-    if (open && !open.waiting) open.done();
+    if (open && open.held > 0) this.#session.incoming.give(open.held);
+    else if (open) this.#session.incoming.waited();
+    return open;
   }
 
   #send(pull: OpenPull): void {
     this.#open = pull;
-    this.#lastSign = performance.now();
-    this.#watch(pull.waiting ? this.#limits.silence : FETCH_TIMEOUT);
+    this.#watch.start(pull.waiting ? this.#limits.silence : FETCH_TIMEOUT);
     this.#request(pull.request, `${this.#inbox}.${++this.#sent}`);
   }
 
@@ -201,21 +212,11 @@ export class Pulls {
     this.#session.send(this.#subject, JSON.stringify(request), { reply });
   }
 
-  #watch(silence: number, wait: number = silence, listened = false): void {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => {
-      const left = this.#lastSign + silence - performance.now();
-      if (left > 0) this.#watch(silence, left);
-      else if (!listened) this.#watch(silence, LISTEN, true);
-      else this.#fallSilent(silence);
-    }, wait);
-  }
-
   #fallSilent(silence: number): void {
     if (!this.waiting) return this.#fail("the server went silent");
     this.#served = false;
     // What still comes is taken.
-    this.#open = null;
+    this.#end();
     this.#events.silent(`no heartbeat for ${silence / 1_000} s`);
   }
 
@@ -233,11 +234,13 @@ export class Pulls {
   }
 
   #receive(message: Msg): void {
-    this.#lastSign = performance.now();
+    this.#watch.sign();
     if (isAcknowledgement(message.reply)) {
       this.#showAnswered();
       if (this.waiting) this.#showServed();
-      this.#events.deliver(message, this.waiting, this.#lastSign);
+      this.#least = 0;
+      this.#session.incoming.note(this.#stream, message.data.length);
+      this.#events.deliver(message, this.waiting, this.#watch.lastSign);
       const open = this.#open;
       if (open) open.came++;
       if (open && --open.left === 0) this.#close();
@@ -251,14 +254,16 @@ export class Pulls {
   #receiveStatus(code: number, description: string): void {
     if (code === 100 || code === 404 || code === 408) this.#showAnswered();
     if (this.waiting && (code === 100 || code === 408)) this.#showServed();
-    if (code === 100) return;
+    // That not all of the bytes were needed is no news.
+    if (code === 100 || (code === 409 && /^Batch Completed/i.test(description))) return;
     const lower = code === 409 && this.#open && this.#limits.lower(this.#open.request, description);
     if (lower && this.#open) {
-      this.#open.request = lower;
+      this.#open.request = { ...lower, max_bytes: this.#open.request.max_bytes };
       this.#open.left = Math.min(this.#open.left, lower.batch);
       return this.#send(this.#open);
     }
     if (code === 408 && this.waiting) return this.#expire();
+    if (code === 409 && /exceeds maxbytes/i.test(description)) return this.#cut();
     // 404: nothing there. 408: others wait for what is there. 409 for a limit: as good as nothing there.
     if (code === 404 || code === 408 || (code === 409 && /^Exceeded Max(AckPending|Waiting)/i.test(description))) {
       this.#close();
@@ -266,16 +271,23 @@ export class Pulls {
   }
 
   #expire(): void {
-    clearTimeout(this.#watchdog);
-    this.#open = null;
+    this.#end();
     this.#events.expired();
   }
 
-  #close(): void {
-    clearTimeout(this.#watchdog);
+  /** The next job is larger than what is left of the bytes that the pull has asked for. */
+  #cut(): void {
     const open = this.#open;
-    this.#open = null;
-    open?.done();
+    if (!open) return;
+    this.#showAnswered();
+    if (open.waiting) this.#showServed();
+    open.cut = true;
+    if (open.came === 0) this.#least = Math.max(2 * open.held, this.#session.incoming.one(this.#stream, Infinity));
+    this.#close();
+  }
+
+  #close(): void {
+    this.#end()?.done();
   }
 
   #fail(reason: string): void {

@@ -60,6 +60,18 @@ export class Incoming {
     return this.#of(amount).take(amount, () => deadline);
   }
 
+  /** Acquires an amount for a pull, however long that takes; `false` if it is not wanted any more, or the session has ended. */
+  async acquire(amount: number, isWanted: () => boolean): Promise<boolean> {
+    try {
+      await this.take(amount, Infinity);
+    } catch {
+      return false;
+    }
+    if (isWanted()) return true;
+    this.give(amount);
+    return false;
+  }
+
   /** Gives an amount back. */
   give(amount: number): void {
     this.#of(amount).give(amount);

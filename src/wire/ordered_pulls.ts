@@ -153,15 +153,9 @@ export class OrderedPulls {
     const batch = Math.min(this.#pending, BATCH);
     const bytes = Math.max(this.#least, incoming.several(this.#stream, batch));
     this.#acquiring = true;
-    try {
-      await incoming.take(bytes, Infinity);
-    } catch {
-      // The session has ended, which its consumers hear by themselves.
-      return;
-    } finally {
-      this.#acquiring = false;
-    }
-    if (this.#stopped) return incoming.give(bytes);
+    const acquired = await incoming.acquire(bytes, () => !this.#stopped);
+    this.#acquiring = false;
+    if (!acquired) return;
     this.#open = { waiting: false, held: bytes, batch, left: batch };
     this.#pull({ batch, max_bytes: bytes, no_wait: true });
   }
