@@ -100,7 +100,7 @@ export class Opening {
     await this.#parts.stream.openConsumers(this.#session, this.#deadline);
     this.#listening = listenToQueue(this.#session, this.#parts.names, this.#parts.context.logger, {
       deleted: (sequence) => this.#events.deleted(sequence),
-      destroyed: () => this.#break("the stream was deleted"),
+      destroyed: () => this.#change(),
       changed: () => this.#change(),
     });
     await this.#look();
@@ -205,6 +205,9 @@ export class Opening {
   async #look(): Promise<void> {
     const call = this.#call();
     const info = await streamInfo(this.#session, call.names.stream, call.deadline);
+    if (this.#isOpen && info?.created !== this.created) {
+      throw new Unavailable("no_responders", "The stream was deleted");
+    }
     // The partitions are made when a job first has a key.
     const keyed = this.#served.keyed && (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     const { priorities } = this.#served;
@@ -285,7 +288,7 @@ export class Opening {
       for (const pulls of this.#pulls) pulls.nudge();
       this.fill();
     } catch (error) {
-      this.#break(`the settings of the queue have changed: ${messageOf(error)}`);
+      this.#break(messageOf(error));
     } finally {
       this.#changes = 0;
     }

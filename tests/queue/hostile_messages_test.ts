@@ -70,6 +70,12 @@ Deno.test("Forged advisories and changes end no run and pause nothing", async ()
     foreign.connection.publish("wqevt.checks.changed", "x".repeat(100));
   }
   await foreign.connection.flush();
+  for (let n = 0; n < 100; n++) {
+    foreign.connection.publish("$JS.EVENT.ADVISORY.STREAM.DELETED.WQ_checks", "{}");
+    await foreign.connection.flush();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(consumer.status().state, "serving");
+  }
   // Advisories are dealt with in their order: a real one comes after them.
   await queue.publish(1, { id: "other" });
   await queue.cancel("other");
