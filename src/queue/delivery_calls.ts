@@ -149,19 +149,33 @@ export class DeliveryCalls {
     call: DeliveryCall<R>,
     refused?: () => Promise<unknown>,
   ): Promise<R | null> {
-    for (let refusals = 0; delivery.ours && !this.#over.aborted;) {
+    try {
+      return await this.insist(delivery, call);
+    } catch (error) {
+      if (!(error instanceof JetStreamStoreError)) throw error;
+      this.requirements.refused(requirement, error);
+    }
+    this.requirements.beginStoring(requirement);
+    let answer: R | null = null;
+    try {
+      await refused?.();
+      return answer = await this.#persist(delivery, requirement, call);
+    } finally {
+      this.requirements.endStoring(requirement, answer !== null);
+    }
+  }
+
+  async #persist<R>(delivery: Delivery, requirement: Requirement, call: DeliveryCall<R>): Promise<R | null> {
+    for (let refusals = 1;; refusals++) {
+      await delay(backoff(refusals, REFUSED_AGAIN_MS), { signal: this.#over });
+      if (!delivery.ours || this.#over.aborted) return null;
       try {
-        const answer = await this.insist(delivery, call);
-        if (refusals > 0 && answer !== null) this.requirements.met(requirement);
-        return answer;
+        return await this.insist(delivery, call);
       } catch (error) {
         if (!(error instanceof JetStreamStoreError)) throw error;
         this.requirements.refused(requirement, error);
-        if (refusals++ === 0) await refused?.();
       }
-      await delay(backoff(refusals, REFUSED_AGAIN_MS), { signal: this.#over });
     }
-    return null;
   }
 
   /** Whether the stream is still the same: one that was created again counts from 1, and would take a report for another job's. */

@@ -2,6 +2,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { api, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../wire/headers.ts";
 import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
 import { type StreamInfo, streamInfo } from "../wire/streams.ts";
 import type { JobResults } from "./job_results.ts";
 import type { QueueCall } from "./queue_call.ts";
@@ -14,6 +15,9 @@ const STREAM_NOT_MATCH = 10060;
 
 /** Bytes that are kept free for a dead letter or a result, at most and as a share of the stream's limit. */
 const MIN_FREE = { bytes: 16_384, share: 1 / 16 };
+
+/** Sessions whose user may not ask for the state of the account: a full one shows when it refuses. */
+const withoutAccountInfo = new WeakSet<Session>();
 
 /** What an account uses and may use. */
 interface AccountInfo {
@@ -82,13 +86,14 @@ function checkRoom(info: StreamInfo | null): void {
 
 /** Checks the storage of the account, where the server tells it. */
 async function checkAccount({ session, deadline }: QueueCall): Promise<void> {
+  if (withoutAccountInfo.has(session)) return;
   let info: AccountInfo;
   try {
     info = await api<AccountInfo>(session, "INFO", undefined, deadline);
   } catch (error) {
-    // Not every user may ask. Then a full account shows when it refuses.
-    if (error instanceof JetStreamStoreError) return;
-    throw error;
+    if (!(error instanceof JetStreamStoreError)) throw error;
+    withoutAccountInfo.add(session);
+    return;
   }
   const { storage, limits: { max_storage } } = info;
   if (max_storage > 0 && storage + Math.min(MIN_FREE.bytes, max_storage * MIN_FREE.share) > max_storage) {

@@ -38,7 +38,6 @@ export class RunReporter {
   readonly #told: Told;
   readonly #events: EventSender;
   #acknowledgements: Acknowledgements | null = null;
-  #maxPayload = Infinity;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay. */
   #moves = true;
 
@@ -58,7 +57,6 @@ export class RunReporter {
   serve(session: Session, options: AddEventListenerOptions): void {
     this.#calls.serve(session, options);
     this.#moves = session.server.atLeast("2.12");
-    this.#maxPayload = session.maxPayload;
     this.#acknowledgements = new Acknowledgements(session);
     session.signal.addEventListener("abort", () => this.#acknowledgements = null, options);
   }
@@ -148,7 +146,7 @@ export class RunReporter {
     // Limits may have been set since it was opened.
     if (this.#calls.session) this.#parts.stream.opened(this.#calls.session);
     const bytes = delivery.data.length + bytesOf(delivery.allHeaders.all) + copyRoom(delivery.subject);
-    return bytes <= this.#maxPayload && this.#parts.stream.room.takesCopy(bytes);
+    return bytes <= (this.#calls.session?.maxPayload ?? Infinity) && this.#parts.stream.room.takesCopy(bytes);
   }
 
   /**
@@ -160,13 +158,18 @@ export class RunReporter {
     const { attempt, postponed } = move;
     const delay = Math.min(move.delay, MAX_DELAY_MS);
     if (this.movable(delivery)) {
-      const moved = await this.#calls.persist(
-        delivery,
-        "moves",
-        (call) => moveJob(call, delivery, { attempt, postponed, delay, deliveries: 0 }),
-        () => this.#remember(delivery, move, {}),
-      );
-      return moved ? await this.finish(delivery) || null : moved;
+      try {
+        const moved = await this.#calls.persist(
+          delivery,
+          "moves",
+          (call) => moveJob(call, delivery, { attempt, postponed, delay, deliveries: 0 }),
+          () => this.#remember(delivery, move, {}),
+        );
+        return moved ? await this.finish(delivery) || null : moved;
+      } catch (error) {
+        // The server takes no message of this size any more, so that the job keeps its place.
+        if (!(error instanceof RangeError)) throw error;
+      }
     }
     const runs = { attempts: attempt - 1, postponed, starts: 0 };
     const keep = (call: QueueCall) => this.#parts.results.storePastRuns(call, delivery, runs).then(() => true);

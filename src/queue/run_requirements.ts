@@ -3,6 +3,7 @@ import { delay } from "../connection/delay.ts";
 import type { Session } from "../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
+import { LimitedLog } from "./_limited_log.ts";
 import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { checkDeadLetters, checkMoves, checkResults } from "./requirement_checks.ts";
@@ -17,6 +18,9 @@ const CHECK_AGAIN_MS = { base: 500, max: 15_000 };
 /** Milliseconds after which one that was met is checked again as jobs go on. */
 const CHECK_MET_MS = 5_000;
 
+/** Milliseconds for which the log is not told again that jobs are started. */
+const TOLD_AGAIN_MS = 60_000;
+
 interface RequirementState {
   /** When it was last met in this session, by `performance.now()`. */
   metAt: number;
@@ -26,6 +30,8 @@ interface RequirementState {
   /** When it is checked again, by `performance.now()`. */
   checkAt: number;
   checking: Promise<boolean | null> | null;
+  /** Ends of runs that were refused for want of it and are not stored yet: while there are some, a check proves nothing. */
+  unstored: number;
 }
 
 /**
@@ -41,7 +47,10 @@ export class RunRequirements {
   /** Until when no jobs are taken, by `performance.now()`. */
   #pausedUntil = -Infinity;
   #checkingAgain = false;
+  readonly #log: LimitedLog;
   #complaint = "";
+  /** When the log was last told that jobs are started again, by `performance.now()`. */
+  #toldAgainAt = -Infinity;
 
   /**
    * @param over Stops it.
@@ -51,6 +60,8 @@ export class RunRequirements {
     this.#parts = parts;
     this.#over = over;
     this.#changed = changed;
+    this.#log = new LimitedLog(parts.context.logger);
+    over.addEventListener("abort", () => this.#log.stop(), { once: true });
   }
 
   /** Whether no jobs are to be taken and started now. */
@@ -117,6 +128,7 @@ export class RunRequirements {
 
   /** The server refused something that a run needs. What all jobs need makes that none are taken for a while. */
   refused(requirement: Requirement, error: unknown): void {
+    if (this.#over.aborted) return;
     const state = this.#requirement(requirement);
     const now = performance.now();
     // Of many that are refused at the same time, one counts.
@@ -128,7 +140,18 @@ export class RunRequirements {
     if (!this.#checkingAgain) this.#checkAgain();
   }
 
-  /** What was refused is stored now. */
+  /** The end of a run was refused, and is to be stored: until then, or until it is given up, no check says that the requirement is met. */
+  beginStoring(requirement: Requirement): void {
+    this.#requirement(requirement).unstored++;
+  }
+
+  /** The end of a run that had been refused is stored, or given up. */
+  endStoring(requirement: Requirement, isStored: boolean): void {
+    this.#requirement(requirement).unstored--;
+    if (isStored) this.met(requirement);
+  }
+
+  /** The requirement is met, as far as is known. */
   met(requirement: Requirement): void {
     const state = this.#requirement(requirement);
     const wasRefused = state.refusal !== null;
@@ -136,14 +159,14 @@ export class RunRequirements {
     if (!wasRefused || this.reason !== null) return;
     this.#pausedUntil = -Infinity;
     this.#complaint = "";
-    this.#parts.context.logger.info(`Queue ${this.#parts.names.queue} starts jobs again`);
+    this.#tellAgain();
     this.#changed();
   }
 
   #requirement(requirement: Requirement): RequirementState {
     let state = this.#states.get(requirement);
     if (!state) {
-      state = { metAt: -Infinity, refusal: null, failures: 0, checkAt: -Infinity, checking: null };
+      state = { metAt: -Infinity, refusal: null, failures: 0, checkAt: -Infinity, checking: null, unstored: 0 };
       this.#states.set(requirement, state);
     }
     return state;
@@ -167,12 +190,19 @@ export class RunRequirements {
         }
         return true;
       }, { persist: true, patient: true });
-      if (answered) this.met(requirement);
-      return answered;
+      return answered && this.#checked(requirement);
     } catch (error) {
       this.refused(requirement, error);
       return false;
     }
+  }
+
+  /** The check found nothing that is refused. */
+  #checked(requirement: Requirement): boolean {
+    const state = this.#requirement(requirement);
+    if (state.unstored === 0) this.met(requirement);
+    else this.refused(requirement, state.refusal);
+    return state.unstored === 0;
   }
 
   #pauseUntil(moment: number): void {
@@ -207,7 +237,14 @@ export class RunRequirements {
     if (complaint === this.#complaint) return;
     this.#complaint = complaint;
     const which = refused.every((requirement) => requirement === "results") ? " that need results" : "";
-    const { context: { logger }, names: { queue } } = this.#parts;
-    logger.warn(`Queue ${queue} starts no jobs${which} (${this.reason}), retrying`);
+    this.#log.warn(complaint, `Queue ${this.#parts.names.queue} starts no jobs${which} (${this.reason}), retrying`);
+  }
+
+  /** Logs that jobs are started again, but not each time where room comes and goes. */
+  #tellAgain(): void {
+    const now = performance.now();
+    if (now - this.#toldAgainAt < TOLD_AGAIN_MS) return;
+    this.#toldAgainAt = now;
+    this.#parts.context.logger.info(`Queue ${this.#parts.names.queue} starts jobs again`);
   }
 }

@@ -213,3 +213,58 @@ Deno.test("JobConsumer starts no job while the account's storage is used up", as
   await waitUntil(() => worker.status().ended.dead === 1);
   assertEquals(runs.ids, ["fails"]);
 });
+
+Deno.test("JobConsumer runs each job once, and no more than it can have at a time, while a full account refuses what no check foresees", async () => {
+  const account = (max: string) =>
+    `accounts { A { jetstream: { max_file: ${max} }, users: [{ user: a, password: x, ${deny(["$JS.API.INFO"])} }] } }`;
+  await using server = await startNatsServer({ config: account("1MB") });
+  await using stores = storesOf(server.url, "a");
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  for (let n = 0; n < 12; n++) await queue.publish("x".repeat(5_000), { id: `fails ${n}`, maxAttempts: 1 });
+  const runs = mixedRuns();
+  await using worker = queue.consume(runs.handler, { concurrency: 2, priorities: ["high"] });
+  await waitUntil(() => worker.status().state === "serving");
+  const bucket = stores.kvBucket("other");
+  for (const size of [20_000, 1_000]) {
+    for (let n = 0; await bucket.put(`k${size} ${n}`, "x".repeat(size)).catch(() => null) !== null; n++);
+  }
+  await using second = queue.consume(runs.handler, { concurrency: 2, prefetch: 0 });
+  await waitUntil(() => second.status().state === "impaired");
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  // What runs when the first refusal comes may end behind it.
+  assert(runs.all.length <= 4, `${runs.all.length} runs`);
+  // Room comes and goes as jobs end, and moves may be refused, too.
+  const lines = stores.log.filter((line) => line.includes("starts no jobs"));
+  assert(lines.length <= 3, lines.join("\n"));
+  await reload(server, account("1MB"), account("10MB"));
+  await waitUntil(() => second.status().ended.dead === 12, 40_000);
+  assertEquals(runs.ids.toSorted(), Array.from({ length: 12 }, (_, n) => `fails ${n}`).toSorted());
+});
+
+for (const maxAttempts of [2, 1]) {
+  Deno.test(`JobConsumer ends a job once (maxAttempts: ${maxAttempts}) that the server's lowered max_payload lets nobody store again`, async () => {
+    await using server = await startNatsServer({ config: "max_payload: 65536" });
+    await using stores = new QueueStores(server.url);
+    const queue = stores.jobQueue("checks", { lease: 2_000 });
+    const data = "x".repeat(40_000);
+    await queue.publish(data, { id: "a", maxAttempts, backoff: 0 });
+    const gate = Promise.withResolvers<void>();
+    const runs = new RecordedRuns(async ({ attempt }) => {
+      await gate.promise;
+      if (attempt === 1) throw new Error("no");
+    });
+    await using consumer = queue.consume(runs.handler);
+    await runs.started(1);
+    await reload(server, "max_payload: 65536", "max_payload: 32768");
+    gate.resolve();
+    if (maxAttempts === 1) {
+      // It is delivered again, and not run again.
+      await waitUntil(() => consumer.status().ended.let_go > 1);
+      await reload(server, "max_payload: 32768", "max_payload: 65536");
+      // A reload does not tell connected clients of the limit.
+      await server.restart();
+      await waitUntil(() => consumer.status().ended.dead === 1);
+    } else await waitUntil(() => consumer.status().ended.completed === 1);
+    assertEquals(runs.all.map(({ attempt }) => attempt), maxAttempts === 1 ? [1] : [1, 2]);
+  });
+}
