@@ -1,14 +1,11 @@
 import type { Delivery } from "./delivery.ts";
-import type { RunEnd } from "./job_consumer_status.ts";
+import type { RunOutcome } from "./run_outcome.ts";
 
 /** This many are remembered, and as many before them. */
 const MEMORY = 5_000;
 
-/** Reports of ended runs that are kept. */
-const MAX_REPORTS = 1_000;
-
-/** Reports the end of a run, by a delivery of its message. */
-export type RunReport = (delivery: Delivery) => Promise<RunEnd>;
+/** Outcomes that are kept until they are reported. */
+const MAX_OUTCOMES = 1_000;
 
 /** Jobs whose end this process has reported, or tried to: a redelivery after a lost confirmation is acknowledged and not run, whichever consumer gets it. */
 export class EndedJobs {
@@ -17,8 +14,8 @@ export class EndedJobs {
   #endedBefore: Map<number, string> = new Map();
   /** Firings of delayed jobs whose runs have ended, the oldest first. */
   readonly #firings: Set<string> = new Set();
-  /** Of runs that have ended and could not be reported, the oldest first. */
-  readonly #reports: Map<string, RunReport> = new Map();
+  /** Of runs that have ended and could not be reported, by the sequence of their message, the oldest first. */
+  readonly #outcomes: Map<number, { storedAt: string; outcome: RunOutcome }> = new Map();
 
   /** The end of this message is being reported. */
   remember({ sequence, storedAt, firing }: Pick<Delivery, "sequence" | "storedAt" | "firing">): void {
@@ -46,22 +43,22 @@ export class EndedJobs {
   }
 
   /** The run of this message has ended, and that could not be reported: it is reported by its next delivery, and not run again. */
-  keepReport(delivery: Delivery, report: RunReport): void {
-    this.#reports.set(keyOf(delivery), report);
-    if (this.#reports.size <= MAX_REPORTS) return;
-    for (const oldest of this.#reports.keys()) return void this.#reports.delete(oldest);
+  keepOutcome({ sequence, storedAt }: Delivery, outcome: RunOutcome): void {
+    this.#outcomes.set(sequence, { storedAt, outcome });
+    if (this.#outcomes.size <= MAX_OUTCOMES) return;
+    for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Takes the report of a run that has ended. */
-  takeReport(delivery: Delivery): RunReport | undefined {
-    if (this.#reports.size === 0) return undefined;
-    const key = keyOf(delivery);
-    const report = this.#reports.get(key);
-    this.#reports.delete(key);
-    return report;
+  /** Whether the run of this message has ended without a report. */
+  hasOutcome(sequence: number, storedAt: string): boolean {
+    return this.#outcomes.size > 0 && this.#outcomes.get(sequence)?.storedAt.startsWith(storedAt) === true;
   }
-}
 
-function keyOf({ sequence, storedAt }: Delivery): string {
-  return `${sequence} ${storedAt}`;
+  /** Takes the outcome of a run that has ended without a report. */
+  takeOutcome({ sequence, storedAt }: Delivery): RunOutcome | undefined {
+    if (!this.hasOutcome(sequence, storedAt)) return undefined;
+    const { outcome } = this.#outcomes.get(sequence)!;
+    this.#outcomes.delete(sequence);
+    return outcome;
+  }
 }

@@ -23,6 +23,11 @@ export class HeldJobs {
     return [...this.running.values(), ...this.waiting.values()];
   }
 
+  /** Whether the message of this sequence is here, and its lease held. */
+  has(sequence: number): boolean {
+    return this.running.get(sequence)?.ours === true || this.waiting.get(sequence)?.ours === true;
+  }
+
   /** What of it a durable consumer has handed out. */
   of(consumer: string): Delivery[] {
     return this.all.filter((delivery) => delivery.consumer === consumer);

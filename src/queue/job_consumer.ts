@@ -106,7 +106,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#rescue = new JobRescue(parts, (sequence, storedAt, firing) => {
       if (parts.ended.has(sequence, String(storedAt))) return "ended";
       if (firing !== undefined && parts.ended.hasFiring(firing)) return "ended";
-      return this.#held.all.some((delivery) => delivery.sequence === sequence && delivery.ours) ? "held" : undefined;
+      return this.#held.has(sequence) || parts.ended.hasOutcome(sequence, String(storedAt)) ? "held" : undefined;
     }, this.#over.signal);
     this.#context.closers.add(this.#closer);
     this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));

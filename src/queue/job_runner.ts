@@ -2,7 +2,6 @@ import { JetStreamStoreError } from "../errors.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
-import type { RunReport } from "./ended_jobs.ts";
 import { type Admission, type Job, RunningJob, type Workplace } from "./job.ts";
 import { JobAdmission } from "./job_admission.ts";
 import type { JobBatches } from "./job_batches.ts";
@@ -12,6 +11,7 @@ import { applySchema } from "./job_schema.ts";
 import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { RunHistory } from "./run_history.ts";
+import type { RunOutcome } from "./run_outcome.ts";
 import { RunOutcomes } from "./run_outcomes.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import { messageOf } from "./thrown.ts";
@@ -66,7 +66,7 @@ export class JobRunner<T> {
    * @param handled Called when the handler has ended, before that is reported.
    */
   async run(delivery: Delivery, handled: (delivery: Delivery) => void): Promise<RunEnd | "given_back"> {
-    const kept = this.#parts.ended.takeReport(delivery);
+    const kept = this.#parts.ended.takeOutcome(delivery);
     if (kept) return await this.#report(delivery, kept);
     const needs = this.#admission.requirementsOf(delivery);
     const { reporter, calls: { requirements } } = this.#tools;
@@ -77,12 +77,12 @@ export class JobRunner<T> {
     if (typeof admission === "string") return admission;
     let data = this.#parse(delivery, admission);
     let spent = 0;
-    if (this.#parts.schema && typeof data !== "function") {
+    if (this.#parts.schema && !("end" in data)) {
       const began = performance.now();
       data = await this.#check(delivery, admission, data.value);
       spent = performance.now() - began;
     }
-    if (typeof data === "function") return await this.#report(delivery, data);
+    if ("end" in data) return await this.#report(delivery, data);
     if (delivery.released) return "let_go";
     const job = new RunningJob<T>(delivery, this.#workplace, data.value as T, admission);
     if (this.#batches && !await this.#batches.join(job)) return await this.#giveBack(delivery);
@@ -102,16 +102,16 @@ export class JobRunner<T> {
       reporter.tell(delivery, "completed");
       return "completed";
     }
-    return delivery.ours ? await this.#report(delivery, this.#outcomes.completed(admission, value)) : "let_go";
+    return delivery.ours ? await this.#report(delivery, { end: "completed", admission, value }) : "let_go";
   }
 
-  /** Reports an end. If that cannot be confirmed, the next delivery of the job reports it, in place of another run. */
-  async #report(delivery: Delivery, report: RunReport): Promise<RunEnd> {
+  /** Reports an outcome. If that cannot be confirmed, the next delivery of the job reports it, in place of another run. */
+  async #report(delivery: Delivery, outcome: RunOutcome): Promise<RunEnd> {
     let end: RunEnd = "let_go";
     try {
-      return end = await report(delivery);
+      return end = await this.#outcomes.report(delivery, outcome);
     } finally {
-      if (end === "let_go") this.#parts.ended.keepReport(delivery, report);
+      if (end === "let_go") this.#parts.ended.keepOutcome(delivery, outcome);
     }
   }
 
@@ -132,8 +132,8 @@ export class JobRunner<T> {
     return headers.timeout ?? this.#settings.timeout;
   }
 
-  /** The data of a job's body, or the report of why there is none. */
-  #parse(delivery: Delivery, admission: Admission): { value: unknown } | RunReport {
+  /** The data of a job's body, or the outcome without. */
+  #parse(delivery: Delivery, admission: Admission): { value: unknown } | RunOutcome {
     try {
       return { value: readJobData(delivery.data) };
     } catch (error) {
@@ -141,8 +141,8 @@ export class JobRunner<T> {
     }
   }
 
-  /** The data as the schema makes it, or the report of why there is none. */
-  async #check(delivery: Delivery, admission: Admission, data: unknown): Promise<{ value: unknown } | RunReport> {
+  /** The data as the schema makes it, or the outcome without. */
+  async #check(delivery: Delivery, admission: Admission, data: unknown): Promise<{ value: unknown } | RunOutcome> {
     try {
       const timeout = Math.min(this.#timeoutOf(delivery) ?? Infinity, SCHEMA_TIMEOUT_MS);
       const checked = await applySchema(this.#parts.schema!, data, timeout);

@@ -1,15 +1,15 @@
 import type { Logger } from "../connection/logger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "./delivery.ts";
-import type { RunReport } from "./ended_jobs.ts";
 import type { Admission } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "./retry_backoff.ts";
 import type { RunHistory } from "./run_history.ts";
-import type { RunMove, RunReporter } from "./run_reporter.ts";
+import type { RunOutcome } from "./run_outcome.ts";
+import type { RunReporter } from "./run_reporter.ts";
 import { messageOf, readFailure } from "./thrown.ts";
 
-/** Decides what becomes of a job after its run. All of users' code is called here once; the reports can be made again. */
+/** Decides what becomes of a job after its run. Users' code and errors are asked once, the outcome is data that can be reported again. */
 export class RunOutcomes {
   readonly #queue: string;
   readonly #settings: ConsumeSettings;
@@ -26,50 +26,46 @@ export class RunOutcomes {
     this.#logger = logger;
   }
 
-  /** A job whose handler has returned is completed, whether its result can be kept or not. */
-  completed(admission: Admission, value: unknown): RunReport {
-    return async (delivery) => {
-      const { keepResult } = delivery.headers;
-      const kept = keepResult === undefined || await this.#reporter.keepResult(delivery, value, keepResult);
-      if (kept === null || !await this.#reporter.complete(delivery, admission)) return "let_go";
-      if (kept === true) this.#reporter.tell(delivery, "completed");
-      else this.#tellUnkept(delivery, kept);
-      return "completed";
-    };
+  /** Of a job whose handler, or schema, has thrown: postponed, tried again, or dead. */
+  failed(delivery: Delivery, { attempt, postponed }: Admission, error: unknown): RunOutcome {
+    const { kind, reason, stack, delay } = readFailure(error);
+    const { maxAttempts = this.#settings.maxAttempts } = delivery.headers;
+    if (kind === "postponed") return { end: kind, move: { attempt, postponed: postponed + 1, delay }, reason };
+    this.#reporter.tell(delivery, "failed", { attempt, reason });
+    if (kind === "unrecoverable" || attempt >= maxAttempts) return { end: "dead", reason, stack, attempts: attempt };
+    const move = { attempt: attempt + 1, postponed, delay: this.#retryDelay(delivery, attempt, error) };
+    return { end: "retried", move, reason };
   }
 
-  /** A job whose handler, or schema, has thrown: postponed, tried again, or dead. */
-  failed(delivery: Delivery, { attempt, postponed }: Admission, error: unknown): RunReport {
-    const failure = readFailure(error);
-    const { kind, reason, delay } = failure;
-    const { maxAttempts = this.#settings.maxAttempts } = delivery.headers;
-    if (kind === "postponed") {
-      return (delivery) => this.#again(delivery, kind, { attempt, postponed: postponed + 1, delay });
-    }
-    this.#reporter.tell(delivery, "failed", { attempt, reason });
-    if (kind === "unrecoverable" || attempt >= maxAttempts) {
-      return (delivery) => this.#reporter.bury(delivery, failure, attempt);
-    }
-    const next = { attempt: attempt + 1, postponed, delay: this.#retryDelay(delivery, attempt, error) };
-    return async (delivery) => {
-      const end = await this.#again(delivery, "retried", next);
+  /** Of data that no attempt helps: dead at once. */
+  refused({ attempt }: Admission, problem: string): RunOutcome {
+    const { reason } = readFailure(problem);
+    return { end: "dead", reason, stack: undefined, attempts: attempt - 1 };
+  }
+
+  /** Reports an outcome; it may be reported again if that is not confirmed. */
+  async report(delivery: Delivery, outcome: RunOutcome): Promise<RunEnd> {
+    if (outcome.end === "completed") return await this.#complete(delivery, outcome.admission, outcome.value);
+    if (outcome.end === "dead") return await this.#reporter.bury(delivery, outcome, outcome.attempts);
+    const { end, move, reason } = outcome;
+    const back = await this.#reporter.putBack(delivery, move);
+    if (back) {
       if (end === "retried") this.#reporter.tell(delivery, end, { reason });
       return end;
-    };
-  }
-
-  /** Data that no attempt helps: a dead letter at once. */
-  refused({ attempt }: Admission, problem: string): RunReport {
-    const { reason } = readFailure(problem);
-    return (delivery) => this.#reporter.bury(delivery, { reason, stack: undefined }, attempt - 1);
-  }
-
-  async #again(delivery: Delivery, end: "retried" | "postponed", move: RunMove): Promise<RunEnd> {
-    const back = await this.#reporter.putBack(delivery, move);
-    if (back) return end;
+    }
     // A newer tick of its schedule will run in its place.
     const superseded = back === false && await this.#history.isSuperseded(delivery);
     return superseded ? await this.#reporter.drop(delivery, "skipped") : "let_go";
+  }
+
+  /** A job whose handler has returned is completed, whether its result can be kept or not. */
+  async #complete(delivery: Delivery, admission: Admission, value: unknown): Promise<RunEnd> {
+    const { keepResult } = delivery.headers;
+    const kept = keepResult === undefined || await this.#reporter.keepResult(delivery, value, keepResult);
+    if (kept === null || !await this.#reporter.complete(delivery, admission)) return "let_go";
+    if (kept === true) this.#reporter.tell(delivery, "completed");
+    else this.#tellUnkept(delivery, kept);
+    return "completed";
   }
 
   #retryDelay({ headers }: Delivery, attempt: number, error: unknown): number {

@@ -14,16 +14,11 @@ import { bytesOf, copyRoom } from "./job_size.ts";
 import { type Move, moveJob } from "./move_job.ts";
 import type { QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
+import type { RunMove } from "./run_outcome.ts";
 import { type Failure, messageOf } from "./thrown.ts";
 
 /** Milliseconds after which a job is delivered again that could not be given back as a new message. */
 const REFUSED_DELAY_MS = 1_000;
-
-/** How a job is put back after a run. */
-export interface RunMove extends Admission {
-  /** Milliseconds until it is ready. */
-  readonly delay: number;
-}
 
 /** No job is delayed for longer than a hundred years. */
 const MAX_DELAY_MS = 100 * 365 * 86_400_000;
@@ -118,13 +113,10 @@ export class RunReporter {
   /** Stores the dead letter, and only then acknowledges the job. */
   async bury(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
     const { reason, stack } = failure;
-    const stored = await this.#calls.persist(
-      delivery,
-      "dead letters",
-      (call) => storeDeadLetter(call, delivery, { reason, stack, attempts }).then(() => true),
-      () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason }),
-    );
-    if (!stored || !await this.finish(delivery)) return "let_go";
+    const store = (call: QueueCall) => storeDeadLetter(call, delivery, { reason, stack, attempts }).then(() => true);
+    const refused = () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason });
+    const stored = await this.#calls.persist(delivery, "dead letters", store, refused);
+    if (!stored || !await this.finish(delivery, refused)) return "let_go";
     this.tell(delivery, "dead", { reason });
     return "dead";
   }
@@ -214,6 +206,10 @@ export class RunReporter {
    * delivered again when its lease is over.
    */
   async giveBack(delivery: Delivery): Promise<boolean> {
+    const { ended } = this.#parts;
+    const { sequence, storedAt } = delivery;
+    // Its run has ended here, which its next delivery is to report: others would run it again.
+    if (ended.has(sequence, storedAt) || ended.hasOutcome(sequence, storedAt)) return false;
     let delay = 0;
     if (this.movable(delivery)) {
       try {
@@ -239,7 +235,8 @@ export class RunReporter {
     const past = deliveries > 1
       ? await this.#calls.demand(delivery, "results", (call) => this.#parts.results.pastRuns(call, delivery))
       : undefined;
-    if (past === null) return null;
+    // What ended elsewhere, and could not be reported, keeps its message, by which that is known.
+    if (past === null || past?.end !== undefined) return null;
     return await this.renew(delivery, {
       started: false,
       deliveries: handedOut - 1,

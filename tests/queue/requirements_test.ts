@@ -118,8 +118,8 @@ for (const [what, subject] of [["acknowledgements", "$JS.ACK.>"], ["dead letters
     await reload(server, users(), users(subject));
     gate.resolve();
     assertStringIncludes(await untilImpaired(worker), what);
-    // Longer than the lease, so that what cannot be extended is delivered again.
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    // Longer than the lease, so that what cannot be extended is delivered again, also while no jobs are taken.
+    await new Promise((resolve) => setTimeout(resolve, 4_500));
     const attempts = () => runs.all.map(({ id, attempt }) => `${id} ${attempt}`).toSorted();
     assertEquals(attempts(), [...new Set(attempts())]);
     await reload(server, users(subject), users());
@@ -266,5 +266,41 @@ for (const maxAttempts of [2, 1]) {
       await waitUntil(() => consumer.status().ended.dead === 1);
     } else await waitUntil(() => consumer.status().ended.completed === 1);
     assertEquals(runs.all.map(({ attempt }) => attempt), maxAttempts === 1 ? [1] : [1, 2]);
+  });
+}
+
+for (
+  const [what, options, behaves] of [["returned", {}, () => {}], ["thrown", { maxAttempts: 1 }, () => {
+    throw new Error("no");
+  }]] as const
+) {
+  Deno.test(`JobConsumer.stop gives back no job whose handler has ${what} and which could not be acknowledged: it is not run again`, async () => {
+    const subject = "$JS.ACK.>";
+    await using server = await startNatsServer({ config: users() });
+    await using stores = storesOf(server.url, "worker");
+    const queue = stores.jobQueue("checks", { lease: 1_000 });
+    await queue.publish(1, { id: "a", ...options });
+    const gate = Promise.withResolvers<void>();
+    const runs = new RecordedRuns(async () => {
+      await gate.promise;
+      behaves();
+    });
+    const first = queue.consume(runs.handler);
+    await runs.started(1);
+    await reload(server, users(), users(subject));
+    gate.resolve();
+    await waitUntil(() => first.status().ended.let_go > 0);
+    await first.stop({ deadline: 0 });
+    await reload(server, users(subject), users());
+    // The next one has no time for it.
+    await queue.publish(1, { id: "filler", priority: "high" });
+    const busy = queue.consume(() => new Promise(() => {}), { prefetch: 1 });
+    await waitUntil(() => busy.status().active === 1 && busy.status().prefetched === 1);
+    await queue.cancel("filler");
+    await busy.stop({ deadline: 200 });
+    await using last = queue.consume(runs.handler);
+    await waitUntil(async () => await queue.get("a") === null && last.status().active === 0);
+    assertEquals(runs.all.length, 1);
+    assertEquals((await queue.counts())?.dead, what === "thrown" ? 1 : 0);
   });
 }
