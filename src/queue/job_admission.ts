@@ -11,7 +11,7 @@ import type { Requirement } from "./run_requirements.ts";
 const EARLY_REDELIVERY = { base: 100, max: 3_000 };
 
 const USUAL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves"];
-const KEYED: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
+const IN_PLACE: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
 const ALL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves", "results"];
 
 /**
@@ -33,7 +33,7 @@ export class JobAdmission {
 
   /** What the server has to allow before it runs. */
   requirementsOf(delivery: Delivery): readonly Requirement[] {
-    if (delivery.keyed) return KEYED;
+    if (delivery.keyed || !this.#reporter.moves) return IN_PLACE;
     return delivery.headers.keepResult !== undefined || this.#countsStart(delivery) ? ALL : USUAL;
   }
 

@@ -34,7 +34,7 @@ export class RunReporter {
   readonly #events: EventSender;
   #acknowledgements: Acknowledgements | null = null;
   /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay. */
-  #moves = true;
+  moves = true;
 
   /** @param told Called with each event, whether anybody listens or not. */
   constructor(parts: QueueParts, calls: DeliveryCalls, told: Told) {
@@ -51,7 +51,7 @@ export class RunReporter {
    */
   serve(session: Session, options: AddEventListenerOptions): void {
     this.#calls.serve(session, options);
-    this.#moves = session.server.atLeast("2.12");
+    this.moves = session.server.atLeast("2.12");
     this.#acknowledgements = new Acknowledgements(session);
     session.signal.addEventListener("abort", () => this.#acknowledgements = null, options);
   }
@@ -134,7 +134,7 @@ export class RunReporter {
    * room for the headers of a copy, and all where a copy could make the server remove another job.
    */
   movable(delivery: Delivery): boolean {
-    if (!this.#moves || delivery.keyed) return false;
+    if (!this.moves || delivery.keyed) return false;
     // Limits may have been set since it was opened.
     if (this.#calls.session) this.#parts.stream.opened(this.#calls.session);
     const bytes = delivery.data.length + bytesOf(delivery.allHeaders.all) + copyRoom(delivery.subject);
