@@ -45,9 +45,11 @@ const stores = processStores;
 export const connect = (options?: ConnectOptions): Promise<ConnectionInfo | null> => stores.connect(options);
 
 /**
- * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here.
+ * Works over a connection that was made elsewhere: of any `@nats-io/*` transport, of nats.deno, or of `npm:nats` 2. It is never closed here. The
+ * JetStream domain, or the prefix of its API, is that of the environment (of a {@linkcode JetStreamStores} that of its options).
  *
  * @throws {TypeError} If it is none of these, is closed or draining, or was made with `noEcho`.
+ * @throws {RangeError} If the domain or the prefix is malformed.
  *
  * @example Share one connection
  * ```ts ignore

@@ -29,6 +29,8 @@ export async function dial(target: ConnectTarget, announced: string[], stop: Abo
   throw failure;
 }
 
+const TLS_ADVICE = "check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS";
+const WEBSOCKET_ADVICE = "check DENO_CERT (the authority to trust), and that the server speaks TLS";
 const SILENT =
   ": it accepts connections and sends nothing, as a server does that wants the TLS handshake first (tls://)";
 
@@ -38,7 +40,7 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
   const options = { ...await target.natsOptions(host), servers: [url] };
   if (websocket) {
     return await openConnection(options, new WebsocketTransport(), stop).catch((error) => {
-      throw dialFailure(error, host);
+      throw dialFailure(error, host, { advice: WEBSOCKET_ADVICE });
     });
   }
   const transport = new SocketTransport(target.tlsStarts.of(host));
@@ -47,7 +49,11 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
     target.tlsStarts.connected(host, transport.tlsFirst);
     return nc;
   } catch (error) {
-    const failure = dialFailure(error, host, options.tls?.cert, transport.isSilent && !options.tls);
+    const failure = dialFailure(error, host, {
+      advice: TLS_ADVICE,
+      certificate: options.tls?.cert,
+      isSilent: transport.isSilent && !options.tls,
+    });
     // The greeting was late: it is waited for now.
     if (target.tlsStarts.failed(host, transport.tlsFirst, failure) && !stop.aborted) {
       return await dialServer(target, server, stop);
@@ -79,13 +85,18 @@ function checkAllowed({ host }: TargetServer): void {
   );
 }
 
-/**
- * A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what cannot be reached.
- *
- * @param certificate The client's own, if it has one.
- * @param isSilent Whether the server has accepted a connection without TLS, and sent nothing.
- */
-function dialFailure(error: unknown, host: string, certificate?: unknown, isSilent = false): Error {
+/** What is known of a connection that failed. */
+interface FailedConnection {
+  /** What to check where TLS failed. */
+  advice: string;
+  /** The client's own certificate, if it has one. */
+  certificate?: unknown;
+  /** Whether the server has accepted a connection without TLS, and sent nothing. */
+  isSilent?: boolean;
+}
+
+/** A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what cannot be reached. */
+function dialFailure(error: unknown, host: string, { advice, certificate, isSilent = false }: FailedConnection): Error {
   if (error instanceof JetStreamStoreError) return error;
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = "code" in cause ? String(cause.code) : "";
@@ -110,7 +121,7 @@ function dialFailure(error: unknown, host: string, certificate?: unknown, isSile
   if (tls !== null) {
     return new JetStreamStoreError(
       "tls",
-      `TLS with NATS at ${host} failed, as ${tls}: check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS`,
+      `TLS with NATS at ${host} failed, as ${tls}: ${advice}`,
       { cause },
     );
   }

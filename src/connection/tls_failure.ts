@@ -14,7 +14,7 @@ const REASONS: [RegExp, string][] = [
   ],
   [/CERT_HAS_EXPIRED|certificate.*\bexpired/i, "the server's certificate has expired"],
   [/CERT_NOT_YET_VALID|NotValidYet/i, "the server's certificate is not valid yet"],
-  [/ALTNAME_INVALID|NotValidForName/i, "the server's certificate is for another name"],
+  [/ALTNAME_INVALID|not.?valid.?for.?name/i, "the server's certificate is for another name"],
   [
     /UNABLE_TO_(VERIFY|GET)|SELF_SIGNED|UnknownIssuer|self.signed/i,
     "the server's certificate is of an unknown authority",

@@ -6,6 +6,7 @@ import { waitUntil } from "../_wait_until.ts";
 import { makeCertificates } from "../testing/make_certificates.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "./collected_log.ts";
+import { runService } from "./run_service.ts";
 
 const certificates = await makeCertificates();
 addEventListener("unload", () => Deno.removeSync(certificates.ca.replace(/\/[^/]*$/, ""), { recursive: true }));
@@ -202,3 +203,25 @@ Deno.test("JetStreamStores lets go of a socket whose TLS handshake is not answer
   assertEquals(await stores.connect(), null);
   await stores.close();
 });
+
+for (
+  const [reason, server, env] of [
+    ["is of an unknown authority", own, {}],
+    ["has expired", expired, { DENO_CERT: ca }],
+    ["is for another name", otherName, { DENO_CERT: ca }],
+  ] as const
+) {
+  Deno.test(`connect throws 'tls' and says that the certificate of a WebSocket's server ${reason}`, async () => {
+    await using running = await startNatsServer({ tls: server, websocket: true });
+    const { stdout, stderr } = await runService(
+      `await jetstream.connect({ servers: "${running.websocketUrl}" }).catch(({ code, message }) => console.log(code, message));
+      await jetstream.close();`,
+      { env },
+    );
+    assertMatch(
+      stdout,
+      new RegExp(`^tls TLS with NATS at \\S+ failed, as the server's certificate ${reason} .*: check DENO_CERT`),
+      stderr,
+    );
+  });
+}
