@@ -71,7 +71,7 @@ export async function useQueue(stores: JetStreamStores, name: string, timeout = 
   following.catch(() => {});
   let failed = 0;
   const cancelled = Promise.withResolvers<void>();
-  await using worker = queue.consume(async (job) => {
+  const worker = queue.consume(async (job) => {
     if (job.data === "cancel") {
       job.signal.addEventListener("abort", () => cancelled.resolve(), { once: true });
       await queue.cancel(job.id);
@@ -82,8 +82,8 @@ export async function useQueue(stores: JetStreamStores, name: string, timeout = 
     if (job.data === "twice" && failed++ === 0) throw new Error("again");
     return job.data;
   }, { maxAttempts: 2, backoff: 1, concurrency: 5 });
-  // Else its end would wait for a job that is not cancelled.
-  using _ = { [Symbol.dispose]: () => cancelled.resolve() };
+  // One that lacks a right would go on trying to report its jobs.
+  await using _ = { [Symbol.asyncDispose]: async () => void await worker.stop({ deadline: 500 }) };
   await queue.publish("good", { id: "good", keepResult: 60_000 });
   assertEquals(await queue.waitFor("good", { timeout }), "good");
   await queue.publish("twice", { id: "twice", keepResult: 60_000 });

@@ -54,10 +54,13 @@ export async function prepare(owner: JetStreamStores, names: Names): Promise<voi
   await queue.schedule("daily", { every: 86_400_000, data: 1 });
 }
 
-/** Resolves when a worker looks for jobs that belong to no consumer. */
-function rescueLook({ connection }: ForeignClient, queue: string): Promise<void> {
-  return new Promise((resolve) =>
-    connection.subscribe(`$JS.API.CONSUMER.LIST.WQ_${queue}`, { max: 1, callback: () => resolve() })
+/** Resolves when a worker has looked for jobs that belong to no consumer. */
+async function rescueLook({ connection }: ForeignClient, queue: string): Promise<void> {
+  const calls = [`CONSUMER.LIST.WQ_${queue}`, `DIRECT.GET.WQ_${queue}`];
+  await Promise.all(
+    calls.map((call) =>
+      new Promise<void>((resolve) => connection.subscribe(`$JS.API.${call}`, { max: 1, callback: () => resolve() }))
+    ),
   );
 }
 
@@ -142,7 +145,7 @@ export const ROLES: Record<string, RoleWork> = {
     const id = crypto.randomUUID();
     const cancelled = Promise.withResolvers<void>();
     const failed = new Set<string>();
-    await using worker = stores.jobQueue(names.queue).consume(async (job) => {
+    const worker = stores.jobQueue(names.queue).consume(async (job) => {
       if (!job.id.startsWith(id)) return;
       if (job.data === "cancel") {
         job.signal.addEventListener("abort", () => cancelled.resolve(), { once: true });
@@ -153,8 +156,8 @@ export const ROLES: Record<string, RoleWork> = {
       if (job.data === "bad" || (job.data === "twice" && failed.size < failed.add(job.id).size)) throw new Error("bad");
       return job.data;
     }, { maxAttempts: 2, backoff: 1, concurrency: 5 });
-    // Else its end would wait for a job that is not cancelled.
-    using _ = { [Symbol.dispose]: () => cancelled.resolve() };
+    // One that lacks a right would go on trying to report its jobs.
+    await using _ = { [Symbol.asyncDispose]: async () => void await worker.stop({ deadline: 500 }) };
     const told = new Set<string>();
     const stop = new AbortController();
     const following = (async () => {
