@@ -157,7 +157,7 @@ export function listenToEvents(
     subscriptions = [
       session.subscribe(names.event("*", token), receive, denied),
       // One answer tells a worker to send the frequent events, however many listen.
-      session.subscribe(names.listening, (message) => session.answer(message, ""), denied, "listening"),
+      session.subscribe(names.listening, (message) => session.answer(message, ""), denied, { group: "listening" }),
     ];
     listener.begun();
   });

@@ -98,7 +98,7 @@ export class Opening {
     const { names } = this.#parts;
     if (!mayCreate && !await streamInfo(this.#session, names.stream, this.#deadline)) return false;
     await this.#parts.stream.openConsumers(this.#session, this.#deadline);
-    this.#listening = listenToQueue(this.#session, this.#parts.names, this.#parts.context.logger, {
+    this.#listening = listenToQueue(this.#session, this.#parts.names, {
       deleted: (sequence) => this.#events.deleted(sequence),
       destroyed: () => this.#change(),
       changed: () => this.#change(),

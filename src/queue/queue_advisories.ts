@@ -1,5 +1,4 @@
 import type { Msg } from "@nats-io/nats-core";
-import type { Logger } from "../connection/logger.ts";
 import { advisory } from "../wire/jetstream_subjects.ts";
 import type { Listening, Session } from "../wire/session.ts";
 import type { QueueNames } from "./queue_names.ts";
@@ -18,13 +17,10 @@ export interface QueueAdvisoryEvents {
 export function listenToQueue(
   session: Session,
   { queue, stream, changed }: QueueNames,
-  logger: Logger,
   events: QueueAdvisoryEvents,
 ): Listening[] {
-  let told = false;
   const refused = (error: Error) => {
-    if (!told) logger.warn(`Workers of queue ${queue} do not hear of cancels, pauses and changes: ${error.message}`);
-    told = true;
+    session.warnOnce(`Workers of queue ${queue} do not hear of cancels, pauses and changes: ${error.message}`);
   };
   const on = (subject: string, receive: (message: Msg) => void) => session.subscribe(subject, receive, refused);
   return [

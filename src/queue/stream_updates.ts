@@ -20,6 +20,6 @@ export function streamUpdates(session: Session, stream: string): StreamUpdates {
   if (present) return present;
   const updates = { count: 0 };
   streams.set(stream, updates);
-  session.subscribe(advisory(`STREAM.UPDATED.${stream}`), () => updates.count++, () => {});
+  session.subscribe(advisory(`STREAM.UPDATED.${stream}`), () => updates.count++, () => {}, { optional: true });
   return updates;
 }

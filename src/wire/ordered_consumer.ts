@@ -144,11 +144,6 @@ export class OrderedConsumer {
     const gone = () => this.#lose("has gone");
     this.#session.signal.throwIfAborted();
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
-    // Quicker than to notice the silence. Who may not listen to these has the heartbeats.
-    const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
-    for (const event of ends) {
-      this.#listening.push(this.#session.subscribe(advisory(event), gone, () => {}));
-    }
     const info = await api<{ num_pending: number; delivered: { stream_seq: number } }>(
       this.#session,
       `CONSUMER.CREATE.${stream}.${this.#name}.${filter}`,
@@ -160,6 +155,11 @@ export class OrderedConsumer {
     this.total = info.num_pending;
     if (this.total === 0) this.#give(null);
     this.#pulls.begin(this.total);
+    // Quicker than to notice the silence. A user who may not subscribe to these, or to no more subjects, has the heartbeats.
+    const ends = [`CONSUMER.DELETED.${stream}.${this.#name}`, ...(endsOnUpdate ? [`STREAM.UPDATED.${stream}`] : [])];
+    for (const event of ends) {
+      this.#listening.push(this.#session.subscribe(advisory(event), gone, () => {}, { optional: true }));
+    }
     this.#timer = setInterval(() => this.#pulls.look(), LOOK_MS).unref();
   }
 

@@ -11,7 +11,7 @@ import { Incoming } from "./incoming.ts";
 import { JetStreamSubjects } from "./jetstream_subjects.ts";
 import { Requests } from "./requests.ts";
 import { ServerVersion } from "./server_version.ts";
-import { deniedError, type OwnSubscription, Subscriptions } from "./subscriptions.ts";
+import { deniedError, type OwnSubscription, type SubscribeOptions, Subscriptions } from "./subscriptions.ts";
 
 /** A subscription of a session. */
 export interface Listening {
@@ -140,17 +140,16 @@ export class Session implements ConnectionSession {
    * cannot be read, as anybody may have sent it, is dropped: it must not cost the connection.
    *
    * @param refused Called if the server refuses the subscription, for want of permission (`permission`) or because there are too many (`limits`).
-   * @param group Of all subscriptions of one group, one receives each message.
    */
   subscribe(
     subject: string,
     receive: (message: Msg) => void,
     refused: (error: JetStreamStoreError) => void,
-    group?: string,
+    options?: SubscribeOptions,
   ): Listening {
     if (this.#nc.isClosed() || this.#nc.isDraining()) return NOTHING;
-    this.#line.check(subject, group ?? "");
-    const subscription = this.#subscriptions.add(subject, { receive: this.#guarded(receive), refused }, group);
+    this.#line.check(subject, options?.group ?? "");
+    const subscription = this.#subscriptions.add(subject, { receive: this.#guarded(receive), refused }, options);
     this.#open.add(subscription);
     return {
       stop: () => {

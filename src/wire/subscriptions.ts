@@ -12,24 +12,50 @@ export interface SubscriptionEvents {
   refused(error: JetStreamStoreError): void;
 }
 
+/** How a subscription is made. */
+export interface SubscribeOptions {
+  /** Of all subscriptions of one group, one receives each message. */
+  group?: string;
+  /**
+   * Whether it only makes something quicker: at the server's limit it gives way to one that is needed.
+   *
+   * @default {false}
+   */
+  optional?: boolean;
+}
+
 /** One subscription of a connection, until it is stopped or refused. */
 export class OwnSubscription {
   readonly #nc: NatsConnection;
-  readonly #subscription: Subscription;
+  readonly #subject: string;
   readonly #events: SubscriptionEvents;
+  readonly #options: SubscriptionOptions;
+  #subscription: Subscription;
   #over = false;
+  /** Whether it only makes something quicker. */
+  readonly optional: boolean;
 
-  constructor(nc: NatsConnection, subject: string, events: SubscriptionEvents, group?: string) {
+  constructor(nc: NatsConnection, subject: string, events: SubscriptionEvents, options: SubscribeOptions) {
+    const { group, optional = false } = options;
     this.#nc = nc;
+    this.#subject = subject;
     this.#events = events;
-    const options: SubscriptionOptions = {
+    this.optional = optional;
+    this.#options = {
       ...(group && { queue: group }),
       callback: (error, message) => {
         if (error) this.refuse(deniedError("subscription", subject, error));
         else if (!this.#over) events.receive(message);
       },
     };
-    this.#subscription = nc.subscribe(subject, options);
+    this.#subscription = nc.subscribe(subject, this.#options);
+  }
+
+  /** Subscribes once more in place of the subscription that the server refused. */
+  renew(): void {
+    if (this.#over || this.#nc.isClosed()) return;
+    this.#subscription.unsubscribe();
+    this.#subscription = this.#nc.subscribe(this.#subject, this.#options);
   }
 
   /** Whether it was stopped or refused. */
@@ -62,23 +88,32 @@ export class OwnSubscription {
 /**
  * Subscribes, and tells a subscription that the server refuses.
  *
- * A refusal for want of permission names its subject. One because of the account's or the server's limit names none, so it counts for all
- * subscriptions that the server has not confirmed yet: each is followed by a PING, and counts as confirmed with its PONG.
+ * A refusal because of permissions names its subject. One because of the account's or the server's limit names none, so it counts for all
+ * subscriptions that the server has not confirmed yet: each is followed by a PING, and counts as confirmed with its PONG. Optional ones then give way:
+ * while there are any, those that are needed are made once more.
  */
 export class Subscriptions {
   readonly #nc: NatsConnection;
   readonly #unconfirmed: Set<OwnSubscription> = new Set();
+  readonly #optional: Set<OwnSubscription> = new Set();
 
   constructor(nc: NatsConnection) {
     this.#nc = nc;
   }
 
-  /** Subscribes to a subject. Of all subscriptions of one group, one receives each message. */
-  add(subject: string, events: SubscriptionEvents, group?: string): OwnSubscription {
-    const subscription = new OwnSubscription(this.#nc, subject, events, group);
-    this.#unconfirmed.add(subscription);
-    this.confirmed().then(() => this.#unconfirmed.delete(subscription));
+  /** Subscribes to a subject. */
+  add(subject: string, events: SubscriptionEvents, options: SubscribeOptions = {}): OwnSubscription {
+    const subscription = new OwnSubscription(this.#nc, subject, events, options);
+    this.#confirm(subscription);
     return subscription;
+  }
+
+  #confirm(subscription: OwnSubscription): void {
+    this.#unconfirmed.add(subscription);
+    this.confirmed().then(() => {
+      this.#unconfirmed.delete(subscription);
+      if (subscription.optional && !subscription.over) this.#optional.add(subscription);
+    });
   }
 
   /** Resolves when the server has dealt with all that was sent so far, and its refusals have arrived; or the connection is gone. */
@@ -96,9 +131,32 @@ export class Subscriptions {
       "limits",
       `The server refuses further subscriptions (${message}): raise max_subscriptions of the account or the server`,
     );
-    for (const subscription of this.#unconfirmed) subscription.refuse(error);
+    const refused = [...this.#unconfirmed];
     this.#unconfirmed.clear();
+    const optional = refused.filter((subscription) => subscription.optional);
+    for (const subscription of optional) subscription.refuse(error);
+    for (const subscription of refused) {
+      if (subscription.over) continue;
+      const place = this.#takeOptional();
+      place?.refuse(error);
+      // The refusal may have been that of an optional one.
+      if (place || optional.length > 0) this.#renew(subscription);
+      else subscription.refuse(error);
+    }
     return true;
+  }
+
+  #renew(subscription: OwnSubscription): void {
+    subscription.renew();
+    this.#confirm(subscription);
+  }
+
+  /** An optional subscription that the server has. */
+  #takeOptional(): OwnSubscription | undefined {
+    for (const subscription of this.#optional) {
+      this.#optional.delete(subscription);
+      if (!subscription.over) return subscription;
+    }
   }
 }
 

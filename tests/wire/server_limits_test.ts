@@ -39,6 +39,28 @@ Deno.test("Session.subscribe tells the subscription that the server's limit refu
   assertEquals(refusals.length, 1);
 });
 
+Deno.test("Session.subscribe takes the place of an optional subscription at the server's limit", async () => {
+  await using server = await limitedTo(3);
+  await using client = await openSession({ servers: server.url, ...LOGIN });
+  const { session } = client;
+  const heard: string[] = [];
+  const refused: string[] = [];
+  const subscribe = (subject: string, optional: boolean) =>
+    session.subscribe(subject, () => heard.push(subject), () => refused.push(subject), { optional });
+  subscribe("optional", true);
+  subscribe("a", false);
+  await session.requests.request("$JS.API.INFO", "", moment(10_000));
+  subscribe("b", false);
+  await waitUntil(() => refused.length > 0);
+  await session.requests.request("$JS.API.INFO", "", moment(10_000));
+  for (const subject of ["optional", "a", "b"]) session.send(subject, "");
+  await waitUntil(() => heard.length === 2);
+  assertEquals([heard, refused], [["a", "b"], ["optional"]]);
+  subscribe("c", false);
+  await waitUntil(() => refused.length > 1);
+  assertEquals(refused, ["optional", "c"]);
+});
+
 Deno.test("a worker that may not subscribe says so in its status", async () => {
   await using server = await limitedTo(2);
   const logger = new CollectedLog();
