@@ -16,15 +16,18 @@ export function serverList(written: string | string[], called: string): Configur
   if (texts.length === 0) {
     throw new RangeError(`Cannot connect as ${called} must name at least one server: it is empty`);
   }
-  const servers = texts.map((text, i) => {
-    // Where the comma belongs to a password, the rest of it begins the next part of the text.
-    const continued = isText && i > 0 && text.includes("@") && !text.includes("://");
-    const server = continued ? COMMA : serverUrl(text);
-    if (typeof server !== "string") return server;
-    throw new RangeError(
+  const malformed = (i: number, problem: string) =>
+    new RangeError(
       `Cannot connect as each of ${called} must look like nats://host:port (or tls://, ws://, wss://): ` +
-        `number ${i + 1} of ${texts.length} ${server} (the value is not shown, as it may hold a password)`,
+        `number ${i + 1} of ${texts.length} ${problem} (the value is not shown, as it may hold a password)`,
     );
+  // Where the comma belongs to a password, the rest of it begins the next part of the text.
+  const continued = texts.findIndex((text, i) => isText && i > 0 && text.includes("@") && !text.includes("://"));
+  if (continued >= 0) throw malformed(continued, COMMA);
+  const servers = texts.map((text, i) => {
+    const server = serverUrl(text);
+    if (typeof server !== "string") return server;
+    throw malformed(i, server);
   });
   const websockets = servers.filter(({ websocket }) => websocket).length;
   if (websockets === 0 || websockets === servers.length) return servers;

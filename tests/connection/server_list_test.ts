@@ -29,7 +29,7 @@ for (const [written, servers] of LISTS) {
 }
 
 const MALFORMED: [string | string[], string][] = [
-  ["nats://svc:hunter2,rest@10.0.0.1", "number 1 of 2 is no URL"],
+  ["nats://svc:hunter2,rest@10.0.0.1", "write a comma in a user or password as %2C"],
   ["nats://svc:1234,rest@10.0.0.1", "number 2 of 2 has a user or password but no scheme"],
   ["nats://tok,en@h", "and write a comma in a user or password as %2C"],
   ["nats://u:p@ss,x@h", "number 2 of 2 has a user or password but no scheme"],
