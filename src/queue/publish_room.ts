@@ -31,6 +31,8 @@ export class PublishRoom {
   #bytes = 0;
   /** Bytes that may be published before the next look. */
   #permit = Infinity;
+  /** Whether the limits are known, as far as the server has told. */
+  #isKnown = true;
   /** Bytes of the publishes that are under way. */
   #pending = 0;
 
@@ -46,12 +48,14 @@ export class PublishRoom {
   /** The limits may have changed: nothing is published before the next look. */
   expire(): void {
     this.#permit = 0;
+    this.#isKnown = false;
   }
 
   /** Takes over what a look at the stream has shown. */
   note({ config, state }: StreamInfo): void {
     const { max_bytes = -1, discard = "old" } = config;
     const discards = discard === "old";
+    this.#isKnown = true;
     this.#limit = discards ? removingLimit(config) : maxAge(config);
     this.#bytes = state.bytes;
     this.#maxBytes = discards && max_bytes > 0 ? max_bytes : Infinity;
@@ -63,7 +67,7 @@ export class PublishRoom {
 
   /** Whether a retry may add a copy of a job with so many bytes before it removes the job: else that has to keep its place. */
   takesCopy(bytes: number): boolean {
-    return this.#limit === null && this.#bytes + this.#pending + bytes + OVERHEAD <= this.#maxBytes;
+    return this.#isKnown && this.#limit === null && this.#bytes + this.#pending + bytes + OVERHEAD <= this.#maxBytes;
   }
 
   /**

@@ -14,7 +14,7 @@ import { PRIORITIES, type QueueNames } from "./queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 import { sharedPerSession } from "./shared_per_session.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
-import { type StreamUpdates, streamUpdates } from "./stream_updates.ts";
+import { StreamUpdates } from "./stream_updates.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;
@@ -45,10 +45,7 @@ export class QueueStream {
   readonly #partitions: PartitionConsumers;
   /** When what is in force was last looked for, by `performance.now()`. */
   #jobsSeen = -Infinity;
-  /** Changes of the stream's configuration, over which session they are counted, and how many were dealt with. */
-  #updates: StreamUpdates = { count: 0 };
-  #updatesOver: Session | null = null;
-  #updatesSeen = 0;
+  readonly #updates: StreamUpdates;
   /** In which session it was looked at without being opened. */
   #seenIn: Session | null = null;
   /** Room for publishes, and for retries. */
@@ -59,6 +56,7 @@ export class QueueStream {
     this.#names = names;
     this.#options = options;
     this.room = new PublishRoom(names.stream);
+    this.#updates = new StreamUpdates(names.stream);
     const replicasOf = async (session: Session, deadline: number) => (await this.existing(session, deadline)).replicas;
     this.#deadLetters = new DeadLetterStream(context, names, options, replicasOf);
     this.#partitions = new PartitionConsumers({
@@ -98,6 +96,7 @@ export class QueueStream {
   /** What is in force, once the stream of the jobs is open; looked for again now and then, since others may change it. */
   opened(session: Session): OpenQueue | null {
     const opened = this.#jobs.value;
+    this.#noteUpdates(session);
     if (opened && performance.now() - this.#jobsSeen >= LOOK_AGAIN) this.#lookAtSettings(session, opened);
     return opened;
   }
@@ -109,13 +108,7 @@ export class QueueStream {
 
   /** Whether the stream has no limit that matters to publishes, as far as the server has told. */
   isUnlimited(session: Session): boolean {
-    if (session !== this.#updatesOver) {
-      this.#updatesOver = session;
-      this.#updates = streamUpdates(session, this.#names.stream);
-      this.#updatesSeen = this.#updates.count;
-    }
-    if (this.#updates.count !== this.#updatesSeen) this.room.expire();
-    this.#updatesSeen = this.#updates.count;
+    this.#noteUpdates(session);
     return this.room.isUnlimited;
   }
 
@@ -193,6 +186,13 @@ export class QueueStream {
 
   #call(session: Session, deadline: number): QueueCall {
     return { session, deadline, names: this.#names, stream: this };
+  }
+
+  /** What is known of the stream's limits counts no longer once the stream was changed. */
+  #noteUpdates(session: Session): void {
+    if (!this.#updates.changed(session)) return;
+    this.room.expire();
+    this.#jobsSeen = -Infinity;
   }
 
   async #lookAtSettings(session: Session, before: OpenQueue): Promise<void> {

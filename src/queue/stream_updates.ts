@@ -1,25 +1,44 @@
 import { advisory } from "../wire/jetstream_subjects.ts";
 import type { Session } from "../wire/session.ts";
 
-/** How often a stream's configuration was changed while this was listened to. */
-export interface StreamUpdates {
-  count: number;
-}
-
-/** What is listened to over a session, by stream. */
-const listening: WeakMap<Session, Map<string, StreamUpdates>> = new WeakMap();
+/** How often each stream's configuration was changed while that was listened to, by session. */
+const counts: WeakMap<Session, Map<string, { updates: number }>> = new WeakMap();
 
 /**
- * Counts the changes of a stream's configuration, of which the server tells. One subscription serves all handles of a stream, until the session ends. A
+ * Listens to changes of a stream's configuration, of which the server tells. One subscription serves all handles of a stream, until the session ends. A
  * user who may not listen meets changes a little later.
  */
-export function streamUpdates(session: Session, stream: string): StreamUpdates {
-  const streams = listening.get(session) ?? new Map<string, StreamUpdates>();
-  listening.set(session, streams);
+export class StreamUpdates {
+  readonly #stream: string;
+  #session: Session | null = null;
+  #count = { updates: 0 };
+  #seen = 0;
+
+  constructor(stream: string) {
+    this.#stream = stream;
+  }
+
+  /** Whether the stream may have been changed since this was last asked: it was, or nobody listened between two sessions. */
+  changed(session: Session): boolean {
+    const isNext = session !== this.#session && this.#session !== null;
+    if (session !== this.#session) {
+      this.#session = session;
+      this.#count = countOf(session, this.#stream);
+      this.#seen = this.#count.updates;
+    }
+    const changed = isNext || this.#count.updates !== this.#seen;
+    this.#seen = this.#count.updates;
+    return changed;
+  }
+}
+
+function countOf(session: Session, stream: string): { updates: number } {
+  const streams = counts.get(session) ?? new Map<string, { updates: number }>();
+  counts.set(session, streams);
   const present = streams.get(stream);
   if (present) return present;
-  const updates = { count: 0 };
-  streams.set(stream, updates);
-  session.subscribe(advisory(`STREAM.UPDATED.${stream}`), () => updates.count++, () => {}, { optional: true });
-  return updates;
+  const count = { updates: 0 };
+  streams.set(stream, count);
+  session.subscribe(advisory(`STREAM.UPDATED.${stream}`), () => count.updates++, () => {}, { optional: true });
+  return count;
 }

@@ -214,3 +214,29 @@ Deno.test("QueueOptions.maxBytes that is less than what a queue has is refused, 
   assertEquals(ids.filter((id) => !dead.has(id)), []);
   await consumer.stop({ deadline: 0 });
 });
+
+Deno.test("JobConsumer that retries removes no older job where a limit was set right before", async () => {
+  await using server = await startNatsServer();
+  await using producer = new QueueStores(server.url);
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const fail = Promise.withResolvers<void>();
+  let runs = 0;
+  const queue = producer.jobQueue("checks");
+  const ids = Array.from({ length: 9 }, (_, n) => `job${n}`);
+  await queue.publishMany(ids.map((id) => ({ data: 1, id, priority: "low" })));
+  await queue.publish(1, { id: "failing", priority: "high" });
+  await using consumer = stores.jobQueue("checks").consume(async () => {
+    if (++runs > 1) return;
+    await fail.promise;
+    throw new Error("not yet");
+  }, { backoff: 10, priorities: ["high"] });
+  await waitUntil(() => runs === 1);
+  await foreign.update("WQ_checks", { max_msgs: 10 });
+  // Behind the advisory the server answers this.
+  await stores.kvBucket("other").put("key", "value");
+  fail.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(await idsOf(queue), new Set(ids));
+  assertEquals(runs, 2);
+});
