@@ -51,7 +51,8 @@ export class Pulls {
   #stopped = false;
   /** Whether the server serves pulls that wait. Where it has few places for them, only a sign of it tells. */
   #served: boolean;
-  /** Whether the server has ever answered. */
+  /** Whether the server was ever asked, and whether it has ever answered. */
+  #asked = false;
   #answered = false;
   readonly #stopFollowing: () => void;
 
@@ -90,7 +91,7 @@ export class Pulls {
 
   /** Whether the server serves what is asked, as far as is known: not while it has never answered. */
   get isServed(): boolean {
-    return this.#served && (this.#answered || this.#open === null);
+    return this.#served && (this.#answered || !this.#asked);
   }
 
   /** Whether a waiting pull is out: the consumer had nothing when last asked. */
@@ -105,6 +106,7 @@ export class Pulls {
 
   /** Takes up to `batch` jobs that are there; resolves when they have come, or the server has no more. Returns how many came. */
   fetch(batch: number): Promise<number> {
+    this.#asked = true;
     return this.limit === Infinity ? this.#fetchNow(batch) : this.#fetchSoon(batch);
   }
 
