@@ -1,35 +1,19 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { setImmediate } from "node:timers";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./adopt.ts";
 import { apiPrefixOf, withoutOther } from "./api_prefix.ts";
+import { type AttemptOptions, Attempts } from "./attempts.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
 import { type ConnectTarget, connectTarget } from "./connect_target.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
 import { connectionInfo } from "./connection_info.ts";
-import { delay, settledWithin } from "./delay.ts";
+import { settledWithin } from "./delay.ts";
 import { keepConnected } from "./keep_connected.ts";
 import type { Logger } from "./logger.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { StateLog } from "./state_log.ts";
 import { followStatus, type StatusEvents } from "./status_events.ts";
-import { Unavailable } from "./unavailable.ts";
-
-/** How an attempt of {@linkcode Connection.attempt} waits. */
-export interface AttemptOptions {
-  /** Milliseconds until the call is given up. */
-  timeout: number;
-  /** Whether a call that lost its connection waits for the next one as long as its deadline allows, not only for the first attempt to return. */
-  persist?: boolean;
-  /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
-  patient?: boolean;
-  /** Whether what has failed so may be tried again; by default it may. */
-  repeatable?: (failure: Unavailable) => boolean;
-}
-
-/** Milliseconds between two tries of one call; doubles from the first to the last. */
-const PAUSE = { first: 20, last: 500 };
 
 /** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
 const GRACE = 50;
@@ -47,6 +31,7 @@ export class Connection<S extends Session> {
   readonly #log: StateLog;
   readonly #sessions: Sessions<S>;
   readonly #counters: ConnectionCounters = { degraded: 0, timedOut: 0, connects: 0, disconnects: 0 };
+  readonly #attempts: Attempts<S>;
   #status: ConnectionStatus = "none";
   #target: ConnectTarget | null = null;
   #apiPrefix: string | undefined;
@@ -79,6 +64,11 @@ export class Connection<S extends Session> {
     this.#defaultApiPrefix = () => apiPrefixOf(defaults, settings);
     this.#log = new StateLog(logger);
     this.#sessions = new Sessions((nc) => openSession(nc, this.#apiPrefix));
+    this.#attempts = new Attempts(this.#sessions, this.#counters, {
+      wanted: () => this.#startLazily(),
+      over: () => this.#keeping.signal,
+      isConnecting: () => this.#status === "connecting",
+    });
   }
 
   get status(): ConnectionStatus {
@@ -142,7 +132,7 @@ export class Connection<S extends Session> {
   async close(deadline: number): Promise<void> {
     const until = performance.now() + deadline;
     const { nc } = this.#sessions;
-    if (nc) await settledWithin(Promise.race([nc.flush(), nc.closed()]), deadline);
+    if (nc) await this.#attempts.flush(nc, deadline);
     const wasOpen = this.#status !== "none" && this.#status !== "closed";
     this.#shut();
     await settledWithin(this.#kept, Math.max(until - performance.now(), GRACE));
@@ -155,67 +145,9 @@ export class Connection<S extends Session> {
     return this.#sessions.follow(follower);
   }
 
-  /**
-   * Runs an operation over the present session, again after a passing failure, and gives `null` when it cannot be done within the deadline.
-   *
-   * @param operation Gets the session and the moment (of `performance.now()`) by which it must settle.
-   */
+  /** {@linkcode Attempts.attempt} over this connection. */
   attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
-    const deadline = performance.now() + options.timeout;
-    const session = this.#sessions.current;
-    if (!session) {
-      return this.#attemptLater(this.#firstSession(deadline, options.patient), operation, deadline, options);
-    }
-    // The usual way, without what only a failure needs.
-    return operation(session, deadline).catch((error) => {
-      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
-      return this.#attemptLater(next, operation, deadline, options);
-    });
-  }
-
-  async #attemptLater<T>(
-    first: Promise<S | null>,
-    operation: (session: S, deadline: number) => Promise<T>,
-    deadline: number,
-    options: AttemptOptions,
-  ): Promise<T | null> {
-    let session = await first;
-    for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
-      try {
-        return await operation(session, deadline);
-      } catch (error) {
-        session = await this.#sessionAfter(session, error, pause, deadline, options);
-      }
-    }
-    this.#counters.degraded++;
-    // Who calls again at once must not keep the event loop from what brings the connection back.
-    await new Promise((resolve) => setImmediate(resolve));
-    return null;
-  }
-
-  /** For a call that begins without one: while the connection is being made again, only who is patient waits. */
-  async #firstSession(deadline: number, patient?: boolean): Promise<S | null> {
-    this.#startLazily();
-    return this.#status === "connecting" || patient ? await this.#sessions.coming(deadline, patient) : null;
-  }
-
-  /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
-  async #sessionAfter(
-    last: S,
-    error: unknown,
-    pause: number,
-    deadline: number,
-    { persist, repeatable = () => true }: AttemptOptions,
-  ): Promise<S | null> {
-    if (!(error instanceof Unavailable)) throw error;
-    if (error.reason === "timeout" || deadline - performance.now() <= pause) {
-      if (error.refusal) throw error.refusal;
-      this.#counters.timedOut++;
-      return null;
-    }
-    if (!repeatable(error)) return null;
-    if (this.#sessions.current === last) await delay(pause, { signal: this.#keeping.signal });
-    return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
+    return this.#attempts.attempt(operation, options);
   }
 
   /** The first use opens the connection that the environment names. */

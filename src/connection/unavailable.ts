@@ -9,7 +9,7 @@ export interface UnavailableOptions extends ErrorOptions {
 /**
  * NATS did not answer: the connection is gone, the deadline passed, or the server is between leaders.
  *
- * It never leaves the library: {@linkcode Connection.attempt} tries again or turns it into `null`.
+ * It never leaves the library: {@linkcode Attempts.attempt} tries again or turns it into `null`.
  */
 export class Unavailable extends Error {
   /** What happened; `lost` and `no_leader` may pass within the deadline. */

@@ -1,4 +1,4 @@
-import type { AttemptOptions } from "../connection/connection.ts";
+import type { AttemptOptions } from "../connection/attempts.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./dead_letter_list.ts";
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";

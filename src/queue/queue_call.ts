@@ -1,4 +1,4 @@
-import type { AttemptOptions } from "../connection/connection.ts";
+import type { AttemptOptions } from "../connection/attempts.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import type { QueueNames } from "./queue_names.ts";

@@ -1,6 +1,4 @@
-import type { AttemptOptions } from "../connection/connection.ts";
-import { settledWithin } from "../connection/delay.ts";
-import { Unavailable } from "../connection/unavailable.ts";
+import type { AttemptOptions } from "../connection/attempts.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { orElsePermission } from "./api.ts";
 import { type BucketKind, BucketSight, checkReadable, checkWritable, originPrefix } from "./bucket_kind.ts";
@@ -10,6 +8,7 @@ import type { Context } from "./context.ts";
 import { milliseconds, nanoseconds } from "./durations.ts";
 import { listingStep } from "./listing.ts";
 import { KnownRevisions } from "./known_revisions.ts";
+import { Once } from "./once.ts";
 import type { Session } from "./session.ts";
 import type { StoredMessage } from "./stored_message.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "./streams.ts";
@@ -40,9 +39,7 @@ export class BucketStream {
   readonly #options: BucketOptions;
   /** What the options ask for. */
   readonly #given: Partial<StreamConfig>;
-  #opening: Promise<StreamConfig> | null = null;
-  /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
-  config: StreamConfig | null = null;
+  readonly #opening: Once<StreamConfig> = new Once((session, deadline) => this.#open(session, deadline));
 
   constructor(context: Context, bucket: string, options: BucketOptions, kind: BucketKind) {
     this.name = kind.stream;
@@ -67,24 +64,20 @@ export class BucketStream {
     });
   }
 
+  /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
+  get config(): StreamConfig | null {
+    return this.#opening.value;
+  }
+
   /** Milliseconds that a message lives, as far as is known. */
   get ttl(): number {
     return milliseconds(this.config?.max_age) || Infinity;
   }
 
   /** Makes the stream if it is missing, and changes what an option asks for. What calls this at the same time shares it. */
-  async open(session: Session, deadline: number): Promise<StreamConfig> {
-    for (;;) {
-      const opening = this.#opening ??= this.#open(session, deadline).finally(() => this.#opening = null);
-      // Who began it may have less time than this call, or more.
-      const settled = await settledWithin(opening, deadline - performance.now());
-      if (!settled) throw new Unavailable("timeout", `${this.what} is still being opened`);
-      try {
-        return await opening;
-      } catch (error) {
-        if (!(error instanceof Unavailable && error.reason === "timeout")) throw error;
-      }
-    }
+  open(session: Session, deadline: number): Promise<StreamConfig> {
+    this.#opening.forget();
+    return this.#opening.get(session, deadline);
   }
 
   /** What the stream must have, beyond the options, when it is opened from now on. */
@@ -94,7 +87,7 @@ export class BucketStream {
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */
   forget(): void {
-    this.config = null;
+    this.#opening.forget();
   }
 
   /**
@@ -224,7 +217,7 @@ export class BucketStream {
     this.sight.origin = null;
     this.sight.seenIn = session;
     if (before) this.#tellOfTtl(before, config);
-    return this.config = config;
+    return config;
   }
 
   /** What a new bucket is made of, as the official clients make it. */

@@ -1,6 +1,12 @@
+import { settledWithin } from "../connection/delay.ts";
+import { Unavailable } from "../connection/unavailable.ts";
 import type { Session } from "./session.ts";
 
-/** Does something on the server once: all who need it share it. It is done again after a failure, and when it is forgotten. */
+/**
+ * Does something on the server once: all who need it share it. It is done again after a failure, and when it is forgotten.
+ *
+ * Whoever shares it waits until a deadline of its own: when the one under whose deadline or session it was begun gives up, the next one goes on.
+ */
 export class Once<T> {
   readonly #make: (session: Session, deadline: number) => Promise<T>;
   #made: Promise<T> | null = null;
@@ -11,9 +17,13 @@ export class Once<T> {
     this.#make = make;
   }
 
-  /** What was made, or is being made; begins if need be. */
+  /**
+   * What was made, or is being made; begins if need be.
+   *
+   * @throws {Unavailable} If that takes longer than the deadline.
+   */
   get(session: Session, deadline: number): Promise<T> {
-    return this.#made ?? this.#begin(session, deadline);
+    return this.value !== null && this.#made ? this.#made : this.#share(session, deadline);
   }
 
   /** The next one who needs it makes it again. What is just being made stays: many may have found at once that it was gone. */
@@ -26,6 +36,23 @@ export class Once<T> {
     if (this.value !== before) return;
     this.value = value;
     this.#made = Promise.resolve(value);
+  }
+
+  async #share(session: Session, deadline: number): Promise<T> {
+    for (;;) {
+      const isOwn = this.#made === null;
+      const made = this.#made ?? this.#begin(session, deadline);
+      if (!await settledWithin(made, deadline - performance.now())) {
+        throw new Unavailable("timeout", "What others have begun to open takes too long");
+      }
+      try {
+        return await made;
+      } catch (error) {
+        // The deadline, or the connection, of whoever began it.
+        const isOthers = error instanceof Unavailable && (error.reason === "timeout" || error.reason === "lost");
+        if (isOwn || !isOthers || session.signal.aborted || performance.now() >= deadline) throw error;
+      }
+    }
   }
 
   #begin(session: Session, deadline: number): Promise<T> {

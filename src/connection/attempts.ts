@@ -1,0 +1,157 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import { setImmediate } from "node:timers";
+import { CallsUnderWay, Losses } from "./calls_under_way.ts";
+import type { ConnectionCounters } from "./connection_info.ts";
+import { delay, settledWithin } from "./delay.ts";
+import type { Session, Sessions } from "./sessions.ts";
+import { Unavailable } from "./unavailable.ts";
+
+/** How an attempt of {@linkcode Attempts.attempt} waits. */
+export interface AttemptOptions {
+  /** Milliseconds until the call is given up. */
+  timeout: number;
+  /** Whether a call that lost its connection waits for the next one as long as its deadline allows, not only for the first attempt to return. */
+  persist?: boolean;
+  /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
+  patient?: boolean;
+  /** Whether what has failed so may be tried again; by default it may. */
+  repeatable?: (failure: Unavailable) => boolean;
+}
+
+/** Milliseconds between two tries of one call; doubles from the first to the last. */
+const PAUSE = { first: 20, last: 500 };
+
+/** What calls ask of their connection. */
+export interface AttemptsEvents {
+  /** A call needs the connection. */
+  wanted(): void;
+  /** Aborts when the present connection is given up. */
+  over(): AbortSignal;
+  /** Whether the first attempt to connect is under way. */
+  isConnecting(): boolean;
+}
+
+/** Makes the calls over a connection, session after session, and turns being without one into `null`. */
+export class Attempts<S extends Session> {
+  readonly #sessions: Sessions<S>;
+  readonly #counters: ConnectionCounters;
+  readonly #events: AttemptsEvents;
+  readonly #calls = new CallsUnderWay();
+  /** Ends a call that succeeded. */
+  readonly #ended = <T>(value: T): T => {
+    this.#calls.end();
+    return value;
+  };
+  /** Whether close() waits for the calls that are under way. */
+  #closing = false;
+
+  constructor(sessions: Sessions<S>, counters: ConnectionCounters, events: AttemptsEvents) {
+    this.#sessions = sessions;
+    this.#counters = counters;
+    this.#events = events;
+  }
+
+  /** Waits for the calls that are under way; what is called meanwhile finds no connection. */
+  async flush(nc: NatsConnection, deadline: number): Promise<void> {
+    this.#closing = true;
+    try {
+      const flushed = this.#calls.idle().then(() => nc.flush());
+      await settledWithin(Promise.race([flushed, nc.closed()]), deadline);
+    } finally {
+      this.#closing = false;
+    }
+  }
+
+  /**
+   * Runs an operation over the present session, again after a passing failure, and gives `null` when it cannot be done within the deadline.
+   *
+   * @param operation Gets the session and the moment (of `performance.now()`) by which it must settle.
+   */
+  attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
+    const deadline = performance.now() + options.timeout;
+    const session = this.#sessions.current;
+    if (!session || this.#closing) {
+      return this.#attemptLater(this.#firstSession(deadline, options.patient), operation, deadline, options);
+    }
+    // The usual way, without what only a failure needs.
+    const done = operation(session, deadline);
+    this.#calls.begin();
+    return done.then(this.#ended, (error) => {
+      const losses = this.#losses(new Losses(), session, deadline - options.timeout);
+      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
+      return this.#attemptLater(next, operation, deadline, options, losses).finally(() => this.#calls.end());
+    });
+  }
+
+  async #attemptLater<T>(
+    first: Promise<S | null>,
+    operation: (session: S, deadline: number) => Promise<T>,
+    deadline: number,
+    options: AttemptOptions,
+    losses: Losses = new Losses(),
+  ): Promise<T | null> {
+    let session = await first;
+    for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
+      const begun = performance.now();
+      try {
+        return await this.#run(session, operation, deadline, losses);
+      } catch (error) {
+        this.#losses(losses, session, begun);
+        session = losses.guilty ? null : await this.#sessionAfter(session, error, pause, deadline, options);
+      }
+    }
+    this.#counters.degraded++;
+    // Who calls again at once must not keep the event loop from what brings the connection back.
+    await new Promise((resolve) => setImmediate(resolve));
+    return null;
+  }
+
+  /** Runs a call: alone, if the server may have hung up because of it. */
+  async #run<T>(
+    session: S,
+    operation: (session: S, deadline: number) => Promise<T>,
+    deadline: number,
+    losses: Losses,
+  ): Promise<T> {
+    if (!losses.suspicious) return await operation(session, deadline);
+    let result: Promise<T> | undefined;
+    const hadTurn = await this.#calls.alone(deadline, async () => {
+      result = operation(this.#sessions.current ?? session, deadline);
+      await result.catch(() => {});
+    });
+    if (!hadTurn) throw new Unavailable("timeout", "Calls that may have cost the connection run one by one");
+    return await result!;
+  }
+
+  /** Notes whether the connection was lost while a call was under way that began then. */
+  #losses(losses: Losses, session: S, begun: number): Losses {
+    if (this.#sessions.current !== session) losses.note(performance.now() - begun);
+    return losses;
+  }
+
+  /** For a call that begins without one: while the connection is being made again, only who is patient waits. */
+  async #firstSession(deadline: number, patient?: boolean): Promise<S | null> {
+    if (this.#closing) return null;
+    this.#events.wanted();
+    return this.#events.isConnecting() || patient ? await this.#sessions.coming(deadline, patient) : null;
+  }
+
+  /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
+  async #sessionAfter(
+    last: S,
+    error: unknown,
+    pause: number,
+    deadline: number,
+    { persist, repeatable = () => true }: AttemptOptions,
+  ): Promise<S | null> {
+    if (!(error instanceof Unavailable)) throw error;
+    if (error.reason === "timeout" || deadline - performance.now() <= pause) {
+      if (error.refusal) throw error.refusal;
+      this.#counters.timedOut++;
+      return null;
+    }
+    if (!repeatable(error)) return null;
+    if (this.#sessions.current === last) await delay(pause, { signal: this.#events.over() });
+    return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
+  }
+}
