@@ -45,3 +45,33 @@ for (const end of ["it is closed", "its owner closes it"]) {
     await nc.close();
   });
 }
+
+/** Ends with the session over which it began; over the next one it is done. */
+function untilNext() {
+  let tries = 0;
+  return (session: Session) =>
+    ++tries > 1
+      ? Promise.resolve("done")
+      : new Promise<never>((_, reject) =>
+        session.signal.addEventListener("abort", () => reject(session.signal.reason))
+      );
+}
+
+Deno.test("Connection.attempt that persists outlives a loss whose first attempt to reconnect fails; others are null", async () => {
+  await using server = await startNatsServer();
+  const logger = new CollectedLog();
+  const connection = new Connection(
+    new Settings(() => undefined),
+    logger,
+    { servers: server.url },
+    (nc) => new Session(nc, logger),
+  );
+  await connection.connect();
+  const persistent = connection.attempt(untilNext(), { timeout: 600_000, persist: true });
+  const other = connection.attempt(untilNext(), { timeout: 600_000 });
+  await server.kill();
+  assertEquals(await within(other), null);
+  await server.restart();
+  assertEquals(await within(persistent), "done");
+  await connection.close(1_000);
+});

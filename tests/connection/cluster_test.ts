@@ -1,6 +1,7 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsCluster } from "../../src/testing/mod.ts";
+import { waitUntil } from "../_wait_until.ts";
 import { CollectedLog } from "./collected_log.ts";
 
 Deno.test("JetStreamStores goes on with another server of the cluster, also with one that it was not told of", async () => {
@@ -19,4 +20,22 @@ Deno.test("JetStreamStores goes on with another server of the cluster, also with
   while (value === undefined) value = (await bucket.get("k"))?.text();
   assertEquals(value, "v");
   assertEquals(logger.lines.length, 3);
+});
+
+Deno.test("JetStreamStores goes on with a server that has joined the cluster since it connected", async () => {
+  await using cluster = await startNatsCluster({ servers: 3 });
+  const [first, second, third] = cluster.servers;
+  await Promise.all([second.stop(), third.stop()]);
+  const known = async () => ((await first.monitor("/varz"))?.connect_urls as string[] | undefined)?.length ?? 0;
+  await waitUntil(async () => await known() <= 1);
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 1_000 });
+  assertEquals((await stores.connect())?.serverName, first.name);
+  await second.restart();
+  await waitUntil(async () => await known() >= 2);
+  // The answer arrives behind the news.
+  await stores.kvBucket("b").status();
+  await first.kill();
+  await logger.until(/Connected again/);
+  assertEquals(stores.connectionInfo()?.serverName, second.name);
 });

@@ -91,3 +91,25 @@ Deno.test("StreamReader.many asks for the rest where a server of 2.11 or 2.12 le
   assertEquals(asked, [["s1", "s2", "s3", "s4"], ["s3", "s4"], ["s4"]]);
   await nc.close();
 });
+
+Deno.test("StreamReader.last asks again after a 408, which does not mean that there is no message", async () => {
+  await using server = await startNatsServer({ jetstream: false });
+  const nc = await connect({ servers: server.url });
+  let asked = 0;
+  nc.subscribe("$JS.API.DIRECT.GET.S.a", {
+    callback: (_, message) => {
+      const status = ++asked === 1 ? headers(408, "Request Timeout") : headers();
+      if (asked > 1) status.set("Nats-Sequence", "7");
+      message.respond(asked > 1 ? "value" : "", { headers: status });
+    },
+  });
+  await nc.flush();
+  await using open = await openSession({ servers: server.url });
+  const reader = new StreamReader("S");
+  const found = await open.connection.attempt(
+    (session, deadline) => reader.last(session, "a", deadline),
+    { timeout: 20_000 },
+  );
+  assertEquals([found?.sequence, new TextDecoder().decode(found?.data), asked], [7, "value", 2]);
+  await nc.close();
+});
