@@ -28,6 +28,12 @@ export function checkSize(
   if (3 * (payload.length + characters) + reserve <= maxPayload) return;
   const bytes = Buffer.byteLength(payload) + bytesOf(headers) + Buffer.byteLength(nonce);
   if (bytes + reserve <= maxPayload) return;
+  if (maxPayload <= reserve) {
+    throw new RangeError(
+      `Cannot ${doing} as the server's max_payload must be > ${reserve} bytes, which the headers of a retry may need: current value is ${maxPayload}. ` +
+        "Raise max_payload",
+    );
+  }
   throw new RangeError(
     `Cannot ${doing} as its data and headers must be ≤ ${
       maxPayload - reserve

@@ -168,3 +168,10 @@ Deno.test("JobConsumer reports a failure whose message is over the server's limi
   assertEquals(letters.map(({ id, attempts }) => [id, attempts]), [["after 300", 2], ["after 0", 2]]);
   for (const { reason } of letters) assertMatch(reason, /^why why /);
 });
+
+Deno.test("JobQueue.publish names the limit where a server takes no message that is large enough for a retry", async () => {
+  await using server = await startNatsServer({ config: "max_payload: 500" });
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await assertRejects(() => queue.publish(1), RangeError, "max_payload must be > 1024 bytes");
+});
