@@ -92,11 +92,13 @@ export class Attempts<S extends Session> {
   ): Promise<T | null> {
     let session = await first;
     for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
-      const begun = performance.now();
+      const [begun, alone] = [performance.now(), losses.suspicious];
       try {
-        return await this.#run(session, operation, deadline, losses);
+        return alone
+          ? await this.#runAlone(operation, deadline, losses, options.persist)
+          : await operation(session, deadline);
       } catch (error) {
-        this.#losses(losses, session, begun);
+        if (!alone) this.#losses(losses, session, begun);
         session = losses.guilty ? null : await this.#sessionAfter(session, error, pause, deadline, options);
       }
     }
@@ -106,21 +108,25 @@ export class Attempts<S extends Session> {
     return null;
   }
 
-  /** Runs a call: alone, if the server may have hung up because of it. */
-  async #run<T>(
-    session: S,
+  /** Runs a call alone, as the server may have hung up because of it. */
+  async #runAlone<T>(
     operation: (session: S, deadline: number) => Promise<T>,
     deadline: number,
     losses: Losses,
+    persist?: boolean,
   ): Promise<T> {
-    if (!losses.suspicious) return await operation(session, deadline);
     let result: Promise<T> | undefined;
     const hadTurn = await this.#calls.alone(deadline, async () => {
-      result = operation(this.#sessions.current ?? session, deadline);
-      await result.catch(() => {});
+      // The one before may have cost the connection.
+      const session = this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
+      if (!session) return;
+      const begun = performance.now();
+      result = operation(session, deadline);
+      await result.catch(() => this.#losses(losses, session, begun));
     });
     if (!hadTurn) throw new Unavailable("timeout", "Calls that may have cost the connection run one by one");
-    return await result!;
+    if (!result) throw new Unavailable("lost", "The connection was lost");
+    return await result;
   }
 
   /** Notes whether the connection was lost while a call was under way that began then. */

