@@ -176,9 +176,11 @@ for (const way of ["TLS", "a WebSocket", "neither"]) {
 
 Deno.test("JetStreamStores.connect throws 'tls' when TLS is asked for and the server has none", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, logger: new CollectedLog() });
-  const error = await assertRejects(() => stores.connect(), JetStreamStoreError, "that the server speaks TLS");
-  assertEquals(error.code, "tls", error.message);
+  for (const way of [{ servers: server.url, tls: { ca } }, { servers: server.url.replace("nats:", "tls:") }]) {
+    await using stores = new JetStreamStores({ ...way, logger: new CollectedLog() });
+    const error = await assertRejects(() => stores.connect(), JetStreamStoreError, "that the server speaks TLS");
+    assertEquals(error.code, "tls", error.message);
+  }
 });
 
 Deno.test("JetStreamStores.connect throws 'tls' for a file that is not there, and connects once it is", async () => {

@@ -154,7 +154,7 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     file: "src/wire/raw_headers.ts",
     find: "block.lastIndexOf(`\\r\\n${name}:`)",
     replace: "block.indexOf(`\\r\\n${name}:`)",
-    tests: ["tests/wire/raw_headers_test.ts"],
+    tests: ["tests/wire/stored_message_test.ts"],
   },
   {
     does: "takes a body for a status",

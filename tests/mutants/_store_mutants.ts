@@ -43,7 +43,7 @@ export const STORE_MUTANTS: Mutant[] = [
     file: "src/kv/kv_entry.ts",
     find: 'if (reason !== undefined) return reason === "Remove" ? "delete" : "purge";',
     replace: 'if (reason === "") return "purge";',
-    tests: ["tests/kv/value_ttl_test.ts", "tests/kv/watch_test.ts"],
+    tests: ["tests/kv/put_get_test.ts"],
   },
   {
     does: "hands out the socket's memory",

@@ -35,3 +35,15 @@ Deno.test("Budget.take goes on waiting while its deadline moves on", async () =>
   };
   await within(budget.take(1, moving));
 });
+
+Deno.test("Budget lets nobody overtake who has asked before, so that a large amount has its turn", async () => {
+  const budget = new Budget(10);
+  await budget.take(6, never);
+  const order: string[] = [];
+  const large = budget.take(8, never).then(() => order.push("large"));
+  assertEquals(budget.tryTake(1), false);
+  const small = budget.take(1, never).then(() => order.push("small"));
+  budget.give(6);
+  await within(Promise.all([large, small]));
+  assertEquals(order, ["large", "small"]);
+});
