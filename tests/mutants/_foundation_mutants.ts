@@ -70,7 +70,7 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     file: "src/wire/tokens.ts",
     find: "return encodeToken(text) === token ? text : undefined;",
     replace: "return text;",
-    tests: ["tests/kv/keys_test.ts"],
+    tests: ["tests/queue/foreign_job_test.ts", "tests/queue/list_jobs_test.ts"],
   },
   {
     does: "sends subjects that cost the connection",

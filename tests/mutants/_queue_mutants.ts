@@ -3,29 +3,11 @@ import type { Mutant } from "./mutant.ts";
 /** Changes of the queue. */
 export const QUEUE_MUTANTS: Mutant[] = [
   {
-    does: "does not look again behind a cancel, for a schedule that was just firing",
-    file: "src/queue/cancel_job.ts",
-    find: "    await passFiringSchedule(call, token);",
-    replace: "    if (call.deadline < 0) await passFiringSchedule(call, token);",
-    tests: ["tests/queue/cancel_test.ts"],
-  },
-  {
     does: "says that there was no job where the answer of a delete was lost",
     file: "src/queue/cancel_job.ts",
     find: "if (!known.deleted && known.unsure)",
     replace: "if (known.deleted && known.unsure)",
     tests: ["tests/queue/cancel_test.ts", "tests/queue/lost_acknowledgement_test.ts"],
-  },
-  {
-    does: "stores the dead letter after the job has left the queue",
-    file: "src/queue/run_reporter.ts",
-    find: 'if (!stored || !await this.finish(delivery)) return "let_go";',
-    replace: 'if (!await this.finish(delivery)) return "let_go";',
-    tests: [
-      "tests/queue/dead_letter_test.ts",
-      "tests/queue/requirements_test.ts",
-      "tests/queue/limited_stream_test.ts",
-    ],
   },
   {
     does: "acknowledges a job whose lease is over",

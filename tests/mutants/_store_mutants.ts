@@ -74,25 +74,11 @@ export const STORE_MUTANTS: Mutant[] = [
     tests: ["tests/kv/cache_test.ts"],
   },
   {
-    does: "keeps a mirror of a bucket that its handle has destroyed",
-    file: "src/kv/kv_bucket.ts",
-    find: "if (destroyed) this.#mirror?.distrust();",
-    replace: "",
-    tests: ["tests/kv/cache_test.ts"],
-  },
-  {
     does: "checks no digest",
     file: "src/object/object_digest.ts",
     find: "  if (stored === ours) return true;\n",
     replace: '  if (stored !== "" && ours !== "") return true;\n',
     tests: ["tests/object/damaged_test.ts"],
-  },
-  {
-    does: "reads a damaged object only once",
-    file: "src/object/object_reader.ts",
-    find: 'if (nuid === before || !(error instanceof JetStreamStoreError && error.code === "damaged")) throw error;',
-    replace: "throw error;",
-    tests: ["tests/object/race_test.ts", "tests/object/replicas_test.ts", "tests/object/damaged_test.ts"],
   },
   {
     does: "follows no link",

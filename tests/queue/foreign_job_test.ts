@@ -153,3 +153,8 @@ Deno.test("JobQueue.get, cancel and discard find a job of another client by the 
   assertEquals(await queue.cancel("a1"), true);
   assertEquals(await queue.get("a1"), null);
 });
+
+Deno.test("idOf leaves a token as it is that no id of ours makes", () => {
+  for (const token of ["=Zm9v", "==", "=a", "@=Zm9v"]) assertEquals(idOf(token), token);
+  assertEquals([idOf("=YS4x"), idOf("@=YS4x")], ["a.1", "@a.1"]);
+});
