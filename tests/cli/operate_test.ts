@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
+import { testFrom } from "../_test_from.ts";
 import { records, startCli } from "./_cli.ts";
 
-Deno.test("queue schedule, schedules, run and unschedule look after a schedule", async () => {
+const test = testFrom("2.14");
+
+test("queue schedule, schedules, run and unschedule look after a schedule", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   const args = ["queue", "schedule", "reports", "nightly", '{"deep":true}'];

@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { dashboard } from "../../src/dashboard/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { HOSTILE, makeDeadLetters, startSite } from "./_site.ts";
 
-Deno.test("dashboard shows queues, jobs, dead letters, health checks, values and objects", async () => {
+const test = testFrom("2.14");
+
+test("dashboard shows queues, jobs, dead letters, health checks, values and objects", async () => {
   await using site = await startSite();
   const { stores, get } = site;
   await makeDeadLetters(stores, "mails", { a: "no mailbox", b: "no mailbox", c: "no route" });
@@ -43,7 +46,7 @@ Deno.test("dashboard shows queues, jobs, dead letters, health checks, values and
   }
 });
 
-Deno.test("dashboard asks before each change, says how many it touches, and makes it once the form is sent", async () => {
+test("dashboard asks before each change, says how many it touches, and makes it once the form is sent", async () => {
   await using site = await startSite();
   const { stores, get, post } = site;
   const mails = stores.jobQueue("mails");
@@ -208,7 +211,7 @@ Deno.test("dashboard that is read-only refuses every change, and offers none", a
   }
 });
 
-Deno.test("dashboard escapes text of jobs, keys, reasons, headers and names", async () => {
+test("dashboard escapes text of jobs, keys, reasons, headers and names", async () => {
   await using site = await startSite();
   const { stores, get } = site;
   await makeDeadLetters(stores, "mails", { [HOSTILE]: HOSTILE });

@@ -1,10 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { Proxy } from "../_proxy.ts";
 import { complaints } from "../connection/_use_everything.ts";
 import { type Names, prepare, ROLES, TIMEOUT } from "./_roles.ts";
+
+const test = testFrom("2.14");
 
 /** Users who do their work at the same time. */
 const AT_ONCE = 4;
@@ -110,7 +113,7 @@ Deno.test("the table of roles has the roles that are tested", () => {
 for (const [role, rights] of roles) {
   for (const ackFormatV2 of [false, true]) {
     const title = `with js_ack_fc_v2 ${ackFormatV2 ? "on" : "off"}`;
-    Deno.test(`a ${role} needs no more rights than the table has, ${title}`, async () => {
+    test(`a ${role} needs no more rights than the table has, ${title}`, async () => {
       const user = restrictedUser(rights);
       await using server = await startWith([user], ackFormatV2);
       assertEquals(await failureOf(role, user, server, TIMEOUT), null);
@@ -118,7 +121,7 @@ for (const [role, rights] of roles) {
 
     const cases = reduced(rights, ackFormatV2);
     if (cases.length === 0) continue;
-    Deno.test(`a ${role} needs each of the rights in the table, ${title}`, async () => {
+    test(`a ${role} needs each of the rights in the table, ${title}`, async () => {
       const all = restrictedUser(rights);
       const users = cases.map(([, rights], i) => restrictedUser(rights, i + 1));
       await using server = await startWith([all, ...users], ackFormatV2);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
+import { idOf } from "../../src/queue/queue_names.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil, within } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";

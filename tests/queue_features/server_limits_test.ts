@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { testFrom } from "../_test_from.ts";
 import { waitUntil } from "../_wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { openStores } from "./_open_stores.ts";
+
+const test = testFrom("2.14");
 
 const ATOMIC = { atomic: true };
 
@@ -52,7 +55,7 @@ Deno.test("JobQueue.publishMany with atomic makes batches of the size that the o
   assertEquals((await queue.counts())?.ready.normal, 1_234);
 });
 
-Deno.test("JobQueue.publishMany with atomic waits where the operator allows few batches at the same time", async () => {
+test("JobQueue.publishMany with atomic waits where the operator allows few batches at the same time", async () => {
   await using server = await startNatsServer({
     jetstream: "limits { batch { max_inflight_per_stream: 1, max_inflight_total: 1 } }",
   });
@@ -68,7 +71,7 @@ Deno.test("JobQueue.publishMany with atomic waits where the operator allows few 
   await Promise.all(all.map((stores) => stores.close()));
 });
 
-Deno.test("JobQueue.limitActive says which limit of the operator is lower", async () => {
+test("JobQueue.limitActive says which limit of the operator is lower", async () => {
   await using server = await startNatsServer({ jetstream: "limits { max_ack_pending: 10 }" });
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
