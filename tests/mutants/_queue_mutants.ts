@@ -28,25 +28,11 @@ export const QUEUE_MUTANTS: Mutant[] = [
     tests: ["tests/queue_features/keys_test.ts", "tests/queue_features/key_order_test.ts"],
   },
   {
-    does: "counts the lease from when its extension was confirmed",
-    file: "src/queue/run_reporter.ts",
-    find: "delivery.extendTo(sent + delivery.lease)",
-    replace: "delivery.extendTo(performance.now() + 2 * delivery.lease + 0 * sent)",
-    tests: ["tests/queue/lease_test.ts", "tests/queue/lease_change_test.ts"],
-  },
-  {
     does: "extends no lease",
     file: "src/queue/lease_keeper.ts",
     find: "if (left > lease || left < lease * 0.6) this.#extend(delivery);",
     replace: "if (left > lease) this.#extend(delivery);",
     tests: ["tests/queue/lease_test.ts"],
-  },
-  {
-    does: "runs a job again whose end this process has reported",
-    file: "src/queue/ended_jobs.ts",
-    find: "?.startsWith(storedAt) === true",
-    replace: "?.startsWith(storedAt) === null",
-    tests: ["tests/queue/lost_acknowledgement_test.ts", "tests/queue/acknowledgements_test.ts"],
   },
   {
     does: "takes an acknowledgement that nobody has confirmed for done",
@@ -75,20 +61,6 @@ export const QUEUE_MUTANTS: Mutant[] = [
     find: '    ["Job-Replaces", String(sequence)],',
     replace: "",
     tests: ["tests/queue/retry_test.ts", "tests/queue/wire_format_test.ts"],
-  },
-  {
-    does: "deletes another job's message that a foreign Job-Replaces names",
-    file: "src/queue/run_history.ts",
-    find: "if (old?.subject.endsWith(`.${delivery.token}`))",
-    replace: "if (old)",
-    tests: ["tests/queue/foreign_job_test.ts", "tests/queue/hostile_messages_test.ts"],
-  },
-  {
-    does: "leaves the message that a moved copy replaces",
-    file: "src/queue/run_history.ts",
-    find: "if (replaces === undefined || replaces >= delivery.sequence) return true;",
-    replace: "if (replaces === undefined || replaces >= 0) return true;",
-    tests: ["tests/ledger/killed_between_test.ts"],
   },
   {
     does: "waits the wrong time of a list of waits",
@@ -131,13 +103,6 @@ export const QUEUE_MUTANTS: Mutant[] = [
     find: "const lasting = headers.all.filter(([name]) => !/^nats-/i.test(name) && !PASSING.has(name));",
     replace: "const lasting = headers.all.filter(([name]) => /^job-/i.test(name) && !PASSING.has(name));",
     tests: ["tests/queue/retry_test.ts", "tests/queue/dead_letter_test.ts"],
-  },
-  {
-    does: "keeps the expiry of a dead letter that is redriven",
-    file: "src/queue/redrive_job.ts",
-    find: '  "Job-Expires-At",\n]);',
-    replace: "]);",
-    tests: ["tests/queue/redrive_test.ts", "tests/queue/ttl_test.ts"],
   },
   {
     does: "keeps a dead letter that was redriven",
