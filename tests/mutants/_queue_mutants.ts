@@ -23,8 +23,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "moves jobs with a key, which lose their place",
     file: "src/queue/run_reporter.ts",
-    find: "if (!this.#moves || delivery.keyed) return false;",
-    replace: "if (!this.#moves) return false;",
+    find: "if (!this.moves || delivery.keyed) return false;",
+    replace: "if (!this.moves) return false;",
     tests: ["tests/queue_features/keys_test.ts", "tests/queue_features/key_order_test.ts"],
   },
   {
@@ -152,5 +152,19 @@ export const QUEUE_MUTANTS: Mutant[] = [
     find: "return day.any || weekday.any ? matches.every(Boolean) : matches.some(Boolean);",
     replace: "return matches.every(Boolean);",
     tests: ["tests/queue_features/cron_expression_test.ts", "tests/queue_features/schedule_options_test.ts"],
+  },
+  {
+    does: "deletes another job's message that a foreign Job-Replaces names",
+    file: "src/queue/run_history.ts",
+    find: "if (old?.subject.endsWith(`.${delivery.token}`))",
+    replace: "if (old)",
+    tests: ["tests/queue/run_history_test.ts"],
+  },
+  {
+    does: "keeps the expiry of a dead letter that is redriven",
+    file: "src/queue/redrive_job.ts",
+    find: '  "Job-Expires-At",\n]);',
+    replace: "]);",
+    tests: ["tests/queue/redrive_test.ts"],
   },
 ];

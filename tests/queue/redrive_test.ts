@@ -191,3 +191,13 @@ Deno.test("JobQueue.redrive of all leaves a letter alone that another has redriv
   assertEquals(await counted, 0);
   assertEquals(runs.ids.toSorted(), ["a", "b"]);
 });
+
+Deno.test("JobQueue.redrive makes a job that does not expire by the ttl of its first life", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  await bury(stores, [{ id: "short-lived", ttl: 60_000, maxAttempts: 1 }]);
+  assertEquals(await stores.jobQueue("checks").redrive("short-lived"), 1);
+  const [{ headers }] = await foreign.messages("WQ_checks");
+  assertEquals(headers["Job-Expires-At"], undefined);
+});
