@@ -20,6 +20,9 @@ const AT_ONCE = 500;
 const AT_A_TIME = 50;
 const WAITING = 5_000;
 
+/** Removals that are made at once within the time of one pause: a write now and then leaves no timer behind. */
+const WITHOUT_PAUSE = 8;
+
 /** A version whose chunks may have to be removed. */
 export interface Leftover {
   nuid: string;
@@ -44,6 +47,9 @@ export class Leftovers {
   #later: Leftover[] = [];
   /** The removal of what is due; `null` while nothing is. */
   #removing: Promise<void> | null = null;
+  /** Removals that are made at once, and since when they are counted. */
+  readonly #underWay: Set<Promise<void>> = new Set();
+  #counted = { since: -Infinity, removals: 0 };
   #closing = new AbortController();
   #complaint = "";
 
@@ -96,9 +102,28 @@ export class Leftovers {
   }
 
   #take(nuid: string): void {
+    if (this.#due.length === 0 && this.#hasTurn()) return this.#removeAtOnce(nuid);
     this.#due.push(nuid);
     if (this.#due.length > 2 * WAITING && this.#expiresSoon) this.#due = this.#due.slice(-WAITING);
     this.#removing ??= this.#removeDue();
+  }
+
+  /** Whether so few removals were made lately that another one need not wait. */
+  #hasTurn(): boolean {
+    const now = performance.now();
+    if (now - this.#counted.since > PAUSE) this.#counted = { since: now, removals: 0 };
+    return ++this.#counted.removals <= WITHOUT_PAUSE;
+  }
+
+  /** Without a deadline: what is not answered while the session lasts is tried again in the next one. */
+  #removeAtOnce(nuid: string): void {
+    const { connection, timeout } = this.#stream.context;
+    const removal = connection.attempt((session) => this.#purgeOnce(session, nuid, Infinity), { timeout })
+      .then((done) => {
+        if (done === null) this.removeLater({ nuid });
+      })
+      .finally(() => this.#underWay.delete(removal));
+    this.#underWay.add(removal);
   }
 
   async #removeDue(): Promise<void> {
@@ -116,15 +141,16 @@ export class Leftovers {
   }
 
   #purge(session: Session, nuid: string, deadline: number): Promise<void> {
-    const what = { filter: this.#stream.pieces(nuid) };
-    return insist(deadline, async (deadline) => {
-      try {
-        await purgeStream(session, this.#stream.name, what, deadline);
-      } catch (error) {
-        if (error instanceof Unavailable) throw error;
-        if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));
-      }
-    });
+    return insist(deadline, (deadline) => this.#purgeOnce(session, nuid, deadline));
+  }
+
+  async #purgeOnce(session: Session, nuid: string, deadline: number): Promise<void> {
+    try {
+      await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
+    } catch (error) {
+      if (error instanceof Unavailable) throw error;
+      if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));
+    }
   }
 
   /** One line for each new reason, not for each object. */
@@ -144,6 +170,6 @@ export class Leftovers {
 
   async #finish(): Promise<void> {
     await this.#memory.suspects.finish();
-    await this.#removing;
+    await Promise.all([this.#removing, ...this.#underWay]);
   }
 }

@@ -32,6 +32,8 @@ export class Requests {
   readonly #prefix: string;
   #inbox: OwnSubscription;
   readonly #pending: Map<number, ReplySlot> = new Map();
+  /** Pending calls that have no deadline: no timer looks after them. */
+  #untimed = 0;
   /** Slots whose only reply has arrived. */
   readonly #free: number[] = [];
   /**
@@ -66,7 +68,7 @@ export class Requests {
    * Sends a message and waits for the one reply that it can have: of the server, not of whoever listens. What arrives later could be taken for
    * the answer of another call.
    *
-   * @param deadline The moment of `performance.now()` by which it settles.
+   * @param deadline The moment of `performance.now()` by which it settles; `Infinity`: with its answer, or as the session ends.
    * @param repeats Given where the message may be sent again while no answer arrives: the answer to any of its sendings counts. It is told how often.
    * @throws {Unavailable} If no answer arrived.
    */
@@ -164,13 +166,18 @@ export class Requests {
     if (this.#ended) throw this.#ended;
     const id = this.#free.pop() ?? ++this.#lastId;
     this.#pending.set(id, slot);
+    if (slot.deadline === Infinity) this.#untimed++;
     try {
       this.#send(id, slot);
     } catch (error) {
-      this.#remove(id);
+      this.#remove(id, slot);
       throw error;
     }
-    this.#timer ??= this.#startTimer();
+    if (this.#hasTimed) this.#timer ??= this.#startTimer();
+  }
+
+  get #hasTimed(): boolean {
+    return this.#pending.size > this.#untimed;
   }
 
   #send(id: number, { question: { subject, payload, headers } }: ReplySlot): void {
@@ -200,14 +207,14 @@ export class Requests {
     const id = trailingNumber(reply);
     const slot = this.#pending.get(id);
     if (!slot?.take(reply)) return;
-    this.#remove(id);
+    this.#remove(id, slot);
     if (this.alone && slot.single) this.#free.push(id);
   }
 
   /** A timer that outlives the last call would show as a leak in the tests of users. */
-  #remove(id: number): void {
-    this.#pending.delete(id);
-    if (this.#pending.size > 0) return;
+  #remove(id: number, { deadline }: ReplySlot): void {
+    if (this.#pending.delete(id) && deadline === Infinity) this.#untimed--;
+    if (this.#hasTimed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -220,7 +227,7 @@ export class Requests {
       const listens = patient && now - due > TICK_MS;
       this.#timer = undefined;
       if (!listens) this.#look(now);
-      if (this.#pending.size > 0) this.#timer ??= this.#startTimer(!listens);
+      if (this.#hasTimed) this.#timer ??= this.#startTimer(!listens);
     }, TICK_MS).unref();
   }
 
@@ -234,7 +241,7 @@ export class Requests {
       try {
         this.#send(id, slot);
       } catch (error) {
-        this.#remove(id);
+        this.#remove(id, slot);
         slot.fail(error);
       }
     }
@@ -245,7 +252,7 @@ export class Requests {
     for (const [id, slot] of this.#pending) {
       const reason = reasonFor(slot, id);
       if (reason === null) continue;
-      this.#remove(id);
+      this.#remove(id, slot);
       slot.fail(reason);
     }
   }

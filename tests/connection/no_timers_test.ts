@@ -10,7 +10,8 @@ Deno.test.beforeAll(async () => {
   server = await startNatsServer();
   stores = new JetStreamStores({ servers: server.url, logger: false });
   await stores.kvBucket("b").put("k", "");
-  await stores.objectBucket("o").put("made", "");
+  await stores.objectBucket("o").put("made", "first");
+  await stores.storeHealthcheck("https://example.com/", "{}");
   await stores.jobQueue("q").publish("made");
 });
 
@@ -24,7 +25,10 @@ const CALLS: [string, () => Promise<unknown>][] = [
   ["KvBucket.get", () => stores.kvBucket("b").get("k")],
   ["KvBucket.getMany", () => stores.kvBucket("b").getMany(["k"])],
   ["ObjectBucket.put of a new object", () => stores.objectBucket("o").put("n", "v")],
-  ["ObjectBucket.get", () => stores.objectBucket("o").get("n")],
+  ["ObjectBucket.put in place of an object", () => stores.objectBucket("o").put("made", "again")],
+  ["ObjectBucket.delete", () => stores.objectBucket("o").delete("n")],
+  ["storeHealthcheck in place of a result", () => stores.storeHealthcheck("https://example.com/", "{}")],
+  ["ObjectBucket.get", () => stores.objectBucket("o").get("made")],
   ["JobQueue.publish", () => stores.jobQueue("q").publish("job")],
   ["JobQueue.counts", () => stores.jobQueue("q").counts()],
 ];
