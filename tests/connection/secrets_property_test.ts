@@ -70,7 +70,8 @@ async function seenOf(options: ConnectOptions, byEnvironment: boolean): Promise<
   } catch (error) {
     seen.push(error);
   }
-  return [...seen, logger.lines].map(shown).join("\n").toLowerCase();
+  // Where the code stands says nothing of a secret, and can share some characters with one.
+  return [...seen, logger.lines].map(shown).join("\n").toLowerCase().replace(/\bat [^\n]*\.[jt]s:\d+:\d+\)?/g, "");
 }
 
 Deno.test("no part of a secret is shown, however the options or the variables that hold it are malformed", async () => {

@@ -163,7 +163,7 @@ Deno.test("JobQueue.open changes nothing of a queue that is there", async () => 
   listening.unsubscribe();
 });
 
-Deno.test("JobQueue.publish has no need of a guard for an id that it has just made, except when it is sent again", async () => {
+Deno.test("JobQueue.publish has no need of a guard for an id that it has just made, except when another session sends it again", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
@@ -172,14 +172,30 @@ Deno.test("JobQueue.publish has no need of a guard for an id that it has just ma
   await queue.publish(1);
   const [{ headers }] = await foreign.messages("WQ_checks");
   assertEquals(Object.keys(headers), ["Nats-Msg-Id"]);
-  const sent: string[] = [];
+  const sent: { guard: string; id: string }[] = [];
   foreign.connection.subscribe("wq.checks.ready.>", {
-    callback: (_, { headers }) => void sent.push(headers!.get("Nats-Expected-Last-Subject-Sequence")),
+    callback: (_, { headers }) => {
+      sent.push({ guard: headers!.get("Nats-Expected-Last-Subject-Sequence"), id: headers!.get("Nats-Msg-Id") });
+    },
   });
   await foreign.connection.flush();
   let lost = 0;
-  proxy.tampering.drop = (_, payload) => payload.includes('"seq":') && lost++ === 0;
+  const isAck = (payload: string) => /^\{"stream":"WQ_checks", ?"seq":\d+/.test(payload);
+  // Within a session the message id tells the repeat from another job.
+  proxy.tampering.drop = (_, payload) => isAck(payload) && lost++ === 0;
   const receipt = await queue.publish(2);
   assertEquals([receipt?.sequence, receipt?.duplicate], [2, false]);
-  assertEquals(sent, ["", "0"]);
+  assertEquals(sent.map(({ guard }) => guard), ["", ""]);
+  assertEquals(sent[0].id, sent[1].id);
+  // Another session may be one of a server that has forgotten the message id.
+  proxy.tampering.drop = (_, payload) => {
+    if (!isAck(payload) || lost++ !== 2) return false;
+    proxy.cut();
+    return true;
+  };
+  lost = 2;
+  const again = await queue.publish(3);
+  assertEquals([again?.sequence, again?.duplicate], [3, false]);
+  assertEquals(sent.slice(2).map(({ guard }) => guard), ["", "0"]);
+  assertEquals(sent[2].id, sent[3].id);
 });
