@@ -270,7 +270,6 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#goOn();
   };
 
-  /** There may be room. */
   #goOn(): void {
     this.#startRuns();
     this.#intake.fill();

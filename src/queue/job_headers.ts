@@ -110,8 +110,9 @@ export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderLis
 }
 
 /** Names the firing of a delayed job: the same for the delayed message, and for what the server makes of it. Ten characters. */
-export function firingOf(token: string, { nonce = "", attempt, postponed, replaces = 0 }: JobHeaders): string {
-  const text = `${token} ${nonce} ${attempt} ${postponed} ${replaces}`;
+export function firingOf(token: string, headers: JobHeaders): string {
+  const { nonce = "", attempt, postponed, replaces = 0, enqueuedAt } = headers;
+  const text = `${token} ${nonce} ${attempt} ${postponed} ${replaces} ${enqueuedAt?.getTime() ?? 0}`;
   return createHash("sha256").update(text).digest("base64url").slice(0, 10);
 }
 

@@ -280,7 +280,6 @@ export abstract class QueueAdministration<T = unknown> {
     return await this.#confirm((call) => limitActive(call, limits));
   }
 
-  /** Does what has nothing to give. */
   #confirm(operation: (call: QueueCall) => Promise<unknown>): Promise<true | null> {
     return callQueue(this.#parts, (call) => operation(call).then(() => true as const));
   }

@@ -17,9 +17,13 @@ export class RunHistory {
     this.#calls = calls;
   }
 
-  /** Whether this process has reported the end of this message, or tried to. */
-  hasEnded({ sequence, storedAt }: Delivery): boolean {
-    return this.#parts.ended.has(sequence, storedAt);
+  /**
+   * Whether this process has reported the end of this message, or tried to; or of what the same delayed message had made before: a server that was
+   * killed can have it back, and fire it once more.
+   */
+  hasEnded({ sequence, storedAt, firing }: Delivery): boolean {
+    const { ended } = this.#parts;
+    return ended.has(sequence, storedAt) || (firing !== undefined && ended.hasFiring(firing));
   }
 
   /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */

@@ -5,6 +5,7 @@ import { QueueNames } from "../../src/queue/queue_names.ts";
 import type { QueueParts } from "../../src/queue/queue_parts.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import type { Session } from "../../src/wire/session.ts";
+import { waitUntil } from "../_wait_until.ts";
 import { CollectedLog } from "../connection/collected_log.ts";
 import { openSession } from "../wire/_open_session.ts";
 import { ForeignClient } from "./_foreign_client.ts";
@@ -113,14 +114,40 @@ Deno.test("EndedJobs knows the firing of a delayed job whose run has ended, as i
     JSON.stringify({ last_by_subj: "wq.checks.later.normal.late" }),
     performance.now() + 10_000,
   )).json<{ message: { hdrs: string } }>();
-  const nonce = /Job-Nonce: (\S+)/.exec(atob(message.message.hdrs))![1];
+  const header = (name: string) => new RegExp(`${name}: (\\S+)`).exec(atob(message.message.hdrs))![1];
   await using client = await ForeignClient.connect(server.url);
   await client.publish("wq.checks.later.normal.late", "1", {
     "Nats-Schedule": `@at ${new Date().toISOString()}`,
     "Nats-Schedule-Target": "wq.checks.ready.normal.late",
     "Nats-Rollup": "sub",
-    "Job-Nonce": nonce,
+    "Job-Nonce": header("Job-Nonce"),
+    "Job-Enqueued-At": header("Job-Enqueued-At"),
   });
   await ended.promise;
   assertEquals(remembered, firings);
+});
+
+Deno.test("JobConsumer runs a delayed job once in a process though its schedule fires twice", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using client = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const runs = new RecordedRuns();
+  await using worker = queue.consume(runs.handler);
+  const enqueuedAt = new Date().toISOString();
+  const fire = (nonce: string) =>
+    client.publish("wq.checks.later.normal.back", "1", {
+      "Nats-Schedule": `@at ${new Date().toISOString()}`,
+      "Nats-Schedule-Target": "wq.checks.ready.normal.back",
+      "Job-Nonce": nonce,
+      "Job-Enqueued-At": enqueuedAt,
+    });
+  await waitUntil(() => worker.status().state === "serving");
+  await fire("one publish");
+  await waitUntil(() => worker.status().ended.completed === 1);
+  await fire("one publish");
+  await waitUntil(() => worker.status().ended.skipped === 1);
+  await fire("another publish");
+  await waitUntil(() => worker.status().ended.completed === 2);
+  assertEquals(runs.all.length, 2);
 });
