@@ -5,12 +5,7 @@ const CHOSEN = chosenVersion();
 
 /**
  * Registers tests that need a nats-server of at least this version (`major.minor`): with an older one, that `NATS_SERVER` names, they are ignored.
- *
- * @example
- * ```ts
- * const test = testFrom("2.14");
- * test("JobQueue.schedule makes a tick each second", async () => {});
- * ```
+ * `testFrom("2.14")` stands in for `Deno.test`.
  */
 export function testFrom(version: string): (name: string, fn: (context: Deno.TestContext) => Promise<void>) => void {
   const ignore = lacks(version);

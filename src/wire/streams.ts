@@ -1,3 +1,4 @@
+import { Unavailable } from "../connection/unavailable.ts";
 import { api, ErrorCode, isServerError, orElse } from "./api.ts";
 import { readDuration } from "./durations.ts";
 import { damagedReply } from "./reply_json.ts";
@@ -89,7 +90,10 @@ export async function openStream(
       // Somebody was faster, with other settings.
       if (!isServerError(error, ErrorCode.streamNameInUse)) throw error;
       info = await streamInfo(session, wanted.name, deadline);
-      if (!info) throw error;
+      // In a cluster a stream that was just removed can keep its name for a moment.
+      if (!info) {
+        throw new Unavailable("no_leader", `The name of the stream ${wanted.name} is not free yet`, { cause: error });
+      }
     }
   }
   const change = adjust(info.config, info);

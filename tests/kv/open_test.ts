@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
+import { JetStreamStores } from "../../mod.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_proxy.ts";
@@ -242,4 +243,26 @@ Deno.test("KvBucket checks its name and options, also without a connection", asy
   );
   assertThrows(() => stores.kvBucket("b", { description: 1 as unknown as string }), TypeError, "'description'");
   assertThrows(() => stores.kvBucket("b", { metadata: { a: 1 as unknown as string } }), TypeError, "'metadata.a'");
+});
+
+Deno.test("KvBucket.put waits for the name of a stream that was just removed, which in a cluster is taken for a moment", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  const type = "io.nats.jetstream.api.v1.stream_";
+  const refusals: Record<string, unknown> = {
+    [`"${type}create_response"`]: { code: 400, err_code: 10058, description: "stream name already in use" },
+    [`"${type}info_response"`]: { code: 404, err_code: 10059, description: "stream not found" },
+  };
+  let created = false;
+  proxy.tampering.change = (_, payload) => {
+    const kind = Object.keys(refusals).find((kind) => payload.includes(kind));
+    if (kind === undefined || (!created && kind.includes("info"))) return undefined;
+    created = true;
+    const error = refusals[kind];
+    delete refusals[kind];
+    return JSON.stringify({ type: JSON.parse(kind), error });
+  };
+  await using stores = new JetStreamStores({ servers: proxy.url, logger: false });
+  assertEquals(await stores.kvBucket("b").put("k", "v"), 1);
+  assertEquals(refusals, {});
 });
