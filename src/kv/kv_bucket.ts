@@ -73,9 +73,10 @@ export class KvBucket {
     if (held) return new StoredEntry(key, "put", held);
     const foreign = this.#stream.foreignSubjectOf(key);
     if (held === null && foreign === null) return null;
-    const message = await this.#stream.attempt(async (session, deadline) => {
-      const newest = await this.#stream.last(session, subject, deadline);
-      return newest === null && foreign !== null ? await this.#stream.last(session, foreign, deadline) : newest;
+    const message = await this.#stream.attempt((session, deadline) => {
+      const newest = this.#stream.last(session, subject, deadline);
+      if (foreign === null) return newest;
+      return newest.then((message) => message ?? this.#stream.last(session, foreign, deadline));
     });
     return message !== null && operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
   }
