@@ -147,6 +147,22 @@ Deno.test("JobConsumer runs no job for which the account has no stream of dead l
   assertEquals(await queue.result("works"), { value: null });
 });
 
+Deno.test("JobConsumer starts no job while the account has too few consumers, says so, and starts it when there are more", async () => {
+  const account = (consumers: number) =>
+    `accounts { A { jetstream: { max_file: 100MB, max_consumers: ${consumers} }, users: [{ user: a, password: x }] } }`;
+  await using server = await startNatsServer({ config: account(2) });
+  await using stores = storesOf(server.url, "a");
+  const queue = stores.jobQueue("checks");
+  await publishAll(stores, { works: {} });
+  const runs = mixedRuns();
+  await using worker = queue.consume(runs.handler);
+  assertStringIncludes(await untilImpaired(worker), "maximum consumers limit reached");
+  assertEquals(runs.all.length, 0);
+  await reload(server, account(2), account(20));
+  await waitUntil(() => worker.status().ended.completed === 1);
+  assertEquals(runs.ids, ["works"]);
+});
+
 Deno.test("JobConsumer runs each job once though the stream of dead letters is full, and buries them when there is room", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
