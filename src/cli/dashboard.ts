@@ -61,7 +61,10 @@ Examples:
     );
 }
 
-/** With a token whoever knows it may come in; without one only who asks for this machine by name: another site's name could lead here, too. */
+/**
+ * Admits requests that carry the token. Without a token it admits requests for a loopback host name only, as another site's name may resolve to
+ * this machine (DNS rebinding).
+ */
 function authorizer(token: string | undefined): (request: Request) => boolean | Response {
   if (token === undefined) return ({ url }) => LOOPBACK.includes(new URL(url).hostname);
   const wanted = digest(token);

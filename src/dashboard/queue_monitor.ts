@@ -68,7 +68,7 @@ export class QueueMonitor {
   #begin(): void {
     this.#listed = this.#list();
     const round = this.#listed.then(() => this.#countSome());
-    // Whoever waits for the list meets its error.
+    // An error of the list is thrown where `#listed` is awaited.
     this.#round = round.catch(() => {}).finally(() => {
       this.#round = null;
       this.#lastRound = performance.now();

@@ -174,7 +174,7 @@ export class KvWriter {
     deadline: number,
   ): Promise<number | false | null | "again"> {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
-    // Who reads it after this call sees what has refused it.
+    // A read after this call must see the message that refused the write.
     if (sequence > 0) this.#stream.known.read(session, subject, sequence);
     if (!guard.unsure && !guard.creates) return false;
     const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;

@@ -30,7 +30,7 @@ interface RequirementState {
   /** When it is checked again, by `performance.now()`. */
   checkAt: number;
   checking: Promise<boolean | null> | null;
-  /** Ends of runs that were refused for want of it and are not stored yet: while there are some, a check proves nothing. */
+  /** The number of run ends that this requirement refused and that are not stored yet. While there are any, a check is not enough. */
   unstored: number;
 }
 

@@ -29,8 +29,8 @@ const SEVERAL = { min: SMALL, max: 2 * MIB };
 
 /**
  * The one budget of bytes for all that the server may send over a connection, whether it is asked for (direct gets, batches, chunks, lists, pulls) or
- * arrives when there is something (watches, waiting workers). Whoever asks first acquires what the answer may have; where a size is unknown the
- * messages of the stream that arrived last tell what to expect, and requests for several messages name the limit (`max_bytes`).
+ * arrives when there is something (watches, waiting workers). Before a request is sent, it acquires the bytes that its answer
+ * may have. Where the size is unknown, it is estimated from the stream's latest messages, and a request for several messages sets `max_bytes`.
  */
 export class Incoming {
   readonly #large = new Budget(LARGE_BYTES);

@@ -65,8 +65,8 @@ export class Requests {
   }
 
   /**
-   * Sends a message and waits for the one reply that it can have: of the server, not of whoever listens. What arrives later could be taken for
-   * the answer of another call.
+   * Sends a message and waits for its single reply. Only for messages that the server itself answers: where several subscribers may reply, a second
+   * reply could be taken for the answer of another call.
    *
    * @param deadline The moment of `performance.now()` by which it settles; `Infinity`: with its answer, or as the session ends.
    * @param repeats Given where the message may be sent again while no answer arrives: the answer to any of its sendings counts. It is told how often.

@@ -139,7 +139,7 @@ export class Session implements ConnectionSession {
    * Listens until told to stop, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
    * cannot be read, as anybody may have sent it, is dropped: it must not cost the connection.
    *
-   * @param refused Called if the server refuses the subscription, for want of permission (`permission`) or because there are too many (`limits`).
+   * @param refused Called if the server refuses the subscription: `permission` if the user may not subscribe, `limits` if there are too many.
    */
   subscribe(
     subject: string,
