@@ -17,6 +17,17 @@ async function purgeJob2(client: ForeignClient): Promise<void> {
   await client.api(`STREAM.PURGE.${STREAM}`, { filter: "wq.checks.ready.normal.job2" });
 }
 
+/** Takes all jobs, purges `job2` while it is taken, and acknowledges only the fourth. */
+async function takeAll(client: ForeignClient): Promise<void> {
+  const taken: Msg[] = [];
+  client.connection.subscribe("taken", { callback: (_, message) => void taken.push(message) });
+  const pull = JSON.stringify({ batch: JOBS.length, expires: 5e9 });
+  client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "taken" });
+  await waitUntil(() => taken.length === JOBS.length);
+  await purgeJob2(client);
+  await client.connection.request(taken[3].reply!, "+ACK");
+}
+
 /** Waits until the server hands out again only so many. */
 async function unacknowledged(client: ForeignClient, count: number): Promise<void> {
   await waitUntil(async () => {
@@ -37,13 +48,7 @@ async function makeStrays(server: NatsServer, stores: QueueStores): Promise<void
   await queue.publishMany(JOBS);
   {
     await using client = await ForeignClient.connect(server.url);
-    const held: Msg[] = [];
-    client.connection.subscribe("held", { callback: (_, message) => void held.push(message) });
-    const pull = JSON.stringify({ batch: JOBS.length, expires: 5e9 });
-    client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "held" });
-    await waitUntil(() => held.length === JOBS.length);
-    await purgeJob2(client);
-    await client.connection.request(held[3].reply!, "+ACK");
+    await takeAll(client);
   }
   await server.restart();
   await stores.connect();
@@ -115,13 +120,7 @@ Deno.test("JobConsumer brings back the jobs that belong to no consumer after a f
   {
     // A worker that has them all, and ends only one before it dies.
     await using client = await ForeignClient.connect(server.url);
-    const held: Msg[] = [];
-    client.connection.subscribe("held", { callback: (_, message) => void held.push(message) });
-    const pull = JSON.stringify({ batch: JOBS.length, expires: 5e9 });
-    client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "held" });
-    await waitUntil(() => held.length === JOBS.length);
-    await purgeJob2(client);
-    await client.connection.request(held[3].reply!, "+ACK");
+    await takeAll(client);
     // Its lease over, only the last one is handed out again.
     await unacknowledged(client, 1);
     // One of the others has been put off meanwhile, more than once.

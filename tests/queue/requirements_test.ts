@@ -26,6 +26,13 @@ async function untilImpaired(worker: JobConsumer): Promise<string> {
   return worker.status().reason!;
 }
 
+/** Limits a stream to two messages; returns what lifts the limit. */
+async function limitMessages(foreign: ForeignClient, stream: string): Promise<() => Promise<unknown>> {
+  const { config } = (await foreign.stream(stream))!;
+  await foreign.api(`STREAM.UPDATE.${stream}`, { ...config, discard: "new", max_msgs: 2 });
+  return () => foreign.api(`STREAM.UPDATE.${stream}`, { ...config, max_msgs: -1 });
+}
+
 /** A handler of which the jobs named `fails…` fail. */
 function mixedRuns(): RecordedRuns {
   return new RecordedRuns(({ id }) => {
@@ -174,15 +181,14 @@ Deno.test("JobConsumer runs each job once though the stream of dead letters is f
     await publishAll(stores, { "fails 0": { maxAttempts: 1 } });
     await waitUntil(() => first.status().ended.dead === 1);
   }
-  const { config } = (await foreign.stream("WQDEAD_checks"))!;
-  await foreign.api("STREAM.UPDATE.WQDEAD_checks", { ...config, discard: "new", max_msgs: 2 });
+  const lift = await limitMessages(foreign, "WQDEAD_checks");
   for (let n = 1; n <= 8; n++) await publishAll(stores, { [`fails ${n}`]: { maxAttempts: 1 } });
   await using worker = queue.consume(runs.handler, { concurrency: 3 });
   assertMatch(await untilImpaired(worker), /dead letters: .*(full|maximum messages)/);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const ran = runs.all.length;
   assert(ran <= 1 + 1 + 3, `${ran} runs with room for one dead letter and a concurrency of 3`);
-  await foreign.api("STREAM.UPDATE.WQDEAD_checks", { ...config, max_msgs: -1 });
+  await lift();
   await waitUntil(() => worker.status().ended.dead === 8, 40_000);
   assertEquals(runs.ids.toSorted(), Array.from({ length: 9 }, (_, n) => `fails ${n}`));
   assertEquals((await queue.counts())?.dead, 9);
@@ -199,14 +205,13 @@ Deno.test("JobConsumer completes each job once though the bucket of results is f
     await publishAll(stores, { "job 0": { keepResult: 60_000 } });
     await waitUntil(() => first.status().ended.completed === 1);
   }
-  const { config } = (await foreign.stream("KV_wq_checks"))!;
-  await foreign.api("STREAM.UPDATE.KV_wq_checks", { ...config, max_msgs: 2 });
+  const lift = await limitMessages(foreign, "KV_wq_checks");
   for (let n = 1; n <= 8; n++) await publishAll(stores, { [`job ${n}`]: { keepResult: 60_000 } });
   await using worker = queue.consume(runs.handler, { concurrency: 3 });
   assertMatch(await untilImpaired(worker), /results: .*(full|maximum messages)/);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   assert(runs.all.length <= 1 + 1 + 3, `${runs.all.length} runs with room for one result and a concurrency of 3`);
-  await foreign.api("STREAM.UPDATE.KV_wq_checks", { ...config, max_msgs: -1 });
+  await lift();
   await waitUntil(() => worker.status().ended.completed === 8, 40_000);
   assertEquals(runs.ids.toSorted(), Array.from({ length: 9 }, (_, n) => `job ${n}`));
   assertEquals((await queue.counts())?.dead, 0);
