@@ -275,10 +275,16 @@ export class RunReporter {
       return await this.#calls.demand(delivery, "results", stored) === true;
     };
     try {
-      return await store(JSON.stringify(value) ?? "null") || null;
+      try {
+        return await store(JSON.stringify(value) ?? "null") || null;
+      } catch (error) {
+        if (error instanceof JetStreamStoreError) throw error;
+        return await store() ? messageOf(error) : null;
+      }
     } catch (error) {
+      // The run has had its effect: a refusal, of the value or of the mark in its place, must not keep the job from being completed.
       if (error instanceof JetStreamStoreError) return error.message;
-      return await store() ? messageOf(error) : null;
+      throw error;
     }
   }
 }

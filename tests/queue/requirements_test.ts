@@ -92,6 +92,23 @@ for (const [what, subject, reason, jobs] of DENIED) {
   });
 }
 
+Deno.test("JobConsumer completes a job once whose value is no JSON when it is denied results during the run", async () => {
+  await using server = await startNatsServer({ config: users() });
+  await using admin = storesOf(server.url, "admin");
+  await using stores = storesOf(server.url, "worker");
+  await admin.jobQueue("checks", { lease: 1_000 }).open();
+  await publishAll(admin, { big: { keepResult: 60_000 } });
+  const gate = Promise.withResolvers<bigint>();
+  const runs = new RecordedRuns(() => gate.promise);
+  await using worker = stores.jobQueue("checks").consume(runs.handler);
+  await runs.started(1);
+  await reload(server, users(), users("$KV.wq_checks.>"));
+  gate.resolve(1n);
+  await waitUntil(() => worker.status().ended.completed === 1);
+  assertEquals((await admin.jobQueue("checks").counts())?.active, 0);
+  assertEquals(runs.all.length, 1);
+});
+
 Deno.test("JobConsumer starts the jobs that need no results while it is denied these", async () => {
   const subject = "$KV.wq_checks.>";
   await using server = await startNatsServer({ config: users(subject) });
