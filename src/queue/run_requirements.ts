@@ -1,5 +1,6 @@
 import { backoff } from "../connection/backoff.ts";
 import { delay } from "../connection/delay.ts";
+import { leaderGet } from "../wire/leader_get.ts";
 import type { Session } from "../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
@@ -147,8 +148,8 @@ export class RunRequirements {
 
   /** The end of a run that had been refused is stored, or given up. */
   endStoring(requirement: Requirement, isStored: boolean): void {
-    this.#requirement(requirement).unstored--;
-    if (isStored) this.met(requirement);
+    const left = --this.#requirement(requirement).unstored;
+    if (isStored && left === 0) this.met(requirement);
   }
 
   /** The requirement is met, as far as is known. */
@@ -184,7 +185,9 @@ export class RunRequirements {
         if (requirement === "dead letters") await checkDeadLetters(call);
         else if (requirement === "moves") await checkMoves(call);
         else if (requirement === "results") await checkResults(call, this.#parts.results);
-        // A sign of life goes to the same subject as the acknowledgement.
+        else if (requirement === "look-ups") {
+          await leaderGet(call.session, call.names.stream, { seq: 1 }, call.deadline);
+        } // A sign of life goes to the same subject as the acknowledgement.
         else if (requirement === "acknowledgements" && delivery) {
           await call.session.requests.request(delivery.ack, "+WPI", call.deadline);
         }
