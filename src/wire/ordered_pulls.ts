@@ -99,7 +99,8 @@ export class OrderedPulls {
 
   /** Begins to listen; the first pull is sent by {@linkcode OrderedPulls.next}. */
   begin(pending: number): void {
-    this.#heard = performance.now();
+    // The request that made the consumer may have taken long: its silence begins here.
+    this.#heard = this.#looked = performance.now();
     this.#pending = pending;
     this.#listening.push(
       this.#session.subscribe(
