@@ -119,6 +119,7 @@ export class Leftovers {
   #removeAtOnce(nuid: string): void {
     const { connection, timeout } = this.#stream.context;
     const removal = connection.attempt((session) => this.#purgeOnce(session, nuid, Infinity), { timeout })
+      .catch(this.#failed)
       .then((done) => {
         if (done === null) this.removeLater({ nuid });
       })
@@ -134,7 +135,7 @@ export class Leftovers {
       const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? AT_A_TIME : AT_ONCE);
       const purgeAll = (session: Session, deadline: number) =>
         Promise.all(some.map((nuid) => this.#purge(session, nuid, deadline)));
-      const done = await connection.attempt(purgeAll, { timeout, persist: true });
+      const done = await connection.attempt(purgeAll, { timeout, persist: true }).catch(this.#failed);
       if (done === null) { for (const nuid of some) this.removeLater({ nuid }); }
     }
     this.#removing = null;
@@ -159,6 +160,12 @@ export class Leftovers {
     this.#complaint = reason;
     this.#stream.context.logger.warn(`${this.#stream.what} keeps chunks of old objects: ${reason}`);
   }
+
+  /** Nobody waits for a removal: an error is logged, and the removal made again. */
+  readonly #failed = (error: unknown): null => {
+    this.#complain(String(error));
+    return null;
+  };
 
   readonly #close = async (deadline: number) => {
     this.confirmed();
