@@ -30,6 +30,8 @@ export function guard({ readOnly, authorize }: GuardOptions): MiddlewareHandler 
       return context.text("Changes are taken from this dashboard's own pages only", 403);
     }
     await next();
+    // Nobody reads the body of an answer to HEAD: a stream of events would go on for ever.
+    if (raw.method === "HEAD") await context.res.body?.cancel();
     for (const [name, value] of Object.entries(HEADERS)) context.res.headers.set(name, value);
     if (!context.res.headers.has("cache-control")) context.res.headers.set("cache-control", "no-store");
   };
