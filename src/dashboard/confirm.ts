@@ -56,10 +56,15 @@ export function change(
     const form = await context.req.formData();
     const done = await make(context, form);
     const back = String(form.get("back") ?? "");
-    // Only a path of this dashboard: another's could lead anywhere.
-    const target = back.startsWith(`${site.base}/`) && !back.startsWith("//") ? back : `${site.base}/`;
-    return context.redirect(withDone(target, done), 303);
+    return context.redirect(withDone(backPath(site, back), done), 303);
   });
+}
+
+/** Only a path of this dashboard, as the browser will read it: another's could lead anywhere. */
+function backPath({ base }: Site, back: string): string {
+  const url = URL.parse(back, "http://localhost");
+  const isOurs = url?.host === "localhost" && url.pathname.startsWith(`${base}/`) && !url.pathname.startsWith("//");
+  return isOurs ? url.pathname + url.search : `${base}/`;
 }
 
 function withDone(target: string, done: Done): string {

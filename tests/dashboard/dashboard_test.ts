@@ -98,10 +98,41 @@ test("dashboard asks before each change, says how many it touches, and makes it 
   assertEquals(await stores.objectBucket("reports").get("an object"), null);
 });
 
+Deno.test("dashboard ends a stream of events that was asked for by HEAD", async () => {
+  await using site = await startSite();
+  await site.stores.jobQueue("mails").open();
+  const ended = Promise.withResolvers<void>();
+  const jobQueue = site.stores.jobQueue.bind(site.stores);
+  site.stores.jobQueue = (...from) => {
+    const queue = jobQueue(...from) as ReturnType<typeof jobQueue>;
+    const events = queue.events.bind(queue);
+    queue.events = async function* (options) {
+      try {
+        yield* events(options);
+      } finally {
+        ended.resolve();
+      }
+    };
+    return queue as never;
+  };
+  const { status } = await site.handler(new Request("http://localhost/queues/mails/events", { method: "HEAD" }));
+  assertEquals(status, 200);
+  await ended.promise;
+});
+
 Deno.test("dashboard leads back only to its own pages after a change", async () => {
   await using site = await startSite();
   await site.stores.jobQueue("mails").publish(1, { id: "a" });
-  for (const back of ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", ""]) {
+  for (
+    const back of [
+      "https://evil.example/",
+      "//evil.example/",
+      "/\\evil.example",
+      "javascript:alert(1)",
+      "/.//evil.example",
+      "",
+    ]
+  ) {
     const location = (await site.post("/queues/mails/jobs/a/cancel", { back })).headers.get("location")!;
     assertEquals(new URL(location, "http://localhost/").origin, "http://localhost", back);
   }
