@@ -24,20 +24,27 @@
  */
 
 // The connection: one per process.
-export { close, closeOnSignals, connect, connectionCounters, connectionStatus, useConnection } from "./src/default.ts";
+export {
+  close,
+  closeOnSignals,
+  connect,
+  connectionCounters,
+  connectionStatus,
+  useConnection,
+} from "./src/functions.ts";
 export type { CloseOnSignalsOptions, CloseOptions } from "./src/connection/close_on_signals.ts";
 export type { ConnectOptions, TlsOptions } from "./src/connection/connect_options.ts";
 export type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./src/connection/connection_info.ts";
 export type { Logger } from "./src/connection/logger.ts";
 
 // Health checks and values: what services import.
-export { deleteKV, loadHealthcheck, loadKV, storeHealthcheck, storeKV } from "./src/default.ts";
+export { deleteKV, loadHealthcheck, loadKV, storeHealthcheck, storeKV } from "./src/functions.ts";
 export type { KeyAndValue } from "./src/stores.ts";
 
 // Buckets.
-export { kvBucket, objectBucket } from "./src/default.ts";
-export type { BucketOptions, Consistency } from "./src/wire/bucket_options.ts";
-export type { BucketStatus } from "./src/wire/bucket_status.ts";
+export { kvBucket, objectBucket } from "./src/functions.ts";
+export type { BucketOptions, Consistency } from "./src/bucket/bucket_options.ts";
+export type { BucketStatus } from "./src/bucket/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
 export type { KvBucketOptions, KvDeleteOptions, KvWatchOptions } from "./src/kv/kv_options.ts";
 export type { KvStatus } from "./src/kv/kv_status.ts";
@@ -46,34 +53,34 @@ export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
-export type { WatchOptions as ObjectWatchOptions } from "./src/wire/watch.ts";
+export type { WatchOptions as ObjectWatchOptions } from "./src/bucket/watch.ts";
 
 // Jobs.
-export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/default.ts";
+export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/functions.ts";
 export type { JobQueue } from "./src/queue/job_queue.ts";
 export type { QueueAdministration } from "./src/queue/queue_administration.ts";
-export type { WaitOptions } from "./src/queue/wait_for_job.ts";
-export type { BatchHandler, BatchOptions } from "./src/queue/job_batches.ts";
-export type { QueueOptions } from "./src/queue/queue_options.ts";
-export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/job_schema.ts";
-export type { PublishManyOptions } from "./src/queue/publish_many.ts";
-export type { PublishOptions } from "./src/queue/publish_options.ts";
-export type { JobReceipt } from "./src/queue/publish_job.ts";
-export type { ConsumeOptions } from "./src/queue/consume_options.ts";
-export type { JobConsumer } from "./src/queue/job_consumer.ts";
-export type { JobConsumerStatus, RunEnd, StopOptions, StopSummary } from "./src/queue/job_consumer_status.ts";
-export type { Job } from "./src/queue/job.ts";
-export type { Priority } from "./src/queue/queue_names.ts";
-export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/retry_backoff.ts";
-export type { EventsOptions, JobEvent } from "./src/queue/job_events.ts";
-export type { ScheduleInfo, ScheduleOptions } from "./src/queue/schedules.ts";
-export type { PauseOptions } from "./src/queue/pause_queue.ts";
-export type { ActiveLimits } from "./src/queue/limit_active.ts";
-export type { ListJobsOptions } from "./src/queue/list_jobs.ts";
-export type { JobInfo } from "./src/queue/find_job.ts";
-export type { JobCounts, QueuePause } from "./src/queue/job_counts.ts";
-export type { ListDeadLettersOptions } from "./src/queue/dead_letter_list.ts";
-export type { DeadLetter } from "./src/queue/dead_letters.ts";
+export type { WaitOptions } from "./src/queue/manage/wait_for_job.ts";
+export type { BatchHandler, BatchOptions } from "./src/queue/work/job_batches.ts";
+export type { QueueOptions } from "./src/queue/store/queue_options.ts";
+export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/format/job_schema.ts";
+export type { PublishManyOptions } from "./src/queue/publish/publish_many.ts";
+export type { PublishOptions } from "./src/queue/publish/publish_options.ts";
+export type { JobReceipt } from "./src/queue/publish/publish_job.ts";
+export type { ConsumeOptions } from "./src/queue/work/consume_options.ts";
+export type { JobConsumer } from "./src/queue/work/job_consumer.ts";
+export type { JobConsumerStatus, RunEnd, StopOptions, StopSummary } from "./src/queue/work/job_consumer_status.ts";
+export type { Job } from "./src/queue/work/job.ts";
+export type { Priority } from "./src/queue/format/queue_names.ts";
+export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/format/retry_backoff.ts";
+export type { EventsOptions, JobEvent } from "./src/queue/store/job_events.ts";
+export type { ScheduleInfo, ScheduleOptions } from "./src/queue/manage/schedules.ts";
+export type { PauseOptions } from "./src/queue/manage/pause_queue.ts";
+export type { ActiveLimits } from "./src/queue/manage/limit_active.ts";
+export type { ListJobsOptions } from "./src/queue/manage/list_jobs.ts";
+export type { JobInfo } from "./src/queue/store/find_job.ts";
+export type { JobCounts, QueuePause } from "./src/queue/manage/job_counts.ts";
+export type { ListDeadLettersOptions } from "./src/queue/store/dead_letter_list.ts";
+export type { DeadLetter } from "./src/queue/store/dead_letters.ts";
 
 // An instance of one's own, for tests and services with several tenants.
 export { JetStreamStores } from "./src/stores.ts";

@@ -8,7 +8,7 @@ import { isUserSeed, readCreds } from "./creds_file.ts";
 import { checkPath, readSecretFile } from "./secret_file.ts";
 import { serverList } from "./server_list.ts";
 import type { ConfiguredServer, TargetServer } from "./server_url.ts";
-import { TlsStarts } from "./tls_starts.ts";
+import { TlsStarts } from "./nats/tls_starts.ts";
 
 /** A checked target: where to connect, and how to get in each time. */
 export interface ConnectTarget {

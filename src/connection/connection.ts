@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
-import { adoptable, isUp } from "./adopt.ts";
+import { adoptable, isUp } from "./nats/adopt.ts";
 import { apiPrefixOf, withoutOther } from "./api_prefix.ts";
 import { type AttemptOptions, Attempts } from "./attempts.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";

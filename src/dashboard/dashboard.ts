@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { wrongType } from "../checks.ts";
-import { processStores } from "../default.ts";
+import { processStores } from "../functions.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { JetStreamStores } from "../stores.ts";
 import { guard } from "./guard.ts";

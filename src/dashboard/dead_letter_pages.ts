@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
-import type { DeadLetter } from "../queue/dead_letters.ts";
+import type { DeadLetter } from "../queue/store/dead_letters.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, span } from "./figures.ts";
 import { idOf } from "./job_pages.ts";

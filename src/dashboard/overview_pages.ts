@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
-import type { JobCounts } from "../queue/job_counts.ts";
+import type { JobCounts } from "../queue/manage/job_counts.ts";
 import { amount, counted, rate, span } from "./figures.ts";
 import { healthChecks } from "./health_check_pages.ts";
 import { card, livePage, type Markup, nothing, type Page, table, tile } from "./page.ts";

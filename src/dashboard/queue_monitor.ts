@@ -1,5 +1,5 @@
 import { settledWithin } from "../connection/delay.ts";
-import type { JobCounts } from "../queue/job_counts.ts";
+import type { JobCounts } from "../queue/manage/job_counts.ts";
 import type { JetStreamStores } from "../stores.ts";
 
 /** Milliseconds between two rounds, and how many queues a round counts at most: what is asked of the server stays the same, however many there are. */

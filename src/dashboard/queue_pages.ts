@@ -1,10 +1,10 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { streamSSE } from "hono/streaming";
-import type { JobEvent } from "../queue/job_events.ts";
-import type { JobInfo } from "../queue/find_job.ts";
+import type { JobEvent } from "../queue/store/job_events.ts";
+import type { JobInfo } from "../queue/store/find_job.ts";
 import type { JobQueue } from "../queue/job_queue.ts";
-import type { ScheduleInfo } from "../queue/schedules.ts";
+import type { ScheduleInfo } from "../queue/manage/schedules.ts";
 import { changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, rate, span } from "./figures.ts";
 import { PRIORITIES, queueOf } from "./queue_changes.ts";

@@ -1,9 +1,9 @@
 import { checkIterable, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
-import { listAll, listNewest } from "../wire/list_messages.ts";
+import { listAll, listNewest } from "../bucket/list_messages.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { checkName } from "../wire/tokens.ts";
-import { watchBucket } from "../wire/watch.ts";
+import { watchBucket } from "../bucket/watch.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { KvMirror } from "./kv_mirror.ts";
 import {

@@ -1,8 +1,8 @@
 import { checkBoolean, checkWhole } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
+import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucket/bucket_options.ts";
 // By the name that mod.ts gives it, so that the documentation of the one leads to the other.
-import { checkWatchOptions, WATCH_OPTIONS, type WatchOptions as ObjectWatchOptions } from "../wire/watch.ts";
+import { checkWatchOptions, WATCH_OPTIONS, type WatchOptions as ObjectWatchOptions } from "../bucket/watch.ts";
 
 /** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface KvBucketOptions extends BucketOptions {

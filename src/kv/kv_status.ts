@@ -1,4 +1,4 @@
-import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
+import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 
 /** The state of a key-value bucket, and how it was made. */

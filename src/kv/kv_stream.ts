@@ -1,5 +1,5 @@
 import { checkText, wrong } from "../checks.ts";
-import { BucketStream } from "../wire/bucket_stream.ts";
+import { BucketStream } from "../bucket/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";

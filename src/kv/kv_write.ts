@@ -6,7 +6,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
-import { HeaderBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../connection/nats/headers.ts";
 import { isBytes, ownBytes } from "../wire/own_bytes.ts";
 import { publish } from "../wire/publish.ts";
 import type { Repeats } from "../wire/reply_slot.ts";

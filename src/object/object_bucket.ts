@@ -1,15 +1,15 @@
 import { checkText } from "../checks.ts";
 import { checkOptions } from "../options.ts";
-import { type BucketStatus, bucketStatus } from "../wire/bucket_status.ts";
+import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
-import { listNewest } from "../wire/list_messages.ts";
+import { listNewest } from "../bucket/list_messages.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
 import {
   checkWatchOptions,
   WATCH_OPTIONS,
   watchBucket,
   type WatchOptions as ObjectWatchOptions,
-} from "../wire/watch.ts";
+} from "../bucket/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
 import { Download } from "./download.ts";
 import { infoReader, type ObjectInfo, objectInfo } from "./object_info.ts";

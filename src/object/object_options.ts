@@ -1,7 +1,7 @@
 import { checkLabels, checkObject, checkSignal, checkString, checkWhole, wrong } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { shownName } from "../shown.ts";
-import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../wire/bucket_options.ts";
+import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucket/bucket_options.ts";
 
 /** How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
 export interface ObjectBucketOptions extends BucketOptions {

@@ -2,7 +2,7 @@ import { settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
-import { HeaderBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../connection/nats/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";

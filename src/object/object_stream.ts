@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { BucketOptions } from "../wire/bucket_options.ts";
-import { BucketStream } from "../wire/bucket_stream.ts";
+import type { BucketOptions } from "../bucket/bucket_options.ts";
+import { BucketStream } from "../bucket/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
 import { encodeObjectName } from "../wire/tokens.ts";
 

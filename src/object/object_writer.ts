@@ -2,7 +2,7 @@ import { nuid as nuids } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { HeaderBlock } from "../wire/headers.ts";
+import { HeaderBlock } from "../connection/nats/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { Leftovers } from "./leftovers.ts";

@@ -2,22 +2,22 @@ import { checkBoolean, wrongType } from "../checks.ts";
 import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
-import type { ConsumeOptions } from "./consume_options.ts";
-import { EndedJobs } from "./ended_jobs.ts";
-import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./job_batches.ts";
+import type { ConsumeOptions } from "./work/consume_options.ts";
+import { EndedJobs } from "./store/ended_jobs.ts";
+import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./work/job_batches.ts";
 import { QueueAdministration } from "./queue_administration.ts";
-import type { Job } from "./job.ts";
-import { JobResults } from "./job_results.ts";
-import { callQueue } from "./queue_call.ts";
-import type { QueueParts } from "./queue_parts.ts";
-import { JobConsumer } from "./job_consumer.ts";
-import { checkData } from "./job_schema.ts";
-import { JobPublisher, type JobReceipt } from "./publish_job.ts";
-import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish_many.ts";
-import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish_options.ts";
-import { QueueNames } from "./queue_names.ts";
-import { checkQueueOptions, type QueueOptions } from "./queue_options.ts";
-import { QueueStream } from "./queue_stream.ts";
+import type { Job } from "./work/job.ts";
+import { JobResults } from "./store/job_results.ts";
+import { callQueue } from "./store/queue_call.ts";
+import type { QueueParts } from "./store/queue_parts.ts";
+import { JobConsumer } from "./work/job_consumer.ts";
+import { checkData } from "./format/job_schema.ts";
+import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
+import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
+import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish/publish_options.ts";
+import { QueueNames } from "./format/queue_names.ts";
+import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
+import { QueueStream } from "./store/queue_stream.ts";
 
 /** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
 export class JobQueue<T = unknown> extends QueueAdministration<T> {

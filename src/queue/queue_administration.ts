@@ -1,21 +1,21 @@
 import type { AttemptOptions } from "../connection/attempts.ts";
-import { cancelJob } from "./cancel_job.ts";
-import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./dead_letter_list.ts";
-import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./dead_letters.ts";
-import { findJob, type JobInfo } from "./find_job.ts";
-import { countJobs, type JobCounts } from "./job_counts.ts";
-import { destroyQueue } from "./destroy_queue.ts";
-import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./job_events.ts";
-import { checkData } from "./job_schema.ts";
-import { type ActiveLimits, checkLimits, limitActive } from "./limit_active.ts";
-import { jobList, listJobs, type ListJobsOptions } from "./list_jobs.ts";
-import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./pause_queue.ts";
-import { purgeJobs } from "./purge_jobs.ts";
-import type { JobReceipt } from "./publish_job.ts";
-import { callQueue, type QueueCall, REMOVAL } from "./queue_call.ts";
-import { idToken, lookUpTokens } from "./queue_names.ts";
-import type { QueueParts } from "./queue_parts.ts";
-import { redriveAll, redriveJob } from "./redrive_job.ts";
+import { cancelJob } from "./manage/cancel_job.ts";
+import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./store/dead_letter_list.ts";
+import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
+import { findJob, type JobInfo } from "./store/find_job.ts";
+import { countJobs, type JobCounts } from "./manage/job_counts.ts";
+import { destroyQueue } from "./manage/destroy_queue.ts";
+import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./store/job_events.ts";
+import { checkData } from "./format/job_schema.ts";
+import { type ActiveLimits, checkLimits, limitActive } from "./manage/limit_active.ts";
+import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
+import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
+import { purgeJobs } from "./manage/purge_jobs.ts";
+import type { JobReceipt } from "./publish/publish_job.ts";
+import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
+import { idToken, lookUpTokens } from "./format/queue_names.ts";
+import type { QueueParts } from "./store/queue_parts.ts";
+import { redriveAll, redriveJob } from "./manage/redrive_job.ts";
 import {
   checkScheduleOptions,
   listSchedules,
@@ -25,8 +25,8 @@ import {
   type ScheduleInfo,
   type ScheduleOptions,
   storeSchedule,
-} from "./schedules.ts";
-import { checkWait, waitForJob, type WaitOptions } from "./wait_for_job.ts";
+} from "./manage/schedules.ts";
+import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
 
 /** Looks after one queue: what is in it, what has failed, when it runs. It needs no consumer in this process. */
 export abstract class QueueAdministration<T = unknown> {

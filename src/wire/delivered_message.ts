@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { parseAcknowledgement } from "./acknowledgement.ts";
-import { headerOf } from "./raw_headers.ts";
+import { headerOf } from "../connection/nats/raw_headers.ts";
 import { headerPairs, type StoredMessage } from "./stored_message.ts";
 
 /** A message that a consumer delivered: where it was stored is told by the tokens of its reply subject. */

@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { isAcknowledgement } from "./acknowledgement.ts";
 import type { DeliveredMessage } from "./delivered_message.ts";
 import { nanoseconds } from "./durations.ts";
-import { headerOf, statusOf } from "./raw_headers.ts";
+import { headerOf, statusOf } from "../connection/nats/raw_headers.ts";
 import type { Listening, Session } from "./session.ts";
 
 /** Milliseconds for which a pull waits for messages, and between the server's signs of life meanwhile. */

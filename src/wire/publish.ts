@@ -1,7 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { api, apiError, type ApiErrorBody } from "./api.ts";
-import type { HeaderBlock } from "./headers.ts";
+import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { damagedReply, replyJson } from "./reply_json.ts";
 import type { Repeats } from "./reply_slot.ts";
 import type { Session } from "./session.ts";

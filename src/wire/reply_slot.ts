@@ -1,7 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
-import type { HeaderBlock } from "./headers.ts";
-import { statusOf } from "./raw_headers.ts";
+import type { HeaderBlock } from "../connection/nats/headers.ts";
+import { statusOf } from "../connection/nats/raw_headers.ts";
 
 /** Milliseconds after which an unanswered request is sent again; doubles each time. */
 const REPEAT_MS = 1_000;

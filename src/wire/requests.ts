@@ -2,13 +2,13 @@ import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { clearTimeout, setTimeout } from "node:timers";
-import { inboxPrefixOf } from "../connection/adopt.ts";
+import { inboxPrefixOf } from "../connection/nats/adopt.ts";
 import { delay, settledWithin } from "../connection/delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";
-import type { HeaderBlock } from "./headers.ts";
-import { trailingNumber } from "./raw_headers.ts";
+import type { HeaderBlock } from "../connection/nats/headers.ts";
+import { trailingNumber } from "../connection/nats/raw_headers.ts";
 import { ManyReplies, OneReply, type Question, type ReadReply, type Repeats, type ReplySlot } from "./reply_slot.ts";
 import { deniedError, type OwnSubscription, type Subscriptions } from "./subscriptions.ts";
 

@@ -1,12 +1,12 @@
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
-import { inboxPrefixOf } from "../connection/adopt.ts";
+import { inboxPrefixOf } from "../connection/nats/adopt.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { ControlLine } from "./control_line.ts";
-import type { HeaderBlock } from "./headers.ts";
+import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { Incoming } from "./incoming.ts";
 import { JetStreamSubjects } from "./jetstream_subjects.ts";
 import { Requests } from "./requests.ts";

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
-import { headerOf, lastHeaderOf, parseHeaderBlock, rawHeaders } from "./raw_headers.ts";
+import { headerOf, lastHeaderOf, parseHeaderBlock, rawHeaders } from "../connection/nats/raw_headers.ts";
 
 /** A message as a stream keeps it, however it was fetched. */
 export interface StoredMessage {

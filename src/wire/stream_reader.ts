@@ -4,7 +4,7 @@ import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { insist } from "./insist.ts";
-import { lastHeaderOf, statusOf } from "./raw_headers.ts";
+import { lastHeaderOf, statusOf } from "../connection/nats/raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";

@@ -1,5 +1,5 @@
 import type { NatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { api } from "../ledger/api.ts";
 
 /** Milliseconds after which a server has noticed that clients are gone, and has removed what belonged to them. */

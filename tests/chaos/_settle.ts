@@ -1,5 +1,5 @@
 import type { JobQueue } from "../../mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import type { Member, Role } from "./_members.ts";
 
 /** Milliseconds for a process to end once it is told to. */

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { testFrom } from "../_test_from.ts";
+import { testFrom } from "../_support/test_from.ts";
 import { runDeno } from "../gate/_run_deno.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { hasTerminal, run } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { freePort } from "../_free_port.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { freePort } from "../_support/free_port.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { run } from "./_commands.ts";
 
 Deno.test("commands go by SUPERCHECK_NATS_DOMAIN: over a leafnode without JetStream of its own", async () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { hasTerminal } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";
 

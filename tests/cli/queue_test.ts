@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JetStreamStores, Job } from "../../mod.ts";
-import { testFrom } from "../_test_from.ts";
+import { testFrom } from "../_support/test_from.ts";
 import { records, startCli } from "./_cli.ts";
 
 const test = testFrom("2.14");

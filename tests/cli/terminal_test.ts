@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import fc from "fast-check";
 import { colours, terminalText } from "../../src/cli/terminal/colours.ts";
 import { printableLines } from "../../src/shown.ts";
-import { lacks } from "../_test_from.ts";
+import { lacks } from "../_support/test_from.ts";
 import { hasTerminal } from "./_commands.ts";
 import { startCli } from "./_cli.ts";
 

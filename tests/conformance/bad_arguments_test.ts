@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/collected_log.ts";
+import { CollectedLog } from "../connection/_collected_log.ts";
 import { functionsOf, partsOf } from "./_calls.ts";
 
 /** Asserts that every bad call gives its error: as a rejection where there is a promise, else at once. */

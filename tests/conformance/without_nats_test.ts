@@ -2,9 +2,9 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import * as jetstream from "../../mod.ts";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { testFrom } from "../_test_from.ts";
-import { CollectedLog } from "../connection/collected_log.ts";
-import { suspend } from "../connection/suspend.ts";
+import { testFrom } from "../_support/test_from.ts";
+import { CollectedLog } from "../connection/_collected_log.ts";
+import { suspend } from "../connection/_suspend.ts";
 import { type Functions, functionsOf, partsOf } from "./_calls.ts";
 
 const test = testFrom("2.14");

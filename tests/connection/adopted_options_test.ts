@@ -3,7 +3,7 @@ import { connect as connectNode } from "@nats-io/transport-node";
 import { connect as connectVersion2 } from "nats";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { within } from "../_wait_until.ts";
+import { within } from "../_support/wait_until.ts";
 
 const CLIENTS = [["@nats-io/transport-node", connectNode], ["npm:nats 2", connectVersion2]] as const;
 

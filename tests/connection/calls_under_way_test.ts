@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 
 Deno.test("JetStreamStores.close stores what is under way over handles that are not open yet", async () => {
   await using server = await startNatsServer();

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { within } from "../_wait_until.ts";
+import { within } from "../_support/wait_until.ts";
 
 const MOD = new URL("../../mod.ts", import.meta.url).href;
 

@@ -2,10 +2,10 @@ import { assertEquals, assertLess } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
-import { atOnce } from "./at_once.ts";
-import { CollectedLog } from "./collected_log.ts";
-import { runService } from "./run_service.ts";
-import { suspend } from "./suspend.ts";
+import { atOnce } from "./_at_once.ts";
+import { CollectedLog } from "./_collected_log.ts";
+import { runService } from "./_run_service.ts";
+import { suspend } from "./_suspend.ts";
 
 // The sanitizers look for what is left in each of these.
 

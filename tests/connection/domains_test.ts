@@ -2,9 +2,9 @@ import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/ass
 import { connect } from "@nats-io/transport-node";
 import { type ConnectOptions, JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { testFrom } from "../_test_from.ts";
-import { freePort } from "../_free_port.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { testFrom } from "../_support/test_from.ts";
+import { freePort } from "../_support/free_port.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 import { complaints, useEverything } from "./_use_everything.ts";
 

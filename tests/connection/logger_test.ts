@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 const throwing = () => {
   throw new Error("the logger is broken");

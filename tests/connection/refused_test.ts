@@ -2,8 +2,8 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { makeCredentials } from "../testing/make_credentials.ts";
-import { CollectedLog } from "./collected_log.ts";
-import { runService } from "./run_service.ts";
+import { CollectedLog } from "./_collected_log.ts";
+import { runService } from "./_run_service.ts";
 
 Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls are null, and it is told once", async () => {
   await using server = await startNatsServer({ auth: { user: "ann", password: "right" } });

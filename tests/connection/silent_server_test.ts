@@ -1,9 +1,9 @@
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { atOnce } from "./at_once.ts";
-import { CollectedLog } from "./collected_log.ts";
-import { suspend } from "./suspend.ts";
+import { atOnce } from "./_at_once.ts";
+import { CollectedLog } from "./_collected_log.ts";
+import { suspend } from "./_suspend.ts";
 
 for (const websocket of [false, true]) {
   const what = websocket ? "websocket" : "server";

@@ -8,9 +8,9 @@ import { connect as connectNode } from "@nats-io/transport-node";
 import { connect as connectVersion2 } from "nats";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { atOnce } from "./at_once.ts";
-import { waitUntil } from "../_wait_until.ts";
-import { CollectedLog } from "./collected_log.ts";
+import { atOnce } from "./_at_once.ts";
+import { waitUntil } from "../_support/wait_until.ts";
+import { CollectedLog } from "./_collected_log.ts";
 
 /** What the clients have in common. */
 type Owned = Pick<

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { source as axeSource } from "axe-core";
-import { lacks } from "../_test_from.ts";
+import { lacks } from "../_support/test_from.ts";
 import { CHROMIUM, look, startBrowserSite, UNLESS, type View } from "./_browser.ts";
 import { HOSTILE, makeDeadLetters } from "./_site.ts";
 

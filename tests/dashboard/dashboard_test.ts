@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { dashboard } from "../../src/dashboard/mod.ts";
-import { testFrom } from "../_test_from.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { testFrom } from "../_support/test_from.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { HOSTILE, makeDeadLetters, startSite } from "./_site.ts";
 
 const test = testFrom("2.14");

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { type JetStreamStores, JobFailedError } from "../../mod.ts";
 import type { ForeignClient } from "../queue/_foreign_client.ts";
 import { useObjects, useQueue, useValues } from "../connection/_use_everything.ts";
-import { waitUntil, within } from "../_wait_until.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 
 /** The bucket, of either kind, and the queue that a role uses. */
 export interface Names {

@@ -13,7 +13,7 @@ interface Lock {
 
 const readLock = async (path: string): Promise<Lock> => JSON.parse(await Deno.readTextFile(new URL(path, ROOT)));
 
-Deno.test("the import map names only packages that the product uses; those of tests are behind tests/_packages", async () => {
+Deno.test("the import map names only packages that the product uses; those of tests are behind tests/_support/packages", async () => {
   const packages = Object.entries(config.imports).filter(([, target]) => target.startsWith("npm:")).map(([name]) =>
     name
   );

@@ -39,7 +39,7 @@ for (
     ["src/object/bucket.ts", "src/queue/queue.ts", "sideways"],
     ["src/kv/bucket.ts", "src/testing/mod.ts", "from the product to its tests' servers"],
     ["src/testing/mod.ts", "src/errors.ts", "from the tests' servers to the product"],
-    ["src/wire/request.ts", "tests/_assert.ts", "to the tests"],
+    ["src/wire/request.ts", "tests/_support/assert.ts", "to the tests"],
     ["src/wire/request.ts", "src/elsewhere.ts", "to a file of no part"],
     ["src/elsewhere.ts", "src/errors.ts", "from a file of no part"],
     ["src/wire/request.ts", "https://example.com/mod.ts", "to another site"],

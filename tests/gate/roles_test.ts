@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { testFrom } from "../_test_from.ts";
+import { testFrom } from "../_support/test_from.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { complaints } from "../connection/_use_everything.ts";
 import { type Names, prepare, ROLES, TIMEOUT } from "./_roles.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil, within } from "../_wait_until.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 import { QueueStores } from "../queue/_queue_stores.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -29,8 +29,8 @@ async function workerExamples(): Promise<Example[]> {
 
 const WORKERS: [file: string, queue: string, data: unknown][] = [
   ["README.md", "mails", { to: "ann@example.com" }],
-  ["src/default.ts", "checks", { url: "data:text/plain,up" }],
-  ["src/default.ts", "greetings", "ann"],
+  ["src/functions.ts", "checks", { url: "data:text/plain,up" }],
+  ["src/functions.ts", "greetings", "ann"],
 ];
 
 async function runs({ queue, code, data }: Example, server: NatsServer): Promise<void> {

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket } from "../../src/kv/kv_bucket.ts";
-import { startProcess } from "../_start_process.ts";
-import { Proxy } from "../_proxy.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { startProcess } from "../_support/start_process.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
 
 /** Counts the direct gets that reach the server. */

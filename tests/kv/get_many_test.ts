@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 
 Deno.test("KvBucket.getMany gives the values of the keys that have one", async () => {
   await using server = await startNatsServer();

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("KvBucket.keys lists the keys that have a value, once each", async () => {
   await using server = await startNatsServer();

@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 
 /** Whether a message is the server's word that something is stored (or refused). */
 const isAck = (_subject: string, payload: string) => payload.includes('"stream":"KV_');

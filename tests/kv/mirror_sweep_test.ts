@@ -4,8 +4,8 @@ import { KvStream } from "../../src/kv/kv_stream.ts";
 import { Settings } from "../../src/settings.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { SharedState } from "../../src/wire/shared_state.ts";
-import { CollectedLog } from "../connection/collected_log.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { CollectedLog } from "../connection/_collected_log.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { openSession } from "../wire/_open_session.ts";
 import { KvStores } from "./_kv_stores.ts";
 

@@ -5,9 +5,9 @@ import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_proxy.ts";
-import { testFrom } from "../_test_from.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { testFrom } from "../_support/test_from.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
 
 const test = testFrom("2.14");

@@ -2,8 +2,8 @@ import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/ass
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { Proxy } from "../_proxy.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("KvBucket lets single values expire, and switches that on in the bucket when it is first used", async () => {
   await using server = await startNatsServer();

@@ -1,5 +1,5 @@
 import type { NatsServer } from "../../src/testing/mod.ts";
-import { reload } from "../_reload.ts";
+import { reload } from "../_support/reload.ts";
 import { api } from "./api.ts";
 import { random } from "./plan.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { Saying } from "./saying.ts";
 
 const HOUR = 3_600_000;

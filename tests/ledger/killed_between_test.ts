@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Relay } from "../healing/relay.ts";
+import { Relay } from "../queue/healing/_relay.ts";
 import { Saying } from "./saying.ts";
 import type { Say } from "./_sayer.ts";
 

@@ -1,6 +1,6 @@
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { makeChaos } from "./_chaos.ts";
 import { checkLedger, type Verdict } from "./check_ledger.ts";
 import { ChildScript } from "./child_script.ts";

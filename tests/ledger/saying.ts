@@ -1,6 +1,6 @@
 import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { api } from "./api.ts";
 import { ChildScript } from "./child_script.ts";
 import type { Say, SayerOptions, SayerRun } from "./_sayer.ts";

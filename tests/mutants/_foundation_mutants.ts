@@ -46,10 +46,10 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   },
   {
     does: "sends half a frame",
-    file: "src/connection/outgoing.ts",
+    file: "src/connection/nats/outgoing.ts",
     find: "      this.#end = begin;\n",
     replace: "",
-    tests: ["tests/connection/outgoing_test.ts", "tests/conformance/bytes_test.ts"],
+    tests: ["tests/connection/nats/outgoing_test.ts", "tests/conformance/bytes_test.ts"],
   },
   {
     does: "mixes websockets and plain servers",
@@ -70,7 +70,7 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     file: "src/wire/tokens.ts",
     find: "return encodeToken(text) === token ? text : undefined;",
     replace: "return text;",
-    tests: ["tests/queue/foreign_job_test.ts", "tests/queue/list_jobs_test.ts"],
+    tests: ["tests/queue/store/foreign_job_test.ts", "tests/queue/manage/list_jobs_test.ts"],
   },
   {
     does: "sends subjects that cost the connection",
@@ -151,17 +151,17 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   },
   {
     does: "takes the publisher's header for the server's",
-    file: "src/wire/raw_headers.ts",
+    file: "src/connection/nats/raw_headers.ts",
     find: "block.lastIndexOf(`\\r\\n${name}:`)",
     replace: "block.indexOf(`\\r\\n${name}:`)",
     tests: ["tests/wire/stored_message_test.ts"],
   },
   {
     does: "takes a body for a status",
-    file: "src/wire/raw_headers.ts",
+    file: "src/connection/nats/raw_headers.ts",
     find: "  if (hasBody(message)) return ANSWER;\n",
     replace: "",
-    tests: ["tests/wire/raw_headers_test.ts", "tests/wire/stored_message_test.ts"],
+    tests: ["tests/connection/nats/raw_headers_test.ts", "tests/wire/stored_message_test.ts"],
   },
   {
     does: "takes fractions for whole numbers",

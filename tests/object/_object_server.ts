@@ -6,7 +6,7 @@ import type { ObjectBucket } from "../../src/object/object_bucket.ts";
 import type { ObjectBucketOptions } from "../../src/object/object_options.ts";
 import { JetStreamStores, type StoresOptions } from "../../src/stores.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 /** What the stream under a bucket keeps, as the server tells it. */
 export interface Contents {

@@ -1,8 +1,8 @@
 import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { ObjectBucket } from "../../src/object/object_bucket.ts";
-import { waitUntil } from "../_wait_until.ts";
-import { suspend } from "../connection/suspend.ts";
+import { waitUntil } from "../_support/wait_until.ts";
+import { suspend } from "../connection/_suspend.ts";
 import { ObjectServer, randomBytes } from "./_object_server.ts";
 
 /** @param watches Whether watches throw, too: they wait for an answer as long as it takes. */

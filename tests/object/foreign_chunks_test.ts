@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { encodeObjectName } from "../../src/wire/tokens.ts";
-import { LaggingReplica } from "../_lagging_replica.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { LaggingReplica } from "../_support/lagging_replica.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** Another client stores an info that names the version of another object, as when it has begun to rename that object. */

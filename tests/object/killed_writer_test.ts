@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { startProcess } from "../_start_process.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { startProcess } from "../_support/start_process.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket keeps the version before whole when its writer is killed half-way", async () => {

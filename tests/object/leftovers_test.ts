@@ -1,5 +1,5 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** Replaces objects as fast as it goes; returns how many purges the server was asked for within that time and two pauses more. */

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { ObjectInfo } from "../../src/object/object_info.ts";
-import { Proxy } from "../_proxy.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.list gives each object as it is, without deleted ones, and leaves no consumer", async () => {

@@ -1,6 +1,6 @@
 import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no pieces", async () => {

@@ -1,5 +1,5 @@
 import { assertLess } from "@std/assert";
-import { startProcess } from "../_start_process.ts";
+import { startProcess } from "../_support/start_process.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** MiB of the object: few in each run of the tests, 1 GiB by `deno task test:race`. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 const SIZES = [0, 1, 131_072, 131_073, 3_000_000];

@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { startNatsCluster } from "../../src/testing/mod.ts";
-import { LaggingReplica } from "../_lagging_replica.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { LaggingReplica } from "../_support/lagging_replica.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 /** A bucket with one object, read through a replica that has nothing newer. */

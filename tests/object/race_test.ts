@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { Objm } from "@nats-io/obj";
 import type { ObjectBucket } from "../../src/object/object_bucket.ts";
-import { startProcess } from "../_start_process.ts";
+import { startProcess } from "../_support/start_process.ts";
 import { ObjectServer } from "./_object_server.ts";
 import { assertRaceVersion, raceVersion } from "./_race_version.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Objm } from "@nats-io/obj";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** Another client gives an object another name; returns its bucket. */

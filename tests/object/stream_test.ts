@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
-import { Proxy } from "../_proxy.ts";
-import { waitUntil, within } from "../_wait_until.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 const MiB = 1_048_576;

@@ -1,5 +1,5 @@
 import type { Job } from "../../mod.ts";
-import { waitUntil } from "../_wait_until.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 /** What a handler has seen of a job. */
 export interface RecordedRun {

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_proxy.ts";
-import { waitUntil, within } from "../_wait_until.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 

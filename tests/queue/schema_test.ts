@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import * as v from "valibot";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil, within } from "../_wait_until.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 import { ForeignClient } from "./_foreign_client.ts";
 import { QueueStores } from "./_queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";

@@ -2,7 +2,7 @@ import { Connection } from "../../src/connection/connection.ts";
 import type { ConnectOptions } from "../../src/connection/connect_options.ts";
 import { Settings } from "../../src/settings.ts";
 import { Session } from "../../src/wire/session.ts";
-import { CollectedLog } from "../connection/collected_log.ts";
+import { CollectedLog } from "../connection/_collected_log.ts";
 
 /** A session with the connection that it belongs to, closed at disposal. */
 export interface OpenSession extends AsyncDisposable {

@@ -2,7 +2,7 @@ import { connect } from "@nats-io/transport-node";
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 
 /** Whether a payload is a reply of the JetStream API or an acknowledgement of the stream. */
 const isReply = (payload: string) => /^\{"(type|stream|error)":/.test(payload);

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Unavailable } from "../../src/connection/unavailable.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { HeaderBlock } from "../../src/wire/headers.ts";
+import { HeaderBlock } from "../../src/connection/nats/headers.ts";
 import { publish } from "../../src/wire/publish.ts";
 import type { Session } from "../../src/wire/session.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { openSession, within } from "./_open_session.ts";
 
 const fail = (error: Error) => {

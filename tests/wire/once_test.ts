@@ -3,7 +3,7 @@ import { Unavailable } from "../../src/connection/unavailable.ts";
 import { Once } from "../../src/wire/once.ts";
 import type { Session } from "../../src/wire/session.ts";
 import { within as moment } from "./_open_session.ts";
-import { within } from "../_wait_until.ts";
+import { within } from "../_support/wait_until.ts";
 
 /** What is needed of a session here. */
 function session(): Session {

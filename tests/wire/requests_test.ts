@@ -3,10 +3,10 @@ import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, asser
 import { Unavailable } from "../../src/connection/unavailable.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { HeaderBlock } from "../../src/wire/headers.ts";
-import { headerOf } from "../../src/wire/raw_headers.ts";
+import { HeaderBlock } from "../../src/connection/nats/headers.ts";
+import { headerOf } from "../../src/connection/nats/raw_headers.ts";
 import type { Session } from "../../src/wire/session.ts";
-import { suspend } from "../connection/suspend.ts";
+import { suspend } from "../connection/_suspend.ts";
 import { openSession, within } from "./_open_session.ts";
 
 const fail = (error: Error) => {

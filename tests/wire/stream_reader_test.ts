@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { StreamReader } from "../../src/wire/stream_reader.ts";
-import { Proxy } from "../_proxy.ts";
+import { Proxy } from "../_support/proxy.ts";
 import { openSession, within } from "./_open_session.ts";
 
 /** A server with two streams of the same 60 messages, of which every third is on `<stream>.a` and each tenth is deleted. */

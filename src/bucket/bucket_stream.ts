@@ -1,0 +1,279 @@
+import type { AttemptOptions } from "../connection/attempts.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { orElsePermission } from "../wire/api.ts";
+import { type BucketKind, BucketSight, checkReadable, checkWritable, originPrefix } from "./bucket_kind.ts";
+import type { BucketOptions } from "./bucket_options.ts";
+import { BucketReader } from "./bucket_reader.ts";
+import type { Context } from "../wire/context.ts";
+import { milliseconds, nanoseconds } from "../wire/durations.ts";
+import { listingStep } from "../wire/listing.ts";
+import { KnownRevisions } from "./known_revisions.ts";
+import { Once } from "../wire/once.ts";
+import type { Session } from "../wire/session.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "../wire/streams.ts";
+
+/** Longest time for which the server remembers message ids, in milliseconds. */
+const DUPLICATE_WINDOW = 120_000;
+
+/** What the server leaves out of a configuration. */
+const UNSAID: Partial<StreamConfig> = { description: "", compression: "none" };
+
+/** The stream under a bucket: made and adjusted before the first write, and looked at once. */
+export class BucketStream {
+  readonly name: string;
+  /** The bucket's name. */
+  readonly bucket: string;
+  /** What it is, for messages. */
+  readonly what: string;
+  readonly context: Context;
+  /** What this process knows of its revisions, by whichever handle. */
+  readonly known: KnownRevisions;
+  /** Reads its messages. */
+  readonly reader: BucketReader;
+  /** What is known of it before it is opened. */
+  protected readonly sight: BucketSight;
+  readonly #waiting: AttemptOptions;
+  readonly #kind: BucketKind;
+  readonly #prefix: string;
+  readonly #options: BucketOptions;
+  /** What the options ask for. */
+  readonly #given: Partial<StreamConfig>;
+  readonly #opening: Once<StreamConfig> = new Once((session, deadline) => this.#open(session, deadline));
+
+  constructor(context: Context, bucket: string, options: BucketOptions, kind: BucketKind) {
+    this.name = kind.stream;
+    this.bucket = bucket;
+    this.what = `The bucket "${bucket}"`;
+    this.context = context;
+    this.sight = context.shared.of(BucketSight, kind.stream);
+    this.known = context.shared.of(KnownRevisions, kind.stream);
+    this.reader = new BucketReader(kind.stream, this.known, options.consistency ?? "own");
+    this.#waiting = { timeout: context.timeout };
+    this.#kind = kind;
+    this.#prefix = kind.prefix(bucket);
+    this.#options = options;
+    const { ttl, replicas, description, maxBytes, compression } = options;
+    this.#given = definedOf({
+      max_age: ttl === undefined ? undefined : nanoseconds(ttl),
+      num_replicas: replicas,
+      description,
+      max_bytes: maxBytes,
+      compression: compression === undefined ? undefined : compression ? "s2" : "none",
+      ...kind.given,
+    });
+  }
+
+  /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
+  get config(): StreamConfig | null {
+    return this.#opening.value;
+  }
+
+  /** Milliseconds that a message lives, as far as is known. */
+  get ttl(): number {
+    return milliseconds(this.config?.max_age) || Infinity;
+  }
+
+  /** Makes the stream if it is missing, and changes what an option asks for. What calls this at the same time shares it. */
+  open(session: Session, deadline: number): Promise<StreamConfig> {
+    this.#opening.forget();
+    return this.#opening.get(session, deadline);
+  }
+
+  /** What the stream must have, beyond the options, when it is opened from now on. */
+  protected demand(config: Partial<StreamConfig>): void {
+    Object.assign(this.#given, config);
+  }
+
+  /** The stream was found missing, or other than it was: it is looked at again before the next write. */
+  forget(): void {
+    this.#opening.forget();
+  }
+
+  /**
+   * The state of the stream; `null` if there is none.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is neither such a bucket nor the mirror of one.
+   */
+  async info(session: Session, deadline: number): Promise<StreamInfo | null> {
+    const info = await streamInfo(session, this.name, deadline);
+    if (!info) return null;
+    checkReadable(this.#kind, info.config);
+    this.sight.origin = await originPrefix(session, this.#kind, info.config, deadline);
+    this.sight.seenIn = session;
+    this.known.belongTo(info.created);
+    return info;
+  }
+
+  /** The newest message on a subject of this bucket. Where there is none it is looked at once in each session what the stream is. */
+  last(session: Session, subject: string, deadline: number, sure?: boolean): Promise<StoredMessage | null> {
+    const message = this.reader.last(session, this.stored(subject), deadline, sure);
+    if (this.isSeen(session)) return message;
+    return message.then((message) => message ?? this.#lastElsewhere(session, subject, deadline, sure));
+  }
+
+  async #lastElsewhere(
+    session: Session,
+    subject: string,
+    deadline: number,
+    sure?: boolean,
+  ): Promise<StoredMessage | null> {
+    const isElsewhere = await this.look(session, deadline);
+    return isElsewhere ? await this.reader.last(session, this.stored(subject), deadline, sure) : null;
+  }
+
+  /** Whether it is known that the stream is such a bucket. */
+  isSeen(session: Session): boolean {
+    return this.config !== null || this.sight.seenIn === session;
+  }
+
+  /**
+   * Looks what the stream is in which something was not found. Returns whether it has other subjects than it was asked for.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, as {@linkcode BucketStream.info}.
+   */
+  async look(session: Session, deadline: number): Promise<boolean> {
+    const { origin } = this.sight;
+    // Who may not ask reads all the same.
+    if (await orElsePermission("denied", this.info(session, deadline)) === "denied") this.sight.seenIn = session;
+    return this.sight.origin !== origin;
+  }
+
+  /** A subject of this bucket as the stream has it: a mirror has those of the bucket that it mirrors. */
+  stored(subject: string): string {
+    const { origin } = this.sight;
+    return origin === null ? subject : origin + subject.slice(this.#prefix.length);
+  }
+
+  /** Whether the stream is the mirror of another bucket, as far as is known. */
+  get isMirror(): boolean {
+    return this.sight.origin !== null;
+  }
+
+  /** The part of a stored subject behind what the bucket's subjects begin with. */
+  protected rest(subject: string): string {
+    return subject.slice((this.sight.origin ?? this.#prefix).length);
+  }
+
+  /**
+   * Whether there is a stream, for writes that do not open it.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it takes no writes.
+   */
+  async isWritable(session: Session, deadline: number): Promise<boolean> {
+    const info = await this.info(session, deadline);
+    if (info) checkWritable(this.#kind, info.config);
+    return info !== null;
+  }
+
+  /** Does something with the bucket; `null` if it cannot be done within the deadline. */
+  attempt<T>(
+    operation: (session: Session, deadline: number) => Promise<T>,
+    repeatable?: () => boolean,
+  ): Promise<T | null> {
+    return this.context.connection.attempt(operation, repeatable ? { ...this.#waiting, repeatable } : this.#waiting);
+  }
+
+  /** {@linkcode listingStep} of this bucket. */
+  listingStep<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T> {
+    return listingStep(this.context, this.what, operation);
+  }
+
+  /**
+   * Removes the stream; `false` if there was none, and `null` if it is not confirmed.
+   *
+   * @throws {JetStreamStoreError} `wrong_kind`, if it is no bucket of this kind, or keeps other subjects, too.
+   */
+  async destroy(): Promise<boolean | null> {
+    let tried = false;
+    return await this.attempt(async (session, deadline) => {
+      // What is gone after a try without an answer was there before it, or was not.
+      const info = await this.info(session, deadline);
+      if (!info) return tried ? null : false;
+      checkWritable(this.#kind, info.config);
+      if (info.config.subjects?.length !== this.#kind.subjects.length) {
+        throw new JetStreamStoreError(
+          "wrong_kind",
+          `The stream ${this.name} keeps more than the bucket, so it is not removed: take the other subjects off it`,
+        );
+      }
+      tried = true;
+      const deleted = await deleteStream(session, this.name, deadline);
+      this.known.clear();
+      return deleted;
+    });
+  }
+
+  /** {@linkcode checkReadable} of this bucket. */
+  checkKind(config: StreamConfig): void {
+    checkReadable(this.#kind, config);
+  }
+
+  async #open(session: Session, deadline: number): Promise<StreamConfig> {
+    let before: StreamConfig | undefined;
+    const change = (present: StreamConfig) => this.#change(before = present);
+    const { config, created } = await openStream(session, this.#wanted(), change, deadline);
+    this.known.belongTo(created);
+    this.sight.origin = null;
+    this.sight.seenIn = session;
+    if (before) this.#tellOfTtl(before, config);
+    return config;
+  }
+
+  /** What a new bucket is made of, as the official clients make it. */
+  #wanted(): StreamConfig {
+    const { ttl, storage = "file", replicas = this.context.settings.replicas(), metadata } = this.#options;
+    return {
+      name: this.name,
+      subjects: this.#kind.subjects,
+      retention: "limits",
+      storage,
+      discard: "new",
+      num_replicas: replicas,
+      max_age: 0,
+      max_bytes: this.context.settings.maxBytes() ?? -1,
+      max_msgs: -1,
+      max_msg_size: -1,
+      max_msgs_per_subject: -1,
+      max_consumers: -1,
+      duplicate_window: nanoseconds(Math.min(ttl || DUPLICATE_WINDOW, DUPLICATE_WINDOW)),
+      allow_rollup_hdrs: true,
+      allow_direct: true,
+      ...this.#kind.wanted,
+      ...this.#given,
+      ...(metadata !== undefined && { metadata }),
+    };
+  }
+
+  /** What is to change of a bucket that is there. */
+  #change(present: StreamConfig): Partial<StreamConfig> | null {
+    checkWritable(this.#kind, present);
+    // A write will be refused, and told why.
+    if (present.sealed) return null;
+    const { storage, metadata } = this.#options;
+    const has: Record<string, unknown> = { ...UNSAID, ...present };
+    const change: Partial<StreamConfig> = Object.fromEntries(
+      Object.entries(this.#given).filter(([name, value]) => has[name] !== value),
+    );
+    if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
+      change.metadata = { ...present.metadata, ...metadata };
+    }
+    // The server does not take a window that is longer than the TTL.
+    if (change.max_age && (present.duplicate_window ?? 0) > change.max_age) change.duplicate_window = change.max_age;
+    if (storage !== undefined && storage !== present.storage) {
+      this.context.logger.warn(`${this.what} stays in ${present.storage} storage, which cannot be changed`);
+    }
+    return Object.keys(change).length > 0 ? change : null;
+  }
+
+  #tellOfTtl(before: StreamConfig, now: StreamConfig): void {
+    const [was, is] = [milliseconds(before.max_age), milliseconds(now.max_age)];
+    if (is !== was) {
+      this.context.logger.info(`${this.what} has a TTL of ${is} ms from now on, it was ${was} ms (0: none)`);
+    }
+  }
+}
+
+function definedOf(config: Partial<StreamConfig>): Partial<StreamConfig> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+}

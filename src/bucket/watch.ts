@@ -1,0 +1,97 @@
+import { checkBoolean, checkSignal } from "../checks.ts";
+import type { OptionNames } from "../options.ts";
+import type { BucketStream } from "./bucket_stream.ts";
+import type { Context } from "../wire/context.ts";
+import { type FollowOptions, followStream } from "../wire/follow_stream.ts";
+import { listingStep } from "../wire/listing.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+
+/** What a watch gives. */
+export interface WatchOptions {
+  /**
+   * Whether deleted ones are left out.
+   *
+   * @default {false}
+   */
+  ignoreDeletes?: boolean;
+  /**
+   * Whether it begins with the next change, not with what is there.
+   *
+   * @default {false}
+   */
+  updatesOnly?: boolean;
+  /** Ends the watch, without an error. */
+  signal?: AbortSignal;
+}
+
+/** All names of {@linkcode WatchOptions}. */
+export const WATCH_OPTIONS: OptionNames<WatchOptions> = { ignoreDeletes: true, updatesOnly: true, signal: true };
+
+/**
+ * Checks what a watch is to give.
+ *
+ * @throws {TypeError} Naming the option and the rule.
+ */
+export function checkWatchOptions({ ignoreDeletes, updatesOnly, signal }: WatchOptions, doing: string): void {
+  if (ignoreDeletes !== undefined) checkBoolean(ignoreDeletes, doing, "ignoreDeletes");
+  if (updatesOnly !== undefined) checkBoolean(updatesOnly, doing, "updatesOnly");
+  if (signal !== undefined) checkSignal(signal, doing);
+}
+
+/**
+ * Follows something until `signal` aborts, the stores are closed or the iteration is ended, which it may be while it waits.
+ *
+ * @param what What is followed, for the message.
+ * @param follow Gives what happens until its signal aborts.
+ * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
+ */
+export function watch<T>(
+  context: Context,
+  what: string,
+  signal: AbortSignal | undefined,
+  follow: (stop: AbortSignal) => AsyncIterable<T>,
+): AsyncGenerator<T, void> {
+  const stopping = new AbortController();
+  async function* run(): AsyncGenerator<T, void> {
+    // Without a connection it could not be told from a watch of nothing.
+    await listingStep(context, what, () => Promise.resolve());
+    if (signal?.aborted) return;
+    context.closers.add(stop);
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      yield* follow(stopping.signal);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      context.closers.delete(stop);
+    }
+  }
+  const values = run();
+  const stop = async () => void await values.return();
+  const finish = values.return.bind(values);
+  values.return = (value) => {
+    // A generator alone would first wait for what next() waits for.
+    stopping.abort();
+    return finish(value);
+  };
+  return values;
+}
+
+/** What comes into the stream of a bucket, each message as `read` makes it; what it makes `null` is left out. Each iteration is a watch of its own. */
+export function watchBucket<T>(
+  stream: BucketStream,
+  { from, filter, signal }: { from: FollowOptions["from"]; filter: string; signal: AbortSignal | undefined },
+  read: (message: StoredMessage) => T | null,
+): AsyncIterable<T> {
+  const { context, what, name } = stream;
+  const begun: FollowOptions["begun"] = ({ config }) => stream.checkKind(config);
+  async function* follow(stop: AbortSignal): AsyncGenerator<T, void> {
+    // A mirror has other subjects.
+    await stream.attempt((session, deadline) => stream.info(session, deadline));
+    const options: FollowOptions = { stream: name, filter: stream.stored(filter), from, begun };
+    for await (const message of followStream(context, options, stop)) {
+      const value = message && read(message);
+      if (value !== null) yield value;
+    }
+  }
+  return { [Symbol.asyncIterator]: () => watch(context, what, signal, follow) };
+}

@@ -1,0 +1,108 @@
+import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
+import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+import { Buffer } from "node:buffer";
+import { nextTick } from "node:process";
+import { JetStreamStoreError } from "../../errors.ts";
+import { gatherMessage } from "./message_buffer.ts";
+import { Outgoing } from "./outgoing.ts";
+
+/** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
+const MAX_ADDRESS = 4_060;
+
+const NO_HEADERS =
+  "The server takes no message headers, which this needs: remove no_header_support from its configuration";
+const NOTHING = new Uint8Array(0);
+const LINE_END = Buffer.from("\r\n");
+
+/**
+ * Opens a connection to one server over a transport of its own.
+ *
+ * `NatsConnectionImpl.connect()` would take the transport from a setting that all users of `@nats-io/nats-core` in the process share: the
+ * connections of the program itself would come back over ours after their next loss.
+ *
+ * @param stop Gives it up at once.
+ */
+export async function openConnection(
+  options: ConnectionOptions,
+  transport: Transport,
+  stop: AbortSignal,
+): Promise<NatsConnection> {
+  const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
+  const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
+  protocol.transport = transport;
+  Object.assign(protocol, { prepare: () => begin(protocol), ...sendInBlocks(protocol) });
+  parseFrames(protocol);
+  const giveUp = () => void protocol.close(new Error("the connection was given up"));
+  if (stop.aborted) giveUp();
+  stop.addEventListener("abort", giveUp, { once: true });
+  try {
+    await protocol.dialLoop();
+    return nc;
+  } finally {
+    stop.removeEventListener("abort", giveUp);
+  }
+}
+
+/** Ties the protocol to its transport; the promise settles when the server has let us in or not. */
+function begin(protocol: ProtocolHandler): Promise<void> {
+  const admitted = deferred<void>();
+  admitted.catch(() => {});
+  protocol.pongs.unshift(admitted);
+  protocol.connectError = (error) => admitted.reject(error);
+  protocol.transport.closed().then((error) => {
+    protocol.connected = false;
+    // What the server said before it closed the connection tells more than that it did.
+    if (!protocol.isClosed()) protocol.disconnected(protocol.lastError ?? (error || undefined));
+  });
+  return admitted;
+}
+
+/** Bytes that are no NATS protocol end the transport: the reader would print them and never read again. */
+function parseFrames({ parser, transport }: ProtocolHandler): void {
+  const parse = parser.parse.bind(parser);
+  parser.parse = (bytes) => {
+    try {
+      parse(bytes);
+      gatherMessage(parser);
+    } catch (cause) {
+      transport.close(new Error(`the server does not speak NATS: ${(cause as Error).message}`, { cause }));
+    }
+  };
+}
+
+/**
+ * Sends what is added within one turn of the event loop together, and larger amounts at once. Acknowledgements come one by one, and a write costs as
+ * much as ten of them; but while we gather more than one block, the server would have nothing to do.
+ */
+function sendInBlocks(protocol: ProtocolHandler) {
+  const outbound = new Outgoing();
+  const flushPending = (): void => {
+    if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
+  };
+  const sendCommand = (...parts: (string | Uint8Array)[]): void => {
+    const first = outbound.size() === 0;
+    outbound.add(...parts);
+    if (first) nextTick(flushPending);
+    if (outbound.size() >= protocol.pendingLimit) flushPending();
+  };
+  const publish = (subject: string, payload: Payload = NOTHING, options: PublishOptions = {}): void => {
+    const { reply = "", headers } = options;
+    // Such a server would close the connection.
+    if (headers && !protocol.info?.headers) throw new JetStreamStoreError("unsupported", NO_HEADERS);
+    const block = headers ? String(headers) : "";
+    const blockSize = Buffer.byteLength(block);
+    const size = blockSize + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
+    const max = protocol.info?.max_payload ?? Infinity;
+    if (size > max) throw new RangeError(`A message of ${size} bytes is over the server's max_payload of ${max}`);
+    // Only names that another client gave are that long; the server would close the connection, again and again.
+    const address = subject.length > MAX_ADDRESS / 4 ? Buffer.byteLength(subject) + reply.length : 0;
+    if (address > MAX_ADDRESS) throw new RangeError(`A subject of ${address} bytes is over the server's control line`);
+    const command = headers
+      ? `HPUB ${subject} ${reply} ${blockSize} ${size}\r\n${block}`
+      : `PUB ${subject} ${reply} ${size}\r\n`;
+    sendCommand(command, payload, LINE_END);
+    protocol.outBytes += size;
+    protocol.outMsgs++;
+  };
+  return { outbound, flushPending, sendCommand, publish };
+}

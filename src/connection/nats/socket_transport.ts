@@ -1,0 +1,109 @@
+import type { ConnectionOptions, Server } from "@nats-io/nats-core";
+import { checkOptions } from "@nats-io/nats-core/internal";
+import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { setTimeout } from "node:timers/promises";
+import { settledWithin } from "../delay.ts";
+import type { TlsFirst, TlsStart } from "./tls_starts.ts";
+import { OwnTransport } from "./transport.ts";
+
+/** Milliseconds that a server has to refuse our certificate before we send. */
+const VERDICT_MS = 5;
+
+/** Milliseconds without a greeting after which the server is taken for one that wants the TLS handshake first; it waits for 2000 by default. */
+const GREETING_MS = 1_000;
+
+/** Milliseconds for which the socket is read before its silence counts: while the process was busy nobody has read it. */
+const READING_MS = 20;
+
+/**
+ * Carries the NATS protocol over TCP and TLS.
+ *
+ * It is ours because `@nats-io/transport-node` removes all listeners from a socket it gives up: an error that comes then ends the whole process
+ * (refused credentials, in 12 of 20 tries), and a server that accepts and says nothing keeps the socket for ever.
+ */
+export class SocketTransport extends OwnTransport {
+  #socket: Socket | null = null;
+  readonly #start: TlsStart;
+  #encrypted = false;
+  #isSilent = false;
+  #tlsFirst: TlsFirst = null;
+
+  /** @param start When the TLS handshake begins, if there is to be one. */
+  constructor(start: TlsStart = "after_greeting") {
+    super();
+    this.#start = start;
+  }
+
+  /** Whether the server wants the TLS handshake before its greeting, as far as this attempt has found out. */
+  get tlsFirst(): TlsFirst {
+    return this.#tlsFirst;
+  }
+
+  /** Whether the server has accepted the connection, and then sent nothing. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  isEncrypted(): boolean {
+    return this.#encrypted;
+  }
+
+  send(frame: Uint8Array): void {
+    // A failed write shows as an error of the socket, which ends the transport.
+    if (!this.isClosed) this.#socket?.write(frame);
+  }
+
+  protected async open(server: Server, options: ConnectionOptions): Promise<void> {
+    const plain = connectSocket({ host: server.hostname, port: server.port, noDelay: true });
+    await this.#own(plain, "connect");
+    this.#isSilent = true;
+    if (options.tls && await this.#wantsTlsFirst(options.timeout)) {
+      await this.#encrypt(plain, server, options);
+      checkOptions(await this.greeting(), options);
+      this.#tlsFirst = "confirmed";
+      return;
+    }
+    const info = await this.greeting();
+    this.#isSilent = false;
+    checkOptions(info, options);
+    if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
+    // What the server would say to that can get lost, as it hangs up on what we send.
+    if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
+    await this.#encrypt(plain, server, options);
+    // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
+    await setTimeout(VERDICT_MS);
+  }
+
+  async #wantsTlsFirst(timeout = Infinity): Promise<boolean> {
+    if (this.#start !== "unknown") return this.#start === "first";
+    const patience = Math.min(GREETING_MS, timeout / 2);
+    const greeting = this.greeting();
+    if (await settledWithin(greeting, patience) || await settledWithin(greeting, READING_MS)) return false;
+    this.#tlsFirst = "assumed";
+    return true;
+  }
+
+  async #encrypt(plain: Socket, server: Server, { tls }: ConnectionOptions): Promise<void> {
+    plain.removeAllListeners("data");
+    // An address is no name to ask for, but the certificate must be for it, too.
+    const name = isIP(server.hostname) ? {} : { servername: server.hostname };
+    await this.#own(connectTls({ socket: plain, host: server.hostname, ...name, ...tls }), "secureConnect");
+    this.#encrypted = true;
+  }
+
+  protected release(): void {
+    this.#socket?.destroy();
+  }
+
+  /** Takes a socket on, and waits until it is connected. */
+  #own(socket: Socket, ready: "connect" | "secureConnect"): Promise<void> {
+    this.#socket = socket;
+    socket.on("data", (frame: Uint8Array) => this.take(frame));
+    // This listener stays for the socket's whole life: an error without one would end the process.
+    socket.on("error", (error: Error) => this.end(error));
+    socket.on("close", () => this.end(new Error("the server closed the connection")));
+    if (this.isClosed) socket.destroy();
+    return new Promise((resolve) => socket.once(ready, () => resolve()));
+  }
+}

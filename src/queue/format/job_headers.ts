@@ -1,0 +1,151 @@
+import type { Msg } from "@nats-io/nats-core";
+import { createHash } from "node:crypto";
+import { MAX_TIMER } from "../../checks.ts";
+import { rawHeaders } from "../../connection/nats/raw_headers.ts";
+import { headerPairs } from "../../wire/stored_message.ts";
+import { type Backoff, checkBackoff } from "./retry_backoff.ts";
+
+/** The headers of a job as they stand in its message. */
+export type HeaderList = [name: string, value: string][];
+
+/** What a job's message says of it beyond its data. All of it is optional: a bare publish is a valid job. */
+export interface JobHeaders {
+  /** Number of the coming attempt, from 1. */
+  attempt: number;
+  /** How often earlier copies of this attempt were delivered without a reported end. */
+  deliveries: number;
+  /** Starts of this attempt without a reported end, where they are known. */
+  starts?: number;
+  /** How often the job was postponed. */
+  postponed: number;
+  /** The publish's message id: tells one's own publish from another's. */
+  nonce?: string;
+  maxAttempts?: number;
+  timeout?: number;
+  backoff?: Backoff;
+  enqueuedAt?: Date;
+  expiresAt?: Date;
+  key?: string;
+  keepResult?: number;
+  /** Sequence of the message that this moved copy replaces. */
+  replaces?: number;
+  /** Whether the server made it as the schedule of a delayed job fired. */
+  fired?: true;
+  /** The headers that its publisher gave. */
+  own: HeaderList;
+  /** All of them, as they stand. */
+  all: HeaderList;
+}
+
+const NONE: JobHeaders = { attempt: 1, deliveries: 0, postponed: 0, own: [], all: [] };
+
+/** What each header of ours says. */
+const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
+  ["Nats-Msg-Id", (job, value) => job.nonce ??= value],
+  ["Job-Nonce", (job, value) => job.nonce = value],
+  ["Job-Attempt", (job, value) => job.attempt = whole(value) ?? 1],
+  ["Job-Deliveries", (job, value) => job.deliveries = whole(value) ?? 0],
+  ["Job-Starts", (job, value) => job.starts = count(value)],
+  ["Job-Postponed", (job, value) => job.postponed = count(value) ?? 0],
+  ["Job-Max-Attempts", (job, value) => job.maxAttempts = whole(value)],
+  ["Job-Timeout", (job, value) => job.timeout = timer(value)],
+  ["Job-Backoff", (job, value) => job.backoff = parseBackoff(value)],
+  ["Job-Enqueued-At", (job, value) => job.enqueuedAt = date(value)],
+  ["Job-Expires-At", (job, value) => job.expiresAt = date(value)],
+  ["Job-Key", (job, value) => job.key = value],
+  ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
+  ["Job-Replaces", (job, value) => job.replaces = whole(value)],
+  ["Nats-Scheduler", (job) => job.fired = true],
+]);
+
+/** A line that is neither the first nor the last one, nor a header of the server's. */
+const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
+
+/**
+ * Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing.
+ *
+ * @param whole Whether what those tell, the nonce, is read as well.
+ */
+export function readJobHeaders(message: Msg, whole = false): JobHeaders {
+  const block = rawHeaders(message);
+  return block === "" || (!whole && block !== undefined && !OTHER_THAN_NATS.test(block))
+    ? NONE
+    : parseJobHeaders(headerPairs(message));
+}
+
+/** Reads headers; what is malformed counts as absent, since any client may have written it. */
+export function parseJobHeaders(all: HeaderList): JobHeaders {
+  const parsed: JobHeaders = { ...NONE, own: [], all };
+  for (const pair of all) {
+    const [name, value] = pair;
+    const read = READERS.get(name);
+    if (read) read(parsed, value);
+    else if (!isReserved(name)) parsed.own.push(pair);
+  }
+  return parsed;
+}
+
+/** Whether a header belongs to the server or to this library. */
+export function isReserved(name: string): boolean {
+  return /^(nats|job)-/i.test(name);
+}
+
+/** Headers that belong to one message only. */
+const PASSING = new Set([
+  "Job-Attempt",
+  "Job-Deliveries",
+  "Job-Starts",
+  "Job-Postponed",
+  "Job-Replaces",
+  "Job-Nonce",
+  "Job-Enqueued-At",
+]);
+
+/** The headers that a moved copy, or a dead letter, takes along: all but the server's and those that belong to one message only. */
+export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderList {
+  const lasting = headers.all.filter(([name]) => !/^nats-/i.test(name) && !PASSING.has(name));
+  if (headers.nonce !== undefined) lasting.push(["Job-Nonce", headers.nonce]);
+  lasting.push(["Job-Enqueued-At", enqueuedAt.toISOString()]);
+  return lasting;
+}
+
+/** Names the firing of a delayed job: the same for the delayed message, and for what the server makes of it. Ten characters. */
+export function firingOf(token: string, headers: JobHeaders): string {
+  const { nonce = "", attempt, postponed, replaces = 0, enqueuedAt } = headers;
+  const text = `${token} ${nonce} ${attempt} ${postponed} ${replaces} ${enqueuedAt?.getTime() ?? 0}`;
+  return createHash("sha256").update(text).digest("base64url").slice(0, 10);
+}
+
+function positive(text: string): number | undefined {
+  const number = Number(text);
+  return Number.isFinite(number) && number > 0 ? number : undefined;
+}
+
+function whole(text: string): number | undefined {
+  const number = positive(text);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+function count(text: string): number | undefined {
+  return text === "0" ? 0 : whole(text);
+}
+
+function timer(text: string): number | undefined {
+  const ms = positive(text);
+  return ms && Math.min(ms, MAX_TIMER);
+}
+
+function date(text: string): Date | undefined {
+  const parsed = new Date(text);
+  return Number.isNaN(parsed.getTime()) ? undefined : parsed;
+}
+
+function parseBackoff(text: string): Backoff | undefined {
+  try {
+    const value = JSON.parse(text);
+    checkBackoff(value, "read a header");
+    return value;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import { checkOneOf, checkWhole, wrong } from "../../checks.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { listingStep } from "../../wire/listing.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { StreamReader } from "../../wire/stream_reader.ts";
+import { streamInfo } from "../../wire/streams.ts";
+import { deliveredUpTo, type JobInfo, readJobInfo } from "../store/find_job.ts";
+import { PRIORITIES, type Priority, type QueueNames } from "../format/queue_names.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
+
+/** Which jobs {@linkcode JobQueue.jobs} lists. */
+export interface ListJobsOptions {
+  /**
+   * `waiting`: ready, or with a worker. `delayed`: not due yet. `keyed`: with a key, in whatever state.
+   *
+   * @default {"waiting"}
+   */
+  kind?: "waiting" | "delayed" | "keyed";
+  /**
+   * Only these; jobs with a key have none.
+   *
+   * @default {all, the most urgent first}
+   */
+  priority?: Priority;
+  /**
+   * Only those behind this `sequence`, the one of the last job of a page; with a `priority`, or for jobs with a key.
+   *
+   * @default {0}
+   */
+  after?: number;
+}
+
+const OPTIONS: OptionNames<ListJobsOptions> = { kind: true, priority: true, after: true };
+
+const PAGE = 256;
+
+const DOING = "list the jobs";
+
+/** What is to be listed. */
+export interface JobList {
+  /** The subjects of the jobs. */
+  filters: string[];
+  /** The sequence behind which they begin. */
+  after: number;
+}
+
+/**
+ * The jobs that are to be listed.
+ *
+ * @throws {TypeError | RangeError} If an option is wrong.
+ */
+export function jobList(names: QueueNames, options: ListJobsOptions | null | undefined): JobList {
+  const { kind = "waiting", priority, after = 0 } = checkOptions(options, OPTIONS, DOING);
+  checkOneOf(kind, DOING, "kind", ["waiting", "delayed", "keyed"]);
+  if (priority !== undefined) checkOneOf(priority, DOING, "priority", PRIORITIES);
+  checkWhole(after, DOING, "after", 0);
+  if (after > 0 && priority === undefined && kind !== "keyed") {
+    throw wrong(
+      RangeError,
+      `${DOING} as 'after' needs a 'priority': each priority is listed in an order of its own`,
+      after,
+    );
+  }
+  return { filters: filtersOf(names, kind, priority), after };
+}
+
+function filtersOf(names: QueueNames, kind: ListJobsOptions["kind"], priority?: Priority): string[] {
+  const priorities = priority === undefined ? PRIORITIES : [priority];
+  if (kind === "waiting") return priorities.map((priority) => names.readyFilter(priority));
+  if (kind === "delayed") return priorities.map((priority) => names.later(priority, "*"));
+  return [names.keyed("*", "*")];
+}
+
+/** The jobs of some subjects, oldest first within each, fetched by page. */
+export async function* listJobs<T>(
+  { context, names, stream }: QueueParts<T>,
+  { filters, after }: JobList,
+): AsyncGenerator<JobInfo<T>, void> {
+  const what = `The jobs of queue ${names.queue}`;
+  const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline));
+  if (!info) return;
+  if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
+  const reader = new StreamReader(names.stream);
+  for (const filter of filters) {
+    for (let seq = after + 1;;) {
+      const page = await listingStep(context, what, async (session, deadline) => {
+        const messages = await reader.page(session, { seq, next_by_subj: filter, batch: PAGE }, deadline);
+        const call = { session, deadline, names, stream };
+        const subjects = [...new Set(messages.map((message) => placeOf(message)))];
+        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, subject)));
+        const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
+        return messages.map((message) => readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null));
+      });
+      yield* page;
+      if (page.length === 0) break;
+      seq = page[page.length - 1].sequence + 1;
+    }
+  }
+}
+
+/** A job's subject without its id. */
+function placeOf({ subject }: StoredMessage): string {
+  return subject.slice(0, subject.lastIndexOf("."));
+}

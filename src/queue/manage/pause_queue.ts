@@ -1,0 +1,82 @@
+import { delay } from "../../connection/delay.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { api } from "../../wire/api.ts";
+import { consumerInfo, consumerInfos } from "../store/durable_consumer.ts";
+import { checkMoment } from "../publish/publish_options.ts";
+import type { QueueCall } from "../store/queue_call.ts";
+import { checkPriority, type Priority } from "../format/queue_names.ts";
+
+/** A pause without an end lasts until then. */
+export const NO_END = new Date("9999-01-01T00:00:00Z");
+
+/** Milliseconds between two looks whether a consumer has heard of a pause. */
+const LOOK_AGAIN = 10;
+
+/** Options of {@linkcode JobQueue.pause} and {@linkcode JobQueue.resume}. */
+export interface PauseOptions {
+  /**
+   * Only this priority.
+   *
+   * @default {the whole queue}
+   */
+  priority?: Priority;
+}
+
+const OPTIONS: OptionNames<PauseOptions> = { priority: true };
+
+/** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
+export async function pauseQueue(call: QueueCall, until: Date | null, { priority }: PauseOptions): Promise<void> {
+  const { session, deadline, stream } = call;
+  session.server.require("2.11", "Pausing a queue");
+  await stream.openConsumers(session, deadline);
+  const consumers = await consumerInfos(call);
+  await Promise.all(consumers.map(async ({ name }) => {
+    if (priority !== undefined && name !== priority) return;
+    await pauseConsumer(call, name, until);
+  }));
+}
+
+/** Pauses one durable consumer until a moment, or (`null`) resumes it; resolves when that is in force. */
+export async function pauseConsumer(call: QueueCall, name: string, until: Date | null): Promise<void> {
+  const { session, deadline, names } = call;
+  const body = until === null ? {} : { pause_until: until.toISOString() };
+  await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);
+  await untilInForce(call, name, until);
+}
+
+/** A cluster answers before the consumer's leader has heard of it. */
+async function untilInForce(call: QueueCall, name: string, until: Date | null): Promise<void> {
+  const wanted = until !== null && until.getTime() > call.session.now() ? until.getTime() : null;
+  for (;;) {
+    const info = await consumerInfo(call, name);
+    const { paused = false, config } = info ?? {};
+    if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
+    if (performance.now() > call.deadline) {
+      throw new Unavailable("timeout", `No word that ${name} has heard of the pause`);
+    }
+    await delay(LOOK_AGAIN);
+  }
+}
+
+/**
+ * Checks when a pause is to end.
+ *
+ * @throws {TypeError | RangeError} If it is no valid date, or none that the server knows.
+ */
+export function pauseEnd(until: Date | null | undefined): Date {
+  if (until === undefined || until === null) return NO_END;
+  checkMoment(until, "pause the queue", "until");
+  return until;
+}
+
+/**
+ * What is to pause or resume, checked.
+ *
+ * @throws {TypeError | RangeError} If an option is unknown, or the priority is none.
+ */
+export function checkPause(given: PauseOptions | null | undefined, doing: string): PauseOptions {
+  const options = checkOptions(given, OPTIONS, doing);
+  if (options.priority !== undefined) checkPriority(options.priority, doing);
+  return options;
+}

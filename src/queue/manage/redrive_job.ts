@@ -1,0 +1,104 @@
+import { JetStreamStoreError } from "../../errors.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { deleteMessage } from "../../wire/streams.ts";
+import { deadLetterMessages } from "../store/dead_letter_list.ts";
+import { findDeadLetter } from "../store/dead_letters.ts";
+import { parseJobHeaders } from "../format/job_headers.ts";
+import { jobBytes } from "../format/job_size.ts";
+import type { JobPublisher } from "../publish/publish_job.ts";
+import { partitionOf, type PreparedJob } from "../publish/publish_options.ts";
+import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+
+/** Headers that tell of the death, and those that begin anew with the job's second life. */
+const LEFT_BEHIND = new Set([
+  "Job-Nonce",
+  "Job-Priority",
+  "Job-Attempts",
+  "Job-Died-At",
+  "Job-Reason",
+  "Job-Stack",
+  "Job-Expires-At",
+]);
+
+/** What one call of redrive has done so far with a dead letter, over all its attempts. */
+export interface RedriveCall {
+  /** Whether it may have removed the dead letter. */
+  removing: boolean;
+}
+
+/**
+ * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter. Of several who redrive it at once,
+ * the one who removes it has redriven it.
+ *
+ * @returns Whether this call has redriven it; `false`: another one has, or a job of its id is in the queue, so that it stays a dead letter.
+ */
+export async function redriveJob(
+  { session, deadline, names, stream }: QueueCall,
+  publisher: JobPublisher,
+  letter: StoredMessage,
+  call: RedriveCall,
+): Promise<boolean> {
+  const token = tokenOf(letter.subject);
+  const all = letter.headers();
+  const { key } = parseJobHeaders(all);
+  const priority = priorityOf(letter.header("Job-Priority"));
+  // Of one life of one dead letter: a repeat after a lost confirmation is recognised.
+  const nonce = `redrive-${letter.sequence}-${letter.time.getTime()}`;
+  const job: PreparedJob = {
+    id: idOf(token),
+    token,
+    subject: key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token),
+    payload: letter.data,
+    nonce,
+    repeatable: false,
+    fresh: false,
+    due: undefined,
+    ttl: undefined,
+    keyed: key !== undefined,
+    headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
+  };
+  await publisher.open(session, job.keyed, deadline);
+  const send = () => publisher.send(session, job, deadline, { tried: true });
+  const { duplicate } = await stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
+  if (duplicate) return false;
+  // If the answer of an earlier attempt was lost, the letter that is not there any more was removed by that.
+  const again = call.removing;
+  call.removing = true;
+  return await deleteMessage(session, names.deadStream, letter.sequence, deadline) || again;
+}
+
+/** Makes all dead letters jobs again that can be; returns how many, or `null` if it broke off. */
+export async function redriveAll(parts: QueueParts): Promise<number | null> {
+  const { context, names } = parts;
+  let redriven = 0;
+  try {
+    for await (const letter of deadLetterMessages(context, names)) {
+      try {
+        const done = await redriveListed(parts, letter);
+        if (done === null) return null;
+        if (done) redriven++;
+      } catch (error) {
+        // One that is too large must not hold up those that come after it.
+        if (!(error instanceof RangeError)) throw error;
+        const id = idOf(tokenOf(letter.subject));
+        context.logger.warn(`Job ${id} of queue ${names.queue} stays a dead letter: ${error.message}`);
+      }
+    }
+  } catch (error) {
+    if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
+    throw error;
+  }
+  return redriven;
+}
+
+/** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed. */
+function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
+  const redrive: RedriveCall = { removing: false };
+  return callQueue(parts, async (call) => {
+    const present = redrive.removing ? letter : await findDeadLetter(call, tokenOf(letter.subject));
+    if (present?.sequence !== letter.sequence) return false;
+    return await redriveJob(call, parts.publisher, letter, redrive);
+  });
+}

@@ -1,0 +1,203 @@
+import { checkDuration } from "../../checks.ts";
+import { settledWithin } from "../../connection/delay.ts";
+import { JetStreamStoreError, JobFailedError } from "../../errors.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { shownName } from "../../shown.ts";
+import { findDeadLetter, readDeadLetter } from "../store/dead_letters.ts";
+import { findJobMessage } from "../store/find_job.ts";
+import { type JobEvent, listenToEvents } from "../store/job_events.ts";
+import { parseJobHeaders } from "../format/job_headers.ts";
+import type { JobResults } from "../store/job_results.ts";
+import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { idOf } from "../format/queue_names.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+
+/** Options of {@linkcode JobQueue.waitFor}. */
+export interface WaitOptions {
+  /** Milliseconds that it waits at most. */
+  timeout: number;
+}
+
+const OPTIONS: OptionNames<WaitOptions> = { timeout: true };
+
+/**
+ * Milliseconds that a wait may take, checked.
+ *
+ * @throws {TypeError | RangeError} If an option is wrong.
+ */
+export function checkWait(options: WaitOptions): number {
+  const { timeout } = checkOptions(options, OPTIONS, "wait for the job");
+  checkDuration(timeout, "wait for the job", "timeout", 0);
+  return timeout;
+}
+
+/** How a wait ends. */
+type Outcome = { value: unknown } | { failure: JobFailedError };
+
+/** Milliseconds until it looks again although no event came: first when workers surely know that it listens, then as a net below what got lost. */
+const LOOK_AGAIN = { first: 1_500, later: 10_000 };
+
+/** Milliseconds before its end at which it looks for the last time. */
+const LAST_LOOK_MS = 500;
+
+/** Milliseconds for which the event that tells how a job left the queue may be under way. */
+const UNDER_WAY = 500;
+
+/**
+ * Waits until a job is done.
+ *
+ * It listens, looks, and looks again at each event and after each reconnect, so that a missed event does not matter.
+ *
+ * @param timeout Milliseconds.
+ * @returns What the handler returned, where the job keeps its result; else `undefined`.
+ * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
+ */
+export async function waitForJob(parts: QueueParts, token: string, timeout: number): Promise<unknown> {
+  const wait = new JobWait(parts, token, timeout);
+  try {
+    const outcome = await wait.outcome();
+    if ("failure" in outcome) throw outcome.failure;
+    return outcome.value;
+  } finally {
+    wait.stop();
+  }
+}
+
+class JobWait {
+  readonly #parts: QueueParts;
+  readonly #token: string;
+  readonly #timeout: number;
+  readonly #until: number;
+  readonly #seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
+  readonly #stopListening: () => void;
+  readonly #closer = () => Promise.resolve(this.#news.resolve());
+  #denied: Error | null = null;
+  #pause = LOOK_AGAIN.first;
+  #news = Promise.withResolvers<void>();
+  /** Whether the last look that could be finished has been answered. */
+  #answered = false;
+
+  constructor(parts: QueueParts, token: string, timeout: number) {
+    this.#parts = parts;
+    this.#token = token;
+    this.#timeout = timeout;
+    this.#until = performance.now() + timeout;
+    this.#stopListening = listenToEvents(parts.context, parts.names, token, {
+      event: (event) => {
+        // What a handler still reports after its job was cancelled says nothing of its end.
+        if (event.type !== "progress") this.#seen.lastEvent = event.type;
+        this.#news.resolve();
+      },
+      begun: () => {
+        this.#pause = LOOK_AGAIN.first;
+        this.#news.resolve();
+      },
+      denied: (error) => {
+        this.#denied = error;
+        this.#news.resolve();
+      },
+    });
+    parts.context.closers.add(this.#closer);
+  }
+
+  /** Looks until the job has ended, or the time is over. */
+  async outcome(): Promise<Outcome> {
+    for (;;) {
+      this.#news = Promise.withResolvers();
+      const found = await this.#look();
+      if (this.#denied) throw this.#denied;
+      if (found) return found;
+      const rest = this.#until - performance.now();
+      if (rest <= 0) throw this.#timeoutError();
+      const pause = this.#seen.gone === null ? this.#pause : UNDER_WAY;
+      const told = await settledWithin(
+        this.#news.promise,
+        Math.min(pause, rest > LAST_LOOK_MS ? rest - LAST_LOOK_MS : rest),
+      );
+      if (!told) this.#pause = LOOK_AGAIN.later;
+    }
+  }
+
+  stop(): void {
+    this.#stopListening();
+    this.#parts.context.closers.delete(this.#closer);
+  }
+
+  async #look(): Promise<Outcome | null> {
+    const { context, results } = this.#parts;
+    const left = this.#until - performance.now();
+    // One that cannot be answered any more would tell nothing.
+    if (left <= 1 && this.#answered) return null;
+    const done = await callQueue(
+      this.#parts,
+      async (call) => ({ found: await look(call, results, this.#token, this.#seen) }),
+      { timeout: Math.min(Math.max(1, left), context.timeout) },
+    );
+    this.#answered = done !== null;
+    if (done === null && !context.connection.isOn) {
+      const id = idOf(this.#token);
+      throw new JetStreamStoreError(
+        "disconnected",
+        `Job ${shownName(id)} cannot be waited for without a connection to NATS`,
+      );
+    }
+    return done?.found ?? null;
+  }
+
+  #timeoutError(): DOMException {
+    const { keepsResult, stored, gone } = this.#seen;
+    const hint = !this.#answered
+      ? ": NATS does not answer"
+      : stored !== null && gone === null
+      ? ": it is still in the queue"
+      : keepsResult
+      ? ""
+      : ": publish it with 'keepResult' to make the wait certain, as a job that has left the queue leaves nothing else";
+    return new DOMException(
+      `Job ${shownName(idOf(this.#token))} was not seen done within ${this.#timeout} ms${hint}`,
+      "TimeoutError",
+    );
+  }
+}
+
+/** What is known of the job from before. */
+interface Seen {
+  /** When its message was stored, as it was last seen in the queue. */
+  stored: Date | null;
+  keepsResult: boolean;
+  /** Since when, by `performance.now()`, it is no longer there and nothing tells why. */
+  gone: number | null;
+  lastEvent: JobEvent["type"] | null;
+}
+
+/** How the job ended, or `null` if it has not, or nobody can tell. */
+async function look(call: QueueCall, results: JobResults, token: string, seen: Seen): Promise<Outcome | null> {
+  // One that comes while it looks tells of a job that may not have been there yet when it looked for the result: then it looks again.
+  const { lastEvent } = seen;
+  const message = await findJobMessage(call, token);
+  if (message) {
+    seen.stored = message.time;
+    seen.keepsResult = parseJobHeaders(message.headers()).keepResult !== undefined;
+    seen.gone = null;
+    return null;
+  }
+  const id = idOf(token);
+  const fail = (reason: string, attempts?: number) => ({ failure: new JobFailedError(reason, { id, attempts }) });
+  // What an earlier job of this id has left says nothing of this one.
+  const since = seen.stored?.getTime() ?? 0;
+  const kept = await results.result(call, token);
+  const result = kept && kept.time.getTime() >= since ? kept : null;
+  const letter = await findDeadLetter(call, token);
+  if (letter && letter.time.getTime() >= since && !(result && result.time >= letter.time)) {
+    const { reason, attempts } = readDeadLetter(letter);
+    return fail(reason, attempts);
+  }
+  if (result) return { value: result.value };
+  if (lastEvent === "cancelled") return fail("The job was cancelled");
+  if (lastEvent === "expired") return fail("The job was not started in time");
+  if (lastEvent === "completed") return { value: undefined };
+  if (seen.stored === null) return null;
+  seen.gone ??= performance.now();
+  if (performance.now() - seen.gone < UNDER_WAY) return null;
+  return seen.keepsResult ? fail("The job was taken out of the queue") : { value: undefined };
+}

@@ -1,0 +1,197 @@
+import { setImmediate } from "node:timers";
+import { Unavailable } from "../../connection/unavailable.ts";
+import type { JetStreamStoreError } from "../../errors.ts";
+import { ErrorCode, isServerError } from "../../wire/api.ts";
+import type { Context } from "../../wire/context.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { publish } from "../../wire/publish.ts";
+import type { Session } from "../../wire/session.ts";
+import { findJobMessage } from "../store/find_job.ts";
+import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
+import { checkSize, jobBytes } from "../format/job_size.ts";
+import { type PreparedJob, readyJob } from "./publish_options.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
+
+/** Jobs of one call that are sent within one turn of the event loop. */
+const SENT_TOGETHER = 64;
+
+/** The server's word that it keeps a job. */
+export interface JobReceipt {
+  /** The job's id. */
+  id: string;
+  /** Its queue. */
+  queue: string;
+  /** Sequence of its message in the queue's stream. */
+  sequence: number;
+  /** Whether a job of this id was there already, or this publish was a repeat: nothing was added. */
+  duplicate: boolean;
+}
+
+/** What one call of publish has done so far, over all its attempts. */
+export interface PublishCall {
+  /** Whether it may have stored the job. */
+  tried: boolean;
+}
+
+/** The headers by which the server stores a message only if the newest one of this job's id has the given sequence (0: there is none). */
+export function guardHeaders(names: QueueNames, token: string, sequence: number): HeaderList {
+  return [
+    ["Nats-Expected-Last-Subject-Sequence", String(sequence)],
+    // Servers before 2.11 do not know this one and compare the exact subject.
+    ["Nats-Expected-Last-Subject-Sequence-Subject", names.idFilter(token)],
+  ];
+}
+
+/**
+ * The headers by which the server stores a job once, and only if there is none of its id. An id that the library has just made is nobody else's, and
+ * the look would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
+ */
+export function uniqueHeaders(names: QueueNames, { fresh, token, nonce }: PreparedJob, again: boolean): HeaderList {
+  const headers = fresh && !again ? [] : guardHeaders(names, token, 0);
+  headers.push(["Nats-Msg-Id", nonce]);
+  return headers;
+}
+
+/** Publishes jobs, each under the guard of its id. */
+export class JobPublisher {
+  readonly #context: Context;
+  readonly #names: QueueNames;
+  readonly #stream: QueueStream;
+
+  constructor(context: Context, names: QueueNames, stream: QueueStream) {
+    this.#context = context;
+    this.#names = names;
+    this.#stream = stream;
+  }
+
+  /** Publishes one job within `timeout` milliseconds; `null` if it is not confirmed. */
+  publish(job: PreparedJob, timeout: number = this.#context.timeout): Promise<JobReceipt | null> {
+    const call = { tried: false };
+    return this.#context.connection.attempt((session, deadline) => {
+      const opened = this.#stream.opened(session);
+      return opened && !job.keyed
+        ? this.publishReady(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
+        : this.ready(session, [job], deadline).then(([ready]) => this.publishReady(session, ready, deadline, call));
+    }, { timeout, persist: true });
+  }
+
+  /** Publishes jobs that are ready, all at once; `null` for each that is not confirmed. */
+  async publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
+    const { connection, timeout } = this.#context;
+    const publish = (job: PreparedJob) => {
+      const call = { tried: false };
+      return connection.attempt(
+        (session, deadline) => this.publishReady(session, job, deadline, call),
+        { timeout, persist: true },
+      );
+    };
+    const parts: Promise<(JobReceipt | null)[]>[] = [];
+    for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
+      // The server works at the first ones while the next are made ready to be sent.
+      if (start > 0) await new Promise((resolve) => setImmediate(resolve));
+      const part = Promise.all(jobs.slice(start, start + SENT_TOGETHER).map(publish));
+      // It is looked at when all are under way.
+      part.catch(() => {});
+      parts.push(part);
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  /** The jobs as this queue takes them; makes the queue if it is missing. */
+  async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
+    for (const job of jobs) checkJob(session, job);
+    const opened = await this.open(session, jobs.some((job) => job.keyed), deadline);
+    // None is stored if there is not room for all.
+    if (jobs.length > 1 && !this.#stream.isUnlimited(session)) {
+      const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
+      await this.#stream.publishWithin({ session, deadline }, bytes, jobs.length, () => Promise.resolve());
+    }
+    return jobs.map((job) => readyJob(job, opened.dedupe, session.now()));
+  }
+
+  /** Makes the queue if it is missing, with what jobs that have a key need. */
+  async open(session: Session, keyed: boolean, deadline: number): Promise<OpenQueue> {
+    const open = await this.#stream.open(session, deadline);
+    if (keyed) await this.#stream.openPartitions(session, deadline);
+    return open;
+  }
+
+  /**
+   * Sends a job that is ready, if the queue's stream has room for it.
+   *
+   * @throws {JetStreamStoreError} `limits`, if it has none.
+   */
+  publishReady(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
+    // The usual way, without what only a limit needs. A repeat takes no more room.
+    if (this.#stream.isUnlimited(session) || call.tried) return this.send(session, job, deadline, call);
+    const send = () => this.send(session, job, deadline, call);
+    return this.#stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
+  }
+
+  /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */
+  send(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
+    const { tried } = call;
+    call.tried = true;
+    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, tried), job.headers);
+    const repeats = { count: 0 };
+    const again = () => tried || repeats.count > 0;
+    return publish(session, job.subject, job.payload, deadline, headers, repeats).then(
+      // A repeat within this call finds the message that this call stored.
+      (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again())),
+      (error) => this.#notStored(session, job, error, again(), deadline),
+    );
+  }
+
+  /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
+  async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
+    if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
+    this.#stream.forget();
+    await this.open(session, keyed, deadline);
+  }
+
+  async #notStored(
+    session: Session,
+    job: PreparedJob,
+    error: unknown,
+    again: boolean,
+    deadline: number,
+  ): Promise<JobReceipt> {
+    if (isServerError(error, ErrorCode.wrongLastSequence)) {
+      return await this.#whoseIsIt(session, job, error, again, deadline);
+    }
+    if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
+      throw new Unavailable("no_leader", "Another publish of this id is in flight");
+    }
+    await this.remakeIfGone(session, error, job.keyed, deadline);
+    throw error;
+  }
+
+  /** A job of this id is there: another's, or this very publish's, whose confirmation was lost. */
+  async #whoseIsIt(
+    session: Session,
+    job: PreparedJob,
+    error: JetStreamStoreError,
+    again: boolean,
+    deadline: number,
+  ): Promise<JobReceipt> {
+    const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+    if (!again && !job.repeatable) return this.#receipt(job, sequence, true);
+    const call = { session, deadline, names: this.#names, stream: this.#stream };
+    const found = await findJobMessage(call, job.token);
+    if (!found) throw new Unavailable("no_leader", "The job of this id has gone meanwhile", { cause: error });
+    const own = parseJobHeaders(found.headers()).nonce === job.nonce;
+    return this.#receipt(job, found.sequence, !own || job.repeatable);
+  }
+
+  #receipt(job: PreparedJob, sequence: number, duplicate: boolean): JobReceipt {
+    return { id: job.id, queue: this.#names.queue, sequence, duplicate };
+  }
+}
+
+/** Checks what depends on the server. */
+function checkJob(session: Session, job: PreparedJob): PreparedJob {
+  if (job.due !== undefined) session.server.require("2.12", "A job with a delay");
+  checkSize(job, session.maxPayload, "publish the job");
+  return job;
+}

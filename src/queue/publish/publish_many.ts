@@ -1,0 +1,219 @@
+import type { Msg } from "@nats-io/nats-core";
+import { nuid } from "@nats-io/nats-core";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import type { OptionNames } from "../../options.ts";
+import { apiError, type ApiErrorBody, ErrorCode, isServerError } from "../../wire/api.ts";
+import { budgetPerSession } from "../../wire/budget.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { insist } from "../../wire/insist.ts";
+import { type PubAck, publish } from "../../wire/publish.ts";
+import type { Session } from "../../wire/session.ts";
+import { findJobMessage } from "../store/find_job.ts";
+import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
+import { jobBytes } from "../format/job_size.ts";
+import { type JobPublisher, type JobReceipt, uniqueHeaders } from "./publish_job.ts";
+import type { PreparedJob } from "./publish_options.ts";
+import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+
+/** Options of {@linkcode JobQueue.publishMany}. */
+export interface PublishManyOptions {
+  /**
+   * Whether the jobs are stored in batches of up to 1000, each as a whole or not at all; needs nats-server 2.12. If the server refuses a batch for
+   * good no more are sent, and the error tells how many jobs are stored; with ids, a repeat of the call finds them as duplicates. Otherwise each
+   * job is stored by itself, all of them at once, which is as fast.
+   *
+   * @default {false}
+   */
+  atomic?: boolean;
+}
+
+/** All names of {@linkcode PublishManyOptions}. */
+export const MANY_OPTIONS: OptionNames<PublishManyOptions> = { atomic: true };
+
+/** Jobs that the server takes as one batch. */
+const BATCH = 1_000;
+
+/**
+ * Batches that are under way at the same time over one connection. The server has a limit, too; and it syncs the disk for each, and answers none as long as
+ * more are coming, so the answers of hundreds would come too late.
+ */
+const BATCHES = 4;
+
+const budgetOf = budgetPerSession(BATCHES);
+
+/** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
+const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
+
+/** Batches that are still to be sent, as large as the server takes them. */
+class BatchQueue {
+  readonly #waiting: Batch[];
+  /** Jobs that the server takes as one batch: an operator may have lowered it. */
+  #most = BATCH;
+
+  constructor(jobs: readonly PreparedJob[]) {
+    this.#waiting = chunksOf(jobs, BATCH);
+  }
+
+  /** The next one. */
+  next(): Batch | undefined {
+    const batch = this.#waiting.shift();
+    if (!batch || batch.jobs.length <= this.#most) return batch;
+    this.#waiting.unshift(...chunksOf(batch.jobs, this.#most));
+    return this.#waiting.shift();
+  }
+
+  /** Puts a batch back in parts that the server refused, so that nothing of it is stored, because it is too large; tells whether it did. */
+  split(batch: Batch, error: unknown): boolean {
+    if (!isServerError(error, ErrorCode.batchTooLarge) || batch.jobs.length === 1) return false;
+    const limit = Number(/too large: (\d+)/.exec(error.message)?.[1] ?? 0);
+    const half = Math.ceil(batch.jobs.length / 2);
+    this.#most = Math.min(this.#most, limit > 0 && limit < batch.jobs.length ? limit : half);
+    this.#waiting.unshift({ jobs: batch.jobs, tries: 0 });
+    return true;
+  }
+}
+
+function chunksOf(jobs: readonly PreparedJob[], size: number): Batch[] {
+  const chunk = (_: unknown, i: number): Batch => ({ jobs: jobs.slice(i * size, (i + 1) * size), tries: 0 });
+  return Array.from({ length: Math.ceil(jobs.length / size) }, chunk);
+}
+
+/** A batch, and how often it was sent: the answer of each time may have been lost. */
+interface Batch {
+  jobs: readonly PreparedJob[];
+  tries: number;
+}
+
+/**
+ * Publishes jobs that are ready as batches; a batch that is not confirmed is `null` for all of its jobs.
+ *
+ * @throws {JetStreamStoreError} If the server refuses a batch for good: when those that were under way have their answers.
+ */
+export async function publishBatches(
+  parts: QueueParts,
+  jobs: readonly PreparedJob[],
+): Promise<(JobReceipt | null)[]> {
+  const receipts = new Map<string, JobReceipt | null>();
+  // Two equal ids in one batch would both be stored.
+  const first = new Map(jobs.toReversed().map((job) => [job.token, job]));
+  const unique = [...first.values()].reverse();
+  const batches = new BatchQueue(unique);
+  const refusals: unknown[] = [];
+  await Promise.all(Array.from({ length: BATCHES }, async () => {
+    for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
+      try {
+        const done = await publishBatch(parts, batch);
+        batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
+      } catch (error) {
+        if (!batches.split(batch, error)) refusals.push(error);
+      }
+    }
+  }));
+  if (refusals.length > 0) {
+    const stored = jobs.filter((job) => receipts.get(job.token)).length;
+    throw stored > 0 ? withCount(refusals[0], `${stored} of ${jobs.length} jobs are stored`) : refusals[0];
+  }
+  return jobs.map((job) => {
+    const receipt = receipts.get(job.token) ?? null;
+    return receipt && first.get(job.token) !== job ? { ...receipt, duplicate: true } : receipt;
+  });
+}
+
+async function publishBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
+  const bytes = batch.jobs.reduce((sum, job) => sum + jobBytes(job), 0);
+  const store = (call: QueueCall) =>
+    budgetOf(call.session).during(1, () => call.deadline, () => {
+      const send = () => storeBatch(call, parts.publisher, batch);
+      return batch.tries > 0 ? send() : parts.stream.publishWithin(call, bytes, batch.jobs.length, send);
+    });
+  return await callQueue(parts, store, { persist: true });
+}
+
+/** Stores jobs, whose ids differ, as one batch (ADR-50): all of them or none. Those whose ids are in the queue are duplicates, and left out. */
+async function storeBatch(call: QueueCall, publisher: JobPublisher, batch: Batch): Promise<JobReceipt[]> {
+  const { session, deadline, names } = call;
+  session.server.require("2.12", "Publishing jobs as one batch");
+  const receipts = new Map<PreparedJob, JobReceipt>();
+  const note = (job: PreparedJob, sequence: number, duplicate: boolean) =>
+    receipts.set(job, { id: job.id, queue: names.queue, sequence, duplicate });
+  for (let rest = [...batch.jobs]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
+    try {
+      const ack = await insist(deadline, (deadline) => sendBatch({ ...call, deadline }, rest, ++batch.tries > 1));
+      rest.forEach((job, i) => note(job, ack.seq - rest.length + 1 + i, false));
+    } catch (error) {
+      await publisher.remakeIfGone(session, error, rest.some((job) => job.keyed), deadline);
+      if (!(error instanceof JetStreamStoreError) || !REFUSED.has(error.serverCode)) throw error;
+      const found = await Promise.all(rest.map((job) => findJobMessage(call, job.token)));
+      const own = found.map((message, i) =>
+        message !== null && parseJobHeaders(message.headers()).nonce === rest[i].nonce
+      );
+      // An earlier try was stored and its answer lost: publishing one of its jobs again only asks for its receipt.
+      const stored = batch.tries > 1 && (own.includes(true) || found.every((message) => message === null));
+      const asked = stored
+        ? rest
+        : found.some((message) => message !== null)
+        ? []
+        : rest.filter((job) => job.repeatable);
+      if (!stored) found.forEach((message, i) => message && note(rest[i], message.sequence, true));
+      const told = await Promise.all(asked.map((job) => publisher.send(session, job, deadline, { tried: true })));
+      asked.forEach((job, i) => receipts.set(job, told[i]));
+      if (told.length === 0 && receipts.size === batch.jobs.length - rest.length) throw error;
+    }
+  }
+  return batch.jobs.map((job) => receipts.get(job)!);
+}
+
+async function sendBatch(
+  { session, names, deadline }: QueueCall,
+  jobs: PreparedJob[],
+  again: boolean,
+): Promise<PubAck> {
+  const id = nuid.next();
+  const headersOf = (job: PreparedJob, place: number) => {
+    const headers: HeaderList = [["Nats-Batch-Id", id], ["Nats-Batch-Sequence", String(place)]];
+    if (place === jobs.length) headers.push(["Nats-Batch-Commit", "1"]);
+    return new HeaderBlock(uniqueHeaders(names, job, again), job.headers, headers);
+  };
+  // The server tells only the first message why it takes no batch now.
+  const begun = jobs.length > 1 ? beginBatch(session, jobs[0], headersOf(jobs[0], 1), deadline) : Promise.resolve(null);
+  jobs.slice(1, -1).forEach((job, i) => {
+    session.send(session.subjects.publish(job.subject), job.payload, { headers: headersOf(job, i + 2) });
+  });
+  const last = jobs[jobs.length - 1];
+  try {
+    return await publish(session, last.subject, last.payload, deadline, headersOf(last, jobs.length));
+  } catch (error) {
+    throw isServerError(error, ErrorCode.batchIncomplete) ? await begun ?? error : error;
+  }
+}
+
+/** Sends the first message of a batch; resolves with the reason for which the server refuses to begin, or `null`. */
+async function beginBatch(
+  session: Session,
+  { subject, payload }: PreparedJob,
+  headers: HeaderBlock,
+  deadline: number,
+): Promise<unknown> {
+  try {
+    await session.requests.ask({ subject: session.subjects.publish(subject), payload, headers }, deadline, readBegun);
+    return null;
+  } catch (error) {
+    if (isServerError(error, ErrorCode.tooManyBatches)) return new Unavailable("no_leader", error.message);
+    return error instanceof JetStreamStoreError ? error : null;
+  }
+}
+
+/** A batch that has begun is answered without a word. */
+function readBegun(reply: Msg, subject: string): void {
+  if (reply.data.length === 0) return;
+  const { error } = reply.json<{ error?: ApiErrorBody }>();
+  if (error) throw apiError(error, `to store on "${subject}"`);
+}
+
+function withCount(refusal: unknown, count: string): unknown {
+  if (!(refusal instanceof JetStreamStoreError)) return refusal;
+  const { code, message, serverCode } = refusal;
+  return new JetStreamStoreError(code, `${message}; ${count}`, { cause: refusal, serverCode });
+}

@@ -1,0 +1,275 @@
+import { nuid } from "@nats-io/nats-core";
+import { checkDate, checkDuration, checkObject, checkText, checkWhole, MAX_TIMER, wrong } from "../../checks.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import { encodeToken } from "../../wire/tokens.ts";
+import { type HeaderList, isReserved } from "../format/job_headers.ts";
+import { jsonText } from "../format/json_text.ts";
+import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "../format/queue_names.ts";
+import { type Backoff, checkBackoff } from "../format/retry_backoff.ts";
+
+/** How one job is published. */
+export interface PublishOptions {
+  /**
+   * The job's id, unique in its queue while the job waits, is delayed or runs.
+   *
+   * @default {the `requestId`; without it, a new one}
+   */
+  id?: string;
+  /**
+   * How urgent it is.
+   *
+   * @default {"normal"}
+   */
+  priority?: Priority;
+  /** Milliseconds until it is ready; needs nats-server 2.12. Not together with `runAt` or `key`. */
+  delay?: number;
+  /** When it is ready; needs nats-server 2.12. Not together with `delay` or `key`. */
+  runAt?: Date;
+  /**
+   * Attempts, the first one included, before it goes to the dead letters.
+   *
+   * @default {the consumer's}
+   */
+  maxAttempts?: number;
+  /**
+   * Milliseconds between a failed attempt and the next.
+   *
+   * @default {the consumer's}
+   */
+  backoff?: Backoff;
+  /**
+   * Milliseconds that one attempt may take.
+   *
+   * @default {the consumer's}
+   */
+  timeout?: number;
+  /**
+   * Milliseconds, from its publish, within which it must have started: later it is dropped, and reported as `expired`. A job whose worker died
+   * counts as not started.
+   */
+  ttl?: number;
+  /** Headers of your own; names that begin with `Nats-` or `Job-` are reserved. */
+  headers?: Record<string, string>;
+  /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
+  key?: string;
+  /**
+   * Milliseconds that the handler's result is kept, at most a day; `undefined` is kept as `null`. If a result cannot be kept (it is no JSON value, it
+   * is too large for a message), the job is completed all the same; the log and the event `completed` tell why.
+   */
+  keepResult?: number;
+  /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */
+  requestId?: string;
+}
+
+const OPTIONS: OptionNames<PublishOptions> = {
+  id: true,
+  priority: true,
+  delay: true,
+  runAt: true,
+  maxAttempts: true,
+  backoff: true,
+  timeout: true,
+  ttl: true,
+  headers: true,
+  key: true,
+  keepResult: true,
+  requestId: true,
+};
+
+/** One of many jobs. */
+type Entry<T> = PublishOptions & { data: T };
+
+const ENTRY: OptionNames<Entry<unknown>> = { ...OPTIONS, data: "null" };
+
+/** A job that is ready to be sent. */
+export interface PreparedJob {
+  id: string;
+  token: string;
+  subject: string;
+  payload: string | Uint8Array;
+  /** The publish's message id. */
+  nonce: string;
+  /** Whether the caller can repeat this publish under the same message id. */
+  repeatable: boolean;
+  /** Whether the library made the id, so that no other job can have it. */
+  fresh: boolean;
+  /** When it is ready: after so many milliseconds, or at a moment. */
+  due: number | Date | undefined;
+  /** Milliseconds within which it must have started. */
+  ttl: number | undefined;
+  keyed: boolean;
+  /** All but the message id and the guard. */
+  headers: HeaderList;
+}
+
+const DOING = "publish the job";
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * The options that are given for a job; {@linkcode prepareJob} checks their values.
+ *
+ * @throws {TypeError} Naming one that is unknown.
+ */
+export function checkPublishOptions(options: PublishOptions | null | undefined): PublishOptions {
+  return checkOptions(options, OPTIONS, DOING);
+}
+
+/**
+ * As {@linkcode checkPublishOptions}, of one of many jobs, with its data.
+ *
+ * @throws {TypeError} Naming one that is unknown.
+ */
+export function checkEntry<T>(entry: Entry<T>): Entry<T> {
+  return checkOptions(entry, ENTRY, DOING, "an entry of 'jobs'");
+}
+
+/**
+ * Checks the options and makes the message of a job.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function prepareJob(names: QueueNames, data: unknown, options: PublishOptions): PreparedJob {
+  const { requestId, id = requestId ?? nuid.next(), priority = "normal", key, runAt, delay } = options;
+  if (requestId !== undefined) checkLine(requestId, "requestId");
+  const token = idToken(id, DOING);
+  checkPriority(priority, DOING);
+  const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
+  const headers: HeaderList = [];
+  const due = dueTime(delay, runAt);
+  if (key !== undefined) {
+    checkLine(key, "key");
+    if (delay !== undefined || due !== undefined || options.priority !== undefined) {
+      throw new TypeError(
+        `Cannot ${DOING} as 'key' must not come with 'delay', 'runAt' or 'priority': its order is that of the publishes`,
+      );
+    }
+    headers.push(["Job-Key", key]);
+  }
+  const ready = key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token);
+  if (due !== undefined) headers.push(["Nats-Schedule-Target", ready]);
+  headers.push(...optionHeaders(options), ...ownHeaders(options.headers));
+  return {
+    id,
+    token,
+    subject: due === undefined ? ready : names.later(priority, token),
+    payload: jsonText(data, DOING, "data"),
+    nonce,
+    repeatable: requestId !== undefined,
+    fresh: options.id === undefined && requestId === undefined,
+    due,
+    ttl: options.ttl,
+    keyed: key !== undefined,
+    headers,
+  };
+}
+
+/**
+ * The job as its queue takes it.
+ *
+ * @param dedupe Whether the queue recognises ids after their jobs are gone: then the id is the message id, too.
+ * @param now The server's time, which is the one that counts.
+ */
+export function readyJob(job: PreparedJob, dedupe: boolean, now: number): PreparedJob {
+  const { due, ttl } = job;
+  const ready = dedupe ? { ...job, nonce: job.token, repeatable: true } : job;
+  if (due === undefined && ttl === undefined) return ready;
+  const headers = [...job.headers];
+  if (due !== undefined) {
+    const at = typeof due === "number" ? new Date(now + due) : due;
+    headers.push(
+      ["Job-Nonce", ready.nonce],
+      ["Nats-Schedule", `@at ${serverTime(at)}`],
+      ["Job-Enqueued-At", new Date(now).toISOString()],
+    );
+  }
+  if (ttl !== undefined) headers.push(["Job-Expires-At", new Date(now + ttl).toISOString()]);
+  return { ...ready, headers };
+}
+
+/** The partition of a key: FNV-1a (32 bit) of its UTF-8 bytes. */
+export function partitionOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % PARTITIONS;
+}
+
+/** The server counts int64 nanoseconds since 1970: a later moment is one of the past to it. */
+const LAST_MOMENT = new Date("2262-04-11T23:47:16.854Z");
+
+/**
+ * Checks a moment that the server is to know.
+ *
+ * @throws {TypeError | RangeError} If it is no valid date, or too late.
+ */
+export function checkMoment(value: unknown, doing: string, option: string): asserts value is Date {
+  checkDate(value, doing, option);
+  if (value <= LAST_MOMENT) return;
+  const rule =
+    `'${option}' must be at ${LAST_MOMENT.toISOString()} or before, the last moment that the server can count`;
+  throw wrong(RangeError, `${doing} as ${rule}`, value.toISOString());
+}
+
+/** A moment as the server reads it. One before 1970 is as far past as any, and the server cannot count the earliest. */
+function serverTime(moment: Date): string {
+  return new Date(Math.max(0, moment.getTime())).toISOString();
+}
+
+function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {
+  if (delay !== undefined && runAt !== undefined) {
+    throw new TypeError(`Cannot ${DOING} as 'delay' and 'runAt' must not come together`);
+  }
+  if (runAt !== undefined) {
+    checkMoment(runAt, DOING, "runAt");
+    return runAt;
+  }
+  if (delay === undefined) return undefined;
+  checkDuration(delay, DOING, "delay", 0);
+  return delay === 0 ? undefined : delay;
+}
+
+function optionHeaders(options: PublishOptions): HeaderList {
+  const { maxAttempts, backoff, timeout, ttl, keepResult } = options;
+  const headers: HeaderList = [];
+  if (maxAttempts !== undefined) {
+    checkWhole(maxAttempts, DOING, "maxAttempts", 1);
+    headers.push(["Job-Max-Attempts", String(maxAttempts)]);
+  }
+  if (timeout !== undefined) {
+    checkDuration(timeout, DOING, "timeout", 1, MAX_TIMER);
+    headers.push(["Job-Timeout", String(timeout)]);
+  }
+  if (backoff !== undefined) {
+    if (typeof backoff === "function") {
+      throw new TypeError(`Cannot ${DOING} as 'backoff' must not be a function: it travels with the job`);
+    }
+    headers.push(["Job-Backoff", JSON.stringify(checkBackoff(backoff, DOING))]);
+  }
+  if (ttl !== undefined) checkDuration(ttl, DOING, "ttl", 1);
+  if (keepResult !== undefined) {
+    checkDuration(keepResult, DOING, "keepResult", 1, 86_400_000);
+    headers.push(["Job-Keep-Result", String(keepResult)]);
+  }
+  return headers;
+}
+
+function ownHeaders(headers: Record<string, string> = {}): HeaderList {
+  checkObject(headers, DOING, "headers");
+  return Object.entries(headers).map(([name, value]) => {
+    if (!HEADER_NAME.test(name) || isReserved(name)) {
+      throw wrong(TypeError, `${DOING} as a header's name must be a token and not begin with Nats- or Job-`, name);
+    }
+    if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value) || value !== value.trim()) {
+      throw wrong(TypeError, `${DOING} as header '${name}' must be one line of text without spaces around it`, value);
+    }
+    return [name, value];
+  });
+}
+
+/** A text that travels in a header of its own. */
+function checkLine(text: unknown, what: string): asserts text is string {
+  checkText(text, DOING, what);
+  if (/[\r\n\0]/.test(text) || text !== text.trim() || encodeToken(text).length > 1_024) {
+    const rule = `'${what}' must be one line of at most about 700 bytes, without spaces around it`;
+    throw wrong(RangeError, `${DOING} as ${rule}`, text.slice(0, 80));
+  }
+}

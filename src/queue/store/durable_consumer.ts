@@ -1,0 +1,136 @@
+import { delay } from "../../connection/delay.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import { api, ErrorCode, orElse } from "../../wire/api.ts";
+import { nanoseconds } from "../../wire/durations.ts";
+import { streamInfo } from "../../wire/streams.ts";
+import type { QueueCall } from "./queue_call.ts";
+import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
+
+/** The configuration of a durable consumer, as far as the queue reads or writes it. */
+export interface ConsumerConfig {
+  durable_name: string;
+  ack_policy: "explicit";
+  ack_wait: number;
+  max_deliver: number;
+  max_ack_pending: number;
+  filter_subject: string;
+  deliver_policy: "all";
+  replay_policy: "instant";
+  /** Pull requests that may wait at the same time, of all workers. The server does not let anybody change it. */
+  max_waiting?: number;
+  /** Jobs that one pull request may ask for, where the operator limits that. */
+  max_batch?: number;
+  /** Nanoseconds that a pull request may wait, where that is limited. */
+  max_expires?: number;
+  pause_until?: string;
+}
+
+/** The state of a durable consumer. */
+export interface ConsumerInfo {
+  name: string;
+  config: ConsumerConfig;
+  /** The server's time. */
+  ts: string;
+  delivered: { stream_seq: number };
+  /** Up to where it takes all as acknowledged. */
+  ack_floor: { stream_seq: number };
+  num_ack_pending: number;
+  num_pending: number;
+  /** Pull requests that wait. */
+  num_waiting: number;
+  paused?: boolean;
+}
+
+/** Pull requests that may wait at a durable consumer: one for each idle worker. The server's default of 512 leaves all further workers unserved. */
+export const MAX_WAITING = 100_000;
+
+/** How a durable consumer of a queue is made. */
+export function consumerConfig(name: string, filter: string, lease: number): ConsumerConfig {
+  return {
+    durable_name: name,
+    ack_policy: "explicit",
+    ack_wait: nanoseconds(lease),
+    max_deliver: -1,
+    max_ack_pending: -1,
+    filter_subject: filter,
+    deliver_policy: "all",
+    replay_policy: "instant",
+    max_waiting: MAX_WAITING,
+  };
+}
+
+/** The state of a durable consumer, or `null` if there is none. */
+export function consumerInfo({ session, deadline, names }: QueueCall, name: string): Promise<ConsumerInfo | null> {
+  const answer = api<ConsumerInfo>(session, `CONSUMER.INFO.${names.stream}.${name}`, undefined, deadline);
+  return orElse(null, answer, ErrorCode.consumerNotFound, ErrorCode.streamNotFound);
+}
+
+/** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
+export async function consumerInfos(call: QueueCall): Promise<ConsumerInfo[]> {
+  const info = await streamInfo(call.session, call.names.stream, call.deadline);
+  if (!info) return [];
+  // One by one: a list of them, in a cluster, may lack some.
+  const all = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
+  const infos = await Promise.all(all.map((name) => consumerInfo(call, name)));
+  return infos.filter((info) => info !== null);
+}
+
+/** Milliseconds after which another's change, made from what it had read before ours, has come; and how often it is looked for. */
+const SETTLED = { after: 20, looks: 3 };
+
+/**
+ * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change. The server takes a configuration
+ * as a whole, from whoever comes last: so it is looked at again, since somebody may have written back at the same time what was there before.
+ *
+ * @param adjust Gets the present state of each; returns what is to change, or `null`.
+ */
+export async function adjustConsumers(
+  call: QueueCall,
+  adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
+): Promise<void> {
+  for (let looks = 0; await adjustOnce(call, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
+}
+
+/** @returns Whether there was anything to change. */
+async function adjustOnce(
+  call: QueueCall,
+  adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
+): Promise<boolean> {
+  let changed = false;
+  try {
+    const infos = await consumerInfos(call);
+    // At once, as the workers are to hear of a shorter lease before it is over for what they have.
+    await Promise.all(infos.map((info) => {
+      const change = adjust(info);
+      if (!change) return;
+      // Also if the answer is lost.
+      changed = true;
+      return writeConsumer(call, { ...info.config, ...change }, "update");
+    }));
+  } finally {
+    if (changed) call.session.send(call.names.changed, "");
+  }
+  return changed;
+}
+
+/** Makes a durable consumer if it is missing; one that is there stays as it is. */
+export async function ensureConsumer(call: QueueCall, wanted: ConsumerConfig): Promise<void> {
+  const name = wanted.durable_name;
+  if (await consumerInfo(call, name)) return;
+  try {
+    await writeConsumer(call, wanted, "create");
+  } catch (error) {
+    // Two workers that start together: the other one made it.
+    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(call, name)) throw error;
+  }
+}
+
+/** Creates or changes a durable consumer. */
+export function writeConsumer(
+  { session, deadline, names: { stream } }: QueueCall,
+  config: ConsumerConfig,
+  action: "create" | "update",
+): Promise<unknown> {
+  const call = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
+  return api(session, call, { stream_name: stream, config, action }, deadline);
+}

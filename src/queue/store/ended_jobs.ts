@@ -1,0 +1,64 @@
+import type { Delivery } from "../work/delivery.ts";
+import type { RunOutcome } from "../work/run_outcome.ts";
+
+/** This many are remembered, and as many before them. */
+const MEMORY = 5_000;
+
+/** Outcomes that are kept until they are reported. */
+const MAX_OUTCOMES = 1_000;
+
+/** Jobs whose end this process has reported, or tried to: a redelivery after a lost confirmation is acknowledged and not run, whichever consumer gets it. */
+export class EndedJobs {
+  /** When the messages of these sequences were stored. */
+  #ended: Map<number, string> = new Map();
+  #endedBefore: Map<number, string> = new Map();
+  /** Firings of delayed jobs whose runs have ended, the oldest first. */
+  readonly #firings: Set<string> = new Set();
+  /** Of runs that have ended and could not be reported, by the sequence of their message, the oldest first. */
+  readonly #outcomes: Map<number, { storedAt: string; outcome: RunOutcome }> = new Map();
+
+  /** The end of this message is being reported. */
+  remember({ sequence, storedAt, firing }: Pick<Delivery, "sequence" | "storedAt" | "firing">): void {
+    if (firing !== undefined) this.#rememberFiring(firing);
+    this.#ended.set(sequence, storedAt);
+    if (this.#ended.size < MEMORY) return;
+    this.#endedBefore = this.#ended;
+    this.#ended = new Map();
+  }
+
+  /** Whether the run of what this firing of a delayed job has made has ended. */
+  hasFiring(firing: string): boolean {
+    return this.#firings.has(firing);
+  }
+
+  #rememberFiring(firing: string): void {
+    this.#firings.add(firing);
+    if (this.#firings.size <= MEMORY) return;
+    for (const oldest of this.#firings) return void this.#firings.delete(oldest);
+  }
+
+  /** @param storedAt When it was stored, in nanoseconds, or as many digits of it as are known. */
+  has(sequence: number, storedAt: string): boolean {
+    return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
+  }
+
+  /** The run of this message has ended, and that could not be reported: it is reported by its next delivery, and not run again. */
+  keepOutcome({ sequence, storedAt }: Delivery, outcome: RunOutcome): void {
+    this.#outcomes.set(sequence, { storedAt, outcome });
+    if (this.#outcomes.size <= MAX_OUTCOMES) return;
+    for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
+  }
+
+  /** Whether the run of this message has ended without a report. */
+  hasOutcome(sequence: number, storedAt: string): boolean {
+    return this.#outcomes.size > 0 && this.#outcomes.get(sequence)?.storedAt.startsWith(storedAt) === true;
+  }
+
+  /** Takes the outcome of a run that has ended without a report. */
+  takeOutcome({ sequence, storedAt }: Delivery): RunOutcome | undefined {
+    if (!this.hasOutcome(sequence, storedAt)) return undefined;
+    const { outcome } = this.#outcomes.get(sequence)!;
+    this.#outcomes.delete(sequence);
+    return outcome;
+  }
+}

@@ -1,0 +1,80 @@
+import { leaderGet } from "../../wire/leader_get.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { consumerInfo } from "./durable_consumer.ts";
+import { parseJobData } from "../format/job_data.ts";
+import { parseJobHeaders } from "../format/job_headers.ts";
+import type { Delivery } from "../work/delivery.ts";
+import { callQueue, type QueueCall } from "./queue_call.ts";
+import type { QueueParts } from "./queue_parts.ts";
+import { idOf, type Priority, priorityOf } from "../format/queue_names.ts";
+
+/** A job that is in the queue. */
+export interface JobInfo<T = unknown> {
+  /** The job's id. */
+  id: string;
+  /** What was published; `undefined` if it is no JSON. */
+  data: T | undefined;
+  /** `ready`: waits for a worker. `active`: handed to one. `delayed`: not due yet. */
+  state: "ready" | "active" | "delayed";
+  /** How urgent it is. */
+  priority: Priority;
+  /** Number of the present or coming attempt, from 1. */
+  attempt: number;
+  /** When it was first published. */
+  enqueuedAt: Date;
+  /** When a delayed job is due. */
+  runAt: Date | null;
+  /** The headers that its publisher gave. */
+  headers: Record<string, string>;
+  /** Its place in the queue: rises from job to job, and is another one after each retry. */
+  sequence: number;
+}
+
+/** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
+export function findJobMessage({ session, deadline, names }: QueueCall, token: string): Promise<StoredMessage | null> {
+  return leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
+}
+
+/** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
+export function isStored(parts: QueueParts, { sequence, storedAt }: Delivery): Promise<boolean | null> {
+  return callQueue(parts, async ({ session, deadline, names }) => {
+    const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
+    return message !== null && storedAt.startsWith(String(message.time.getTime()));
+  });
+}
+
+/** Looks a job up by its id. */
+export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
+  const message = await findJobMessage(call, token);
+  if (!message) {
+    await call.stream.checkKind(call);
+    return null;
+  }
+  return readJobInfo<T>(message, await deliveredUpTo(call, message.subject));
+}
+
+/** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */
+export async function deliveredUpTo(call: QueueCall, subject: string): Promise<number | null> {
+  const [, , kind, place] = subject.split(".");
+  if (kind === "later") return null;
+  const info = await consumerInfo(call, kind === "keyed" ? `k${place}` : place);
+  return info?.delivered.stream_seq ?? 0;
+}
+
+/** Reads a job's message. */
+export function readJobInfo<T>(message: StoredMessage, delivered: number | null): JobInfo<T> {
+  const [, , , place, token] = message.subject.split(".");
+  const headers = parseJobHeaders(message.headers());
+  const due = /^@at (.+)$/.exec(message.header("Nats-Schedule") ?? "")?.[1];
+  return {
+    id: idOf(token),
+    data: parseJobData<T>(message.data),
+    state: delivered === null ? "delayed" : delivered >= message.sequence ? "active" : "ready",
+    priority: priorityOf(place),
+    attempt: headers.attempt,
+    enqueuedAt: headers.enqueuedAt ?? message.time,
+    runAt: due === undefined ? null : new Date(due),
+    headers: Object.fromEntries(headers.own),
+    sequence: message.sequence,
+  };
+}

@@ -1,0 +1,223 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { checkSignal } from "../../checks.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import type { Context } from "../../wire/context.ts";
+import type { Listening, Session } from "../../wire/session.ts";
+import { watch } from "../../bucket/watch.ts";
+import { readJobData } from "../format/job_data.ts";
+import { EventBuffer } from "./_event_buffer.ts";
+import { idOf, type QueueNames, tokenOf } from "../format/queue_names.ts";
+
+/** Something that happened to a job. */
+export interface JobEvent {
+  /**
+   * `started`, `progress` and `completed` are sent while somebody listens; `failed` (an attempt), `retried`, `dead`, `cancelled` and `expired`
+   * always.
+   */
+  type: "started" | "progress" | "completed" | "failed" | "retried" | "dead" | "cancelled" | "expired";
+  /** The job's id. */
+  id: string;
+  /** When, by the clock of the process that reports it. */
+  at: Date;
+  /** Number of the attempt, of `started`, `progress` and `failed`. */
+  attempt?: number;
+  /** The value of a `progress`. */
+  value?: unknown;
+  /** Why it failed, of `failed`, `retried` and `dead`; of `completed`, why its result could not be kept. */
+  reason?: string;
+}
+
+/** Milliseconds between two looks whether somebody listens, and after which silence means somebody who does not say so. */
+const LOOK = { every: 1_000, timeout: 250 };
+
+/** Characters of a reason that an event tells. */
+const MAX_REASON = 2_000;
+
+const TYPES: readonly JobEvent["type"][] = [
+  "started",
+  "progress",
+  "completed",
+  "failed",
+  "retried",
+  "dead",
+  "cancelled",
+  "expired",
+];
+
+const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
+
+/** Sends events: plain messages, not stored. */
+export class EventSender {
+  readonly #names: QueueNames;
+  #listeners = false;
+  #lastLook = -Infinity;
+  /** What waits for the answer whether somebody listens, in order. */
+  #held: HeldEvent[] | null = null;
+
+  constructor(names: QueueNames) {
+    this.#names = names;
+  }
+
+  /** Sends an event; the frequent ones only while somebody listens. */
+  send(session: Session, token: string, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
+    const frequent = FREQUENT.has(type) && details.reason === undefined;
+    if (frequent) {
+      const now = performance.now();
+      if (now - this.#lastLook >= LOOK.every) this.#look(session, now);
+      if (!this.#listeners && !this.#held) return;
+    }
+    const subject = this.#names.event(type, token);
+    const reason = details.reason?.slice(0, MAX_REASON);
+    const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details, reason });
+    // An event must not cost the report that it tells of. A progress as large as that is refused where it is stored.
+    if (Buffer.byteLength(body) > session.maxPayload) return;
+    if (this.#held) this.#held.push({ frequent, send: () => session.send(subject, body) });
+    else session.send(subject, body);
+  }
+
+  /** Now and then asks whether anybody listens: the server says at once if nobody does, a listener if it does. */
+  async #look(session: Session, now: number): Promise<void> {
+    this.#lastLook = now;
+    if (!this.#listeners) this.#held ??= [];
+    try {
+      // Not a single request: nobody can say how many answer.
+      await session.requests.collect(this.#names.listening, "", now + LOOK.timeout, () => true);
+      this.#listeners = true;
+    } catch (error) {
+      this.#listeners = error instanceof Unavailable && error.reason === "timeout";
+    }
+    for (const { frequent, send } of this.#held ?? []) if (!frequent || this.#listeners) send();
+    this.#held = null;
+  }
+}
+
+interface HeldEvent {
+  frequent: boolean;
+  send: () => void;
+}
+
+/**
+ * Reads an event. What happened to which job is told by the subject, for which the server checks permissions.
+ *
+ * @throws {TypeError} If it is malformed.
+ */
+function readEvent({ subject, data }: Msg): JobEvent {
+  const type = TYPES.find((type) => type === subject.split(".").at(-2));
+  const body: unknown = readJobData(data);
+  if (type === undefined || typeof body !== "object" || body === null) throw new TypeError("No event");
+  const { at, attempt, value, reason } = body as Record<string, unknown>;
+  const time = new Date(typeof at === "string" ? at : NaN);
+  if (Number.isNaN(time.getTime())) throw new TypeError("No time of an event");
+  if (attempt !== undefined && !(Number.isSafeInteger(attempt) && attempt as number > 0)) {
+    throw new TypeError("No number of an attempt");
+  }
+  if (reason !== undefined && typeof reason !== "string") throw new TypeError("No reason");
+  return {
+    type,
+    id: idOf(tokenOf(subject)),
+    at: time,
+    ...(attempt !== undefined && { attempt: attempt as number }),
+    ...(value !== undefined && { value }),
+    ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
+  };
+}
+
+/** What a listener is told. */
+export interface EventListener {
+  /** An event came; its body had so many bytes. */
+  event(event: JobEvent, bytes: number): void;
+  /** Listening began, at first or again: what happened before was not heard. */
+  begun(): void;
+  /** The server does not allow it. */
+  denied(error: JetStreamStoreError): void;
+}
+
+/** Listens to the events of one job, or (`*`) of all, over reconnects. Returns what ends it. */
+export function listenToEvents(
+  context: Context,
+  names: QueueNames,
+  token: string,
+  listener: EventListener,
+): () => void {
+  let subscriptions: Listening[] = [];
+  const denied = (cause: Error) => {
+    listener.denied(
+      new JetStreamStoreError(
+        "permission",
+        `The events of queue ${names.queue} may not be followed: ${cause.message}`,
+        { cause },
+      ),
+    );
+  };
+  const receive = (message: Msg) => listener.event(readEvent(message), message.data.length);
+  const unfollow = context.connection.follow((session) => {
+    subscriptions = [
+      session.subscribe(names.event("*", token), receive, denied),
+      // One answer tells a worker to send the frequent events, however many listen.
+      session.subscribe(names.listening, (message) => session.answer(message, ""), denied, { group: "listening" }),
+    ];
+    listener.begun();
+  });
+  return () => {
+    unfollow();
+    for (const subscription of subscriptions) subscription.stop();
+  };
+}
+
+/** Options of {@linkcode JobQueue.events}. */
+export interface EventsOptions {
+  /** Ends the iteration, without an error. */
+  signal?: AbortSignal;
+}
+
+const OPTIONS: OptionNames<EventsOptions> = { signal: true };
+
+/**
+ * Follows the events of a queue, over reconnects, until the iteration ends, the signal aborts or the stores are closed. While the reader is slow,
+ * the newest 10 000 events or 8 MiB of them wait.
+ *
+ * @throws {TypeError} If an option is wrong.
+ * @throws {JetStreamStoreError} `disconnected`, if there is no connection when it begins.
+ */
+export function followEvents(
+  context: Context,
+  names: QueueNames,
+  options: EventsOptions | null | undefined,
+): AsyncGenerator<JobEvent, void> {
+  const { signal } = checkOptions(options, OPTIONS, "follow the events");
+  if (signal !== undefined) checkSignal(signal, "follow the events");
+  return watch(context, `The events of queue ${names.queue}`, signal, (stop) => eventsUntil(stop, context, names));
+}
+
+async function* eventsUntil(stop: AbortSignal, context: Context, names: QueueNames): AsyncGenerator<JobEvent, void> {
+  const arrived = new EventBuffer<JobEvent>();
+  let failure: Error | null = null;
+  let wake = () => {};
+  stop.addEventListener("abort", () => wake(), { once: true });
+  const unlisten = listenToEvents(context, names, "*", {
+    event: (event, bytes) => {
+      if (arrived.push(event, bytes)) {
+        context.logger.warn(`Dropped old events of queue ${names.queue}: their reader is slower than they come`);
+      }
+      wake();
+    },
+    begun: () => {},
+    denied: (error) => {
+      failure = error;
+      wake();
+    },
+  });
+  try {
+    while (!stop.aborted) {
+      const event = arrived.shift();
+      if (event) yield event;
+      else if (failure) throw failure;
+      else await new Promise<void>((resolve) => wake = resolve);
+    }
+  } finally {
+    unlisten();
+  }
+}

@@ -1,0 +1,170 @@
+import { Unavailable } from "../../connection/unavailable.ts";
+import { leaderGet } from "../../wire/leader_get.ts";
+import { nanoseconds, wholeSeconds } from "../../wire/durations.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { Once } from "../../wire/once.ts";
+import { publish } from "../../wire/publish.ts";
+import type { Session } from "../../wire/session.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { openStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
+import type { Delivery } from "../work/delivery.ts";
+import { parseJobData } from "../format/job_data.ts";
+import type { QueueCall } from "./queue_call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { MAX_REASON } from "../format/thrown.ts";
+import { isResultsStream, MAX_RESULT_TTL, notOfQueue, queueLabel } from "./stream_kinds.ts";
+
+/** A result that is kept. */
+export interface KeptResult {
+  /** `undefined` if it could not be kept. */
+  value: unknown;
+  /** When it was stored. */
+  time: Date;
+}
+
+/** What is known of the earlier runs of a message's job. */
+export interface PastRuns {
+  /** Attempts that failed. */
+  attempts: number;
+  /** How often it was postponed. */
+  postponed: number;
+  /** Starts of the present attempt without a reported end. */
+  starts: number;
+  /** How the job ended, where its worker was not allowed to report it. */
+  end?: "completed" | "dead";
+  /** Why it is dead. */
+  reason?: string;
+}
+
+/** Header of a result whose value could not be kept. */
+const NO_VALUE = "Job-No-Value";
+
+/** What the handlers of a queue's jobs left: results and progress, in a KV bucket that any KV client reads. */
+export class JobResults {
+  readonly #names: QueueNames;
+  readonly #stream: QueueStream;
+  readonly #bucket: string;
+  /** Whether the bucket of that name is the queue's own. */
+  readonly #isOwn: Once<boolean> = new Once((session, deadline) => this.#checkOwn(session, deadline));
+  readonly #open: Once<unknown> = new Once((session, deadline) => this.#openBucket(session, deadline));
+
+  constructor(names: QueueNames, stream: QueueStream) {
+    this.#names = names;
+    this.#stream = stream;
+    this.#bucket = names.resultsBucket;
+  }
+
+  /** Opens the bucket; looks for it again each time, as what is kept there may be needed soon. */
+  async open({ session, deadline }: QueueCall): Promise<void> {
+    this.#open.forget();
+    this.#isOwn.forget();
+    await this.#open.get(session, deadline);
+  }
+
+  /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
+  async storeResult(call: QueueCall, token: string, value: string | undefined, ttl: number): Promise<void> {
+    const headers: [string, string][] = value === undefined ? [[NO_VALUE, "1"]] : [];
+    // Older servers keep it as long as the bucket keeps anything.
+    if (call.session.server.atLeast("2.11")) {
+      headers.push(["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s`]);
+    }
+    await this.#store(call, `${token}.result`, value ?? "null", new HeaderBlock(headers));
+  }
+
+  /** Keeps the last progress of a job, as JSON. */
+  async storeProgress(call: QueueCall, token: string, value: string): Promise<void> {
+    await this.#store(call, `${token}.progress`, value);
+  }
+
+  /** What a handler returned, or `null` if nothing is kept. */
+  async result(call: QueueCall, token: string): Promise<KeptResult | null> {
+    const message = await this.#load(call, `${token}.result`);
+    if (message === null) return null;
+    if (message.header(NO_VALUE) !== undefined) return { value: undefined, time: message.time };
+    const value = parseJobData<unknown>(message.data);
+    // What is no JSON was not stored by a worker, and a deleted result is empty.
+    return value === undefined ? null : { value, time: message.time };
+  }
+
+  /** What is known of the earlier runs of a message's job; `undefined` if nothing is. */
+  async pastRuns(call: QueueCall, { token, sequence }: Delivery): Promise<PastRuns | undefined> {
+    const message = await this.#load(call, `${token}.runs`);
+    return message ? readPastRuns(parseJobData(message.data), sequence) : undefined;
+  }
+
+  /** Keeps what is known of the runs of a message's job. */
+  async storePastRuns(call: QueueCall, { token, sequence }: Delivery, runs: PastRuns): Promise<void> {
+    await this.#store(call, `${token}.runs`, JSON.stringify({ sequence, ...runs }));
+  }
+
+  /** From the leader: a replica that lags would tell a job as done without a result. */
+  async #load({ session, deadline }: QueueCall, key: string): Promise<StoredMessage | null> {
+    const subject = `$KV.${this.#bucket}.${key}`;
+    const message = await leaderGet(session, this.#names.resultsStream, { last_by_subj: subject }, deadline);
+    return message && await this.#isOwn.get(session, deadline) ? message : null;
+  }
+
+  async #store({ session, deadline }: QueueCall, key: string, text: string, headers?: HeaderBlock): Promise<void> {
+    try {
+      await this.#open.get(session, deadline);
+      // The bucket keeps the newest of each key.
+      await publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers, true);
+    } catch (error) {
+      this.#open.forget();
+      this.#isOwn.forget();
+      // The bucket was removed: the next try makes it again.
+      if (error instanceof Unavailable && error.reason === "no_responders") {
+        throw new Unavailable("no_leader", error.message, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async #openBucket(session: Session, deadline: number): Promise<unknown> {
+    const { replicas } = await this.#stream.existing(session, deadline);
+    const wanted: StreamConfig = {
+      name: this.#names.resultsStream,
+      subjects: [`$KV.${this.#bucket}.>`],
+      storage: "file",
+      discard: "new",
+      num_replicas: replicas,
+      max_msgs_per_subject: 1,
+      max_age: nanoseconds(MAX_RESULT_TTL),
+      max_bytes: this.#stream.maxBytes,
+      duplicate_window: nanoseconds(120_000),
+      allow_direct: true,
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+      ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
+      metadata: queueLabel(this.#names),
+    };
+    // Of one that an older server or another client made, results could not go before all else does.
+    const adjust = ({ allow_msg_ttl }: StreamConfig) =>
+      wanted.allow_msg_ttl && !allow_msg_ttl ? { allow_msg_ttl: true } : null;
+    if (!await this.#checkOwn(session, deadline)) {
+      throw notOfQueue(this.#names.resultsStream, "the results", this.#names);
+    }
+    return await openStream(session, wanted, adjust, deadline);
+  }
+
+  /** A user's own bucket may have this name. */
+  async #checkOwn(session: Session, deadline: number): Promise<boolean> {
+    const info = await streamInfo(session, this.#names.resultsStream, deadline);
+    return info === null || await isResultsStream(session, info.config, this.#names, deadline);
+  }
+}
+
+/** Reads past runs, which anybody may have written; `undefined` if they are malformed, or of another message. */
+function readPastRuns(value: unknown, sequence: number): PastRuns | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { sequence: of, attempts, postponed = 0, starts, end, reason } = value as Record<string, unknown>;
+  if (of !== sequence || !isCount(attempts) || !isCount(postponed) || !isCount(starts)) return undefined;
+  const runs = { attempts, postponed, starts };
+  if (end === "completed") return { ...runs, end };
+  return end === "dead" && typeof reason === "string" ? { ...runs, end, reason: reason.slice(0, MAX_REASON) } : runs;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
+}

@@ -1,0 +1,82 @@
+import { ErrorCode, isServerError } from "../../wire/api.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { publish } from "../../wire/publish.ts";
+import type { Delivery } from "../work/delivery.ts";
+import { findJobMessage } from "./find_job.ts";
+import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
+import { guardHeaders } from "../publish/publish_job.ts";
+import type { QueueCall } from "./queue_call.ts";
+
+/** What is put back: a job that was handed out, as its message has it. */
+export type MovedJob = Pick<
+  Delivery,
+  "subject" | "token" | "priority" | "sequence" | "allHeaders" | "enqueuedAt" | "data"
+>;
+
+/** How a job is put back. */
+export interface Move {
+  /** Number of the coming attempt: by default the one that its message has. */
+  attempt?: number;
+  /** Milliseconds until it is ready: none by default. */
+  delay?: number;
+  /** How often this attempt was delivered so far without a reported end: by default as often as its message says. */
+  deliveries?: number;
+  /** Starts of this attempt without a reported end: by default what its message says. Kept with `deliveries` only. */
+  starts?: number;
+  /** How often the job was postponed: by default as often as its message says. */
+  postponed?: number;
+  /** Whether it has started, as it has by default: then it is no longer too late to start it. */
+  started?: boolean;
+}
+
+/**
+ * Puts a job back as a new message of the same id, ready after `delay` milliseconds: guarded by the old message's sequence, so that a job that was
+ * cancelled, or has moved already, does not come back.
+ *
+ * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
+ */
+export async function moveJob(
+  { session, deadline, names, stream }: QueueCall,
+  job: MovedJob,
+  move: Move,
+): Promise<boolean> {
+  const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
+  const { delay = 0, started = true } = move;
+  const moved: HeaderList = [
+    ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
+    ...runHeaders(headers, move),
+    ["Job-Replaces", String(sequence)],
+    ...guardHeaders(names, token, sequence),
+  ];
+  if (delay > 0) {
+    moved.push(["Nats-Schedule", `@at ${new Date(session.now() + delay).toISOString()}`], [
+      "Nats-Schedule-Target",
+      job.subject,
+    ]);
+  }
+  const subject = delay > 0 ? names.later(priority, token) : job.subject;
+  try {
+    await publish(session, subject, job.data, deadline, new HeaderBlock(moved), true);
+    return true;
+  } catch (error) {
+    if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+    // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
+    const newest = await findJobMessage({ session, deadline, names, stream }, token);
+    return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
+  }
+}
+
+/** What a copy tells of the runs before it. */
+function runHeaders(headers: JobHeaders, move: Move): HeaderList {
+  const {
+    attempt = headers.attempt,
+    deliveries = headers.deliveries,
+    starts = headers.starts,
+    postponed = headers.postponed,
+  } = move;
+  const told: HeaderList = [["Job-Attempt", String(attempt)]];
+  if (deliveries > 0) told.push(["Job-Deliveries", String(deliveries)]);
+  if (deliveries > 0 && starts !== undefined) told.push(["Job-Starts", String(starts)]);
+  if (postponed > 0) told.push(["Job-Postponed", String(postponed)]);
+  return told;
+}

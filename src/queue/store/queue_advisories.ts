@@ -1,0 +1,44 @@
+import type { Msg } from "@nats-io/nats-core";
+import { advisory } from "../../wire/jetstream_subjects.ts";
+import type { Listening, Session } from "../../wire/session.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+
+/** What workers of a queue are told. Anybody may have sent it, so it is a reason to ask the server, no more. */
+export interface QueueAdvisoryEvents {
+  /** The message of this sequence was deleted. */
+  deleted(sequence: number): void;
+  /** The stream was deleted. */
+  destroyed(): void;
+  /** The settings of the queue have changed. */
+  changed(): void;
+}
+
+/** Listens to what the server and other processes tell the workers of a queue. */
+export function listenToQueue(
+  session: Session,
+  { queue, stream, changed }: QueueNames,
+  events: QueueAdvisoryEvents,
+): Listening[] {
+  const refused = (error: Error) => {
+    session.warnOnce(`Workers of queue ${queue} do not hear of cancels, pauses and changes: ${error.message}`);
+  };
+  const on = (subject: string, receive: (message: Msg) => void) => session.subscribe(subject, receive, refused);
+  return [
+    on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => events.deleted(readTerminated(message))),
+    on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => events.changed()),
+    // While as many run as may, no pull is out that would tell.
+    on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
+    on(changed, () => events.changed()),
+  ];
+}
+
+/**
+ * Reads the advisory of a deleted message: its sequence.
+ *
+ * @throws {TypeError | SyntaxError} If it is malformed.
+ */
+function readTerminated(message: Msg): number {
+  const sequence = message.json<{ stream_seq?: unknown } | null>()?.stream_seq;
+  if (!Number.isSafeInteger(sequence)) throw new TypeError("No sequence of a message");
+  return sequence as number;
+}

@@ -1,0 +1,18 @@
+import type { Context } from "../../wire/context.ts";
+import type { EndedJobs } from "./ended_jobs.ts";
+import type { JobResults } from "./job_results.ts";
+import type { JobSchema } from "../format/job_schema.ts";
+import type { JobPublisher } from "../publish/publish_job.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
+
+/** What all that works on one queue shares. */
+export interface QueueParts<T = unknown> {
+  readonly context: Context;
+  readonly names: QueueNames;
+  readonly stream: QueueStream;
+  readonly publisher: JobPublisher;
+  readonly results: JobResults;
+  readonly ended: EndedJobs;
+  readonly schema: JobSchema<T> | undefined;
+}

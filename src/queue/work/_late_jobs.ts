@@ -1,0 +1,125 @@
+import { nuid } from "@nats-io/nats-core";
+import { ErrorCode, orElse } from "../../wire/api.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { leaderGet } from "../../wire/leader_get.ts";
+import { publish } from "../../wire/publish.ts";
+import type { Session } from "../../wire/session.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { StreamReader } from "../../wire/stream_reader.ts";
+import { deleteMessage } from "../../wire/streams.ts";
+import { findJobMessage } from "../store/find_job.ts";
+import { firingOf, type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
+import { type KnownQuestion, MAX_ASKED } from "./_known_messages.ts";
+import { guardHeaders } from "../publish/publish_job.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import { idOf, tokenOf } from "../format/queue_names.ts";
+
+/** Delayed jobs that one look reads: the next look goes on behind them, so that its cost does not grow with their number. */
+const PAGE = 64;
+
+/** Milliseconds after which a delayed job that has not become ready counts as late, however short the lease. */
+const LATE_MS = 10_000;
+
+/** Headers of a delayed message that its copy takes along: the schedule, what is ours, and what is its publisher's. */
+const COPIED = /^(Nats-Schedule|Nats-Schedule-Target|(?!Nats-).*)$/i;
+
+/** Asks all workers which of some messages they know; `true`: one does. */
+export type AskWorkers = (session: Session, asked: KnownQuestion) => Promise<boolean[]>;
+
+/**
+ * Looks for delayed jobs whose moment has passed and whose schedule the server has forgotten: after it was killed it can have the message back without
+ * the schedule. Mostly that had fired. So what has a newer message is removed; what a worker has ended that worker removes; and what nobody knows is
+ * stored again, which sets its schedule anew: it runs, a second time if it had run and its worker is gone.
+ */
+export class LateJobs {
+  readonly #parts: QueueParts;
+  readonly #ask: AskWorkers;
+  readonly #reader: StreamReader;
+  /** Where the next look begins. */
+  #next = 1;
+  /** Late ones of the last look at each page, by their sequences: what is late twice in a row is not just firing. */
+  #late: Set<number> = new Set();
+
+  constructor(parts: QueueParts, ask: AskWorkers) {
+    this.#parts = parts;
+    this.#ask = ask;
+    this.#reader = new StreamReader(parts.names.stream);
+  }
+
+  /** Looks at a page of delayed jobs. */
+  async look(session: Session, lease: number): Promise<void> {
+    const query = { seq: this.#next, next_by_subj: this.#parts.names.later("*", "*"), batch: PAGE };
+    const page = await this.#reader.page(session, query, this.#deadline);
+    const due = session.now() - Math.max(lease, LATE_MS);
+    const late = page.filter((message) => dueTime(message) < due);
+    const again = late.filter(({ sequence }) => this.#late.has(sequence)).slice(0, MAX_ASKED);
+    this.#late = new Set(late.map(({ sequence }) => sequence));
+    // A page with late jobs is looked at once more.
+    if (late.length === again.length) this.#next = page.length === 0 ? 1 : page[page.length - 1].sequence + 1;
+    if (again.length > 0) await this.#settle(session, again);
+  }
+
+  async #settle(session: Session, late: StoredMessage[]): Promise<void> {
+    const { names, stream } = this.#parts;
+    const unknown: StoredMessage[] = [];
+    for (const message of late) {
+      const call = { session, deadline: this.#deadline, names, stream };
+      const newest = await findJobMessage(call, tokenOf(message.subject));
+      if (newest && newest.sequence > message.sequence) await this.#remove(session, message);
+      else unknown.push(message);
+    }
+    if (unknown.length === 0) return;
+    const question = unknown.map((
+      message,
+    ): KnownQuestion[number] => [message.sequence, message.time.getTime(), firingOfMessage(message)]);
+    const isKnown = await this.#ask(session, question);
+    for (const [i, message] of unknown.entries()) if (!isKnown[i]) await this.#storeAgain(session, message.sequence);
+  }
+
+  async #remove(session: Session, message: StoredMessage): Promise<void> {
+    if (await deleteMessage(session, this.#parts.names.stream, message.sequence, this.#deadline)) {
+      this.#warn(message, "has a newer message: the delayed one was removed");
+    }
+  }
+
+  /** Under the guard of its own sequence: a second worker is refused, and so is one that comes after a cancel or after it has fired. */
+  async #storeAgain(session: Session, sequence: number): Promise<void> {
+    const { names } = this.#parts;
+    // As its stream has it: a direct get adds headers of its own.
+    const message = await leaderGet(session, names.stream, { seq: sequence }, this.#deadline);
+    if (!message) return;
+    const headers: HeaderList = [
+      ...message.headers().filter(([name]) => COPIED.test(name)),
+      ["Nats-Msg-Id", nuid.next()],
+      ["Nats-Rollup", "sub"],
+      ...guardHeaders(names, tokenOf(message.subject), sequence),
+    ];
+    const stored = publish(session, message.subject, message.data, this.#deadline, new HeaderBlock(headers));
+    const { wrongLastSequence, wrongLastSequenceUnknown } = ErrorCode;
+    if (await orElse(null, stored, wrongLastSequence, wrongLastSequenceUnknown)) {
+      this.#warn(message, "was not started when it was due: its schedule was set again");
+    }
+  }
+
+  #warn(message: StoredMessage, what: string): void {
+    const { names, context } = this.#parts;
+    context.logger.warn(`Delayed job ${idOf(tokenOf(message.subject))} of queue ${names.queue} ${what}`);
+  }
+
+  get #deadline(): number {
+    return performance.now() + this.#parts.context.timeout;
+  }
+}
+
+/** Which firing a delayed message is for; `undefined` for a message that is not delayed. */
+export function firingOfMessage(message: StoredMessage): string | undefined {
+  if (message.header("Nats-Schedule-Target") === undefined) return undefined;
+  return firingOf(tokenOf(message.subject), parseJobHeaders(message.headers()));
+}
+
+/** When a delayed message is due; `Infinity` if it does not say. */
+function dueTime(message: StoredMessage): number {
+  const text = /^@at (.+)$/.exec(message.header("Nats-Schedule") ?? "")?.[1];
+  const time = Date.parse(text ?? "");
+  return Number.isNaN(time) ? Infinity : time;
+}

@@ -1,0 +1,44 @@
+import type { Logger } from "../../connection/logger.ts";
+import { inLine, LimitedLog } from "./_limited_log.ts";
+import type { Delivery } from "./delivery.ts";
+import type { JobEvent } from "../store/job_events.ts";
+import type { StopSummary } from "./job_consumer_status.ts";
+import { messageOf } from "../format/thrown.ts";
+
+/** What a worker writes to the log: its end, and of what happens to its jobs the first of a kind within a minute. */
+export class WorkerLog {
+  readonly #logger: Logger;
+  readonly #limited: LimitedLog;
+  readonly #queue: string;
+
+  constructor(logger: Logger, queue: string) {
+    this.#logger = logger;
+    this.#limited = new LimitedLog(logger);
+    this.#queue = queue;
+  }
+
+  /**
+   * Something cannot be done with a job.
+   *
+   * @param what Completes "Job <id> of queue <queue> …".
+   */
+  warn({ id }: Delivery, what: string, error: unknown): void {
+    this.#limited.warn(what, `Job ${inLine(id)} of queue ${this.#queue} ${what}: ${inLine(messageOf(error))}`);
+  }
+
+  /** Something happened to a job: writes of those that failed. */
+  event(delivery: Delivery, type: JobEvent["type"], { reason }: Partial<JobEvent>): void {
+    if (type === "retried") this.warn(delivery, "failed and will be retried", reason);
+    if (type === "dead") this.warn(delivery, "became a dead letter", reason);
+  }
+
+  /** The worker has stopped. */
+  stopped(cause: string, { givenBack, abandoned }: StopSummary): void {
+    this.#limited.stop();
+    const left = [
+      ...givenBack > 0 ? [`gave back ${givenBack} unstarted jobs`] : [],
+      ...abandoned.length > 0 ? [`left ${abandoned.length} running at the deadline`] : [],
+    ];
+    this.#logger.info([`Worker of queue ${this.#queue} stopped (${cause})`, ...left].join(", "));
+  }
+}

@@ -1,0 +1,63 @@
+import { nextTick } from "node:process";
+import type { Session } from "../../wire/session.ts";
+import type { Delivery } from "./delivery.ts";
+
+/** Milliseconds after which an unanswered acknowledgement is given up, to be sent again. */
+const FIRST_TRY = 1_000;
+
+/** Acknowledgements of which the last one asks for an answer. */
+interface Group {
+  /** Subject of the last one. */
+  last: string;
+  /** When the first of the leases ends, by `performance.now()`. */
+  deadline: number;
+  readonly confirmed: Promise<unknown>;
+}
+
+/**
+ * Acknowledges jobs over one session.
+ *
+ * A server that is alone deals with the acknowledgements of a durable consumer in the order in which they come over a connection. So of those that
+ * are sent within one turn of the event loop only the last one asks for an answer, which speaks for all. In a cluster the leader may change in
+ * between, and what an earlier session has brought the server may have forgotten: there each one asks.
+ */
+export class Acknowledgements {
+  readonly #session: Session;
+  readonly #begun = performance.now();
+  /** What is being collected, by the durable consumer. */
+  readonly #groups: Map<string, Group> = new Map();
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Takes a job off the queue.
+   *
+   * @param now The moment, by `performance.now()`.
+   * @throws {Unavailable} If that is not confirmed.
+   */
+  send({ ack, consumer, leaseUntil, receivedAt }: Delivery, now: number): Promise<unknown> {
+    const deadline = Math.min(leaseUntil, now + FIRST_TRY);
+    const { requests } = this.#session;
+    if (!requests.alone || receivedAt < this.#begun) return requests.request(ack, "+ACK", deadline);
+    const group = this.#groups.get(consumer);
+    if (!group) return this.#begin(consumer, ack, deadline);
+    this.#session.send(group.last, "+ACK");
+    group.last = ack;
+    group.deadline = Math.min(group.deadline, deadline);
+    return group.confirmed;
+  }
+
+  #begin(consumer: string, last: string, deadline: number): Promise<unknown> {
+    const { promise: confirmed, resolve } = Promise.withResolvers<unknown>();
+    const group: Group = { last, deadline, confirmed };
+    this.#groups.set(consumer, group);
+    // By then all that ends in this turn is here.
+    nextTick(() => {
+      this.#groups.delete(consumer);
+      resolve(this.#session.requests.request(group.last, "+ACK", group.deadline));
+    });
+    return confirmed;
+  }
+}

@@ -1,0 +1,170 @@
+import type { Msg } from "@nats-io/nats-core";
+import { parseAcknowledgement } from "../../wire/acknowledgement.ts";
+import { firingOf, type JobHeaders, readJobHeaders } from "../format/job_headers.ts";
+import { idOf, PRIORITIES, type Priority } from "../format/queue_names.ts";
+
+/** A job as it was handed to this process, and the time for which it is ours. */
+export class Delivery {
+  readonly #message: Msg;
+  readonly #source: { readonly lease: number };
+  /** Subject of the acknowledgement. */
+  ack: string;
+  readonly subject: string;
+  /** The subject token of the job's id. */
+  readonly token: string;
+  /** The durable consumer that handed it out. */
+  readonly consumer: string;
+  /** How often it was handed out, this time included. */
+  readonly deliveries: number;
+  readonly sequence: number;
+  /** When its message was stored, in nanoseconds: with the sequence it names the message also when the stream is made again and counts from 1. */
+  readonly storedAt: string;
+  /** When it came, by `performance.now()`. */
+  readonly receivedAt: number;
+  /** Until when it is ours, by `performance.now()`. */
+  #leaseUntil: number;
+  /** Whether the durable consumer that handed it out is gone. */
+  orphaned = false;
+  /** Whether the server was told to hand it out again: it may come before that is confirmed. */
+  handedBack = false;
+  /** When its handler was started, by `performance.now()`. */
+  startedAt = 0;
+  #headers: JobHeaders | undefined;
+  #controller: AbortController | null = null;
+  #aborted: { reason: unknown } | null = null;
+
+  constructor(message: Msg, source: { readonly lease: number }, receivedAt: number) {
+    this.#message = message;
+    this.#source = source;
+    this.subject = message.subject;
+    this.token = this.subject.slice(this.subject.lastIndexOf(".") + 1);
+    this.ack = message.reply!;
+    const { consumer, deliveries, sequence, storedAt } = parseAcknowledgement(this.ack);
+    this.consumer = consumer;
+    this.deliveries = deliveries;
+    this.sequence = sequence;
+    this.storedAt = storedAt;
+    this.receivedAt = receivedAt;
+    this.#leaseUntil = receivedAt + source.lease;
+  }
+
+  get data(): Uint8Array {
+    return this.#message.data;
+  }
+
+  get headers(): JobHeaders {
+    return this.#headers ??= readJobHeaders(this.#message);
+  }
+
+  /** Which firing of a delayed job made it, if one did. */
+  get firing(): string | undefined {
+    return this.headers.fired && firingOf(this.token, this.headers);
+  }
+
+  get id(): string {
+    return idOf(this.token);
+  }
+
+  /** Jobs with a key have none of their own; they count as normal. */
+  get priority(): Priority {
+    return PRIORITIES.find((priority) => priority === this.consumer) ?? "normal";
+  }
+
+  /** Whether its order is kept by a partition. */
+  get keyed(): boolean {
+    return this.consumer.startsWith("k");
+  }
+
+  /** When the job was first published. */
+  get enqueuedAt(): Date {
+    return this.headers.enqueuedAt ?? new Date(this.storedTime);
+  }
+
+  /** When its message was stored, in milliseconds by the server's clock. */
+  get storedTime(): number {
+    return Number(this.storedAt.slice(0, -6));
+  }
+
+  /** All that its headers say, those of the server included: what a copy of it takes along. */
+  get allHeaders(): JobHeaders {
+    return readJobHeaders(this.#message, true);
+  }
+
+  /** How often this attempt was delivered, earlier copies and this time included. */
+  get handedOut(): number {
+    return this.headers.deliveries + this.deliveries;
+  }
+
+  /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */
+  get fence(): number {
+    return this.sequence * 1024 + Math.min(this.deliveries, 1023);
+  }
+
+  /** Whether a schedule made it. */
+  get tick(): boolean {
+    return this.token.startsWith("@");
+  }
+
+  /** Whether both are of the same message. */
+  isOf(other: Delivery): boolean {
+    return this.sequence === other.sequence && this.storedAt === other.storedAt;
+  }
+
+  /** Milliseconds for which it is ours from each sign of life on. */
+  get lease(): number {
+    return this.#source.lease;
+  }
+
+  /** Until when it is ours, by `performance.now()`; long past if it was released. */
+  get leaseUntil(): number {
+    return this.#leaseUntil;
+  }
+
+  /** Whether it is still ours. */
+  get ours(): boolean {
+    return performance.now() < this.#leaseUntil;
+  }
+
+  /** Whether it was released. */
+  get released(): boolean {
+    return this.#leaseUntil === -Infinity;
+  }
+
+  /** The lease begins anew. What is not ours any more does not become so again. */
+  extendTo(until: number): void {
+    if (this.ours) this.#leaseUntil = until;
+  }
+
+  /** The lease was running while no clock of this process was. */
+  shorten(by: number): void {
+    this.#leaseUntil -= by;
+  }
+
+  /** The server handed the same message out again, to this process: from now on it is ours by that. */
+  renewBy(again: Delivery): void {
+    this.ack = again.ack;
+    this.orphaned = false;
+    this.extendTo(again.leaseUntil);
+  }
+
+  /** Aborts when the run is to end. */
+  get signal(): AbortSignal {
+    // Made when somebody asks: most handlers never do, and a controller costs as much as the rest of a run.
+    this.#controller ??= new AbortController();
+    if (this.#aborted) this.#controller.abort(this.#aborted.reason);
+    return this.#controller.signal;
+  }
+
+  /** Tells its run to end. */
+  abort(reason: unknown): void {
+    if (this.#aborted) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** It is not ours any more: its run is told to end, and however it does, nothing is reported. */
+  release(why: string): void {
+    this.#leaseUntil = -Infinity;
+    this.abort(new DOMException(why, "AbortError"));
+  }
+}

@@ -1,0 +1,133 @@
+import type { Delivery } from "./delivery.ts";
+import { jsonText } from "../format/json_text.ts";
+import type { Priority } from "../format/queue_names.ts";
+
+/** One run of a job, as its handler sees it. */
+export interface Job<T = unknown> {
+  /** The job's id. */
+  readonly id: string;
+  /** Its queue. */
+  readonly queue: string;
+  /** What was published. */
+  readonly data: T;
+  /** Number of this attempt, from 1. */
+  readonly attempt: number;
+  /** Attempts before the job goes to the dead letters. */
+  readonly maxAttempts: number;
+  /**
+   * How often the server delivered this attempt, this time included. More than once does not mean that it ran before: a worker may have died with
+   * it, but a delivery can also be lost on its way. Of a job with a `key`, and with servers before 2.12, earlier attempts count, too.
+   */
+  readonly deliveries: number;
+  /** How often the job was postponed before, by a `RetryJobError`. */
+  readonly postponed: number;
+  /** When it was first published. */
+  readonly enqueuedAt: Date;
+  /** How urgent it is. */
+  readonly priority: Priority;
+  /** The headers that its publisher gave. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * Grows with each run of the job, moved copies included. A handler's own writes can refuse what is not newer (`<=`) than the last fence they
+   * saw for the job: a worker that lost its lease cannot overwrite its successor.
+   */
+  readonly fence: number;
+  /** Aborts when the run is to end: its timeout, a cancel from any process, a lost lease, the shutdown's deadline. */
+  readonly signal: AbortSignal;
+  /**
+   * Tells whoever listens to the queue's events how far it is, and keeps the last value for a day.
+   *
+   * @param value Any JSON value.
+   * @returns `null` if it is not confirmed; a handler need not wait for it.
+   * @throws {TypeError | RangeError} If the value is no JSON value, or too large for a message.
+   * @throws {JetStreamStoreError} If the server refuses for good.
+   */
+  progress(value: unknown): Promise<true | null>;
+}
+
+/** Which run of its job a run is. */
+export interface Admission {
+  /** Number of the attempt, from 1. */
+  readonly attempt: number;
+  /** How often the job was postponed before. */
+  readonly postponed: number;
+}
+
+/** What the runs of one worker share. */
+export interface Workplace {
+  readonly queue: string;
+  /** Unless the job says. */
+  readonly maxAttempts: number;
+  /** @param value JSON. */
+  progress(delivery: Delivery, attempt: number, value: string): Promise<true | null>;
+}
+
+/** A job that runs in this process. */
+export class RunningJob<T> implements Job<T> {
+  readonly #delivery: Delivery;
+  readonly #workplace: Workplace;
+  readonly data: T;
+  readonly attempt: number;
+  readonly postponed: number;
+
+  constructor(delivery: Delivery, workplace: Workplace, data: T, { attempt, postponed }: Admission) {
+    this.#delivery = delivery;
+    this.#workplace = workplace;
+    this.data = data;
+    this.attempt = attempt;
+    this.postponed = postponed;
+  }
+
+  /** What of this process a job is, if it is one that runs here. */
+  static deliveryOf(job: Job): Delivery | undefined {
+    return #delivery in job ? job.#delivery : undefined;
+  }
+
+  get id(): string {
+    return this.#delivery.id;
+  }
+
+  get queue(): string {
+    return this.#workplace.queue;
+  }
+
+  get maxAttempts(): number {
+    return this.#delivery.headers.maxAttempts ?? this.#workplace.maxAttempts;
+  }
+
+  get deliveries(): number {
+    return this.#delivery.handedOut;
+  }
+
+  get enqueuedAt(): Date {
+    return this.#delivery.enqueuedAt;
+  }
+
+  get priority(): Priority {
+    return this.#delivery.priority;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#delivery.headers.own);
+  }
+
+  get fence(): number {
+    return this.#delivery.fence;
+  }
+
+  get signal(): AbortSignal {
+    return this.#delivery.signal;
+  }
+
+  progress(value: unknown): Promise<true | null> {
+    const told = this.#tell(value);
+    // Who does not wait for it must not be brought down by it, with all that runs beside.
+    told.catch(() => {});
+    return told;
+  }
+
+  async #tell(value: unknown): Promise<true | null> {
+    const text = jsonText(value, "report the progress", "value");
+    return await this.#workplace.progress(this.#delivery, this.attempt, text);
+  }
+}

@@ -1,0 +1,123 @@
+import type { ConsumeSettings } from "./consume_options.ts";
+import type { Delivery } from "./delivery.ts";
+import type { Admission } from "./job.ts";
+import type { RunEnd } from "./job_consumer_status.ts";
+import type { PastRuns } from "../store/job_results.ts";
+import type { RunHistory } from "./run_history.ts";
+import type { RunReporter } from "./run_reporter.ts";
+import type { Requirement } from "./run_requirements.ts";
+
+/** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
+const EARLY_REDELIVERY = { base: 100, max: 3_000 };
+
+const USUAL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves"];
+const IN_PLACE: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
+const ALL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves", "results"];
+
+/**
+ * Decides whether a delivery is run.
+ *
+ * A delivery alone is no evidence that a worker died: servers also redeliver what never reached one. So starts are counted, and each start of a job
+ * that had been delivered before is stored before it happens. The first one costs nothing: it is assumed once the job is delivered again.
+ */
+export class JobAdmission {
+  readonly #maxDeliveries: number;
+  readonly #reporter: RunReporter;
+  readonly #history: RunHistory;
+
+  constructor({ maxDeliveries }: ConsumeSettings, reporter: RunReporter, history: RunHistory) {
+    this.#maxDeliveries = maxDeliveries;
+    this.#reporter = reporter;
+    this.#history = history;
+  }
+
+  /** What the server has to allow before it runs. */
+  requirementsOf(delivery: Delivery): readonly Requirement[] {
+    if (delivery.keyed || !this.#reporter.moves) return IN_PLACE;
+    return delivery.headers.keepResult !== undefined || this.#countsStart(delivery) ? ALL : USUAL;
+  }
+
+  /** Whether nothing needs to be asked or stored before it runs, which is so for most jobs. */
+  isUsual(delivery: Delivery): boolean {
+    const { headers, tick } = delivery;
+    return !this.#countsStart(delivery) && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
+      !this.#history.hasEnded(delivery);
+  }
+
+  /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
+  async admit(delivery: Delivery): Promise<Admission | RunEnd> {
+    const ended = await this.#endWithoutRun(delivery);
+    if (ended) return ended;
+    const past = delivery.deliveries > 1 ? await this.#history.pastRuns(delivery) : undefined;
+    if (past === null) return "let_go";
+    const known = this.#knownRuns(delivery, past);
+    const { attempts, postponed, starts, end, reason = "The job ended" } = known;
+    // A worker that was not allowed to report the end of its run kept it aside.
+    if (end === "completed") return await this.#reporter.drop(delivery, "skipped");
+    if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
+    if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
+    if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
+    if (!await this.#history.clearReplaced(delivery)) return "let_go";
+    if (this.#countsStart(delivery)) {
+      const stored = await this.#history.keep(delivery, { attempts, postponed, starts: starts + 1 });
+      if (!stored || !delivery.ours) return "let_go";
+    }
+    return { attempt: attempts + 1, postponed };
+  }
+
+  /** What needs no run: it has ended here, has expired, or is a tick behind which a newer one waits. */
+  async #endWithoutRun(delivery: Delivery): Promise<RunEnd | undefined> {
+    const { headers: { expiresAt }, deliveries, tick } = delivery;
+    const history = this.#history;
+    if (history.hasEnded(delivery)) return await this.#reporter.drop(delivery, "skipped");
+    if (expiresAt && expiresAt.getTime() <= this.#reporter.now()) {
+      // One that keeps its place keeps its expiry, too: also after it has started.
+      const past = deliveries > 1 && !this.#reporter.movable(delivery) ? await history.pastRuns(delivery) : undefined;
+      if (past === null) return "let_go";
+      if (!past) return await this.#reporter.drop(delivery, "expired");
+    }
+    if (!tick) return undefined;
+    // Ticks that were collected while no worker was there count as one.
+    const superseded = await history.isSuperseded(delivery);
+    if (superseded === null) return "let_go";
+    return superseded ? await this.#reporter.drop(delivery, "skipped") : undefined;
+  }
+
+  /** Whether its start is stored before it happens: always, if a job may be started once only. */
+  #countsStart({ handedOut }: Delivery): boolean {
+    return handedOut > 1 || this.#maxDeliveries === 1;
+  }
+
+  /** What is known of earlier runs, from the message and from what was stored beside it. */
+  #knownRuns({ handedOut, headers }: Delivery, past: PastRuns | undefined): PastRuns {
+    // The first start of a job is not stored. Where only one is allowed, it is.
+    const assumed = handedOut > 1 && this.#maxDeliveries > 1 ? 1 : 0;
+    const told = { attempts: headers.attempt - 1, postponed: headers.postponed, starts: headers.starts ?? assumed };
+    return past && past.attempts >= told.attempts ? past : told;
+  }
+
+  /**
+   * Moves a redelivered job, for whoever is next, instead of running it in its place: the server delivers a redelivered message once more at each of
+   * its restarts and changes of leader, however fresh its lease, but not a new one.
+   *
+   * A delivery that came back before any lease can have ended was lost on its way, for instance into the inbox of a worker that has stopped, and the
+   * next ones may be lost, too: these jobs wait longer each time.
+   */
+  async #renew(delivery: Delivery, { attempts, postponed, starts }: PastRuns): Promise<RunEnd> {
+    const { handedOut, lease } = delivery;
+    const early = this.#reporter.now() - delivery.storedTime < lease * 0.9;
+    const { base, max } = EARLY_REDELIVERY;
+    const delay = early ? Math.min(max, base * 2 ** Math.min(handedOut - 2, 10)) : 0;
+    const move = { attempt: attempts + 1, postponed, deliveries: handedOut - 1, starts, delay };
+    const moved = await this.#reporter.renew(delivery, move);
+    // Only if the server says that a newer copy exists already: a job whose copy was not stored must not be taken off the queue.
+    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "let_go";
+  }
+
+  #endless(): { reason: string; stack: undefined } {
+    const reason =
+      `The job was started again and again without a reported end (maxDeliveries: ${this.#maxDeliveries}): ` +
+      "it seems to kill its workers";
+    return { reason, stack: undefined };
+  }
+}

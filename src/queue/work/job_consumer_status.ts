@@ -1,0 +1,66 @@
+import type { OptionNames } from "../../options.ts";
+
+/**
+ * How a delivery ended.
+ *
+ * | end | meaning |
+ * | --- | --- |
+ * | `completed` | the handler returned |
+ * | `retried` | it failed and runs again |
+ * | `postponed` | it asked to run again, without having failed |
+ * | `dead` | it is a dead letter |
+ * | `expired` | it had not started when its `ttl` was over |
+ * | `skipped` | it needed no run: it is done already, or a newer copy of it exists |
+ * | `let_go` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
+ */
+export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "let_go";
+
+/** How a consumer fares. */
+export interface JobConsumerStatus {
+  /**
+   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served, or not
+   * able to store the ends of jobs (permissions, limits), so that it starts none; it mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
+   */
+  state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
+  /** Why it is impaired, or has no connection. */
+  reason: string | null;
+  /** Jobs that run. */
+  active: number;
+  /** Jobs that were fetched and have not started. */
+  prefetched: number;
+  /** How many deliveries ended in each way since it began. */
+  ended: Record<RunEnd, number>;
+}
+
+/** {@linkcode JobConsumerStatus.ended} at first. */
+export const NO_ENDS: JobConsumerStatus["ended"] = {
+  completed: 0,
+  retried: 0,
+  postponed: 0,
+  dead: 0,
+  expired: 0,
+  skipped: 0,
+  let_go: 0,
+};
+
+/** Options of {@linkcode JobConsumer.stop}. */
+export interface StopOptions {
+  /**
+   * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
+   * A repeat with less ends it sooner.
+   *
+   * @default {10_000}
+   */
+  deadline?: number;
+}
+
+/** All names of {@linkcode StopOptions}. */
+export const STOP_OPTIONS: OptionNames<StopOptions> = { deadline: true };
+
+/** What a consumer left when it stopped. */
+export interface StopSummary {
+  /** Jobs that had been fetched and were given back; it cost them no attempt. */
+  givenBack: number;
+  /** Ids of the jobs that were still running at the deadline. */
+  abandoned: string[];
+}

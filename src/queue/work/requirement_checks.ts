@@ -1,0 +1,106 @@
+import { JetStreamStoreError } from "../../errors.ts";
+import { api, isServerError } from "../../wire/api.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { publish } from "../../wire/publish.ts";
+import type { Session } from "../../wire/session.ts";
+import { type StreamInfo, streamInfo } from "../../wire/streams.ts";
+import type { JobResults } from "../store/job_results.ts";
+import type { QueueCall } from "../store/queue_call.ts";
+
+/** A token that is no encoded id. */
+const PROBE = "=";
+
+/** The server's error for a message that expects to reach another stream. */
+const STREAM_NOT_MATCH = 10060;
+
+/** Bytes that are kept free for a dead letter or a result, at most and as a share of the stream's limit. */
+const MIN_FREE = { bytes: 16_384, share: 1 / 16 };
+
+/** Sessions whose user may not ask for the state of the account: a full one shows when it refuses. */
+const withoutAccountInfo = new WeakSet<Session>();
+
+/** What an account uses and may use. */
+interface AccountInfo {
+  storage: number;
+  limits: { max_storage: number };
+}
+
+/**
+ * Checks that a dead letter can be stored: its stream, the permission, and the limits.
+ *
+ * @throws {JetStreamStoreError} If not.
+ */
+export async function checkDeadLetters(call: QueueCall): Promise<void> {
+  const { session, deadline, names, stream } = call;
+  await stream.openDeadLetters(session, deadline);
+  await probe(call, names.dead(PROBE));
+  checkRoom(await streamInfo(session, names.deadStream, deadline));
+  await checkAccount(call);
+}
+
+/**
+ * Checks that results, progress and past runs can be stored: their bucket, the permission, and the limits.
+ *
+ * @throws {JetStreamStoreError} If not.
+ */
+export async function checkResults(call: QueueCall, results: JobResults): Promise<void> {
+  const { session, deadline, names } = call;
+  await results.open(call);
+  await probe(call, `$KV.${names.resultsBucket}.${PROBE}`);
+  checkRoom(await streamInfo(session, names.resultsStream, deadline));
+  await checkAccount(call);
+}
+
+/**
+ * Checks that jobs can be moved: the permission to publish to their queue.
+ *
+ * @throws {JetStreamStoreError} If not.
+ */
+export async function checkMoves(call: QueueCall): Promise<void> {
+  if (!call.session.server.atLeast("2.12")) return;
+  await probe(call, call.names.ready("normal", PROBE));
+  await probe(call, call.names.later("normal", PROBE));
+}
+
+/** Publishes with an expectation that cannot hold: the server refuses the message if it may be sent, and stores nothing. */
+async function probe({ session, deadline }: QueueCall, subject: string): Promise<void> {
+  const expectation = new HeaderBlock({ "Nats-Expected-Stream": "-" });
+  try {
+    await publish(session, subject, "", deadline, expectation, true);
+  } catch (error) {
+    if (!isServerError(error, STREAM_NOT_MATCH)) throw error;
+  }
+}
+
+function checkRoom(info: StreamInfo | null): void {
+  if (!info) return;
+  const { config: { name, max_bytes = -1, max_msgs = -1 }, state: { bytes, messages } } = info;
+  const free = Math.min(MIN_FREE.bytes, max_bytes * MIN_FREE.share);
+  if (max_bytes > 0 && bytes + free > max_bytes) {
+    throw full(`the stream ${name} is full: it has ${bytes} of at most ${max_bytes} bytes (max_bytes)`);
+  }
+  if (max_msgs > 0 && messages >= max_msgs) {
+    throw full(`the stream ${name} is full: it has ${messages} of at most ${max_msgs} messages (max_msgs)`);
+  }
+}
+
+/** Checks the storage of the account, where the server tells it. */
+async function checkAccount({ session, deadline }: QueueCall): Promise<void> {
+  if (withoutAccountInfo.has(session)) return;
+  let info: AccountInfo;
+  try {
+    info = await api<AccountInfo>(session, "INFO", undefined, deadline);
+  } catch (error) {
+    if (!(error instanceof JetStreamStoreError)) throw error;
+    withoutAccountInfo.add(session);
+    return;
+  }
+  const { storage, limits: { max_storage } } = info;
+  if (max_storage > 0 && storage + Math.min(MIN_FREE.bytes, max_storage * MIN_FREE.share) > max_storage) {
+    throw full(`the account's storage is used up: ${storage} of at most ${max_storage} bytes`);
+  }
+}
+
+function full(problem: string): JetStreamStoreError {
+  return new JetStreamStoreError("limits", `${problem}. Make room, or raise the limit`);
+}

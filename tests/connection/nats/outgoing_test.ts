@@ -1,0 +1,38 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { Outgoing } from "../../../src/connection/nats/outgoing.ts";
+
+Deno.test("Outgoing gives what was added, in order, and never writes over what it has given", () => {
+  const size = fc.oneof(fc.nat(300), fc.nat(100_000));
+  const step = fc.record({ command: fc.nat(80), sizes: fc.array(size, { maxLength: 4 }), drains: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const outgoing = new Outgoing();
+      const added: Uint8Array[] = [];
+      const given: Uint8Array[] = [];
+      for (const [index, { command, sizes, drains }] of steps.entries()) {
+        const text = (index % 3 === 0 ? "ü€😀" : "A").repeat(command);
+        const parts = sizes.map((size) => new Uint8Array(size).fill(index));
+        outgoing.add(index % 2 === 0 ? text : Buffer.from(text), ...parts);
+        added.push(Buffer.from(text), ...parts);
+        if (drains) given.push(outgoing.drain());
+      }
+      assertEquals(Buffer.concat(given).length + outgoing.size(), Buffer.concat(added).length);
+      assertEquals(Buffer.concat([...given, outgoing.drain()]).equals(Buffer.concat(added)), true);
+      assertEquals(outgoing.size(), 0);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("Outgoing.add adds a frame whole or not at all", () => {
+  const outgoing = new Outgoing();
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  outgoing.add("PING\r\n");
+  assertThrows(() => outgoing.add("PUB a 8\r\n", detached, "\r\n"), TypeError);
+  assertThrows(() => outgoing.add("x".repeat(100_000), detached), TypeError);
+  outgoing.add("PONG\r\n");
+  assertEquals(Buffer.from(outgoing.drain()).toString(), "PING\r\nPONG\r\n");
+});

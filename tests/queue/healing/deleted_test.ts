@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import { JetStreamStores } from "../../../mod.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { waitUntil } from "../../_support/wait_until.ts";
+import { api } from "../../ledger/api.ts";
+import { HeldJob } from "./_held_job.ts";
+import { WatchedWorker } from "./_watched_worker.ts";
+
+const STREAM = "WQ_healing";
+
+Deno.test("JobConsumer makes a durable consumer again that somebody deleted; what it runs meanwhile runs once", async () => {
+  const across = new HeldJob("across");
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({ url: server.url, handler: across.handler });
+  await worker.publish("across");
+  await across.started;
+  await api([server.url], `CONSUMER.DELETE.${STREAM}.normal`);
+  await worker.publish("after");
+  await waitUntil(() => worker.runsOf("after") === 1);
+  across.letGo();
+  await worker.healed(["across", "after"]);
+});
+
+Deno.test("JobConsumer serves a queue again whose stream somebody deleted, once a publish makes it; its running jobs are told", async () => {
+  const told = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({
+    url: server.url,
+    handler: ({ id, signal }) => {
+      if (id !== "deleted") return;
+      signal.addEventListener("abort", () => told.resolve());
+      started.resolve();
+      return told.promise;
+    },
+  });
+  await worker.publish("deleted");
+  await started.promise;
+  await api([server.url], `STREAM.DELETE.${STREAM}`);
+  await told.promise;
+  await worker.publish("after");
+  await worker.healed(["deleted", "after"]);
+  assertEquals(worker.consumer.status().ended.let_go, 1);
+});
+
+Deno.test("JobConsumer serves a stream that somebody deleted and made again", async () => {
+  await using server = await startNatsServer();
+  await using worker = new WatchedWorker({ url: server.url });
+  await worker.publish("before");
+  await worker.healed(["before"]);
+  const { config } = await api<{ config: Record<string, unknown> }>([server.url], `STREAM.INFO.${STREAM}`);
+  await api([server.url], `STREAM.DELETE.${STREAM}`);
+  // The worker may have been faster.
+  await api([server.url], `STREAM.CREATE.${STREAM}`, config).catch((error) => assert(/in use/.test(error.message)));
+  await worker.publish("after");
+  await worker.healed(["before", "after"]);
+});
+
+Deno.test("JobConsumer keeps what it fetched from other durable consumers when one is deleted", async () => {
+  const first = new HeldJob("first");
+  const deliveries: number[] = [];
+  await using server = await startNatsServer();
+  await using stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  const queue = stores.jobQueue("healing");
+  const ids = ["first", "second", "third"];
+  for (const id of ids) await queue.publish(null, { id, priority: "high" });
+  await using consumer = queue.consume((job) => {
+    deliveries.push(job.deliveries);
+    return first.handler(job);
+  }, { prefetch: 5 });
+  await waitUntil(() => consumer.status().prefetched === 2);
+  await api([server.url], `CONSUMER.DELETE.${STREAM}.low`);
+  // It is there again once the worker has opened the queue anew.
+  await waitUntil(() => api([server.url], `CONSUMER.INFO.${STREAM}.low`).then(() => true, () => false));
+  await waitUntil(() => consumer.status().state === "serving");
+  first.letGo();
+  await waitUntil(() => consumer.status().ended.completed === 3);
+  assertEquals(deliveries, [1, 1, 1]);
+});

@@ -1,0 +1,153 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { LateJobs } from "../../../src/queue/work/_late_jobs.ts";
+import { EndedJobs } from "../../../src/queue/store/ended_jobs.ts";
+import { QueueNames } from "../../../src/queue/format/queue_names.ts";
+import type { QueueParts } from "../../../src/queue/store/queue_parts.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import type { Session } from "../../../src/wire/session.ts";
+import { waitUntil } from "../../_support/wait_until.ts";
+import { CollectedLog } from "../../connection/_collected_log.ts";
+import { openSession } from "../../wire/_open_session.ts";
+import { ForeignClient } from "../_foreign_client.ts";
+import { QueueStores } from "../_queue_stores.ts";
+import { RecordedRuns } from "../_recorded_runs.ts";
+
+const HOUR = 3_600_000;
+
+/** A session by whose clock it is two hours later: what is delayed by an hour looks as if its schedule were forgotten. */
+function twoHoursLater(session: Session): Session {
+  return new Proxy(session, {
+    get(target, name) {
+      if (name === "now") return () => target.now() + 2 * HOUR;
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: LateJobs; log: CollectedLog } {
+  const log = new CollectedLog();
+  const parts = { names: new QueueNames("checks"), context: { timeout: 10_000, logger: log } } as unknown as QueueParts;
+  return { late: new LateJobs(parts, (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing)))), log };
+}
+
+Deno.test("LateJobs stores a late job again that nobody knows, at its second look and as it was", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using open = await openSession({ servers: server.url });
+  const queue = stores.jobQueue("checks");
+  await queue.publish({ n: 1 }, { id: "late", delay: HOUR, priority: "high", headers: { "x-a": "b" } });
+  await queue.publish({ n: 2 }, { id: "not yet", delay: 5 * HOUR });
+  const [before] = await Array.fromAsync(queue.jobs({ kind: "delayed", priority: "high" }));
+  const { late, log } = lateJobs((asked) => asked.map(() => false));
+  const session = twoHoursLater(open.session);
+  await late.look(session, 1_000);
+  assertEquals((await queue.get("late"))?.sequence, before.sequence);
+  await late.look(session, 1_000);
+  const after = (await queue.get("late"))!;
+  assert(after.sequence > before.sequence);
+  assertEquals({ ...after, sequence: 0 }, { ...before, sequence: 0 });
+  assertEquals((await queue.counts())?.delayed, 2);
+  assertEquals(log.lines.length, 1);
+  assertMatch(log.lines[0], /^warn: Delayed job late of queue checks was not started when it was due/);
+});
+
+Deno.test("LateJobs leaves a late job to the worker that has ended what it became", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using open = await openSession({ servers: server.url });
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "late", delay: HOUR });
+  const before = await queue.get("late");
+  const asked: (string | undefined)[] = [];
+  const { late, log } = lateJobs((firings) => {
+    asked.push(...firings);
+    return firings.map(() => true);
+  });
+  for (let look = 0; look < 3; look++) await late.look(twoHoursLater(open.session), 1_000);
+  assertEquals(await queue.get("late"), before);
+  assertEquals(log.lines, []);
+  assertMatch(asked[0]!, /^[\w-]{10}$/);
+});
+
+Deno.test("LateJobs removes a late job that has a newer message", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using open = await openSession({ servers: server.url });
+  await using client = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "late", delay: HOUR });
+  await client.publish("wq.checks.ready.normal.late", "1", {});
+  const { late, log } = lateJobs((firings) => firings.map(() => false));
+  for (let look = 0; look < 2; look++) await late.look(twoHoursLater(open.session), 1_000);
+  const counts = (await queue.counts())!;
+  assertEquals([counts.delayed, counts.ready.normal], [0, 1]);
+  assertMatch(log.lines.join(), /has a newer message: the delayed one was removed/);
+});
+
+Deno.test("EndedJobs knows the firing of a delayed job whose run has ended, as its delayed message names it", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using open = await openSession({ servers: server.url });
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "late", delay: HOUR });
+  const firings: (string | undefined)[] = [];
+  const { late } = lateJobs((asked) => {
+    firings.push(...asked);
+    return asked.map(() => true);
+  });
+  for (let look = 0; look < 2; look++) await late.look(twoHoursLater(open.session), 1_000);
+  const remembered: (string | undefined)[] = [];
+  const remember = EndedJobs.prototype.remember;
+  using _restored = { [Symbol.dispose]: () => void (EndedJobs.prototype.remember = remember) };
+  const ended = Promise.withResolvers<void>();
+  EndedJobs.prototype.remember = function (this: EndedJobs, delivery) {
+    remembered.push(delivery.firing);
+    ended.resolve();
+    return remember.call(this, delivery);
+  };
+  const runs = new RecordedRuns();
+  await using _worker = queue.consume(runs.handler);
+  // The same publish, due in a moment: as if its hour were over.
+  const message = (await open.session.requests.request(
+    "$JS.API.STREAM.MSG.GET.WQ_checks",
+    JSON.stringify({ last_by_subj: "wq.checks.later.normal.late" }),
+    performance.now() + 10_000,
+  )).json<{ message: { hdrs: string } }>();
+  const header = (name: string) => new RegExp(`${name}: (\\S+)`).exec(atob(message.message.hdrs))![1];
+  await using client = await ForeignClient.connect(server.url);
+  await client.publish("wq.checks.later.normal.late", "1", {
+    "Nats-Schedule": `@at ${new Date().toISOString()}`,
+    "Nats-Schedule-Target": "wq.checks.ready.normal.late",
+    "Nats-Rollup": "sub",
+    "Job-Nonce": header("Job-Nonce"),
+    "Job-Enqueued-At": header("Job-Enqueued-At"),
+  });
+  await ended.promise;
+  assertEquals(remembered, firings);
+});
+
+Deno.test("JobConsumer runs a delayed job once in a process though its schedule fires twice", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using client = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const runs = new RecordedRuns();
+  await using worker = queue.consume(runs.handler);
+  const enqueuedAt = new Date().toISOString();
+  const fire = (nonce: string) =>
+    client.publish("wq.checks.later.normal.back", "1", {
+      "Nats-Schedule": `@at ${new Date().toISOString()}`,
+      "Nats-Schedule-Target": "wq.checks.ready.normal.back",
+      "Job-Nonce": nonce,
+      "Job-Enqueued-At": enqueuedAt,
+    });
+  await waitUntil(() => worker.status().state === "serving");
+  await fire("one publish");
+  await waitUntil(() => worker.status().ended.completed === 1);
+  await fire("one publish");
+  await waitUntil(() => worker.status().ended.skipped === 1);
+  await fire("another publish");
+  await waitUntil(() => worker.status().ended.completed === 2);
+  assertEquals(runs.all.length, 2);
+});

@@ -1,0 +1,45 @@
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { waitUntil } from "../../_support/wait_until.ts";
+import { QueueStores } from "../_queue_stores.ts";
+import { RecordedRuns } from "../_recorded_runs.ts";
+
+Deno.test("JobConsumer starts no more jobs within any interval than rateLimit allows, and wastes none", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publishMany(Array.from({ length: 22 }, (_, n) => ({ data: n })));
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler, { concurrency: 10, rateLimit: { jobs: 5, interval: 250 } });
+  await waitUntil(() => consumer.status().ended.completed === 22);
+  const starts = runs.all.map(({ at }) => at);
+  for (let n = 5; n < starts.length; n++) {
+    // The handler's own clock reads a moment after the start was counted.
+    assertGreater(starts[n] - starts[n - 5], 250 - 15, `starts ${n - 5} to ${n}`);
+  }
+  assert(starts[21] - starts[0] < 6_000, `took ${starts[21] - starts[0]} ms`);
+  assertEquals(runs.all.every(({ deliveries }) => deliveries === 1), true);
+});
+
+Deno.test("JobConsumer with a rateLimit leaves jobs that it may not start to other workers", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publishMany(Array.from({ length: 50 }, (_, n) => ({ data: n })));
+  const limited = new RecordedRuns();
+  await using one = queue.consume(limited.handler, { concurrency: 10, rateLimit: { jobs: 2, interval: 60_000 } });
+  await waitUntil(() => one.status().ended.completed === 2);
+  const free = new RecordedRuns();
+  await using two = queue.consume(free.handler);
+  await waitUntil(() => two.status().ended.completed === 48);
+  assertEquals(limited.all.length, 2);
+});
+
+Deno.test("JobConsumer takes a rateLimit of more jobs than a list has room for", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  await using consumer = queue.consume(() => {}, { rateLimit: { jobs: 2 ** 40, interval: 1_000 } });
+  await queue.publish(1);
+  await waitUntil(() => consumer.status().ended.completed === 1);
+});
