@@ -10,7 +10,7 @@ import {
 } from "./connection/close_on_signals.ts";
 import { Connection } from "./connection/connection.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection/connection_info.ts";
-import { settledWithin } from "./connection/delay.ts";
+import { settledWithin } from "./delay.ts";
 import { consoleLogger, guardedLogger, type Logger } from "./connection/logger.ts";
 import { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";

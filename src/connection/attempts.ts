@@ -2,7 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { setImmediate } from "node:timers";
 import { CallsUnderWay, Losses } from "./calls_under_way.ts";
 import type { ConnectionCounters } from "./connection_info.ts";
-import { delay, settledWithin } from "./delay.ts";
+import { delay, settledWithin } from "../delay.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import { Unavailable } from "./unavailable.ts";
 

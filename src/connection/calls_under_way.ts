@@ -1,4 +1,4 @@
-import { settledWithin } from "./delay.ts";
+import { settledWithin } from "../delay.ts";
 
 /** Milliseconds within which a request makes the server hang up that it does not bear. */
 const HANGS_UP_MS = 2_000;

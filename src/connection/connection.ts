@@ -8,7 +8,7 @@ import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
 import { type ConnectTarget, connectTarget } from "./connect_target.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
 import { connectionInfo } from "./connection_info.ts";
-import { settledWithin } from "./delay.ts";
+import { settledWithin } from "../delay.ts";
 import { keepConnected } from "./keep_connected.ts";
 import type { Logger } from "./logger.ts";
 import { type Session, Sessions } from "./sessions.ts";

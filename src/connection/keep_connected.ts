@@ -1,8 +1,8 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { backoff } from "./backoff.ts";
 import type { ConnectTarget } from "./connect_target.ts";
-import { delay, settledWithin } from "./delay.ts";
-import { dial } from "./nats/dial.ts";
+import { delay, settledWithin } from "../delay.ts";
+import { dial } from "./dial.ts";
 import { followStatus, type StatusEvents } from "./status_events.ts";
 
 /** What happens to a connection that is kept. */

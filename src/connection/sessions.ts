@@ -1,5 +1,5 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { settledWithin } from "./delay.ts";
+import { settledWithin } from "../delay.ts";
 import { Unavailable } from "./unavailable.ts";
 
 /** What is built anew over each unbroken stretch of a connection, and torn down at its end. */

@@ -1,4 +1,4 @@
-import { settledWithin } from "../connection/delay.ts";
+import { settledWithin } from "../delay.ts";
 import type { JobCounts } from "../queue/manage/job_counts.ts";
 import type { JetStreamStores } from "../stores.ts";
 

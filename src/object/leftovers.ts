@@ -1,4 +1,4 @@
-import { delay, settledWithin } from "../connection/delay.ts";
+import { delay, settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { insist } from "../wire/insist.ts";

@@ -1,4 +1,4 @@
-import { settledWithin } from "../connection/delay.ts";
+import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";

@@ -1,4 +1,4 @@
-import { delay } from "../connection/delay.ts";
+import { delay } from "../delay.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Session } from "../wire/session.ts";
 import { namedVersion } from "./object_meta.ts";

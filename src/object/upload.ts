@@ -1,4 +1,4 @@
-import { settledWithin } from "../connection/delay.ts";
+import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { type Budget, budgetPerSession } from "../wire/budget.ts";
 import { publish } from "../wire/publish.ts";

@@ -1,4 +1,4 @@
-import { settledWithin } from "../connection/delay.ts";
+import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { Session } from "./session.ts";
 

@@ -1,4 +1,4 @@
-import { delay } from "../connection/delay.ts";
+import { delay } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "./api.ts";

@@ -3,7 +3,7 @@ import { createInbox } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { clearTimeout, setTimeout } from "node:timers";
 import { inboxPrefixOf } from "../connection/nats/adopt.ts";
-import { delay, settledWithin } from "../connection/delay.ts";
+import { delay, settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";

@@ -21,7 +21,7 @@ const CHAINS = [
     ["src/bucket/"],
     ["src/wire/"],
     ["src/connection/"],
-    ["src/errors.ts", "src/settings.ts"],
+    ["src/errors.ts", "src/settings.ts", "src/delay.ts"],
     ["src/options.ts"],
     ["src/checks.ts"],
     ["src/shown.ts"],

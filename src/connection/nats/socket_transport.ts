@@ -3,7 +3,7 @@ import { checkOptions } from "@nats-io/nats-core/internal";
 import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { setTimeout } from "node:timers/promises";
-import { settledWithin } from "../delay.ts";
+import { settledWithin } from "../../delay.ts";
 import type { TlsFirst, TlsStart } from "./tls_starts.ts";
 import { OwnTransport } from "./transport.ts";
 

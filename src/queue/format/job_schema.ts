@@ -1,4 +1,4 @@
-import { settledWithin } from "../../connection/delay.ts";
+import { settledWithin } from "../../delay.ts";
 import { shownMessage, shownName } from "../../shown.ts";
 import { messageOf } from "./thrown.ts";
 

@@ -1,4 +1,4 @@
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";

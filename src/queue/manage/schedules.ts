@@ -1,7 +1,7 @@
 import { nuid } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { Unavailable } from "../../connection/unavailable.ts";
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { insist } from "../../wire/insist.ts";

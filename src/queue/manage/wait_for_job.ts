@@ -1,5 +1,5 @@
 import { checkDuration } from "../../checks.ts";
-import { settledWithin } from "../../connection/delay.ts";
+import { settledWithin } from "../../delay.ts";
 import { JetStreamStoreError, JobFailedError } from "../../errors.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { shownName } from "../../shown.ts";

@@ -1,4 +1,4 @@
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { api, ErrorCode, orElse } from "../../wire/api.ts";
 import { nanoseconds } from "../../wire/durations.ts";

@@ -1,4 +1,4 @@
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import type { StreamConfig, StreamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";

@@ -1,4 +1,4 @@
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import type { Delivery } from "./delivery.ts";
 import type { HeldJobs } from "./held_jobs.ts";
 

@@ -1,5 +1,5 @@
 import { backoff } from "../../connection/backoff.ts";
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { insist } from "../../wire/insist.ts";
 import type { Session } from "../../wire/session.ts";

@@ -1,5 +1,5 @@
 import { backoff } from "../../connection/backoff.ts";
-import { delay, settledWithin } from "../../connection/delay.ts";
+import { delay, settledWithin } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { MAX_TIMER } from "../../checks.ts";
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
 import { leaderGet } from "../../wire/leader_get.ts";

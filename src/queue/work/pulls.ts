@@ -1,5 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
-import { settledWithin } from "../../connection/delay.ts";
+import { settledWithin } from "../../delay.ts";
 import { isAcknowledgement } from "../../wire/acknowledgement.ts";
 import { milliseconds, nanoseconds } from "../../wire/durations.ts";
 import type { Listening, Session } from "../../wire/session.ts";

@@ -1,5 +1,5 @@
 import { backoff } from "../../connection/backoff.ts";
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "./delivery.ts";

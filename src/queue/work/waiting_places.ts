@@ -1,5 +1,5 @@
 import { backoff } from "../../connection/backoff.ts";
-import { delay } from "../../connection/delay.ts";
+import { delay } from "../../delay.ts";
 import type { Logger } from "../../connection/logger.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";

@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from "node:timers";
-import { MAX_TIMER } from "../checks.ts";
+import { MAX_TIMER } from "./checks.ts";
 
 /** Options of {@linkcode delay}. */
 export interface DelayOptions {

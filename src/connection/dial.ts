@@ -1,12 +1,12 @@
 import { errors, type NatsConnection } from "@nats-io/nats-core";
-import { JetStreamStoreError } from "../../errors.ts";
-import { isAllowed } from "../../settings.ts";
-import type { ConnectTarget } from "../connect_target.ts";
-import { openConnection } from "./open_connection.ts";
-import type { TargetServer } from "../server_url.ts";
-import { SocketTransport } from "./socket_transport.ts";
-import { hasExpired, tlsFailure } from "./tls_failure.ts";
-import { WebsocketTransport } from "./websocket_transport.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { isAllowed } from "../settings.ts";
+import type { ConnectTarget } from "./connect_target.ts";
+import { openConnection } from "./nats/open_connection.ts";
+import type { TargetServer } from "./server_url.ts";
+import { SocketTransport } from "./nats/socket_transport.ts";
+import { hasExpired, tlsFailure } from "./nats/tls_failure.ts";
+import { WebsocketTransport } from "./nats/websocket_transport.ts";
 
 /**
  * One attempt: each server in random order, until one lets us in.
