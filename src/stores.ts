@@ -22,7 +22,8 @@ import { type ConsumeOptions, consumeSettings } from "./queue/work/consume_optio
 import type { Job } from "./queue/work/job.ts";
 import type { JobConsumer } from "./queue/work/job_consumer.ts";
 import { callersJobs, outsideHandlers } from "./queue/work/handler_scope.ts";
-import { JobQueue } from "./queue/job_queue.ts";
+import type { JobQueue } from "./queue/job_queue.ts";
+import { QueueHandle } from "./queue/queue_handle.ts";
 import type { JobReceipt } from "./queue/publish/publish_job.ts";
 import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
@@ -186,7 +187,7 @@ export class JetStreamStores implements AsyncDisposable {
 
   /** {@linkcode jobQueue} of this instance. */
   jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
-    return new JobQueue<T>(this.#context, name, options);
+    return new QueueHandle<T>(this.#context, name, options);
   }
 
   /** The names of the object buckets that there are. Iterating throws a {@linkcode JetStreamStoreError} (`disconnected`) without a connection. */

@@ -1,46 +1,48 @@
-import { checkBoolean, wrongType } from "../checks.ts";
-import { checkOptions } from "../options.ts";
-import type { Context } from "../wire/context.ts";
-import { checkName } from "../wire/tokens.ts";
+import type { JobCounts } from "./manage/job_counts.ts";
+import type { ActiveLimits } from "./manage/limit_active.ts";
+import type { ListJobsOptions } from "./manage/list_jobs.ts";
+import type { PauseOptions } from "./manage/pause_queue.ts";
+import type { ScheduleInfo, ScheduleOptions } from "./manage/schedules.ts";
+import type { WaitOptions } from "./manage/wait_for_job.ts";
+import type { JobReceipt } from "./publish/publish_job.ts";
+import type { PublishManyOptions } from "./publish/publish_many.ts";
+import type { PublishOptions } from "./publish/publish_options.ts";
+import type { ListDeadLettersOptions } from "./store/dead_letter_list.ts";
+import type { DeadLetter } from "./store/dead_letters.ts";
+import type { JobInfo } from "./store/find_job.ts";
+import type { EventsOptions, JobEvent } from "./store/job_events.ts";
 import type { ConsumeOptions } from "./work/consume_options.ts";
-import { EndedJobs } from "./store/ended_jobs.ts";
-import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./work/job_batches.ts";
-import { QueueAdministration } from "./queue_administration.ts";
 import type { Job } from "./work/job.ts";
-import { JobResults } from "./store/job_results.ts";
-import { callQueue } from "./store/queue_call.ts";
-import type { QueueParts } from "./store/queue_parts.ts";
-import { JobConsumer } from "./work/job_consumer.ts";
-import { checkData } from "./format/job_schema.ts";
-import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
-import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
-import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish/publish_options.ts";
-import { QueueNames } from "./format/queue_names.ts";
-import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
-import { QueueStream } from "./store/queue_stream.ts";
+import type { BatchHandler, BatchOptions } from "./work/job_batches.ts";
+import type { JobConsumer } from "./work/job_consumer.ts";
 
-/** One queue of jobs: publishes, consumes and administrates it. Made at once, without a connection, and cheap to keep. */
-export class JobQueue<T = unknown> extends QueueAdministration<T> {
-  readonly #parts: QueueParts<T>;
-
-  /** @ignore Made by {@linkcode JetStreamStores.jobQueue}. */
-  constructor(context: Context, name: string, given?: QueueOptions<T>) {
-    checkName(name, "queue");
-    const options = checkQueueOptions(given);
-    const names = new QueueNames(name);
-    const stream = new QueueStream(context, names, options);
-    const parts: QueueParts<T> = {
-      context,
-      names,
-      stream,
-      publisher: new JobPublisher(context, names, stream),
-      results: new JobResults(names, stream),
-      ended: new EndedJobs(),
-      schema: options.schema,
-    };
-    super(parts);
-    this.#parts = parts;
-  }
+/**
+ * One queue of jobs: publishes, consumes and manages them. Made by {@linkcode jobQueue} at once, without a connection, and cheap to keep.
+ *
+ * Without a connection its methods return `null`; iterating a list or {@linkcode JobQueue.events} throws a `JetStreamStoreError`
+ * (`disconnected`). An id that is not a string, is empty or too long, and a wrong option, are a `TypeError` or a `RangeError`. What the server
+ * refuses for good is a `JetStreamStoreError`.
+ *
+ * @example Publish, work, wait, look
+ * ```ts
+ * import { close, jobQueue } from "@supercheck/jetstream";
+ *
+ * const sums = jobQueue<{ a: number; b: number }>("sums");
+ * const consumer = sums.consume((job) => job.data.a + job.data.b);
+ *
+ * const receipt = await sums.publish({ a: 1, b: 2 }, { keepResult: 60_000 });
+ * if (receipt) {
+ *   console.log(await sums.waitFor(receipt.id, { timeout: 5_000 })); // 3
+ *   console.log((await sums.counts())?.dead); // 0
+ * }
+ *
+ * await consumer.stop();
+ * await close();
+ * ```
+ */
+export interface JobQueue<T = unknown> {
+  /** The queue's name. */
+  readonly name: string;
 
   /**
    * Adds one job.
@@ -49,20 +51,12 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * `toJSON` returns (a `Date` is its ISO text); properties that are `undefined` are left out. What JSON would lose is refused: `NaN`, functions,
    * symbols, `undefined` in a list, a `Map`, a `Set`, bytes.
    * @returns The server's receipt, with `duplicate: true` if a job of this id was there already; `null` if it is not confirmed: no
-   * connection, or no answer within the deadline, in which case it may be stored all the same. Repeating it is safe with an `id` while the
-   * job is pending, or with a `requestId`.
+   * connection, or no answer within the deadline, in which case it may be stored. Repeating it is safe with an `id` while the job is pending,
+   * or with a `requestId`.
    * @throws {TypeError | RangeError} If the data is no JSON value (the message names the path, such as `data.items[3]`) or does not fit the schema, or
    * an option is wrong.
-   * @throws {JetStreamStoreError} If the server refuses for good.
    */
-  async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {
-    const { context, names, publisher, schema } = this.#parts;
-    const job = prepareJob(names, data, checkPublishOptions(options));
-    if (!schema) return await publisher.publish(job);
-    const began = performance.now();
-    await checkData(schema, data, "publish the job", context.timeout);
-    return await publisher.publish(job, Math.max(1, context.timeout - (performance.now() - began)));
-  }
+  publish(data: T, options?: PublishOptions): Promise<JobReceipt | null>;
 
   /**
    * Adds many jobs.
@@ -71,59 +65,158 @@ export class JobQueue<T = unknown> extends QueueAdministration<T> {
    * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
    * @throws {JetStreamStoreError} If the server refuses for good, or is too old for `atomic`.
    */
-  async publishMany(
+  publishMany(
     jobs: readonly (PublishOptions & { /** What the job is about: any JSON value. */ data: T })[],
     options?: PublishManyOptions,
-  ): Promise<(JobReceipt | null)[] | null> {
-    const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
-    checkBoolean(atomic, "publish jobs", "atomic");
-    if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
-    const { context, names, publisher, schema } = this.#parts;
-    const entries = Array.from(jobs, (entry) => checkEntry<T>(entry));
-    const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
-    if (schema) {
-      await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job", context.timeout)));
-    }
-    // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
-    const ready = await callQueue(
-      this.#parts,
-      ({ session, deadline }) => publisher.ready(session, prepared, deadline),
-    );
-    if (!ready) return null;
-    const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
-    return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
-  }
+  ): Promise<(JobReceipt | null)[] | null>;
 
   /**
    * Runs `handler` for each job. It starts by itself as soon as there is a connection, goes on after each reconnect, and keeps the
    * process alive until it is stopped.
    *
-   * A handler that returns has done its job. One that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
-   *
-   * @throws {TypeError | RangeError} If an option is wrong.
+   * A job is completed when its handler returns. When it throws, the job is retried later, up to `maxAttempts`; then it is a dead letter.
    */
-  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T> {
-    return new JobConsumer<T>(this.#parts, handler, options);
-  }
+  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T>;
 
   /**
    * Runs `handler` for batches of jobs: it gets those that are there, up to `size`, and can tell the outcome of each. All else is as with
    * {@linkcode JobQueue.consume}.
-   *
-   * @throws {TypeError | RangeError} If an option is wrong.
    */
-  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T> {
-    const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
-    const batches = new JobBatches<T>(this.#parts.context, handler, { size, wait, concurrency });
-    const handle = (job: Job<T>) => batches.outcome(job);
-    return new JobConsumer<T>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
-  }
+  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T>;
 
-  /** Whether the queue can be opened now; makes it if it is missing. `null` without a connection. */
-  async open(): Promise<true | null> {
-    return await callQueue(
-      this.#parts,
-      ({ session, deadline, stream }) => stream.openConsumers(session, deadline).then(() => true as const),
-    );
-  }
+  /** Opens the queue, and makes it if it is missing. `null` without a connection. */
+  open(): Promise<true | null>;
+
+  /** Looks a job up by its id. `null` if it is not in the queue, or without a connection. */
+  get(id: string): Promise<JobInfo<T> | null>;
+
+  /** Lists the jobs that are in the queue, oldest first within each priority, fetched by page as they are asked for. */
+  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void>;
+
+  /**
+   * Removes a job from the queue, whether it is waiting, delayed or active, in any process: an active one's `signal` aborts.
+   *
+   * @returns `false`: there was none; `null`: not known, as a reply was lost.
+   */
+  cancel(id: string): Promise<boolean | null>;
+
+  /** Counts the jobs; `null` if there is no such queue, or no connection. */
+  counts(): Promise<JobCounts | null>;
+
+  /** Lists the dead letters, newest first, fetched by page as they are asked for. */
+  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<T>, void>;
+
+  /** Looks the dead letter of an id up. `null`: there is none, or no connection. */
+  deadLetter(id: string): Promise<DeadLetter<T> | null>;
+
+  /**
+   * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter, and so does
+   * another client's that leaves no room for the headers of a job: of all, the log tells which.
+   *
+   * @returns How many became jobs; `null` without a connection, or if it broke off.
+   * @throws {RangeError} If the one dead letter is too large.
+   */
+  redrive(id: string | "all"): Promise<number | null>;
+
+  /**
+   * Removes a dead letter for good.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   */
+  discard(id: string): Promise<boolean | null>;
+
+  /**
+   * Removes all jobs, active ones included (they end, but report nothing); schedules and dead letters stay.
+   *
+   * @returns How many; `null`: not confirmed.
+   */
+  purge(): Promise<number | null>;
+
+  /**
+   * Removes the queue with all its jobs, schedules, dead letters and results. Streams and buckets of others that only have such a name stay. Workers
+   * of the queue log it once, and wait until a publish, or a new worker, makes the queue again.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   * @throws {JetStreamStoreError} `wrong_kind`, if the stream is not a queue of this library.
+   */
+  destroy(): Promise<boolean | null>;
+
+  /** Loads what the handler of a job published with `keepResult` returned. `null` if nothing is kept, or without a connection. */
+  result(id: string): Promise<{ value: unknown } | null>;
+
+  /**
+   * Waits until a job is done, in any process. It waits out reconnects, as long as its timeout.
+   *
+   * @returns What the handler returned, if the job was published with `keepResult`, which makes the wait certain. Of any other job: `undefined`, when
+   * it is seen to leave the queue; one that left it before, right behind its publish for instance, looks like one that never was.
+   * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
+   * @throws {DOMException} `TimeoutError`, if it is not seen done within the timeout; the message says what is known of it.
+   * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
+   */
+  waitFor(id: string, options: WaitOptions): Promise<unknown>;
+
+  /**
+   * Follows what happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of
+   * the beginning, since workers send them only while somebody listens.
+   *
+   * For a reader slower than the events, the newest 10 000 of them wait, at most 8 MiB; that older ones are dropped is logged.
+   *
+   * @returns An iterable. Iterating throws without a connection when it begins; it goes on after a reconnect, and ends with the loop, with
+   * `signal`, and when the stores are closed.
+   */
+  events(options?: EventsOptions): AsyncGenerator<JobEvent, void>;
+
+  /**
+   * Keeps a schedule on the server, in place of the one of its id if there is one: it makes a job each time, without any process of ours.
+   * Runs that are due while there is no worker, or while the last one is active in the same process, collapse into one. Needs nats-server 2.14.
+   *
+   * @returns `null` if it is not confirmed.
+   * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  schedule(id: string, options: ScheduleOptions<T>): Promise<true | null>;
+
+  /**
+   * Removes a schedule; the jobs it has made stay.
+   *
+   * @returns `false`: there was none; `null`: not confirmed.
+   */
+  unschedule(id: string): Promise<boolean | null>;
+
+  /** Lists the schedules, with their next runs. */
+  schedules(): AsyncGenerator<ScheduleInfo<T>, void>;
+
+  /**
+   * Publishes the job of a schedule now, beside those that it makes by itself. Like these it has the id `@` and the schedule's id, and runs after an
+   * active one.
+   *
+   * @returns The receipt; `null` if there is no such schedule, or it is not confirmed.
+   */
+  runNow(id: string): Promise<JobReceipt | null>;
+
+  /**
+   * Stops the server from delivering jobs; active ones go on. It makes the queue if there is none. Needs nats-server 2.11.
+   *
+   * @param until When it goes on by itself, at once if that is past; absent: when {@linkcode JobQueue.resume} is called.
+   * @returns `null` if it is not confirmed.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  pause(until?: Date, options?: PauseOptions): Promise<true | null>;
+
+  /**
+   * Lets the server deliver jobs again; workers fetch them at once.
+   *
+   * @returns `null` if it is not confirmed.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  resume(options?: PauseOptions): Promise<true | null>;
+
+  /**
+   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count. It
+   * makes the queue if there is none.
+   *
+   * @param limits By priority; `null` lifts a limit, and what is absent stays.
+   * @returns `null` if it is not confirmed.
+   */
+  limitActive(limits: ActiveLimits): Promise<true | null>;
 }

@@ -1,0 +1,243 @@
+import { checkBoolean, wrongType } from "../checks.ts";
+import type { AttemptOptions } from "../connection/attempts.ts";
+import { checkOptions } from "../options.ts";
+import type { Context } from "../wire/context.ts";
+import { checkName } from "../wire/tokens.ts";
+import { checkData } from "./format/job_schema.ts";
+import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
+import type { JobQueue } from "./job_queue.ts";
+import { cancelJob } from "./manage/cancel_job.ts";
+import { destroyQueue } from "./manage/destroy_queue.ts";
+import { countJobs, type JobCounts } from "./manage/job_counts.ts";
+import { type ActiveLimits, checkLimits, limitActive } from "./manage/limit_active.ts";
+import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
+import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
+import { purgeJobs } from "./manage/purge_jobs.ts";
+import { redriveAll, redriveJob } from "./manage/redrive_job.ts";
+import {
+  checkScheduleOptions,
+  listSchedules,
+  prepareSchedule,
+  removeSchedule,
+  runSchedule,
+  type ScheduleInfo,
+  type ScheduleOptions,
+  storeSchedule,
+} from "./manage/schedules.ts";
+import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
+import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
+import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
+import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish/publish_options.ts";
+import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./store/dead_letter_list.ts";
+import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
+import { EndedJobs } from "./store/ended_jobs.ts";
+import { findJob, type JobInfo } from "./store/find_job.ts";
+import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./store/job_events.ts";
+import { JobResults } from "./store/job_results.ts";
+import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
+import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
+import type { QueueParts } from "./store/queue_parts.ts";
+import { QueueStream } from "./store/queue_stream.ts";
+import type { ConsumeOptions } from "./work/consume_options.ts";
+import type { Job } from "./work/job.ts";
+import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./work/job_batches.ts";
+import { JobConsumer } from "./work/job_consumer.ts";
+
+/** A {@linkcode JobQueue} over the connection of its stores. */
+export class QueueHandle<T = unknown> implements JobQueue<T> {
+  readonly #parts: QueueParts<T>;
+
+  constructor(context: Context, name: string, given?: QueueOptions<T>) {
+    checkName(name, "queue");
+    const options = checkQueueOptions(given);
+    const names = new QueueNames(name);
+    const stream = new QueueStream(context, names, options);
+    this.#parts = {
+      context,
+      names,
+      stream,
+      publisher: new JobPublisher(context, names, stream),
+      results: new JobResults(names, stream),
+      ended: new EndedJobs(),
+      schema: options.schema,
+    };
+  }
+
+  get name(): string {
+    return this.#parts.names.queue;
+  }
+
+  async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {
+    const { context, names, publisher, schema } = this.#parts;
+    const job = prepareJob(names, data, checkPublishOptions(options));
+    if (!schema) return await publisher.publish(job);
+    const began = performance.now();
+    await checkData(schema, data, "publish the job", context.timeout);
+    return await publisher.publish(job, Math.max(1, context.timeout - (performance.now() - began)));
+  }
+
+  async publishMany(
+    jobs: readonly (PublishOptions & { data: T })[],
+    options?: PublishManyOptions,
+  ): Promise<(JobReceipt | null)[] | null> {
+    const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
+    checkBoolean(atomic, "publish jobs", "atomic");
+    if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
+    const { context, names, publisher, schema } = this.#parts;
+    const entries = Array.from(jobs, (entry) => checkEntry<T>(entry));
+    const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
+    if (schema) {
+      await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job", context.timeout)));
+    }
+    // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
+    const ready = await callQueue(
+      this.#parts,
+      ({ session, deadline }) => publisher.ready(session, prepared, deadline),
+    );
+    if (!ready) return null;
+    const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
+    return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
+  }
+
+  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T> {
+    return new JobConsumer<T>(this.#parts, handler, options);
+  }
+
+  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T> {
+    const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
+    const batches = new JobBatches<T>(this.#parts.context, handler, { size, wait, concurrency });
+    const handle = (job: Job<T>) => batches.outcome(job);
+    return new JobConsumer<T>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
+  }
+
+  async open(): Promise<true | null> {
+    return await callQueue(
+      this.#parts,
+      ({ session, deadline, stream }) => stream.openConsumers(session, deadline).then(() => true as const),
+    );
+  }
+
+  async get(id: string): Promise<JobInfo<T> | null> {
+    return await this.#lookUp(id, "look the job up", (call, token) => findJob<T>(call, token));
+  }
+
+  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void> {
+    return listJobs<T>(this.#parts, jobList(this.#parts.names, options));
+  }
+
+  async cancel(id: string): Promise<boolean | null> {
+    const known = { deleted: false, unsure: false };
+    return await this.#lookUp(id, "cancel the job", async (call, token) => {
+      const cancelled = await cancelJob(call, token, known);
+      if (cancelled) new EventSender(call.names).send(call.session, token, "cancelled");
+      return cancelled;
+    });
+  }
+
+  async counts(): Promise<JobCounts | null> {
+    return await callQueue(this.#parts, countJobs);
+  }
+
+  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<T>, void> {
+    return listDeadLetters<T>(this.#parts, listedBefore(options));
+  }
+
+  async deadLetter(id: string): Promise<DeadLetter<T> | null> {
+    return await this.#lookUp(id, "look the dead letter up", async (call, token) => {
+      const letter = await findDeadLetter(call, token);
+      return letter && readDeadLetter<T>(letter);
+    });
+  }
+
+  async redrive(id: string | "all"): Promise<number | null> {
+    if (id === "all") return await redriveAll(this.#parts);
+    const redrive = { removing: false };
+    return await this.#lookUp(id, "redrive the job", async (call, token) => {
+      const letter = await findDeadLetter(call, token);
+      if (!letter) return redrive.removing ? 1 : 0;
+      return await redriveJob(call, this.#parts.publisher, letter, redrive) ? 1 : 0;
+    });
+  }
+
+  async discard(id: string): Promise<boolean | null> {
+    return await this.#lookUp(id, "discard the dead letter", discardDeadLetter, REMOVAL);
+  }
+
+  async purge(): Promise<number | null> {
+    return await callQueue(this.#parts, purgeJobs, REMOVAL);
+  }
+
+  async destroy(): Promise<boolean | null> {
+    return await callQueue(this.#parts, destroyQueue, REMOVAL);
+  }
+
+  async result(id: string): Promise<{ value: unknown } | null> {
+    const token = idToken(id, "load the result");
+    const kept = await callQueue(this.#parts, (call) => this.#parts.results.result(call, token));
+    return kept && { value: kept.value };
+  }
+
+  async waitFor(id: string, options: WaitOptions): Promise<unknown> {
+    const token = idToken(id, "wait for the job");
+    return await waitForJob(this.#parts, token, checkWait(options));
+  }
+
+  events(options?: EventsOptions): AsyncGenerator<JobEvent, void> {
+    return followEvents(this.#parts.context, this.#parts.names, options);
+  }
+
+  async schedule(id: string, given: ScheduleOptions<T>): Promise<true | null> {
+    const { context, names, schema } = this.#parts;
+    const options = checkScheduleOptions(given);
+    const schedule = prepareSchedule(names, idToken(id, "keep the schedule"), options);
+    if (schema) await checkData(schema, options.data, "keep the schedule", context.timeout);
+    return await this.#confirm((call) => storeSchedule(call, schedule));
+  }
+
+  async unschedule(id: string): Promise<boolean | null> {
+    const token = idToken(id, "remove the schedule");
+    return await callQueue(this.#parts, (call) => removeSchedule(call, token), REMOVAL);
+  }
+
+  schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
+    return listSchedules<T>(this.#parts);
+  }
+
+  async runNow(id: string): Promise<JobReceipt | null> {
+    return await runSchedule(this.#parts, idToken(id, "run the schedule"));
+  }
+
+  async pause(until?: Date, options?: PauseOptions): Promise<true | null> {
+    const end = pauseEnd(until);
+    const which = checkPause(options, "pause the queue");
+    return await this.#confirm((call) => pauseQueue(call, end, which));
+  }
+
+  async resume(options?: PauseOptions): Promise<true | null> {
+    const which = checkPause(options, "resume the queue");
+    return await this.#confirm((call) => pauseQueue(call, null, which));
+  }
+
+  async limitActive(limits: ActiveLimits): Promise<true | null> {
+    checkLimits(limits);
+    return await this.#confirm((call) => limitActive(call, limits));
+  }
+
+  #confirm(operation: (call: QueueCall) => Promise<unknown>): Promise<true | null> {
+    return callQueue(this.#parts, (call) => operation(call).then(() => true as const));
+  }
+
+  /** Does something with the job, or the dead letter, of an id. */
+  async #lookUp<R>(
+    id: string,
+    doing: string,
+    operation: (call: QueueCall, token: string) => Promise<R>,
+    options?: Partial<AttemptOptions>,
+  ) {
+    const [token, tick] = lookUpTokens(id, doing);
+    return await callQueue(this.#parts, async (call) => {
+      const done = await operation(call, token);
+      return done || tick === undefined ? done : await operation(call, tick);
+    }, options);
+  }
+}
