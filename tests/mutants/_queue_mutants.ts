@@ -149,7 +149,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "runs two ticks of one schedule at the same time",
-    file: "src/queue/work/held_jobs.ts",
+    file: "src/queue/source/held_jobs.ts",
     find: "if (tick) this.#ticking.add(this.#names.idFilter(token));",
     replace: 'if (tick && token === "") this.#ticking.add(this.#names.idFilter(token));',
     tests: ["tests/queue/work/overlapping_ticks_test.ts"],
@@ -163,8 +163,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "deletes another job's message that a foreign Job-Replaces names",
-    file: "src/queue/work/run_history.ts",
-    find: "if (old?.subject.endsWith(`.${delivery.token}`))",
+    file: "src/queue/store/run_history.ts",
+    find: "if (old?.subject.endsWith(`.${token}`))",
     replace: "if (old)",
     tests: ["tests/queue/work/run_history_test.ts"],
   },

@@ -4,7 +4,7 @@ import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import type { Delivery } from "../work/delivery.ts";
+import type { JobMessage } from "../format/job_message.ts";
 import { fitHeaders } from "../format/job_size.ts";
 import { parseJobData } from "../format/job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
@@ -37,16 +37,16 @@ export interface DeadLetter<T = unknown> {
 /** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
 export async function storeDeadLetter(
   { session, deadline, names, stream }: QueueCall,
-  delivery: Delivery,
+  job: JobMessage,
   { reason, stack, attempts }: { reason: string; stack: string | undefined; attempts: number },
 ): Promise<void> {
   const headers = fitHeaders(
-    session.maxPayload - delivery.data.length,
+    session.maxPayload - job.data.length,
     [
       ["Job-Attempts", String(attempts)],
       ["Job-Died-At", new Date(session.now()).toISOString()],
-      ["Job-Priority", delivery.priority],
-      ...lastingHeaders(delivery.headers, delivery.enqueuedAt),
+      ["Job-Priority", job.priority],
+      ...lastingHeaders(job.headers, job.enqueuedAt),
     ],
     [
       ["Job-Reason", reason],
@@ -57,7 +57,7 @@ export async function storeDeadLetter(
   await stream.openDeadLetters(session, deadline);
   try {
     // Stored twice it is still one: its stream keeps the newest of each id.
-    await publish(session, names.dead(delivery.token), delivery.data, deadline, block, true);
+    await publish(session, names.dead(job.token), job.data, deadline, block, true);
   } catch (error) {
     if (error instanceof Unavailable && error.reason === "no_responders") {
       stream.forget();

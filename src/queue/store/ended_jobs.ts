@@ -1,5 +1,5 @@
-import type { Delivery } from "../work/delivery.ts";
-import type { RunOutcome } from "../work/run_outcome.ts";
+import type { JobMessage } from "../format/job_message.ts";
+import type { RunOutcome } from "./run_outcome.ts";
 
 /** This many are remembered, and as many before them. */
 const MEMORY = 5_000;
@@ -18,7 +18,7 @@ export class EndedJobs {
   readonly #outcomes: Map<number, { storedAt: string; outcome: RunOutcome }> = new Map();
 
   /** The end of this message is being reported. */
-  remember({ sequence, storedAt, firing }: Pick<Delivery, "sequence" | "storedAt" | "firing">): void {
+  remember({ sequence, storedAt, firing }: Pick<JobMessage, "sequence" | "storedAt" | "firing">): void {
     if (firing !== undefined) this.#rememberFiring(firing);
     this.#ended.set(sequence, storedAt);
     if (this.#ended.size < MEMORY) return;
@@ -37,13 +37,21 @@ export class EndedJobs {
     for (const oldest of this.#firings) return void this.#firings.delete(oldest);
   }
 
+  /**
+   * Whether this process has reported the end of this message, or tried to; or of what the same delayed message had made before: a server that was
+   * killed can have it back, and fire it once more.
+   */
+  hasEnded({ sequence, storedAt, firing }: Pick<JobMessage, "sequence" | "storedAt" | "firing">): boolean {
+    return this.has(sequence, storedAt) || (firing !== undefined && this.hasFiring(firing));
+  }
+
   /** @param storedAt When it was stored, in nanoseconds, or as many digits of it as are known. */
   has(sequence: number, storedAt: string): boolean {
     return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
   }
 
   /** The run of this message has ended, and that could not be reported: it is reported by its next delivery, and not run again. */
-  keepOutcome({ sequence, storedAt }: Delivery, outcome: RunOutcome): void {
+  keepOutcome({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">, outcome: RunOutcome): void {
     this.#outcomes.set(sequence, { storedAt, outcome });
     if (this.#outcomes.size <= MAX_OUTCOMES) return;
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
@@ -55,7 +63,7 @@ export class EndedJobs {
   }
 
   /** Takes the outcome of a run that has ended without a report. */
-  takeOutcome({ sequence, storedAt }: Delivery): RunOutcome | undefined {
+  takeOutcome({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">): RunOutcome | undefined {
     if (!this.hasOutcome(sequence, storedAt)) return undefined;
     const { outcome } = this.#outcomes.get(sequence)!;
     this.#outcomes.delete(sequence);

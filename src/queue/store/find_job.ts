@@ -3,7 +3,7 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import { consumerInfo } from "./durable_consumer.ts";
 import { parseJobData } from "../format/job_data.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
-import type { Delivery } from "../work/delivery.ts";
+import type { JobMessage } from "../format/job_message.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { idOf, type Priority, priorityOf } from "../format/queue_names.ts";
@@ -36,7 +36,10 @@ export function findJobMessage({ session, deadline, names }: QueueCall, token: s
 }
 
 /** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
-export function isStored(parts: QueueParts, { sequence, storedAt }: Delivery): Promise<boolean | null> {
+export function isStored(
+  parts: QueueParts,
+  { sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">,
+): Promise<boolean | null> {
   return callQueue(parts, async ({ session, deadline, names }) => {
     const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
     return message !== null && storedAt.startsWith(String(message.time.getTime()));

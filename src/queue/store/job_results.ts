@@ -7,7 +7,7 @@ import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { openStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
-import type { Delivery } from "../work/delivery.ts";
+import type { JobMessage } from "../format/job_message.ts";
 import { parseJobData } from "../format/job_data.ts";
 import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
@@ -88,13 +88,20 @@ export class JobResults {
   }
 
   /** What is known of the earlier runs of a message's job; `undefined` if nothing is. */
-  async pastRuns(call: QueueCall, { token, sequence }: Delivery): Promise<PastRuns | undefined> {
+  async pastRuns(
+    call: QueueCall,
+    { token, sequence }: Pick<JobMessage, "token" | "sequence">,
+  ): Promise<PastRuns | undefined> {
     const message = await this.#load(call, `${token}.runs`);
     return message ? readPastRuns(parseJobData(message.data), sequence) : undefined;
   }
 
   /** Keeps what is known of the runs of a message's job. */
-  async storePastRuns(call: QueueCall, { token, sequence }: Delivery, runs: PastRuns): Promise<void> {
+  async storePastRuns(
+    call: QueueCall,
+    { token, sequence }: Pick<JobMessage, "token" | "sequence">,
+    runs: PastRuns,
+  ): Promise<void> {
     await this.#store(call, `${token}.runs`, JSON.stringify({ sequence, ...runs }));
   }
 

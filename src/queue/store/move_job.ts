@@ -1,7 +1,7 @@
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
-import type { Delivery } from "../work/delivery.ts";
+import type { JobMessage } from "../format/job_message.ts";
 import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import { guardHeaders } from "../publish/publish_job.ts";
@@ -9,7 +9,7 @@ import type { QueueCall } from "./queue_call.ts";
 
 /** What is put back: a job that was handed out, as its message has it. */
 export type MovedJob = Pick<
-  Delivery,
+  JobMessage,
   "subject" | "token" | "priority" | "sequence" | "allHeaders" | "enqueuedAt" | "data"
 >;
 

@@ -1,6 +1,6 @@
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import { isStored } from "../store/find_job.ts";
-import type { HeldJobs } from "./held_jobs.ts";
+import type { HeldJobs } from "../source/held_jobs.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { WorkerLog } from "./_worker_log.ts";
 

@@ -1,6 +1,6 @@
 import type { Logger } from "../../connection/logger.ts";
-import { inLine, LimitedLog } from "./_limited_log.ts";
-import type { Delivery } from "./delivery.ts";
+import { inLine, LimitedLog } from "../source/limited_log.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { JobEvent } from "../store/job_events.ts";
 import type { StopSummary } from "./job_consumer_status.ts";
 import { messageOf } from "../format/thrown.ts";

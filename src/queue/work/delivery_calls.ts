@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../../errors.ts";
 import { insist } from "../../wire/insist.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import { callQueue, type QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { type Requirement, RunRequirements } from "./run_requirements.ts";

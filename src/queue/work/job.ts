@@ -1,6 +1,7 @@
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import { jsonText } from "../format/json_text.ts";
 import type { Priority } from "../format/queue_names.ts";
+import type { Admission } from "../store/run_outcome.ts";
 
 /** One run of a job, as its handler sees it. */
 export interface Job<T = unknown> {
@@ -43,14 +44,6 @@ export interface Job<T = unknown> {
    * @throws {JetStreamStoreError} If the server refuses for good.
    */
   progress(value: unknown): Promise<true | null>;
-}
-
-/** Which run of its job a run is. */
-export interface Admission {
-  /** Number of the attempt, from 1. */
-  readonly attempt: number;
-  /** How often the job was postponed before. */
-  readonly postponed: number;
 }
 
 /** What the runs of one worker share. */

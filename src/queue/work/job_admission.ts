@@ -1,9 +1,12 @@
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "./delivery.ts";
-import type { Admission } from "./job.ts";
+import type { Delivery } from "../source/delivery.ts";
+import type { Admission } from "../store/run_outcome.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
-import type { RunHistory } from "./run_history.ts";
+import type { QueueCall } from "../store/queue_call.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import type { Requirement } from "./run_requirements.ts";
 
@@ -23,12 +26,14 @@ const ALL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves"
 export class JobAdmission {
   readonly #maxDeliveries: number;
   readonly #reporter: RunReporter;
-  readonly #history: RunHistory;
+  readonly #calls: DeliveryCalls;
+  readonly #queue: QueueParts;
 
-  constructor({ maxDeliveries }: ConsumeSettings, reporter: RunReporter, history: RunHistory) {
+  constructor(queue: QueueParts, { maxDeliveries }: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
+    this.#queue = queue;
     this.#maxDeliveries = maxDeliveries;
     this.#reporter = reporter;
-    this.#history = history;
+    this.#calls = calls;
   }
 
   /** What the server has to allow before it runs. */
@@ -41,14 +46,14 @@ export class JobAdmission {
   isUsual(delivery: Delivery): boolean {
     const { headers, tick } = delivery;
     return !this.#countsStart(delivery) && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
-      !this.#history.hasEnded(delivery);
+      !this.#queue.ended.hasEnded(delivery);
   }
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
   async admit(delivery: Delivery): Promise<Admission | RunEnd> {
     const ended = await this.#endWithoutRun(delivery);
     if (ended) return ended;
-    const past = delivery.deliveries > 1 ? await this.#history.pastRuns(delivery) : undefined;
+    const past = delivery.deliveries > 1 ? await this.#pastRuns(delivery) : undefined;
     if (past === null) return "let_go";
     const known = this.#knownRuns(delivery, past);
     const { attempts, postponed, starts, end, reason = "The job ended" } = known;
@@ -57,9 +62,9 @@ export class JobAdmission {
     if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
     if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
     if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
-    if (!await this.#history.clearReplaced(delivery)) return "let_go";
+    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "let_go";
     if (this.#countsStart(delivery)) {
-      const stored = await this.#history.keep(delivery, { attempts, postponed, starts: starts + 1 });
+      const stored = await this.#keepStart(delivery, { attempts, postponed, starts: starts + 1 });
       if (!stored || !delivery.ours) return "let_go";
     }
     return { attempt: attempts + 1, postponed };
@@ -68,19 +73,34 @@ export class JobAdmission {
   /** What needs no run: it has ended here, has expired, or is a tick behind which a newer one waits. */
   async #endWithoutRun(delivery: Delivery): Promise<RunEnd | undefined> {
     const { headers: { expiresAt }, deliveries, tick } = delivery;
-    const history = this.#history;
-    if (history.hasEnded(delivery)) return await this.#reporter.drop(delivery, "skipped");
+    if (this.#queue.ended.hasEnded(delivery)) return await this.#reporter.drop(delivery, "skipped");
     if (expiresAt && expiresAt.getTime() <= this.#reporter.now()) {
       // One that keeps its place keeps its expiry, too: also after it has started.
-      const past = deliveries > 1 && !this.#reporter.movable(delivery) ? await history.pastRuns(delivery) : undefined;
+      const past = deliveries > 1 && !this.#reporter.movable(delivery) ? await this.#pastRuns(delivery) : undefined;
       if (past === null) return "let_go";
       if (!past) return await this.#reporter.drop(delivery, "expired");
     }
     if (!tick) return undefined;
     // Ticks that were collected while no worker was there count as one.
-    const superseded = await history.isSuperseded(delivery);
+    const superseded = await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
     if (superseded === null) return "let_go";
     return superseded ? await this.#reporter.drop(delivery, "skipped") : undefined;
+  }
+
+  /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */
+  async #pastRuns(delivery: Delivery): Promise<PastRuns | undefined | null> {
+    return await this.#calls.demand(delivery, "results", (call) => this.#queue.results.pastRuns(call, delivery));
+  }
+
+  /** Stores that it starts; tells whether that is confirmed. */
+  async #keepStart(delivery: Delivery, runs: PastRuns): Promise<boolean> {
+    const store = (call: QueueCall) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
+    return await this.#calls.demand(delivery, "results", store) === true;
+  }
+
+  async #clearReplaced(delivery: Delivery): Promise<boolean> {
+    const clear = (call: QueueCall) => removeReplaced(call, delivery).then(() => true);
+    return await this.#calls.demand(delivery, "look-ups", clear) === true;
   }
 
   /** Whether its start is stored before it happens: always, if a job may be started once only. */

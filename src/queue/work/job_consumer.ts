@@ -4,11 +4,11 @@ import { checkOptions } from "../../options.ts";
 import type { Session } from "../../wire/session.ts";
 import { type ConsumeOptions, consumeSettings } from "./consume_options.ts";
 import { DeletedJobs } from "./_deleted_jobs.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import { DeliveryCalls } from "./delivery_calls.ts";
 import { callersJobs, callHandler, outsideHandlers } from "./handler_scope.ts";
-import { HeldJobs } from "./held_jobs.ts";
-import { Intake } from "./intake.ts";
+import { HeldJobs } from "../source/held_jobs.ts";
+import { JobSource } from "../source/job_source.ts";
 import { type Job, RunningJob } from "./job.ts";
 import type { JobBatches } from "./job_batches.ts";
 import {
@@ -23,7 +23,7 @@ import { JobRescue } from "./job_rescue.ts";
 import { JobRunner } from "./job_runner.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { RunCapacity } from "./run_capacity.ts";
+import { Capacity } from "../source/capacity.ts";
 import { RunReporter } from "./run_reporter.ts";
 import type { RunRequirements } from "./run_requirements.ts";
 import { Stopping } from "./_stopping.ts";
@@ -39,10 +39,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #requirements: RunRequirements;
   readonly #reporter: RunReporter;
   readonly #runner: JobRunner<T>;
-  readonly #intake: Intake;
+  readonly #source: JobSource;
   readonly #rescue: JobRescue;
   readonly #held: HeldJobs;
-  readonly #capacity: RunCapacity;
+  readonly #capacity: Capacity;
   readonly #leases: LeaseKeeper;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
@@ -68,11 +68,11 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#context = parts.context;
     this.#batches = batches;
     this.#held = new HeldJobs(parts.context.ticking, parts.names);
-    this.#capacity = new RunCapacity(settings, this.#held);
     this.#log = new WorkerLog(parts.context.logger, parts.names.queue);
     this.#stopping = new Stopping(this.#held);
     const calls = new DeliveryCalls(parts, this.#over.signal, () => this.#goOn());
     this.#requirements = calls.requirements;
+    this.#capacity = new Capacity(settings, this.#held, this.#requirements);
     this.#reporter = new RunReporter(
       parts,
       calls,
@@ -84,16 +84,16 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#leases = new LeaseKeeper(this.#held, { reporter: this.#reporter, calls }, this.#log, hold, {
       looked: () => this.#goOn(),
       late: (delivery) => this.#giveBack(delivery),
-      stopped: () => this.#intake.reopen("the process was stopped for a while"),
+      stopped: () => this.#source.reopen("the process was stopped for a while"),
       hopes: () => this.#context.connection.isOn,
     });
     const deleted = new DeletedJobs(parts, this.#held, this.#log, (delivery) => {
       this.#release((held) => held.isOf(delivery), "The job was cancelled");
     });
-    this.#intake = new Intake(parts, settings, {
+    this.#source = new JobSource(parts, settings, {
       deliver: (delivery, waited) => this.#take(delivery, waited),
-      wanted: () => this.#stop ? 0 : Math.min(this.#capacity.wanted, this.#room),
-      room: () => this.#room,
+      wanted: () => this.#capacity.wanted,
+      room: () => this.#capacity.room,
       held: (consumer) => this.#held.of(consumer).length,
       leased: (lease) => this.#leases.lease = lease,
       serves: (state, reason) => this.#serves(state, reason),
@@ -164,9 +164,10 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   async #stopSoon(cause: string): Promise<StopSummary> {
     this.#state = "stopping";
+    this.#capacity.close();
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
-    await this.#stopping.within(Promise.allSettled([this.#intake.drain()]));
+    await this.#stopping.within(Promise.allSettled([this.#source.drain()]));
     this.#batches?.stop();
     const back = [...this.#held.waiting.values()].map(async (delivery) => {
       if (await this.#giveBack(delivery)) this.#givenBack++;
@@ -190,7 +191,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     const options = { once: true, signal: this.#over.signal };
     this.#reporter.serve(session, options);
     session.signal.addEventListener("abort", () => this.#serves("connecting", this.#reason), options);
-    this.#intake.serve(session);
+    this.#source.serve(session);
     this.#rescue.serve(session);
   }
 
@@ -209,7 +210,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     this.#reporter.touch(delivery);
     // Several pulls that wait can be served at once. What there is no room for then goes to another worker right away, but not the next delivery
     // of what has just ended here.
-    if (waited && !isHere && !this.#stop && !this.#held.isBusy(delivery) && this.#room <= 0) {
+    if (waited && !isHere && !this.#stop && !this.#held.isBusy(delivery) && this.#capacity.room <= 0) {
       this.#giveBack(delivery);
     } else this.#held.waiting.set(delivery.sequence, delivery);
     if (delivery.tick) this.#skipOlder(delivery.token);
@@ -224,11 +225,6 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
         (error) => this.#log.warn(tick, "could not be skipped, and comes again", error),
       );
     }
-  }
-
-  /** How many more jobs may come. */
-  get #room(): number {
-    return Math.min(this.#capacity.room, this.#requirements.limit - this.#held.load - this.#held.running.size);
   }
 
   #startRuns(): void {
@@ -272,7 +268,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   #goOn(): void {
     this.#startRuns();
-    this.#intake.fill();
+    this.#source.fill();
   }
 
   /** Gives back what has not started. */
@@ -288,7 +284,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
 
   #release(which: (delivery: Delivery) => boolean, why: string): void {
     for (const delivery of this.#held.all) if (which(delivery)) this.#held.release(delivery, why);
-    this.#intake.fill();
+    this.#source.fill();
   }
 
   #orphan(consumer: string): void {

@@ -11,7 +11,7 @@ import { readJobInfo } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
-import { inLine } from "./_limited_log.ts";
+import { inLine } from "../source/limited_log.ts";
 import { moveJob } from "../store/move_job.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";

@@ -1,8 +1,8 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
-import { type Admission, type Job, RunningJob, type Workplace } from "./job.ts";
+import { type Job, RunningJob, type Workplace } from "./job.ts";
 import { JobAdmission } from "./job_admission.ts";
 import type { JobBatches } from "./job_batches.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
@@ -10,8 +10,7 @@ import { readJobData } from "../format/job_data.ts";
 import { applySchema } from "../format/job_schema.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { RunHistory } from "./run_history.ts";
-import type { RunOutcome } from "./run_outcome.ts";
+import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import { RunOutcomes } from "./run_outcomes.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import { messageOf } from "../format/thrown.ts";
@@ -45,13 +44,12 @@ export class JobRunner<T> {
   ) {
     const { context: { logger }, names: { queue } } = parts;
     const { reporter, calls } = tools;
-    const history = new RunHistory(parts, calls);
     this.#parts = parts;
     this.#settings = settings;
     this.#handler = handler;
     this.#tools = tools;
-    this.#admission = new JobAdmission(settings, reporter, history);
-    this.#outcomes = new RunOutcomes(queue, settings, reporter, history, logger);
+    this.#admission = new JobAdmission(parts, settings, reporter, calls);
+    this.#outcomes = new RunOutcomes(queue, settings, reporter, calls, logger);
     this.#batches = batches;
     this.#workplace = {
       queue,

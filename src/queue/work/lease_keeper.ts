@@ -1,6 +1,6 @@
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
-import type { HeldJobs } from "./held_jobs.ts";
+import type { HeldJobs } from "../source/held_jobs.ts";
 import { DEFAULT_LEASE } from "../store/queue_options.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import { SuspensionWatch } from "./_suspension_watch.ts";

@@ -1,11 +1,11 @@
 import type { Logger } from "../../connection/logger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "./delivery.ts";
-import type { Admission } from "./job.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
-import type { RunHistory } from "./run_history.ts";
-import type { RunOutcome } from "./run_outcome.ts";
+import { hasNewerMessage } from "../store/run_history.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import { messageOf, readFailure } from "../format/thrown.ts";
 
@@ -14,15 +14,15 @@ export class RunOutcomes {
   readonly #queue: string;
   readonly #settings: ConsumeSettings;
   readonly #reporter: RunReporter;
-  readonly #history: RunHistory;
+  readonly #calls: DeliveryCalls;
   readonly #logger: Logger;
   #lastWarning = "";
 
-  constructor(queue: string, settings: ConsumeSettings, reporter: RunReporter, history: RunHistory, logger: Logger) {
+  constructor(queue: string, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls, logger: Logger) {
     this.#queue = queue;
     this.#settings = settings;
     this.#reporter = reporter;
-    this.#history = history;
+    this.#calls = calls;
     this.#logger = logger;
   }
 
@@ -54,7 +54,8 @@ export class RunOutcomes {
       return end;
     }
     // A newer tick of its schedule will run in its place.
-    const superseded = back === false && await this.#history.isSuperseded(delivery);
+    const superseded = back === false &&
+      await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
     return superseded ? await this.#reporter.drop(delivery, "skipped") : "let_go";
   }
 

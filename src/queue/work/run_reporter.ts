@@ -4,9 +4,8 @@ import type { Session } from "../../wire/session.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { storeDeadLetter } from "../store/dead_letters.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
-import type { Admission } from "./job.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { EventSender, type JobEvent } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
@@ -14,7 +13,7 @@ import { bytesOf, copyRoom } from "../format/job_size.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import type { RunMove } from "./run_outcome.ts";
+import type { Admission, RunMove } from "../store/run_outcome.ts";
 import { type Failure, messageOf } from "../format/thrown.ts";
 
 /** Milliseconds after which a job is delivered again that could not be given back as a new message. */

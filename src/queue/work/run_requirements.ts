@@ -2,12 +2,12 @@ import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import type { Session } from "../../wire/session.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../source/delivery.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
-import { LimitedLog } from "./_limited_log.ts";
+import { LimitedLog } from "../source/limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { checkDeadLetters, checkMoves, checkResults } from "./requirement_checks.ts";
+import { checkDeadLetters, checkMoves, checkResults } from "../store/requirement_checks.ts";
 import { messageOf } from "../format/thrown.ts";
 
 /** What the end of a run needs of the server. */

@@ -1,4 +1,10 @@
-import type { Admission } from "./job.ts";
+/** Which run of its job a run is. */
+export interface Admission {
+  /** Number of the attempt, from 1. */
+  readonly attempt: number;
+  /** How often the job was postponed before. */
+  readonly postponed: number;
+}
 
 /** How a job is put back after a run. */
 export interface RunMove extends Admission {

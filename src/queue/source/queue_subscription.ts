@@ -14,8 +14,8 @@ import { WaitingPlaces } from "./waiting_places.ts";
 /** Milliseconds within which the server must tell why a pull hears nothing. */
 const EXPLANATION_MS = 500;
 
-/** What an opening asks and tells its consumer. */
-export interface OpeningEvents {
+/** What a subscription asks and tells its consumer. */
+export interface SubscriptionEvents {
   /** A job was handed out: as soon as it came (`waited`), or because it was fetched. */
   deliver(delivery: Delivery, waited: boolean): void;
   /** How many jobs to ask for now. */
@@ -43,11 +43,11 @@ export interface ServedJobs {
 }
 
 /** The queue as one session serves it, until that breaks off; then it is opened anew. */
-export class Opening {
+export class QueueSubscription {
   readonly #session: Session;
   readonly #parts: QueueParts;
   readonly #served: ServedJobs;
-  readonly #events: OpeningEvents;
+  readonly #events: SubscriptionEvents;
   readonly #ended: Promise<void>;
   readonly #broken = Promise.withResolvers<string>();
   readonly #places: WaitingPlaces;
@@ -71,7 +71,7 @@ export class Opening {
     ended: Promise<void>,
     parts: QueueParts,
     served: ServedJobs,
-    events: OpeningEvents,
+    events: SubscriptionEvents,
   ) {
     this.#session = session;
     this.#ended = ended;

@@ -1,7 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
 import { assert, assertEquals } from "@std/assert";
-import { Delivery } from "../../../src/queue/work/delivery.ts";
-import { HeldJobs } from "../../../src/queue/work/held_jobs.ts";
+import { Delivery } from "../../../src/queue/source/delivery.ts";
+import { HeldJobs } from "../../../src/queue/source/held_jobs.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";

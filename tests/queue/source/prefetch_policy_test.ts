@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { consumeSettings } from "../../../src/queue/work/consume_options.ts";
-import { Prefetch } from "../../../src/queue/work/prefetch.ts";
+import { Prefetch } from "../../../src/queue/source/capacity.ts";
 
 /** A policy that has seen many runs of so many milliseconds. */
 function experienced(options: { concurrency?: number; prefetch?: number }, handler: number, run = handler): Prefetch {

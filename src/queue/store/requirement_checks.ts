@@ -4,8 +4,8 @@ import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import { type StreamInfo, streamInfo } from "../../wire/streams.ts";
-import type { JobResults } from "../store/job_results.ts";
-import type { QueueCall } from "../store/queue_call.ts";
+import type { JobResults } from "./job_results.ts";
+import type { QueueCall } from "./queue_call.ts";
 
 /** A token that is no encoded id. */
 const PROBE = "=";

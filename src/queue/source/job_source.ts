@@ -3,7 +3,7 @@ import { delay, settledWithin } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import { Opening, type OpeningEvents, type ServedJobs } from "./opening.ts";
+import { QueueSubscription, type ServedJobs, type SubscriptionEvents } from "./queue_subscription.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { ServiceLog } from "./_service_log.ts";
 import { messageOf } from "../format/thrown.ts";
@@ -13,7 +13,7 @@ const MEND = { base: 50, max: 2_000 };
 /** Milliseconds that jobs which are under way to us may take, before it opens anew. */
 const UNDER_WAY = 1_000;
 
-/** Milliseconds after which an opening that breaks off has served: longer than the server's silence takes to be noticed. */
+/** Milliseconds after which an subscription that breaks off has served: longer than the server's silence takes to be noticed. */
 const LASTING = 10_000;
 
 /** Milliseconds between two looks whether a queue that was destroyed is made again, unless that is told. */
@@ -24,8 +24,8 @@ const TOLD_PAUSE_MS = 50;
 
 const DESTROYED = "the queue was destroyed";
 
-/** What an intake asks and tells its consumer. */
-export interface IntakeEvents extends OpeningEvents {
+/** What a source asks and tells its consumer. */
+export interface JobSourceEvents extends SubscriptionEvents {
   /** The stream is another one: nothing of what was handed out so far is ours. */
   replaced(): void;
   /** Over this session serves the stream that was made then: what is ours was handed out by it. */
@@ -35,19 +35,19 @@ export interface IntakeEvents extends OpeningEvents {
 }
 
 /** Brings the jobs of the chosen durable consumers to this process, session after session, and mends what breaks. */
-export class Intake {
+export class JobSource {
   readonly #parts: QueueParts;
   readonly #served: ServedJobs;
-  readonly #events: IntakeEvents;
+  readonly #events: JobSourceEvents;
   readonly #over: AbortSignal;
-  #opening: Opening | null = null;
+  #subscription: QueueSubscription | null = null;
   #created = "";
   /** Whether the queue was destroyed, and has not been made again: not by a worker, which would undo it at once. */
   #isDestroyed = false;
   readonly #log: ServiceLog;
 
   /** @param over Stops it. */
-  constructor(parts: QueueParts, served: ServedJobs, events: IntakeEvents, over: AbortSignal) {
+  constructor(parts: QueueParts, served: ServedJobs, events: JobSourceEvents, over: AbortSignal) {
     this.#parts = parts;
     this.#served = served;
     this.#events = events;
@@ -57,17 +57,17 @@ export class Intake {
 
   /** Fetches as many jobs as are wanted. */
   fill(): void {
-    this.#opening?.fill();
+    this.#subscription?.fill();
   }
 
   /** Begins anew, and takes nothing of what is under way. */
   reopen(reason: string): void {
-    this.#opening?.reopen(reason);
+    this.#subscription?.reopen(reason);
   }
 
   /** Asks for no more, and takes what is under way. */
   async drain(): Promise<void> {
-    await this.#opening?.drain();
+    await this.#subscription?.drain();
   }
 
   /** Serves a session until it ends. */
@@ -78,16 +78,16 @@ export class Intake {
     // Over a new session a queue that is missing may be one of another server, that never had it.
     let mayCreate = !this.#isDestroyed;
     for (let failures = 0; !stop.aborted;) {
-      const opening = new Opening(session, ended, this.#parts, this.#served, this.#events);
+      const subscription = new QueueSubscription(session, ended, this.#parts, this.#served, this.#events);
       try {
-        if (!await opening.open(mayCreate)) {
+        if (!await subscription.open(mayCreate)) {
           await this.#waitUntilMade(session, stop);
           continue;
         }
         mayCreate = false;
         const opened = performance.now();
-        if (!stop.aborted) this.#begin(session, opening);
-        const broken = Promise.race([opening.broken, ended]);
+        if (!stop.aborted) this.#begin(session, subscription);
+        const broken = Promise.race([subscription.broken, ended]);
         // Only while it is told otherwise is there something to tell.
         if (this.#log.hasTold && !await settledWithin(broken, LASTING)) this.#log.served();
         const reason = await broken;
@@ -100,12 +100,12 @@ export class Intake {
           // What breaks off again and again is never served.
           if (failures > 1) this.#complain(new Error(reason));
           this.#events.serves("impaired", reason);
-          await settledWithin(opening.drain(), UNDER_WAY);
+          await settledWithin(subscription.drain(), UNDER_WAY);
         }
       } catch (error) {
         if (!stop.aborted) this.#complain(error);
       }
-      opening.close();
+      subscription.close();
       if (stop.aborted) return;
       this.#parts.stream.forget();
       await delay(backoff(++failures, MEND), { signal: stop, persistent: false });
@@ -134,17 +134,17 @@ export class Intake {
     listening.stop();
   }
 
-  #begin(session: Session, opening: Opening): void {
+  #begin(session: Session, subscription: QueueSubscription): void {
     const { context: { logger }, names } = this.#parts;
     if (this.#isDestroyed) logger.info(`Queue ${names.queue} was made again: its worker goes on`);
     this.#isDestroyed = false;
     // A stream that was made again counts from 1: what the old one handed out has no meaning here.
-    if (this.#created !== "" && this.#created !== opening.created) this.#events.replaced();
-    this.#created = opening.created;
-    this.#events.opened(session, opening.created);
-    this.#opening = opening;
-    opening.fill();
-    opening.tellState();
+    if (this.#created !== "" && this.#created !== subscription.created) this.#events.replaced();
+    this.#created = subscription.created;
+    this.#events.opened(session, subscription.created);
+    this.#subscription = subscription;
+    subscription.fill();
+    subscription.tellState();
   }
 
   #complain(error: unknown): void {
