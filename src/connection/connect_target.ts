@@ -44,14 +44,46 @@ const VARIABLES = {
  * @throws {RangeError} If a server, a seed or a combination is wrong.
  */
 export function connectTarget(options: ConnectOptions, settings: Settings): ConnectTarget | null {
-  const { name = "supercheck", inboxPrefix = "_INBOX", connectTimeout = 2_000, pingInterval = 10_000 } = options;
-  const way = options.servers === undefined ? { ...fromEnvironment(settings), ...defined(options) } : options;
-  if (way.servers === undefined) return null;
+  const { connectTimeout = 2_000, name = "supercheck", inboxPrefix = "_INBOX" } = options;
+  const login = options.servers === undefined ? { ...fromEnvironment(settings), ...defined(options) } : options;
+  if (login.servers === undefined) return null;
   const called = (option: keyof typeof VARIABLES) => options[option] === undefined ? VARIABLES[option] : `'${option}'`;
-  const servers = serverList(way.servers, called("servers"));
+  const servers = serverList(login.servers, called("servers"));
   const apiPrefix = apiPrefixOf(options, settings);
   const isWebsocket = servers[0].websocket;
-  const { tls, creds, nkeySeed } = way;
+  checkLogin(login, isWebsocket, called);
+  const { tls, creds, nkeySeed, user, password, token } = login;
+  const secure = servers.some((server) => server.secure) || tls !== undefined;
+  const identity = [servers, tls, creds, nkeySeed, user, password, token, name, inboxPrefix, apiPrefix];
+  return {
+    servers,
+    connectTimeout,
+    apiPrefix,
+    followsCluster: !secure && !isWebsocket,
+    identity: digestOf(identity),
+    tlsStarts: new TlsStarts(tls?.handshakeFirst),
+    natsOptions: async (host) => ({
+      name,
+      inboxPrefix,
+      timeout: connectTimeout,
+      pingInterval: options.pingInterval ?? 10_000,
+      maxPingOut: 2,
+      // Reconnecting is the keeper's: one loop for the first and for every later attempt.
+      reconnect: false,
+      resolve: false,
+      noAsyncTraces: true,
+      ...await authenticationAt(host, login, servers),
+      ...(secure && { tls: await readTls(tls) }),
+    }),
+  };
+}
+
+/** @throws {RangeError} If a seed, a path or a combination is wrong. */
+function checkLogin(
+  { tls, creds, nkeySeed }: ConnectOptions,
+  isWebsocket: boolean,
+  called: (option: keyof typeof VARIABLES) => string,
+): void {
   if (tls !== undefined && isWebsocket) {
     throw new RangeError(
       `Cannot connect as ${called("tls")} must not be given for websockets: set DENO_CERT for the authority to trust`,
@@ -65,61 +97,37 @@ export function connectTarget(options: ConnectOptions, settings: Settings): Conn
   for (const path of [tls?.ca, tls?.cert, tls?.key]) {
     if (path !== undefined) checkPath(path, `each of ${called("tls")}`);
   }
-  const secure = servers.some((server) => server.secure) || tls !== undefined;
+}
+
+/** What authenticates at one server: its own URL comes first, else the first URL that has a user. */
+async function authenticationAt(
+  host: string,
+  login: ConnectOptions,
+  servers: ConfiguredServer[],
+): Promise<ConnectionOptions> {
+  const urls = servers.filter((server) => server.user !== undefined);
+  const { user, password, token } = loginOf(login, urls.find((server) => server.host === host) ?? urls[0]);
+  const authenticator: Authenticator[] = [];
+  if (login.creds !== undefined) authenticator.push(await readCreds(login.creds));
+  if (login.nkeySeed !== undefined) authenticator.push(nkeyAuthenticator(new TextEncoder().encode(login.nkeySeed)));
   return {
-    servers,
-    connectTimeout,
-    apiPrefix,
-    followsCluster: !secure && !isWebsocket,
-    identity: digestOf([
-      servers,
-      tls,
-      creds,
-      nkeySeed,
-      way.user,
-      way.password,
-      way.token,
-      name,
-      inboxPrefix,
-      apiPrefix,
-    ]),
-    tlsStarts: new TlsStarts(tls?.handshakeFirst),
-    natsOptions: async (host) => {
-      const logins = servers.filter((server) => server.user !== undefined);
-      const { user, password, token } = loginOf(way, logins.find((server) => server.host === host) ?? logins[0]);
-      const authenticator: Authenticator[] = [];
-      if (creds !== undefined) authenticator.push(await readCreds(creds));
-      if (nkeySeed !== undefined) authenticator.push(nkeyAuthenticator(new TextEncoder().encode(nkeySeed)));
-      return {
-        name,
-        inboxPrefix,
-        timeout: connectTimeout,
-        // Reconnecting is the keeper's: one loop for the first and for every later attempt.
-        reconnect: false,
-        resolve: false,
-        pingInterval,
-        maxPingOut: 2,
-        noAsyncTraces: true,
-        ...(authenticator.length > 0 && { authenticator }),
-        ...(token !== undefined && { token }),
-        ...(user !== undefined && { user, pass: password }),
-        ...(secure && { tls: await readTls(tls) }),
-      };
-    },
+    ...(authenticator.length > 0 && { authenticator }),
+    ...(token !== undefined && { token }),
+    ...(user !== undefined && { user, pass: password }),
   };
 }
 
-/** What to say of oneself; options come before the URL. */
+/** User, password and token; options come before the URL. */
 function loginOf(
-  way: ConnectOptions,
+  login: ConnectOptions,
   url: ConfiguredServer | undefined,
 ): Pick<ConnectOptions, "user" | "password" | "token"> {
   // A user for whom there is no password is a token.
-  const isToken = url?.password === undefined && (way.password === undefined || way.user !== undefined);
+  const isToken = url?.password === undefined && (login.password === undefined || login.user !== undefined);
   return {
-    user: way.user ?? (isToken ? undefined : url?.user),
-    password: way.password ?? url?.password,
-    token: way.token ?? (isToken ? url?.user : undefined),
+    user: login.user ?? (isToken ? undefined : url?.user),
+    password: login.password ?? url?.password,
+    token: login.token ?? (isToken ? url?.user : undefined),
   };
 }
 
