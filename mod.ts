@@ -71,7 +71,8 @@ export type { JobConsumerStatus, RunEnd, StopOptions, StopSummary } from "./src/
 export type { Job } from "./src/queue/work/job.ts";
 export type { Priority } from "./src/queue/format/queue_names.ts";
 export type { Backoff, BackoffOption, ExponentialBackoff } from "./src/queue/format/retry_backoff.ts";
-export type { EventsOptions, JobEvent } from "./src/queue/store/job_events.ts";
+export type { EventsOptions } from "./src/queue/store/job_events.ts";
+export type { JobEvent, JobEventBase } from "./src/queue/format/job_event.ts";
 export type { ScheduleInfo, ScheduleOptions } from "./src/queue/manage/schedules.ts";
 export type { PauseOptions } from "./src/queue/manage/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/manage/limit_active.ts";

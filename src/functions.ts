@@ -273,5 +273,5 @@ export const kvBucket = (name: string, options?: KvBucketOptions): KvBucket => s
  * closeOnSignals();
  * ```
  */
-export const jobQueue = <T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> =>
+export const jobQueue = <Out = unknown, In = Out>(name: string, options?: QueueOptions<Out, In>): JobQueue<Out, In> =>
   stores.jobQueue(name, options);

@@ -186,8 +186,8 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode jobQueue} of this instance. */
-  jobQueue<T = unknown>(name: string, options?: QueueOptions<T>): JobQueue<T> {
-    return new QueueHandle<T>(this.#context, name, options);
+  jobQueue<Out = unknown, In = Out>(name: string, options?: QueueOptions<Out, In>): JobQueue<Out, In> {
+    return new QueueHandle<Out, In>(this.#context, name, options);
   }
 
   /** The names of the object buckets that there are. Iterating throws a {@linkcode JetStreamStoreError} (`disconnected`) without a connection. */

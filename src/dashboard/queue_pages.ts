@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { streamSSE } from "hono/streaming";
-import type { JobEvent } from "../queue/store/job_events.ts";
+import type { EventDetails, JobEvent } from "../queue/format/job_event.ts";
 import type { JobInfo } from "../queue/store/find_job.ts";
 import type { JobQueue } from "../queue/job_queue.ts";
 import type { ScheduleInfo } from "../queue/manage/schedules.ts";
@@ -184,7 +184,8 @@ export function json(data: unknown): string {
 }
 
 function eventRow(event: JobEvent): Record<string, string> {
-  const { at, type, id, attempt, reason, value } = event;
+  const { at, type, id, ...details } = event;
+  const { attempt, reason, value }: EventDetails = details;
   const detail = [
     attempt === undefined ? "" : `attempt ${attempt}`,
     reason ?? "",

@@ -1,3 +1,4 @@
+import type { JobEvent } from "./format/job_event.ts";
 import type { JobCounts } from "./manage/job_counts.ts";
 import type { ActiveLimits } from "./manage/limit_active.ts";
 import type { ListJobsOptions } from "./manage/list_jobs.ts";
@@ -10,7 +11,7 @@ import type { PublishOptions } from "./publish/publish_options.ts";
 import type { ListDeadLettersOptions } from "./store/dead_letter_list.ts";
 import type { DeadLetter } from "./store/dead_letters.ts";
 import type { JobInfo } from "./store/find_job.ts";
-import type { EventsOptions, JobEvent } from "./store/job_events.ts";
+import type { EventsOptions } from "./store/job_events.ts";
 import type { ConsumeOptions } from "./work/consume_options.ts";
 import type { Job } from "./work/job.ts";
 import type { BatchHandler, BatchOptions } from "./work/job_batches.ts";
@@ -39,8 +40,11 @@ import type { JobConsumer } from "./work/job_consumer.ts";
  * await consumer.stop();
  * await close();
  * ```
+ *
+ * @typeParam Out What handlers get: the output of the queue's schema.
+ * @typeParam In What is published and stored: the input of the schema. Without a schema both are the same.
  */
-export interface JobQueue<T = unknown> {
+export interface JobQueue<Out = unknown, In = Out> {
   /** The queue's name. */
   readonly name: string;
 
@@ -56,7 +60,7 @@ export interface JobQueue<T = unknown> {
    * @throws {TypeError | RangeError} If the data is no JSON value (the message names the path, such as `data.items[3]`) or does not fit the schema, or
    * an option is wrong.
    */
-  publish(data: T, options?: PublishOptions): Promise<JobReceipt | null>;
+  publish(data: In, options?: PublishOptions): Promise<JobReceipt | null>;
 
   /**
    * Adds many jobs.
@@ -66,7 +70,7 @@ export interface JobQueue<T = unknown> {
    * @throws {JetStreamStoreError} If the server refuses for good, or is too old for `atomic`.
    */
   publishMany(
-    jobs: readonly (PublishOptions & { /** What the job is about: any JSON value. */ data: T })[],
+    jobs: readonly (PublishOptions & { /** What the job is about: any JSON value. */ data: In })[],
     options?: PublishManyOptions,
   ): Promise<(JobReceipt | null)[] | null>;
 
@@ -76,22 +80,22 @@ export interface JobQueue<T = unknown> {
    *
    * A job is completed when its handler returns. When it throws, the job is retried later, up to `maxAttempts`; then it is a dead letter.
    */
-  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T>;
+  consume(handler: (job: Job<Out>) => unknown, options?: ConsumeOptions): JobConsumer<Out>;
 
   /**
    * Runs `handler` for batches of jobs: it gets those that are there, up to `size`, and can tell the outcome of each. All else is as with
    * {@linkcode JobQueue.consume}.
    */
-  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T>;
+  consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out>;
 
   /** Opens the queue, and makes it if it is missing. `null` without a connection. */
   open(): Promise<true | null>;
 
   /** Looks a job up by its id. `null` if it is not in the queue, or without a connection. */
-  get(id: string): Promise<JobInfo<T> | null>;
+  get(id: string): Promise<JobInfo<In> | null>;
 
   /** Lists the jobs that are in the queue, oldest first within each priority, fetched by page as they are asked for. */
-  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void>;
+  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<In>, void>;
 
   /**
    * Removes a job from the queue, whether it is waiting, delayed or active, in any process: an active one's `signal` aborts.
@@ -104,10 +108,10 @@ export interface JobQueue<T = unknown> {
   counts(): Promise<JobCounts | null>;
 
   /** Lists the dead letters, newest first, fetched by page as they are asked for. */
-  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<T>, void>;
+  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<In>, void>;
 
   /** Looks the dead letter of an id up. `null`: there is none, or no connection. */
-  deadLetter(id: string): Promise<DeadLetter<T> | null>;
+  deadLetter(id: string): Promise<DeadLetter<In> | null>;
 
   /**
    * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter, and so does
@@ -141,19 +145,25 @@ export interface JobQueue<T = unknown> {
    */
   destroy(): Promise<boolean | null>;
 
-  /** Loads what the handler of a job published with `keepResult` returned. `null` if nothing is kept, or without a connection. */
-  result(id: string): Promise<{ value: unknown } | null>;
+  /**
+   * Loads what the handler of a job published with `keepResult` returned.
+   *
+   * @typeParam R What it is known to return; nothing checks that.
+   * @returns `null` if nothing is kept, or without a connection. `value` is `undefined` if the job is completed, but what it returned could not be kept.
+   */
+  result<R = unknown>(id: string): Promise<{ value: R | undefined } | null>;
 
   /**
    * Waits until a job is done, in any process. It waits out reconnects, as long as its timeout.
    *
+   * @typeParam R What the handler is known to return; nothing checks that.
    * @returns What the handler returned, if the job was published with `keepResult`, which makes the wait certain. Of any other job: `undefined`, when
    * it is seen to leave the queue; one that left it before, right behind its publish for instance, looks like one that never was.
    * @throws {JobFailedError} If it is a dead letter, was cancelled, or had not started in time.
    * @throws {DOMException} `TimeoutError`, if it is not seen done within the timeout; the message says what is known of it.
    * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
    */
-  waitFor(id: string, options: WaitOptions): Promise<unknown>;
+  waitFor<R = unknown>(id: string, options: WaitOptions): Promise<R | undefined>;
 
   /**
    * Follows what happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of
@@ -174,7 +184,7 @@ export interface JobQueue<T = unknown> {
    * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
-  schedule(id: string, options: ScheduleOptions<T>): Promise<true | null>;
+  schedule(id: string, options: ScheduleOptions<In>): Promise<true | null>;
 
   /**
    * Removes a schedule; the jobs it has made stay.
@@ -184,7 +194,7 @@ export interface JobQueue<T = unknown> {
   unschedule(id: string): Promise<boolean | null>;
 
   /** Lists the schedules, with their next runs. */
-  schedules(): AsyncGenerator<ScheduleInfo<T>, void>;
+  schedules(): AsyncGenerator<ScheduleInfo<In>, void>;
 
   /**
    * Publishes the job of a schedule now, beside those that it makes by itself. Like these it has the id `@` and the schedule's id, and runs after an

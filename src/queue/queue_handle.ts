@@ -3,6 +3,7 @@ import type { AttemptOptions } from "../connection/attempts.ts";
 import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
+import type { JobEvent } from "./format/job_event.ts";
 import { checkData } from "./format/job_schema.ts";
 import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
 import type { JobQueue } from "./job_queue.ts";
@@ -32,7 +33,7 @@ import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./st
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
-import { EventSender, type EventsOptions, followEvents, type JobEvent } from "./store/job_events.ts";
+import { EventSender, type EventsOptions, followEvents } from "./store/job_events.ts";
 import { JobResults } from "./store/job_results.ts";
 import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
@@ -44,10 +45,10 @@ import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from 
 import { JobConsumer } from "./work/job_consumer.ts";
 
 /** A {@linkcode JobQueue} over the connection of its stores. */
-export class QueueHandle<T = unknown> implements JobQueue<T> {
-  readonly #parts: QueueParts<T>;
+export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
+  readonly #parts: QueueParts<Out>;
 
-  constructor(context: Context, name: string, given?: QueueOptions<T>) {
+  constructor(context: Context, name: string, given?: QueueOptions<Out, In>) {
     checkName(name, "queue");
     const options = checkQueueOptions(given);
     const names = new QueueNames(name);
@@ -67,27 +68,27 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     return this.#parts.names.queue;
   }
 
-  async publish(data: T, options?: PublishOptions): Promise<JobReceipt | null> {
+  async publish(data: In, options?: PublishOptions): Promise<JobReceipt | null> {
     const { context, names, publisher, schema } = this.#parts;
     const job = prepareJob(names, data, checkPublishOptions(options));
     if (!schema) return await publisher.publish(job);
     const began = performance.now();
-    await checkData(schema, data, "publish the job", context.timeout);
+    await checkData(schema, job.payload, "publish the job", context.timeout);
     return await publisher.publish(job, Math.max(1, context.timeout - (performance.now() - began)));
   }
 
   async publishMany(
-    jobs: readonly (PublishOptions & { data: T })[],
+    jobs: readonly (PublishOptions & { data: In })[],
     options?: PublishManyOptions,
   ): Promise<(JobReceipt | null)[] | null> {
     const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
     checkBoolean(atomic, "publish jobs", "atomic");
     if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
     const { context, names, publisher, schema } = this.#parts;
-    const entries = Array.from(jobs, (entry) => checkEntry<T>(entry));
+    const entries = Array.from(jobs, (entry) => checkEntry<In>(entry));
     const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
     if (schema) {
-      await Promise.all(entries.map(({ data }) => checkData(schema, data, "publish the job", context.timeout)));
+      await Promise.all(prepared.map(({ payload }) => checkData(schema, payload, "publish the job", context.timeout)));
     }
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
@@ -99,15 +100,15 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
 
-  consume(handler: (job: Job<T>) => unknown, options?: ConsumeOptions): JobConsumer<T> {
-    return new JobConsumer<T>(this.#parts, handler, options);
+  consume(handler: (job: Job<Out>) => unknown, options?: ConsumeOptions): JobConsumer<Out> {
+    return new JobConsumer<Out>(this.#parts, handler, options);
   }
 
-  consumeBatches(handler: BatchHandler<T>, options?: BatchOptions): JobConsumer<T> {
+  consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out> {
     const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
-    const batches = new JobBatches<T>(this.#parts.context, handler, { size, wait, concurrency });
-    const handle = (job: Job<T>) => batches.outcome(job);
-    return new JobConsumer<T>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
+    const batches = new JobBatches<Out>(this.#parts.context, handler, { size, wait, concurrency });
+    const handle = (job: Job<Out>) => batches.outcome(job);
+    return new JobConsumer<Out>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
   }
 
   async open(): Promise<true | null> {
@@ -117,12 +118,12 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     );
   }
 
-  async get(id: string): Promise<JobInfo<T> | null> {
-    return await this.#lookUp(id, "look the job up", (call, token) => findJob<T>(call, token));
+  async get(id: string): Promise<JobInfo<In> | null> {
+    return await this.#lookUp(id, "look the job up", (call, token) => findJob<In>(call, token));
   }
 
-  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<T>, void> {
-    return listJobs<T>(this.#parts, jobList(this.#parts.names, options));
+  jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<In>, void> {
+    return listJobs<In>(this.#parts, jobList(this.#parts.names, options));
   }
 
   async cancel(id: string): Promise<boolean | null> {
@@ -138,14 +139,14 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     return await callQueue(this.#parts, countJobs);
   }
 
-  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<T>, void> {
-    return listDeadLetters<T>(this.#parts, listedBefore(options));
+  deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<In>, void> {
+    return listDeadLetters<In>(this.#parts, listedBefore(options));
   }
 
-  async deadLetter(id: string): Promise<DeadLetter<T> | null> {
+  async deadLetter(id: string): Promise<DeadLetter<In> | null> {
     return await this.#lookUp(id, "look the dead letter up", async (call, token) => {
       const letter = await findDeadLetter(call, token);
-      return letter && readDeadLetter<T>(letter);
+      return letter && readDeadLetter<In>(letter);
     });
   }
 
@@ -171,26 +172,26 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     return await callQueue(this.#parts, destroyQueue, REMOVAL);
   }
 
-  async result(id: string): Promise<{ value: unknown } | null> {
+  async result<R = unknown>(id: string): Promise<{ value: R | undefined } | null> {
     const token = idToken(id, "load the result");
     const kept = await callQueue(this.#parts, (call) => this.#parts.results.result(call, token));
-    return kept && { value: kept.value };
+    return kept && { value: kept.value as R | undefined };
   }
 
-  async waitFor(id: string, options: WaitOptions): Promise<unknown> {
+  async waitFor<R = unknown>(id: string, options: WaitOptions): Promise<R | undefined> {
     const token = idToken(id, "wait for the job");
-    return await waitForJob(this.#parts, token, checkWait(options));
+    return await waitForJob(this.#parts, token, checkWait(options)) as R | undefined;
   }
 
   events(options?: EventsOptions): AsyncGenerator<JobEvent, void> {
     return followEvents(this.#parts.context, this.#parts.names, options);
   }
 
-  async schedule(id: string, given: ScheduleOptions<T>): Promise<true | null> {
+  async schedule(id: string, given: ScheduleOptions<In>): Promise<true | null> {
     const { context, names, schema } = this.#parts;
     const options = checkScheduleOptions(given);
     const schedule = prepareSchedule(names, idToken(id, "keep the schedule"), options);
-    if (schema) await checkData(schema, options.data, "keep the schedule", context.timeout);
+    if (schema) await checkData(schema, schedule.payload, "keep the schedule", context.timeout);
     return await this.#confirm((call) => storeSchedule(call, schedule));
   }
 
@@ -199,8 +200,8 @@ export class QueueHandle<T = unknown> implements JobQueue<T> {
     return await callQueue(this.#parts, (call) => removeSchedule(call, token), REMOVAL);
   }
 
-  schedules(): AsyncGenerator<ScheduleInfo<T>, void> {
-    return listSchedules<T>(this.#parts);
+  schedules(): AsyncGenerator<ScheduleInfo<In>, void> {
+    return listSchedules<In>(this.#parts);
   }
 
   async runNow(id: string): Promise<JobReceipt | null> {

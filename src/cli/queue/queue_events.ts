@@ -1,26 +1,16 @@
 import { type Command, Option } from "commander";
 import type { JobEvent } from "../../../mod.ts";
+import { EVENT_TYPES, type EventDetails } from "../../queue/format/job_event.ts";
 import type { CommandLine } from "../command_line.ts";
 import type { Colours } from "../terminal/colours.ts";
 import { oneLine } from "../terminal/text.ts";
-
-const TYPES: JobEvent["type"][] = [
-  "started",
-  "progress",
-  "completed",
-  "failed",
-  "retried",
-  "dead",
-  "cancelled",
-  "expired",
-];
 
 /** `queue events`: follows what happens to jobs. */
 export function queueEvents(queue: Command, line: CommandLine): void {
   queue.command("events")
     .description("follow what happens to the jobs of a queue, live, in all workers, until Ctrl-C")
     .argument("<queue>")
-    .addOption(new Option("--only <type...>", "only events of these types").choices(TYPES))
+    .addOption(new Option("--only <type...>", "only events of these types").choices(EVENT_TYPES))
     .addHelpText(
       "after",
       `
@@ -29,7 +19,7 @@ Examples:
   cli queue events checks --only failed dead
   cli queue events checks --json | jq -r 'select(.type == "dead").reason'`,
     )
-    .action(async (name: string, { only = TYPES }: { only?: JobEvent["type"][] }) =>
+    .action(async (name: string, { only = EVENT_TYPES }: { only?: readonly JobEvent["type"][] }) =>
       await line.withNats(async ({ stores }) => {
         for await (const event of stores.jobQueue(name).events({ signal: line.signal })) {
           if (only.includes(event.type)) line.print(event, () => [describe(event, line.screen.colours)]);
@@ -38,8 +28,9 @@ Examples:
     );
 }
 
-function describe({ type, id, at, attempt, value, reason }: JobEvent, colours: Colours): string {
+function describe({ type, id, at, ...details }: JobEvent, colours: Colours): string {
   const { dim, green, red, yellow } = colours;
+  const { attempt, value, reason }: EventDetails = details;
   const paint =
     { completed: green, failed: yellow, retried: yellow, dead: red, expired: red, cancelled: red }[type as string];
   return [

@@ -5,8 +5,10 @@ import { Buffer } from "node:buffer";
  *
  * @throws {SyntaxError} If it is no JSON.
  */
-export function readJobData(body: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+export function readJobData(body: string | Uint8Array): unknown {
+  return JSON.parse(
+    typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"),
+  );
 }
 
 /** The data of a job's body, or `undefined` if it is no JSON. */

@@ -1,5 +1,6 @@
 import { settledWithin } from "../../delay.ts";
 import { shownMessage, shownName } from "../../shown.ts";
+import { readJobData } from "./job_data.ts";
 import { messageOf } from "./thrown.ts";
 
 /** Issues that a message tells. */
@@ -26,30 +27,43 @@ export interface SchemaResult<T> {
   readonly issues?: readonly SchemaIssue[];
 }
 
-/** Any Standard Schema (https://standardschema.dev), such as those of zod, valibot and arktype: the part that a queue calls. */
-export interface JobSchema<T> {
+/**
+ * Any Standard Schema (https://standardschema.dev), such as those of zod, valibot and arktype: the part that a queue calls.
+ *
+ * @typeParam Out What it makes of a value: what handlers get.
+ * @typeParam In What it takes: what is published and stored.
+ */
+export interface JobSchema<Out, In = unknown> {
   /** The standard part of the schema. */
   readonly "~standard": {
     /** Checks a value. */
-    readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>;
+    readonly validate: (value: unknown) => SchemaResult<Out> | Promise<SchemaResult<Out>>;
+    /** For the compiler only: nothing reads it. */
+    readonly types?: {
+      /** What the schema takes. */
+      readonly input: In;
+      /** What it makes of that. */
+      readonly output: Out;
+    };
   };
 }
 
 /**
- * Checks data that is to be stored.
+ * Checks data that is to be stored, as workers will receive it: what JSON changes, such as a `Date`, is refused here and not when it is too late.
  *
+ * @param payload The data as JSON.
  * @param timeout Milliseconds that the schema may take.
  * @throws {TypeError} Naming the issues, if the schema does not take it; if the schema fails, or takes too long.
  */
 export async function checkData(
   schema: JobSchema<unknown>,
-  data: unknown,
+  payload: string | Uint8Array,
   doing: string,
   timeout: number,
 ): Promise<void> {
   let checked: CheckedData<unknown>;
   try {
-    checked = await applySchema(schema, data, timeout);
+    checked = await applySchema(schema, readJobData(payload), timeout);
   } catch (cause) {
     throw new TypeError(`Cannot ${doing} as the queue's schema failed: ${shownMessage(messageOf(cause))}`, { cause });
   }

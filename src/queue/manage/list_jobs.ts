@@ -74,7 +74,7 @@ function filtersOf(names: QueueNames, kind: ListJobsOptions["kind"], priority?: 
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
 export async function* listJobs<T>(
-  { context, names, stream }: QueueParts<T>,
+  { context, names, stream }: QueueParts,
   { filters, after }: JobList,
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;

@@ -7,45 +7,12 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import type { Context } from "../../wire/context.ts";
 import type { Listening, Session } from "../../wire/session.ts";
 import { watch } from "../../bucket/watch.ts";
-import { readJobData } from "../format/job_data.ts";
+import { type EventDetails, type JobEvent, MAX_EVENT_REASON, readJobEvent } from "../format/job_event.ts";
 import { EventBuffer } from "./_event_buffer.ts";
 import { idOf, type QueueNames, tokenOf } from "../format/queue_names.ts";
 
-/** Something that happened to a job. */
-export interface JobEvent {
-  /**
-   * `started`, `progress` and `completed` are sent while somebody listens; `failed` (an attempt), `retried`, `dead`, `cancelled` and `expired`
-   * always.
-   */
-  type: "started" | "progress" | "completed" | "failed" | "retried" | "dead" | "cancelled" | "expired";
-  /** The job's id. */
-  id: string;
-  /** When, by the clock of the process that reports it. */
-  at: Date;
-  /** Number of the attempt, of `started`, `progress` and `failed`. */
-  attempt?: number;
-  /** The value of a `progress`. */
-  value?: unknown;
-  /** Why it failed, of `failed`, `retried` and `dead`; of `completed`, why its result could not be kept. */
-  reason?: string;
-}
-
 /** Milliseconds between two looks whether somebody listens, and after which silence means somebody who does not say so. */
 const LOOK = { every: 1_000, timeout: 250 };
-
-/** Characters of a reason that an event tells. */
-const MAX_REASON = 2_000;
-
-const TYPES: readonly JobEvent["type"][] = [
-  "started",
-  "progress",
-  "completed",
-  "failed",
-  "retried",
-  "dead",
-  "cancelled",
-  "expired",
-];
 
 const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
 
@@ -62,7 +29,7 @@ export class EventSender {
   }
 
   /** Sends an event; the frequent ones only while somebody listens. */
-  send(session: Session, token: string, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
+  send(session: Session, token: string, type: JobEvent["type"], details: EventDetails = {}): void {
     const frequent = FREQUENT.has(type) && details.reason === undefined;
     if (frequent) {
       const now = performance.now();
@@ -70,7 +37,7 @@ export class EventSender {
       if (!this.#listeners && !this.#held) return;
     }
     const subject = this.#names.event(type, token);
-    const reason = details.reason?.slice(0, MAX_REASON);
+    const reason = details.reason?.slice(0, MAX_EVENT_REASON);
     const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details, reason });
     // An event must not cost the report that it tells of. A progress as large as that is refused where it is stored.
     if (Buffer.byteLength(body) > session.maxPayload) return;
@@ -97,32 +64,6 @@ export class EventSender {
 interface HeldEvent {
   frequent: boolean;
   send: () => void;
-}
-
-/**
- * Reads an event. What happened to which job is told by the subject, for which the server checks permissions.
- *
- * @throws {TypeError} If it is malformed.
- */
-function readEvent({ subject, data }: Msg): JobEvent {
-  const type = TYPES.find((type) => type === subject.split(".").at(-2));
-  const body: unknown = readJobData(data);
-  if (type === undefined || typeof body !== "object" || body === null) throw new TypeError("No event");
-  const { at, attempt, value, reason } = body as Record<string, unknown>;
-  const time = new Date(typeof at === "string" ? at : NaN);
-  if (Number.isNaN(time.getTime())) throw new TypeError("No time of an event");
-  if (attempt !== undefined && !(Number.isSafeInteger(attempt) && attempt as number > 0)) {
-    throw new TypeError("No number of an attempt");
-  }
-  if (reason !== undefined && typeof reason !== "string") throw new TypeError("No reason");
-  return {
-    type,
-    id: idOf(tokenOf(subject)),
-    at: time,
-    ...(attempt !== undefined && { attempt: attempt as number }),
-    ...(value !== undefined && { value }),
-    ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
-  };
 }
 
 /** What a listener is told. */
@@ -152,7 +93,9 @@ export function listenToEvents(
       ),
     );
   };
-  const receive = (message: Msg) => listener.event(readEvent(message), message.data.length);
+  const receive = ({ subject, data }: Msg) => {
+    listener.event(readJobEvent(subject.split(".").at(-2), idOf(tokenOf(subject)), data), data.length);
+  };
   const unfollow = context.connection.follow((session) => {
     subscriptions = [
       session.subscribe(names.event("*", token), receive, denied),

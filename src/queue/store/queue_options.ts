@@ -3,12 +3,12 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import type { JobSchema } from "../format/job_schema.ts";
 
 /** What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays. */
-export interface QueueOptions<T = unknown> {
+export interface QueueOptions<Out = unknown, In = Out> {
   /**
-   * Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received. It is stored as it was
-   * given; handlers get what the schema makes of it.
+   * Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received, both times as JSON
+   * holds it. The data is stored as it was given (the schema's input); handlers get what the schema makes of it (its output).
    */
-  schema?: JobSchema<T>;
+  schema?: JobSchema<Out, In>;
   /**
    * Milliseconds after which the job of a worker that died is given to another one. Extended by itself while a handler runs.
    *
@@ -64,7 +64,7 @@ export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
  *
  * @throws {TypeError | RangeError} Naming the option, its value and the rule.
  */
-export function checkQueueOptions<T>(given: QueueOptions<T> | null | undefined): QueueOptions<T> {
+export function checkQueueOptions<Out, In>(given: QueueOptions<Out, In> | null | undefined): QueueOptions<Out, In> {
   const doing = "open the queue";
   const options = checkOptions(given, OPTIONS, doing);
   const { schema, lease, dedupe, deadLetterTtl, replicas, maxBytes } = options;

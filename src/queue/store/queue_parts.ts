@@ -7,12 +7,12 @@ import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** What all that works on one queue shares. */
-export interface QueueParts<T = unknown> {
+export interface QueueParts<Out = unknown> {
   readonly context: Context;
   readonly names: QueueNames;
   readonly stream: QueueStream;
   readonly publisher: JobPublisher;
   readonly results: JobResults;
   readonly ended: EndedJobs;
-  readonly schema: JobSchema<T> | undefined;
+  readonly schema: JobSchema<Out> | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "../../connection/logger.ts";
 import { inLine, LimitedLog } from "../source/limited_log.ts";
 import type { Delivery } from "../source/delivery.ts";
-import type { JobEvent } from "../store/job_events.ts";
+import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import type { StopSummary } from "./job_consumer_status.ts";
 import { messageOf } from "../format/thrown.ts";
 
@@ -27,7 +27,7 @@ export class WorkerLog {
   }
 
   /** Something happened to a job: writes of those that failed. */
-  event(delivery: Delivery, type: JobEvent["type"], { reason }: Partial<JobEvent>): void {
+  event(delivery: Delivery, type: JobEvent["type"], { reason }: EventDetails): void {
     if (type === "retried") this.warn(delivery, "failed and will be retried", reason);
     if (type === "dead") this.warn(delivery, "became a dead letter", reason);
   }

@@ -7,7 +7,8 @@ import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { Delivery } from "../source/delivery.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
-import { EventSender, type JobEvent } from "../store/job_events.ts";
+import type { EventDetails, JobEvent } from "../format/job_event.ts";
+import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import { bytesOf, copyRoom } from "../format/job_size.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
@@ -61,7 +62,7 @@ export class RunReporter {
   }
 
   /** Sends an event of a job. */
-  tell(delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent> = {}): void {
+  tell(delivery: Delivery, type: JobEvent["type"], details: EventDetails = {}): void {
     this.#told(delivery, type, details);
     const { session } = this.#calls;
     if (session) this.#events.send(session, delivery.token, type, details);
@@ -289,4 +290,4 @@ export class RunReporter {
 }
 
 /** Hears what happens to a job. */
-type Told = (delivery: Delivery, type: JobEvent["type"], details: Partial<JobEvent>) => void;
+type Told = (delivery: Delivery, type: JobEvent["type"], details: EventDetails) => void;

@@ -98,14 +98,19 @@ Deno.test("JobQueue.events drops malformed events with one line, and takes type 
     for await (const event of queue.events()) heard.push(event);
   })();
   const at = new Date().toISOString();
-  const malformed = ["", "null", "[]", "{", "{}", '{"at":5}', `{"at":"${at}","attempt":"junk1"}`, '{"at":"never"}'];
+  const malformed = ["", "null", "[]", "{", "{}", '{"at":5}', '{"at":"never"}'];
   await waitUntil(() => {
-    foreign.connection.publish("wqevt.checks.started.first", JSON.stringify({ at }));
+    foreign.connection.publish("wqevt.checks.started.first", JSON.stringify({ at, attempt: 1 }));
     return heard.length > 0;
   });
   for (const body of malformed) foreign.connection.publish("wqevt.checks.completed.a", body);
   foreign.connection.publish("wqevt.checks.unknown.a", JSON.stringify({ at }));
-  foreign.connection.publish("wqevt.checks.failed.a", JSON.stringify({ at, reason: 5 }));
+  for (const attempt of ["junk1", 0, 1.5, undefined]) {
+    foreign.connection.publish("wqevt.checks.started.a", JSON.stringify({ at, attempt }));
+  }
+  foreign.connection.publish("wqevt.checks.failed.a", JSON.stringify({ at, attempt: 1, reason: 5 }));
+  foreign.connection.publish("wqevt.checks.dead.a", JSON.stringify({ at }));
+  foreign.connection.publish("wqevt.checks.progress.a", JSON.stringify({ at, attempt: 1 }));
   const reason = "r".repeat(100_000);
   foreign.connection.publish("wqevt.checks.dead.last", JSON.stringify({ type: "completed", id: "other", at, reason }));
   await waitUntil(() => heard.at(-1)?.id === "last");
@@ -126,7 +131,7 @@ Deno.test("JobQueue.events keeps a bounded number of events for a slow reader: t
   let began = false;
   first.then(() => began = true);
   await waitUntil(() => {
-    foreign.connection.publish("wqevt.checks.started.first", JSON.stringify({ at }));
+    foreign.connection.publish("wqevt.checks.started.first", JSON.stringify({ at, attempt: 1 }));
     return began;
   });
   const value = "v".repeat(10_000);

@@ -10,7 +10,7 @@ Deno.test("Job.progress is told at once to whoever listens, and its last value i
   await using worker = openStores(server.url);
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
-  const told: JobEvent[] = [];
+  const told: Extract<JobEvent, { type: "progress" }>[] = [];
   const following = (async () => {
     for await (const event of queue.events()) {
       if (event.type === "progress") told.push(event);

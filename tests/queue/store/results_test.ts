@@ -48,8 +48,8 @@ Deno.test("JobConsumer completes a job once also if its result is no JSON value,
   const told: Record<string, string | undefined> = {};
   const listening = new AbortController();
   const events = (async () => {
-    for await (const { type, id, reason } of queue.events({ signal: listening.signal })) {
-      if (type === "completed") told[id] = reason;
+    for await (const event of queue.events({ signal: listening.signal })) {
+      if (event.type === "completed") told[event.id] = event.reason;
     }
   })();
   await using consumer = queue.consume(handler, { maxAttempts: 2, backoff: 0 });

@@ -1,0 +1,1 @@
+export { type } from "npm:arktype@2.2.10";
