@@ -1,4 +1,4 @@
-import { checkBoolean, checkSignal } from "../checks.ts";
+import { checkBoolean, checkFunction, checkSignal } from "../checks.ts";
 import type { OptionNames } from "../options.ts";
 import type { BucketStream } from "./bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
@@ -20,21 +20,33 @@ export interface WatchOptions {
    * @default {false}
    */
   updatesOnly?: boolean;
+  /**
+   * Called once, when all has been given that was there at the beginning; with `updatesOnly`, when the watch is in force. An error that it throws
+   * ends the watch.
+   */
+  initialized?: () => void;
   /** Ends the watch, without an error. */
   signal?: AbortSignal;
 }
 
 /** All names of {@linkcode WatchOptions}. */
-export const WATCH_OPTIONS: OptionNames<WatchOptions> = { ignoreDeletes: true, updatesOnly: true, signal: true };
+export const WATCH_OPTIONS: OptionNames<WatchOptions> = {
+  ignoreDeletes: true,
+  updatesOnly: true,
+  initialized: true,
+  signal: true,
+};
 
 /**
  * Checks what a watch is to give.
  *
  * @throws {TypeError} Naming the option and the rule.
  */
-export function checkWatchOptions({ ignoreDeletes, updatesOnly, signal }: WatchOptions, doing: string): void {
+export function checkWatchOptions(options: WatchOptions, doing: string): void {
+  const { ignoreDeletes, updatesOnly, initialized, signal } = options;
   if (ignoreDeletes !== undefined) checkBoolean(ignoreDeletes, doing, "ignoreDeletes");
   if (updatesOnly !== undefined) checkBoolean(updatesOnly, doing, "updatesOnly");
+  if (initialized !== undefined) checkFunction(initialized, doing, "initialized");
   if (signal !== undefined) checkSignal(signal, doing);
 }
 
@@ -76,21 +88,43 @@ export function watch<T>(
   return values;
 }
 
-/** What comes into the stream of a bucket, each message as `read` makes it; what it makes `null` is left out. Each iteration is a watch of its own. */
+/** What of a bucket is watched. */
+export interface BucketWatch extends Pick<WatchOptions, "initialized" | "signal"> {
+  from: FollowOptions["from"];
+  filter: string;
+}
+
+/**
+ * Follows the messages of a bucket, each as `read` makes it; what it makes `null` is left out. Each iteration is a watch of its own.
+ */
 export function watchBucket<T>(
   stream: BucketStream,
-  { from, filter, signal }: { from: FollowOptions["from"]; filter: string; signal: AbortSignal | undefined },
+  { from, filter, initialized = () => {}, signal }: BucketWatch,
   read: (message: StoredMessage) => T | null,
 ): AsyncIterable<T> {
   const { context, what, name } = stream;
   const begun: FollowOptions["begun"] = ({ config }) => stream.checkKind(config);
   async function* follow(stop: AbortSignal): AsyncGenerator<T, void> {
     // A mirror has other subjects.
-    await stream.attempt((session, deadline) => stream.info(session, deadline));
-    const options: FollowOptions = { stream: name, filter: stream.stored(filter), from, begun };
+    const looked = await stream.attempt(async (session, deadline) => ({ info: await stream.info(session, deadline) }));
+    // In a bucket that does not exist yet, all is new.
+    const isAbsent = looked !== null && looked.info === null;
+    const options: FollowOptions = {
+      stream: name,
+      filter: stream.stored(filter),
+      from: isAbsent ? "all" : from,
+      begun,
+    };
+    let isInitialized = isAbsent;
+    if (isAbsent) initialized();
     for await (const message of followStream(context, options, stop)) {
-      const value = message && read(message);
-      if (value !== null) yield value;
+      if (message !== null) {
+        const value = read(message);
+        if (value !== null) yield value;
+      } else if (!isInitialized) {
+        isInitialized = true;
+        initialized();
+      }
     }
   }
   return { [Symbol.asyncIterator]: () => watch(context, what, signal, follow) };

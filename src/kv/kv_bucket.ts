@@ -236,12 +236,13 @@ export class KvBucket {
    * ```
    */
   watch(filter: string = ">", options?: KvWatchOptions): AsyncIterable<KvEntry> {
-    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, signal } = checkKvWatchOptions(options);
+    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, initialized, signal } =
+      checkKvWatchOptions(options);
     const from = updatesOnly ? "new" : includeHistory ? "all" : "last";
     const subjects = this.#stream.subjectsOf(filter, "watch the keys");
     return watchBucket(
       this.#stream,
-      { filter: subjects, from, signal },
+      { filter: subjects, from, initialized, signal },
       (message) => this.#entry(message, ignoreDeletes),
     );
   }

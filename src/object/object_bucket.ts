@@ -226,10 +226,10 @@ export class ObjectBucket {
   watch(given?: ObjectWatchOptions): AsyncIterable<ObjectInfo> {
     const options = checkOptions(given, WATCH_OPTIONS, "watch the objects");
     checkWatchOptions(options, "watch the objects");
-    const { ignoreDeletes = false, updatesOnly = false, signal } = options;
+    const { ignoreDeletes = false, updatesOnly = false, initialized, signal } = options;
     const from = updatesOnly ? "new" : "last";
     const read = infoReader(this.#stream.context.logger);
-    return watchBucket(this.#stream, { filter: this.#stream.records, from, signal }, (message) => {
+    return watchBucket(this.#stream, { filter: this.#stream.records, from, initialized, signal }, (message) => {
       const object = read(message);
       return ignoreDeletes && object?.deleted ? null : object;
     });

@@ -66,6 +66,38 @@ Deno.test("KvBucket.watch takes a filter and options", async () => {
   assertEquals(updates.seen, ["a.x put 5"]);
 });
 
+Deno.test("KvBucket.watch calls initialized once all has been given that was there", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("watched");
+  await bucket.put("a", "1");
+  await bucket.put("b", "2");
+  const initialized = () => watcher.seen.push("initialized");
+  await using watcher = new Watcher((signal) => bucket.watch(">", { signal, initialized }));
+  await watcher.saw("initialized");
+  await bucket.put("a", "3");
+  await watcher.saw("a put 3");
+  assertEquals(watcher.seen, ["a put 1", "b put 2", "initialized", "a put 3"]);
+});
+
+for (const exists of [true, false]) {
+  const what = exists ? "a bucket that exists" : "a bucket that does not exist yet";
+  Deno.test(`KvBucket.watch of updates in ${what} misses nothing that is written after initialized`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new KvStores({ servers: server.url });
+    const bucket = stores.kvBucket("watched");
+    if (exists) await bucket.put("before", "1");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await using watcher = new Watcher((signal) =>
+      bucket.watch(">", { signal, updatesOnly: true, initialized: resolve })
+    );
+    await within(promise);
+    await bucket.put("a", "1");
+    await watcher.saw("a put 1");
+    assertEquals(watcher.seen, ["a put 1"]);
+  });
+}
+
 Deno.test("KvBucket.watch ends with the loop, its signal, and the stores, and leaves no consumer behind", async () => {
   await using server = await startNatsServer();
   await using other = new KvStores({ servers: server.url });
