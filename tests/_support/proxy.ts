@@ -2,8 +2,8 @@
 export interface Tampering {
   /** Whether a message on its way from the server to the client is lost. */
   drop?: (subject: string, payload: string) => boolean;
-  /** Whether a message on its way from the client to the server is lost. */
-  lose?: (subject: string, payload: string) => boolean;
+  /** Whether a message on its way from the client to the server is lost; `reply` is where its answer is to go. */
+  lose?: (subject: string, payload: string, reply?: string) => boolean;
   /** Another payload for a message without headers on its way from the server to the client; `undefined` leaves it. */
   change?: (subject: string, payload: string) => string | undefined;
   /** Whether a connection is closed as soon as it is made. */
@@ -82,6 +82,12 @@ export class Proxy implements AsyncDisposable {
 /** Commands that a body follows. */
 const WITH_BODY = ["MSG", "HMSG", "PUB", "HPUB"];
 
+/** Where the answer to a message of a client is to go. */
+function replyOf(words: string[]): string | undefined {
+  const sizes = words[0] === "HPUB" ? 2 : 1;
+  return words[0].endsWith("PUB") && words.length === sizes + 3 ? words[2] : undefined;
+}
+
 /** Cuts the bytes of one of the two ends into protocol messages. */
 class Frames {
   readonly #tampering: Tampering;
@@ -105,7 +111,7 @@ class Frames {
       const body = WITH_BODY.includes(words[0]) ? Number(words.at(-1)) + 2 : 0;
       if (rest.length < end + body) break;
       const payload = () => new TextDecoder().decode(rest.subarray(end, end + body));
-      if (body > 0 && this.#tampering[this.#way]?.(words[1], payload())) {
+      if (body > 0 && this.#tampering[this.#way]?.(words[1], payload(), replyOf(words))) {
         rest = rest.subarray(end + body);
         continue;
       }

@@ -1,4 +1,4 @@
-import type { Direction } from "../queue/healing/_relay.ts";
+import type { Direction } from "../_support/relay.ts";
 import { type FaultTargets, type MakeFault, memberOf, noteOutage, pause } from "./_fault_targets.ts";
 import type { Fault } from "./plan_faults.ts";
 

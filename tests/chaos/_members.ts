@@ -1,4 +1,4 @@
-import { Relay } from "../queue/healing/_relay.ts";
+import { Relay } from "../_support/relay.ts";
 import type { ChildScript } from "../ledger/child_script.ts";
 
 /** What a process of a run does. */

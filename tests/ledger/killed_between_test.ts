@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Relay } from "../queue/healing/_relay.ts";
+import { Relay } from "../_support/relay.ts";
 import { Saying } from "./saying.ts";
 import type { Say } from "./_sayer.ts";
 

@@ -175,4 +175,40 @@ export const QUEUE_MUTANTS: Mutant[] = [
     replace: "]);",
     tests: ["tests/queue/manage/redrive_test.ts"],
   },
+  {
+    does: "does not look behind a schedule that fires while its job is cancelled",
+    file: "src/queue/manage/cancel_job.ts",
+    find: "    await passFiringSchedule(call, token);\n  }\n",
+    replace: "  }\n",
+    tests: ["tests/queue/manage/cancel_test.ts"],
+  },
+  {
+    does: "acknowledges a job before its dead letter is stored",
+    file: "src/queue/work/run_reporter.ts",
+    find: 'const stored = await this.#calls.persist(delivery, "dead letters", store, refused);',
+    replace:
+      'const stored = await this.finish(delivery) && await this.#calls.persist(delivery, "dead letters", store, refused);',
+    tests: ["tests/queue/store/dead_letter_test.ts"],
+  },
+  {
+    does: "counts an extended lease from its confirmation",
+    file: "src/queue/work/run_reporter.ts",
+    find: "if (extended) delivery.extendTo(sent + delivery.lease);",
+    replace: "if (extended && sent) delivery.extendTo(performance.now() + delivery.lease);",
+    tests: ["tests/queue/work/lease_test.ts"],
+  },
+  {
+    does: "forgets which jobs have ended",
+    file: "src/queue/store/ended_jobs.ts",
+    find: "return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;",
+    replace: 'return this.#ended.get(sequence) === "" && storedAt === "";',
+    tests: ["tests/queue/work/lost_acknowledgement_test.ts"],
+  },
+  {
+    does: "leaves the message that a moved copy replaces",
+    file: "src/queue/work/run_history.ts",
+    find: "await deleteMessage(session, stream, replaces, deadline);",
+    replace: "await Promise.resolve();",
+    tests: ["tests/queue/work/run_history_test.ts"],
+  },
 ];

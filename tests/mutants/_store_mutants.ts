@@ -136,4 +136,18 @@ export const STORE_MUTANTS: Mutant[] = [
     replace: "if (info.size < 0) throw",
     tests: ["tests/object/damaged_test.ts", "tests/object/foreign_chunks_test.ts"],
   },
+  {
+    does: "does not read an object again that came damaged",
+    file: "src/object/object_reader.ts",
+    find: "if (nuid === before || !(error instanceof JetStreamStoreError",
+    replace: "if (nuid !== before || !(error instanceof JetStreamStoreError",
+    tests: ["tests/object/no_direct_get_test.ts"],
+  },
+  {
+    does: "answers from a mirror of a bucket that its handle has removed",
+    file: "src/kv/kv_bucket.ts",
+    find: "    if (destroyed) this.#mirror?.distrust();\n",
+    replace: "",
+    tests: ["tests/kv/cache_test.ts"],
+  },
 ];

@@ -1,4 +1,4 @@
-// Applies each mutant to a copy and runs the tests that are to notice it: `deno task test:mutants [part of a file's name ...]`.
+// Applies each mutant to a copy and runs the tests that are to notice it: `deno task test:mutants [part of a file's name, or of what the change does ...]`.
 import { MUTANTS } from "./mutants.ts";
 import { runTests, tryMutant } from "./_try_mutant.ts";
 
@@ -8,7 +8,8 @@ const PARTS = ["mod.ts", "src", "tests", "deno.json", "deno.lock", "README.md"];
 const copy = await Deno.makeTempDir({ prefix: "mutants-" });
 try {
   await new Deno.Command("cp", { args: ["-r", ...PARTS, copy] }).output();
-  const wanted = MUTANTS.filter(({ file }) => Deno.args.length === 0 || Deno.args.some((part) => file.includes(part)));
+  const isWanted = (text: string) => Deno.args.length === 0 || Deno.args.some((part) => text.includes(part));
+  const wanted = MUTANTS.filter(({ file, does }) => isWanted(file) || isWanted(does));
   const tests = [...new Set(wanted.flatMap(({ tests }) => tests))];
   for (const test of tests) {
     if (!await runTests([test], copy)) throw new Error(`${test} does not pass without a mutant`);

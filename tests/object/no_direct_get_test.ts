@@ -43,3 +43,26 @@ Deno.test("ObjectBucket reads large objects from servers without batched gets, a
     assertBytes(await new Response(await bucket.getStream(`of ${bytes.length}`)).bytes(), bytes);
   }
 });
+
+Deno.test("ObjectBucket reads an object again that came damaged, and gives it if it is whole then", async () => {
+  await using server = await ObjectServer.start();
+  await using proxy = new Proxy(server.server.url);
+  await using other = new ObjectServer.Stores(proxy.url);
+  await server.api("STREAM.CREATE.OBJ_slow", {
+    name: "OBJ_slow",
+    subjects: ["$O.slow.C.>", "$O.slow.M.>"],
+    allow_rollup_hdrs: true,
+    allow_direct: false,
+    discard: "new",
+  });
+  await server.bucket("slow").put("object", "whole");
+  const bucket = other.objectBucket("slow");
+  let damaged = 0;
+  proxy.tampering.change = (_, payload) => {
+    if (damaged > 0 || !payload.includes(btoa("whole"))) return undefined;
+    damaged++;
+    return payload.replace(btoa("whole"), btoa("whale"));
+  };
+  assertEquals(await bucket.getText("object"), "whole");
+  assertEquals(damaged, 1);
+});

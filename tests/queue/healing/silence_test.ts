@@ -5,7 +5,7 @@ import { QueueStores } from "../_queue_stores.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { HeldJob } from "./_held_job.ts";
-import { Relay } from "./_relay.ts";
+import { Relay } from "../../_support/relay.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 
 const WORKER = new URL("../_worker.ts", import.meta.url);

@@ -1,5 +1,5 @@
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { Relay } from "./_relay.ts";
+import { Relay } from "../../_support/relay.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 
 Deno.test("JobConsumer notices that nothing reaches the server any more, and serves again", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { Relay } from "./_relay.ts";
+import { Relay } from "../../_support/relay.ts";
 import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
 import { QueueStores } from "../_queue_stores.ts";

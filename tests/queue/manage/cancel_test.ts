@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
+import { Relay } from "../../_support/relay.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
@@ -169,4 +170,26 @@ Deno.test("A cancelled job never comes back, also when it is cancelled just as i
   await waitUntil(async () => (await queue.get("last"))?.state === "ready");
   const counts = await queue.counts();
   assertEquals([counts?.ready.normal, counts?.delayed], [1, 0]);
+});
+
+Deno.test("JobQueue.cancel also takes out the job of a schedule that fires behind its delete", async () => {
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using proxy = new Proxy(relay.url);
+  await using stores = new QueueStores(proxy.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a", delay: 60_000 });
+  // The publish that waits behind a firing schedule gets through once the schedule has fired.
+  let fired = 0;
+  proxy.tampering.lose = (subject) => {
+    if (subject === "wq.checks.later.normal.a" && fired++ === 0) {
+      relay.hold("up");
+      foreign.publish("wq.checks.ready.normal.a", "1").then(() => relay.release("up"));
+    }
+    return false;
+  };
+  assertEquals(await queue.cancel("a"), true);
+  assertEquals(fired, 2);
+  assertEquals((await foreign.messages("WQ_checks")).length, 0);
 });

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import { JetStreamStoreError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
 import { QueueStores } from "../_queue_stores.ts";
@@ -164,4 +165,24 @@ Deno.test("JobQueue.deadLetters goes on before the sequence of a dead letter, an
   assertEquals((await queue.deadLetter("job2"))?.reason, "no");
   assertEquals(await queue.deadLetter("job9"), null);
   assertThrows(() => queue.deadLetters({ before: 0 }), RangeError, "'before' must be a whole number");
+});
+
+Deno.test("JobConsumer acknowledges no job before its dead letter is stored", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  await using others = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  let lost = 0;
+  await using consumer = queue.consume(() => {
+    proxy.tampering.lose = (subject) => subject.startsWith("wqdead.") && ++lost > 0;
+    throw new Error("no");
+  }, { maxAttempts: 1 });
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => lost > 1);
+  const other = others.jobQueue("checks");
+  assertEquals([(await other.get("a"))?.state, (await other.counts())?.dead], ["active", 0]);
+  proxy.tampering.lose = undefined;
+  await waitUntil(() => consumer.status().ended.dead === 1);
+  assertEquals([await other.get("a"), (await other.counts())?.dead], [null, 1]);
 });

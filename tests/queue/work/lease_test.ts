@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { Proxy } from "../../_support/proxy.ts";
+import { Relay } from "../../_support/relay.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
@@ -188,4 +190,35 @@ Deno.test("JobConsumer goes by a shorter lease as soon as it hears of it, also f
   foreign.connection.publish("wqevt.checks.changed", "");
   await waitUntil(() => a.status().ended.completed + b.status().ended.completed === 1);
   assertEquals([runs.all.length, a.status().active, b.status().active], [1, 0, 0]);
+});
+
+Deno.test("JobConsumer counts an extended lease from when it asked for it, not from its confirmation", async () => {
+  const lease = 2_000;
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using proxy = new Proxy(relay.url);
+  await using stores = new QueueStores(proxy.url);
+  const queue = stores.jobQueue("checks", { lease });
+  const seen: string[] = [];
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const over = Promise.withResolvers<void>();
+  const after = (ms: number, then: () => void) => timers.push(setTimeout(then, ms));
+  await using consumer = queue.consume(async ({ signal }) => {
+    // One sign of life reaches the server, and its confirmation is late.
+    proxy.tampering.lose = (_, payload) => {
+      if (!payload.startsWith("+WPI")) return false;
+      if (timers.length > 0) return true;
+      relay.hold("down");
+      after(lease * 0.4, () => relay.release("down"));
+      // Counted from the confirmation it would be held for longer than this.
+      after(lease * 1.25, () => over.resolve(void seen.push("late")));
+      return false;
+    };
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(void seen.push("aborted"))));
+  });
+  await queue.publish(1, { id: "a" });
+  await over.promise;
+  timers.forEach(clearTimeout);
+  assertEquals(seen, ["aborted", "late"]);
+  await consumer.stop({ deadline: 0 });
 });

@@ -244,3 +244,28 @@ Deno.test("JobConsumer acknowledges a job that another consumer of its queue in 
   await waitUntil(() => after.status().ended.skipped + after.status().ended.completed === 1);
   assertEquals(runs.all.length, 1);
 });
+
+Deno.test("JobConsumer does not run a job again whose acknowledgement was confirmed and then lost by the server", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  let confirmed = 0;
+  proxy.tampering.lose = (_, payload, reply) => {
+    if (!payload.startsWith("+ACK") || reply === undefined || confirmed > 0) return false;
+    confirmed++;
+    foreign.connection.publish(reply);
+    return true;
+  };
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  await waitUntil(() => consumer.status().ended.skipped === 1);
+  await waitUntil(async () => {
+    const counts = (await queue.counts())!;
+    return counts.active + counts.delayed + counts.ready.normal === 0;
+  });
+  assertEquals([confirmed, ...runs.ids], [1, "a"]);
+});

@@ -109,3 +109,18 @@ Deno.test("JobConsumer makes one retry of a job whose move is confirmed when its
   assertEquals([counts?.active, counts?.delayed, counts?.ready.normal, counts?.dead], [0, 0, 0, 0]);
   assertEquals(dropped > 0, true);
 });
+
+Deno.test("JobConsumer removes the message that a moved copy replaces, if whoever moved it died before that", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const old = await queue.publish("old", { id: "a", priority: "low" });
+  const copy = { "Job-Attempt": "2", "Job-Replaces": String(old!.sequence) };
+  await foreign.publish("wq.checks.ready.high.a", '"copy"', copy);
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler, { priorities: ["high"] });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(runs.all.map(({ data, attempt }) => [data, attempt]), [["copy", 2]]);
+  assertEquals((await foreign.messages("WQ_checks")).length, 0);
+});
