@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { dashboard } from "../dashboard/mod.ts";
+import { dashboard, type DashboardOptions } from "../dashboard/mod.ts";
 import { CommandFailure, EXIT } from "./command_failure.ts";
 import type { CommandLine } from "./command_line.ts";
 import { variable } from "./environment.ts";
 
-/** Names under which a browser on this machine asks for it. */
-const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+/** Addresses on which only this machine can reach it. */
+const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
 
 interface DashboardCommandOptions {
   port: string;
@@ -39,7 +39,7 @@ Examples:
         if (!/^\d+$/.test(port) || number > 65_535) {
           throw new CommandFailure("--port must be a whole number from 0 to 65535", EXIT.usage);
         }
-        const local = host === "::1" || LOOPBACK.includes(host);
+        const local = LOOPBACK.includes(host);
         if (!local && token === undefined) {
           throw new CommandFailure(
             `--host ${host} lets others in: give a --token, or SUPERCHECK_DASHBOARD_TOKEN`,
@@ -61,12 +61,9 @@ Examples:
     );
 }
 
-/**
- * Admits requests that carry the token. Without a token it admits requests for a loopback host name only, as another site's name may resolve to
- * this machine (DNS rebinding).
- */
-function authorizer(token: string | undefined): (request: Request) => boolean | Response {
-  if (token === undefined) return ({ url }) => LOOPBACK.includes(new URL(url).hostname);
+/** Admits requests that carry the token; without one, the dashboard admits requests for a loopback host only. */
+function authorizer(token: string | undefined): DashboardOptions["authorize"] {
+  if (token === undefined) return undefined;
   const wanted = digest(token);
   return ({ headers }) => {
     const given = /^Basic ([A-Za-z0-9+/=]+)$/.exec(headers.get("authorization") ?? "")?.[1] ?? "";

@@ -1,9 +1,11 @@
 import { Hono } from "hono";
 import { wrongType } from "../checks.ts";
+import { consoleLogger, guardedLogger, type Logger } from "../connection/logger.ts";
 import { processStores } from "../functions.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { JetStreamStores } from "../stores.ts";
 import { guard } from "./guard.ts";
+import { acceptedHosts } from "./hosts.ts";
 import { healthCheckPages } from "./health_check_pages.ts";
 import { jobPages } from "./job_pages.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
@@ -45,9 +47,29 @@ export interface DashboardOptions {
    * @default {all may}
    */
   authorize?: (request: Request) => boolean | Response | Promise<boolean | Response>;
+  /**
+   * Names and addresses that requests may ask for (their `Host`), without ports; all others get a 403. Without this and without `authorize` only a
+   * loopback host is answered, as any site may give itself a name that leads to this machine (DNS rebinding).
+   *
+   * @default {with `authorize`: all; without: localhost, 127.0.0.0/8 and [::1]}
+   */
+  hosts?: readonly string[];
+  /**
+   * Gets one line for what a page could not show; `false`: nothing is logged.
+   *
+   * @default {console, on standard error}
+   */
+  logger?: Logger | false;
 }
 
-const OPTIONS: OptionNames<DashboardOptions> = { stores: true, base: true, readOnly: true, authorize: true };
+const OPTIONS: OptionNames<DashboardOptions> = {
+  stores: true,
+  base: true,
+  readOnly: true,
+  authorize: true,
+  hosts: true,
+  logger: true,
+};
 
 /** A path without a trailing slash, `.` or `..`. */
 const BASE = /^(?:\/[A-Za-z0-9_~%-][A-Za-z0-9._~%-]*)*\/?$/;
@@ -55,7 +77,8 @@ const BASE = /^(?:\/[A-Za-z0-9_~%-][A-Za-z0-9._~%-]*)*\/?$/;
 /**
  * Makes the dashboard: one fetch handler. It asks the server only while somebody looks.
  *
- * Whoever can reach it can read all jobs, keys and values, and change them unless it is `readOnly`: give it `authorize`, or serve it on loopback.
+ * Whoever can reach it can read all jobs, keys and values, and change them unless it is `readOnly`. Without `authorize` and `hosts` it answers requests
+ * for a loopback host only: give it `authorize` before others can reach it.
  *
  * @returns The handler. It answers 503 with a page that says so while there is no connection.
  * @throws {TypeError | RangeError} If an option is wrong.
@@ -73,17 +96,26 @@ const BASE = /^(?:\/[A-Za-z0-9_~%-][A-Za-z0-9._~%-]*)*\/?$/;
  */
 export function dashboard(options?: DashboardOptions): (request: Request) => Promise<Response> {
   const doing = "make the dashboard";
-  const { stores = processStores, base = "/", readOnly = false, authorize } = checkOptions(options, OPTIONS, doing);
+  const {
+    stores = processStores,
+    base = "/",
+    readOnly = false,
+    authorize,
+    hosts,
+    logger: given = consoleLogger,
+  } = checkOptions(options, OPTIONS, doing);
   if (!(stores instanceof JetStreamStores)) throw wrongType(`${doing} as 'stores' must be a JetStreamStores`, stores);
   if (typeof base !== "string" || !BASE.test(base)) throw wrongType(`${doing} as 'base' must be a path`, base);
   if (typeof readOnly !== "boolean") throw wrongType(`${doing} as 'readOnly' must be true or false`, readOnly);
   if (authorize !== undefined && typeof authorize !== "function") {
     throw wrongType(`${doing} as 'authorize' must be a function`, authorize);
   }
+  const acceptsHost = acceptedHosts(hosts, authorize !== undefined, doing);
   const path = base.replace(/\/$/, "");
-  const site: Site = { stores, readOnly, base: path, monitor: new QueueMonitor(stores) };
+  const logger = guardedLogger(given);
+  const site: Site = { stores, readOnly, base: path, monitor: new QueueMonitor(stores, logger), logger };
   const app = new Hono({ strict: false });
-  app.use(guard({ readOnly, authorize }));
+  app.use(guard({ acceptsHost, readOnly, authorize }));
   const pages = new Hono({ strict: false });
   const asset = (type: string, text: string) => () =>
     new Response(text, { headers: { "content-type": type, "cache-control": "max-age=3600" } });

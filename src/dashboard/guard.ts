@@ -1,7 +1,9 @@
 import type { MiddlewareHandler } from "hono";
+import { type AcceptsHost, requestedHost } from "./hosts.ts";
 
 /** What {@linkcode guard} lets pass. */
 interface GuardOptions {
+  acceptsHost: AcceptsHost;
   readOnly: boolean;
   authorize?: (request: Request) => boolean | Response | Promise<boolean | Response>;
 }
@@ -16,10 +18,15 @@ const HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
+/** What somebody is told who asks for another host: an operator behind a new proxy, or a page of a site whose name leads here (DNS rebinding). */
+const WRONG_HOST =
+  "This dashboard does not answer to this host name: it needs 'hosts' or 'authorize' for other names than those of loopback";
+
 /** Stands before every route: who may come in, whether something may be changed, and from where. */
-export function guard({ readOnly, authorize }: GuardOptions): MiddlewareHandler {
+export function guard({ acceptsHost, readOnly, authorize }: GuardOptions): MiddlewareHandler {
   return async (context, next) => {
     const { raw } = context.req;
+    if (!acceptsHost(requestedHost(raw))) return context.text(WRONG_HOST, 403);
     const answer = authorize ? await authorize(raw) : true;
     if (answer instanceof Response) return answer;
     if (answer !== true) return context.text("This page is not for you", 403);

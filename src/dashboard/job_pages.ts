@@ -1,5 +1,6 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
+import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { moment } from "./figures.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
@@ -12,7 +13,7 @@ export function jobPages(app: Hono, site: Site): void {
   livePage(app, "/queues/:queue/jobs/:id", site, (context) => jobPage(context, site));
   change(app, "/queues/:queue/jobs/:id/cancel", site, async (context) => {
     const [queue, id] = [queueOf(context), idOf(context)];
-    const job = await site.stores.jobQueue(queue).get(id);
+    const job = await ask(site.stores, () => site.stores.jobQueue(queue).get(id));
     return job && {
       title: `Cancel ${id}`,
       current: "Queues",
@@ -37,7 +38,11 @@ export function idOf(context: Context): string {
 async function jobPage(context: Context, site: Site): Promise<Page | null> {
   const [name, id] = [queueOf(context), idOf(context)];
   const queue = site.stores.jobQueue(name);
-  const [job, letter, result] = await Promise.all([queue.get(id), queue.deadLetter(id), queue.result(id)]);
+  const [job, letter, result] = await Promise.all([
+    ask(site.stores, () => queue.get(id)),
+    ask(site.stores, () => queue.deadLetter(id)),
+    ask(site.stores, () => queue.result(id)),
+  ]);
   if (!job && !letter && !result) return null;
   const act = (what: string) => path(site, "queues", name, "jobs", id, what);
   const facts: [string, string][] = job

@@ -1,13 +1,16 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import type { ObjectInfo } from "../object/object_info.ts";
+import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { counted, excerpt, moment, size, span } from "./figures.ts";
+import { sendBucketList } from "./bucket_list.ts";
+import { fileResponse } from "./file_response.ts";
 import { card, missingPage, nothing, send, table } from "./page.ts";
 import { path, query, type Site } from "./site.ts";
 
-/** Buckets and objects that a page shows at most, and objects that a search looks at. */
-const SHOWN = { buckets: 200, objects: 200, searched: 10_000 };
+/** Objects that a page shows at most, and that a search looks at. */
+const SHOWN = { objects: 200, searched: 10_000 };
 
 /** The object buckets, their objects with size and age, and downloads. */
 export function objectPages(app: Hono, site: Site): void {
@@ -16,7 +19,7 @@ export function objectPages(app: Hono, site: Site): void {
   app.get("/objects/:bucket/download", (context) => download(context, site));
   change(app, "/objects/:bucket/delete", site, async (context) => {
     const [bucket, name] = [bucketOf(context), context.req.query("name") ?? ""];
-    const info = name === "" ? null : await site.stores.objectBucket(bucket).info(name);
+    const info = name === "" ? null : await ask(site.stores, () => site.stores.objectBucket(bucket).info(name));
     return info && {
       title: `Delete ${name}`,
       current: "Objects",
@@ -36,37 +39,20 @@ function bucketOf(context: Context): string {
   return context.req.param("bucket") ?? "";
 }
 
-async function bucketsPage(context: Context, site: Site): Promise<Response> {
-  const names: string[] = [];
-  for await (const name of site.stores.objectBuckets()) if (names.push(name) === SHOWN.buckets) break;
-  const statuses = await Promise.all(names.sort().map((name) => site.stores.objectBucket(name).status()));
-  const rows = statuses.filter((status) => status !== null).map((status) =>
-    html`
-      <tr>
-        <td><a href="${path(site, "objects", status.bucket)}">${status.bucket}</a></td>
-        <td class="n">${size(status.bytes)}</td>
-        <td class="n wide">${status.ttl === 0 ? "–" : span(status.ttl)}</td>
-        <td class="n wide">${status.replicas}</td>
-        <td class="long wide">${status.description}</td>
-      </tr>
-    `
-  );
-  const rowsTable = table("Buckets", [["Bucket"], ["Size"], ["TTL", "wide"], ["Replicas", "wide"], [
-    "For",
-    "text wide",
-  ]], rows);
-  const content = rows.length > 0 ? rowsTable : nothing("No buckets.");
-  return await send(context, site, {
-    title: "Objects",
+function bucketsPage(context: Context, site: Site): Promise<Response> {
+  return sendBucketList(context, site, {
     current: "Objects",
-    body: card("buckets", counted(names.length, "bucket"), content),
+    part: "objects",
+    names: site.stores.objectBuckets(),
+    status: (name) => ask(site.stores, () => site.stores.objectBucket(name).status()),
+    columns: [],
   });
 }
 
 async function bucketPage(context: Context, site: Site): Promise<Response> {
   const bucketName = bucketOf(context);
   const bucket = site.stores.objectBucket(bucketName);
-  if (!await bucket.status()) return await missingPage(context, site);
+  if (!await ask(site.stores, () => bucket.status())) return await missingPage(context, site);
   const search = (context.req.query("q") ?? "").toLowerCase();
   const infos: ObjectInfo[] = [];
   let looked = 0;
@@ -105,23 +91,11 @@ async function bucketPage(context: Context, site: Site): Promise<Response> {
   return await send(context, site, { title: bucketName, current: "Objects", body });
 }
 
-/** An object as a file to keep: never shown by the browser as a page of this origin. */
 async function download(context: Context, site: Site): Promise<Response> {
   const bucket = site.stores.objectBucket(bucketOf(context));
   const name = context.req.query("name") ?? "";
-  const info = name === "" ? null : await bucket.info(name);
-  const stream = info && await bucket.getStream(name);
+  const info = name === "" ? null : await ask(site.stores, () => bucket.info(name));
+  const stream = info && await ask(site.stores, () => bucket.getStream(name));
   if (!info || !stream) return await missingPage(context, site);
-  const file = name.slice(name.lastIndexOf("/") + 1) || "object";
-  return new Response(stream, {
-    headers: {
-      "content-type": "application/octet-stream",
-      "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(file).replace(/['()*]/g, escape)}`,
-      ...(info.link === undefined && { "content-length": String(info.size) }),
-    },
-  });
-}
-
-function escape(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return fileResponse(name, stream, info.link === undefined ? info.size : undefined);
 }

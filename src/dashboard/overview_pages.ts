@@ -1,11 +1,11 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
 import type { JobCounts } from "../queue/manage/job_counts.ts";
-import { amount, counted, rate, span } from "./figures.ts";
+import { amount, counted, excerpt, rate, span } from "./figures.ts";
 import { healthChecks } from "./health_check_pages.ts";
-import { card, livePage, type Markup, nothing, type Page, table, tile } from "./page.ts";
+import { card, livePage, type Markup, nothing, type Page, pager, table, tile } from "./page.ts";
 import { isLate, type QueueFigures, waiting } from "./queue_monitor.ts";
-import { path, query, type Site } from "./site.ts";
+import { path, type Site } from "./site.ts";
 import { sparkline } from "./sparkline.ts";
 
 /** Queues on the overview, and on a page of all. */
@@ -40,19 +40,14 @@ export function overviewPages(app: Hono, site: Site): void {
 
   livePage(app, "/queues", site, async (context): Promise<Page> => {
     const search = (context.req.query("q") ?? "").toLowerCase();
-    const from = Math.max(0, Math.trunc(Number(context.req.query("from"))) || 0);
     const all = (await site.monitor.all()).filter(({ queue }) => queue.toLowerCase().includes(search));
+    const { from, links } = pager(context, path(site, "queues"), all.length, SHOWN.page);
     const shown = all.slice(from, from + SHOWN.page);
-    const turn = (label: string, from: number) =>
-      html`<a href="${query(path(site, "queues"), { q: search, from })}">${label}</a>`;
-    const pages = html`<div class="pages">${from > 0 ? turn("Previous", Math.max(0, from - SHOWN.page)) : ""}${
-      from + SHOWN.page < all.length ? turn("Next", from + SHOWN.page) : ""
-    }</div>`;
     const find = html`
       <form class="row end"
         id="find"><input type="search" name="q" value="${search}" aria-label="Search queues" placeholder="Name"><button>Search</button></form>
     `;
-    const table = html`${queueTable(site, shown)}${all.length > SHOWN.page ? pages : ""}`;
+    const table = html`${queueTable(site, shown)}${links}`;
     return {
       title: "Queues",
       current: "Queues",
@@ -63,8 +58,7 @@ export function overviewPages(app: Hono, site: Site): void {
 
 /** What somebody should look at. */
 function attention(site: Site, queues: readonly QueueFigures[]): Markup {
-  const alerts = queues.slice(0, SHOWN.overview).flatMap(({ queue, counts }) => {
-    if (!counts) return [];
+  const alerts = queues.slice(0, SHOWN.overview).flatMap(({ queue, counts, failure }) => {
     const alert = (colour: string, text: string, action: string, ...parts: string[]) =>
       html`
         <div
@@ -75,6 +69,8 @@ function attention(site: Site, queues: readonly QueueFigures[]): Markup {
             ...parts,
           )}">${action}</a></div>
       `;
+    if (failure) return [alert("bad", `cannot be counted: ${excerpt(failure.message, 300)}`, "Open the queue")];
+    if (!counts) return [];
     const open = waiting(counts);
     return [
       ...(counts.dead > 0 ? [alert("bad", counted(counts.dead, "dead letter"), "Look at them", "dead")] : []),
@@ -96,13 +92,13 @@ function attention(site: Site, queues: readonly QueueFigures[]): Markup {
 /** The table of some queues. */
 function queueTable(site: Site, queues: readonly QueueFigures[]): Markup {
   if (queues.length === 0) return nothing("No queues.");
-  const rows = queues.map(({ queue, counts, rates, rate }) => {
+  const rows = queues.map(({ queue, counts, failure, rates, rate }) => {
     const link = html`<a href="${path(site, "queues", queue)}">${queue}</a> ${counts ? pills(counts) : ""}`;
     if (!counts) {
       return html`
         <tr>
           <td>${link}</td>
-          <td class="zero" colspan="6">counting …</td>
+          <td class="${failure ? "bad" : "zero"}" colspan="6">${failure ? "cannot be counted" : "counting …"}</td>
         </tr>
       `;
     }

@@ -4,7 +4,7 @@ import { streamSSE } from "hono/streaming";
 import type { Hono } from "hono";
 import { JetStreamStoreError } from "../errors.ts";
 import { excerpt } from "./figures.ts";
-import { path, type Site } from "./site.ts";
+import { path, query, type Site } from "./site.ts";
 
 /** A piece of a page, in which all text is escaped. */
 export type Markup = ReturnType<typeof html>;
@@ -79,7 +79,7 @@ export function failurePage(context: Context, site: Site, error: Error): Respons
   const known = error instanceof JetStreamStoreError || error instanceof TypeError || error instanceof RangeError;
   const disconnected = error instanceof JetStreamStoreError && error.code === "disconnected";
   const reason = known ? excerpt(error.message, 500) : "An unexpected error: see the log of this process";
-  if (!known) console.error(error);
+  if (!known) site.logger.error(`The dashboard failed at ${context.req.path}: ${error.stack ?? error}`);
   const body = html`
     <section class="card" role="alert">
       <div class="alert"><i class="dot bad"></i><div>${disconnected
@@ -145,6 +145,22 @@ export function card(
       aria-labelledby="${id}-heading"><div class="head"><h2 id="${id}-heading">${heading}</h2>${more &&
         html`<span class="more">${more}</span>`}</div>${content}</section>
   `;
+}
+
+/** Where a page of a list begins that `from` in the query names, and the links to those around it; none where one page holds all. */
+export function pager(
+  context: Context,
+  target: string,
+  total: number,
+  size: number,
+): { from: number; links: Markup | string } {
+  const from = Math.max(0, Math.trunc(Number(context.req.query("from"))) || 0);
+  const parameters = { q: context.req.query("q"), prefix: context.req.query("prefix") };
+  const turn = (label: string, to: number) =>
+    html`<a href="${query(target, { ...parameters, from: to })}">${label}</a>`;
+  const previous = from > 0 ? turn("Previous", Math.max(0, from - size)) : "";
+  const next = from + size < total ? turn("Next", from + size) : "";
+  return { from, links: previous || next ? html`<div class="pages">${previous}${next}</div>` : "" };
 }
 
 /** A line in place of a table without rows. */

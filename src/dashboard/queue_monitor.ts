@@ -1,6 +1,8 @@
 import { settledWithin } from "../delay.ts";
+import type { Logger } from "../connection/logger.ts";
 import type { JobCounts } from "../queue/manage/job_counts.ts";
 import type { JetStreamStores } from "../stores.ts";
+import { ask } from "./ask.ts";
 
 /** Milliseconds between two rounds, and how many queues a round counts at most: what is asked of the server stays the same, however many there are. */
 const ROUND = { pause: 1_500, queues: 200, together: 8 };
@@ -18,9 +20,11 @@ const SAMPLE_TIME = 20_000;
 /** What is known of a queue. */
 export interface QueueFigures {
   queue: string;
-  /** `null`: not counted yet. */
+  /** As they were counted last; `null`: not yet. */
   counts: JobCounts | null;
-  /** When it was counted, by `performance.now()`. */
+  /** Why the last try to count it failed; `null`: it did not. */
+  failure: Error | null;
+  /** When it had its turn, by `performance.now()`, whether it could be counted or not. */
   at: number;
   /** Jobs that ended within the last moments, a second. */
   rate: number;
@@ -36,13 +40,15 @@ export interface QueueFigures {
  */
 export class QueueMonitor {
   readonly #stores: JetStreamStores;
+  readonly #logger: Logger;
   readonly #figures: Map<string, QueueFigures> = new Map();
   #round: Promise<void> | null = null;
   #listed: Promise<void> = Promise.resolve();
   #lastRound = -Infinity;
 
-  constructor(stores: JetStreamStores) {
+  constructor(stores: JetStreamStores, logger: Logger) {
     this.#stores = stores;
+    this.#logger = logger;
   }
 
   /**
@@ -57,19 +63,23 @@ export class QueueMonitor {
     return [...this.#figures.values()].sort((a, b) => trouble(b) - trouble(a) || a.queue.localeCompare(b.queue));
   }
 
-  /** The figures of one queue, counted now. */
+  /**
+   * The figures of one queue, counted now; `counts` is `null` if there is none.
+   *
+   * @throws {Error} Why it cannot be counted.
+   */
   async one(queue: string): Promise<QueueFigures> {
     const figures = this.#figures.get(queue) ?? newFigures(queue);
     await this.#count(figures);
+    if (figures.failure) throw figures.failure;
     if (figures.counts) this.#figures.set(queue, figures);
     return figures;
   }
 
   #begin(): void {
     this.#listed = this.#list();
-    const round = this.#listed.then(() => this.#countSome());
-    // An error of the list is thrown where `#listed` is awaited.
-    this.#round = round.catch(() => {}).finally(() => {
+    // What the list fails with is thrown where `#listed` is awaited.
+    this.#round = this.#listed.then(() => this.#countSome(), () => {}).finally(() => {
       this.#round = null;
       this.#lastRound = performance.now();
     });
@@ -84,16 +94,28 @@ export class QueueMonitor {
   async #countSome(): Promise<void> {
     const due = [...this.#figures.values()].sort((a, b) => a.at - b.at).slice(0, ROUND.queues);
     const next = due.values();
+    const failedBefore = new Set(due.filter(({ failure }) => failure));
     await Promise.all(Array.from({ length: ROUND.together }, async () => {
       for (const figures of next) await this.#count(figures);
     }));
+    const [first, ...more] = due.filter((figures) => figures.failure && !failedBefore.has(figures));
+    if (!first) return;
+    const others = more.length > 0 ? ` (and ${more.length} more queues)` : "";
+    this.#logger.warn(`Queue ${first.queue}${others} cannot be counted for the dashboard: ${first.failure!.message}`);
   }
 
+  /** Counts a queue, or notes why it cannot be counted. */
   async #count(figures: QueueFigures): Promise<void> {
     const { counts: before, at: last } = figures;
-    const counts = await this.#stores.jobQueue(figures.queue).counts();
+    let counts: JobCounts | null = null;
+    try {
+      counts = await ask(this.#stores, () => this.#stores.jobQueue(figures.queue).counts());
+      figures.failure = null;
+      figures.counts = counts;
+    } catch (error) {
+      figures.failure = error instanceof Error ? error : new Error(String(error));
+    }
     const now = figures.at = performance.now();
-    figures.counts = counts;
     if (!counts) return;
     if (before) figures.rate = Math.max(0, counts.ended - before.ended) / Math.max(now - last, 1) * 1000;
     if (now - last > GAP) Object.assign(figures, { rates: [], sample: null });
@@ -106,7 +128,7 @@ export class QueueMonitor {
 }
 
 function newFigures(queue: string): QueueFigures {
-  return { queue, counts: null, at: -Infinity, rate: 0, rates: [], sample: null };
+  return { queue, counts: null, failure: null, at: -Infinity, rate: 0, rates: [], sample: null };
 }
 
 /** Jobs of a queue that wait for a worker. */
@@ -123,7 +145,8 @@ export function isLate({ oldest, paused }: JobCounts): boolean {
 }
 
 /** How urgently somebody should look. */
-function trouble({ counts }: QueueFigures): number {
+function trouble({ counts, failure }: QueueFigures): number {
+  if (failure) return 8;
   if (!counts) return 0;
   return (counts.dead > 0 ? 4 : 0) + (isLate(counts) ? 2 : 0) + (counts.paused ? 1 : 0);
 }

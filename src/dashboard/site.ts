@@ -1,3 +1,4 @@
+import type { Logger } from "../connection/logger.ts";
 import type { JetStreamStores } from "../stores.ts";
 import type { QueueMonitor } from "./queue_monitor.ts";
 
@@ -8,6 +9,7 @@ export interface Site {
   /** The path of the overview, without a trailing slash. */
   readonly base: string;
   readonly monitor: QueueMonitor;
+  readonly logger: Logger;
 }
 
 /** The path of a page; each part is encoded. */

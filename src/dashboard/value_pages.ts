@@ -1,22 +1,26 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import type { KvEntry } from "../kv/kv_entry.ts";
+import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, size } from "./figures.ts";
+import { sendBucketList } from "./bucket_list.ts";
+import { fileResponse } from "./file_response.ts";
 import { card, type Markup, missingPage, nothing, send, table } from "./page.ts";
 import { path, query, type Site } from "./site.ts";
 
-/** Buckets, keys and revisions that a page shows at most, and characters of a value. */
-const SHOWN = { buckets: 200, keys: 200, revisions: 64, value: 100_000 };
+/** Keys and revisions that a page shows at most, and characters of a value. */
+const SHOWN = { keys: 200, revisions: 64, value: 100_000 };
 
 /** The key-value buckets, their keys by prefix, and a key with its history. */
 export function valuePages(app: Hono, site: Site): void {
   app.get("/values", (context) => bucketsPage(context, site));
   app.get("/values/:bucket", (context) => bucketPage(context, site));
   app.get("/values/:bucket/key", (context) => keyPage(context, site));
+  app.get("/values/:bucket/download", (context) => download(context, site));
   change(app, "/values/:bucket/delete", site, async (context) => {
     const [bucket, key] = [bucketOf(context), context.req.query("key") ?? ""];
-    if (key === "" || !await site.stores.kvBucket(bucket).get(key)) return null;
+    if (key === "" || !await ask(site.stores, () => site.stores.kvBucket(bucket).get(key))) return null;
     return {
       title: `Delete ${key}`,
       current: "Values",
@@ -36,38 +40,23 @@ function bucketOf(context: Context): string {
   return context.req.param("bucket") ?? "";
 }
 
-async function bucketsPage(context: Context, site: Site): Promise<Response> {
-  const names: string[] = [];
-  for await (const name of site.stores.kvBuckets()) if (names.push(name) === SHOWN.buckets) break;
-  const statuses = await Promise.all(names.sort().map((name) => site.stores.kvBucket(name).status()));
-  const rows = statuses.filter((status) => status !== null).map((status) =>
-    html`
-      <tr>
-        <td><a href="${path(site, "values", status.bucket)}">${status.bucket}</a></td>
-        <td class="n">${amount(status.values)}</td>
-        <td class="n">${size(status.bytes)}</td>
-        <td class="n wide">${status.history}</td>
-        <td class="n wide">${status.ttl === 0 ? "–" : `${amount(status.ttl / 1000)} s`}</td>
-        <td class="long wide">${status.description}</td>
-      </tr>
-    `
-  );
-  const rowsTable = table("Buckets", [["Bucket"], ["Messages"], ["Size"], ["History", "wide"], ["TTL", "wide"], [
-    "For",
-    "text wide",
-  ]], rows);
-  const content = rows.length > 0 ? rowsTable : nothing("No buckets.");
-  return await send(context, site, {
-    title: "Values",
+function bucketsPage(context: Context, site: Site): Promise<Response> {
+  return sendBucketList(context, site, {
     current: "Values",
-    body: card("buckets", counted(names.length, "bucket"), content),
+    part: "values",
+    names: site.stores.kvBuckets(),
+    status: (name) => ask(site.stores, () => site.stores.kvBucket(name).status()),
+    columns: [
+      { title: "Messages", cell: ({ values }) => amount(values) },
+      { title: "History", cell: ({ history }) => amount(history) },
+    ],
   });
 }
 
 async function bucketPage(context: Context, site: Site): Promise<Response> {
   const name = bucketOf(context);
   const bucket = site.stores.kvBucket(name);
-  if (!await bucket.status()) return await missingPage(context, site);
+  if (!await ask(site.stores, () => bucket.status())) return await missingPage(context, site);
   const prefix = (context.req.query("prefix") ?? "").replace(/[.*>]+$/, "");
   const keys: string[] = [];
   const filter = prefix === "" ? ">" : `${prefix}.>`;
@@ -96,7 +85,7 @@ async function bucketPage(context: Context, site: Site): Promise<Response> {
 async function keyPage(context: Context, site: Site): Promise<Response> {
   const [name, key] = [bucketOf(context), context.req.query("key") ?? ""];
   const bucket = site.stores.kvBucket(name);
-  const entry = key === "" ? null : await bucket.get(key);
+  const entry = key === "" ? null : await ask(site.stores, () => bucket.get(key));
   if (!entry) return await missingPage(context, site);
   const revisions: KvEntry[] = [];
   for await (const revision of bucket.history(key)) if (revisions.push(revision) === SHOWN.revisions) break;
@@ -117,9 +106,17 @@ async function keyPage(context: Context, site: Site): Promise<Response> {
     rows,
   );
   const body = [
-    html`<div class="row"><a href="${path(site, "values", name)}">${name}</a><span class="grow"></span>${
-      changeLink(site, `${path(site, "values", name)}/delete`, "Delete …", "danger", { key })
-    }</div>`,
+    html`
+      <div
+        class="row"><a href="${path(
+          site,
+          "values",
+          name,
+        )}">${name}</a><span class="grow"></span><a class="button" href="${query(
+          `${path(site, "values", name)}/download`,
+          { key },
+        )}">Download</a>${changeLink(site, `${path(site, "values", name)}/delete`, "Delete …", "danger", { key })}</div>
+    `,
     card("value", `Value, ${size(entry.value.length)}`, valueMarkup(entry)),
     card("history", counted(rows.length, "revision"), rowsTable, "newest first"),
   ];
@@ -129,4 +126,11 @@ async function keyPage(context: Context, site: Site): Promise<Response> {
 function valueMarkup(entry: KvEntry): Markup {
   const text = entry.text().slice(0, SHOWN.value);
   return html`<pre tabindex="0">${text}</pre>`;
+}
+
+async function download(context: Context, site: Site): Promise<Response> {
+  const key = context.req.query("key") ?? "";
+  const entry = key === "" ? null : await ask(site.stores, () => site.stores.kvBucket(bucketOf(context)).get(key));
+  if (!entry) return await missingPage(context, site);
+  return fileResponse(key, new Uint8Array(entry.value), entry.value.length);
 }

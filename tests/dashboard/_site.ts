@@ -21,7 +21,7 @@ export async function startSite(options: Omit<DashboardOptions, "stores"> = {}):
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startNatsServer());
   const stores = stack.use(new JetStreamStores({ servers: server.url, logger: false }));
-  const handler = dashboard({ ...options, stores });
+  const handler = dashboard({ logger: false, ...options, stores });
   const kept = stack.move();
   const url = (path: string) => `http://localhost${path}`;
   return {

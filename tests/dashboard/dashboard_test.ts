@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
+import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { dashboard } from "../../src/dashboard/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
@@ -38,7 +39,8 @@ test("dashboard shows queues, jobs, dead letters, health checks, values and obje
   await shows("/checks", "https://down.example.com/", "down");
   await shows("/values", "plans");
   await shows("/values/plans?prefix=eu", "eu.basic");
-  await shows("/values/plans/key?key=eu.basic", "9 euro", "1 revision");
+  await shows("/values/plans/key?key=eu.basic", "9 euro", "1 revision", "Download");
+  await shows("/values/plans/download?key=eu.basic", "9 euro");
   await shows("/objects", "reports");
   await shows("/objects/reports", "november.txt", "6 B");
   for (const path of ["/nothing", "/queues/none", "/queues/mails/jobs/none", "/values/none", "/objects/none"]) {
@@ -201,7 +203,13 @@ const ROUTES = [
     "/schedules/a/run",
   ]
     .map((path) => `/queues/mails${path}`),
-  ...["/values", "/values/plans", "/values/plans/key?key=a", "/values/plans/delete?key=a"],
+  ...[
+    "/values",
+    "/values/plans",
+    "/values/plans/key?key=a",
+    "/values/plans/download?key=a",
+    "/values/plans/delete?key=a",
+  ],
   ...["/objects", "/objects/reports", "/objects/reports/download?name=a", "/objects/reports/delete?name=a"],
 ];
 
@@ -296,7 +304,9 @@ Deno.test("dashboard sends objects as files to keep, and forbids scripts that ar
 Deno.test("dashboard says so, with status 503, while there is no connection", async () => {
   await using stores = new JetStreamStores({ servers: "nats://127.0.0.1:1", connectTimeout: 100, logger: false });
   const handler = dashboard({ stores });
-  for (const path of ["/checks", "/values", "/objects"]) {
+  for (
+    const path of ["/", "/queues/mails", "/queues/mails/jobs/a", "/checks", "/values", "/values/plans", "/objects"]
+  ) {
     const response = await handler(new Request(`http://localhost${path}`));
     assertEquals(response.status, 503, path);
     assertMatch(await response.text(), /NATS is unavailable/);
@@ -318,5 +328,63 @@ Deno.test("dashboard refuses wrong options", () => {
   assertThrows(() => dashboard({ stores: {} as JetStreamStores }), TypeError, "'stores' must be a JetStreamStores");
   assertThrows(() => dashboard({ base: "admin" }), TypeError, "'base' must be a path");
   assertThrows(() => dashboard({ base: "/../x" }), TypeError, "'base' must be a path");
+  assertThrows(() => dashboard({ hosts: [] }), TypeError, "'hosts' must be a list of names");
+  for (const host of ["", "a:80", "a/b", "http://a", 5 as never, "::1"]) {
+    assertThrows(() => dashboard({ hosts: [host] }), TypeError, "'hosts' must be names or addresses without a port");
+  }
   assertThrows(() => dashboard({ readonly: true } as object), TypeError, "did you mean 'readOnly'?");
+});
+
+/** The status of the overview's style, asked for under a host. */
+async function statusUnder(handler: (request: Request) => Promise<Response>, host: string): Promise<number> {
+  const response = await handler(new Request(`http://${host}/style.css`));
+  await response.body?.cancel();
+  return response.status;
+}
+
+Deno.test("dashboard without 'authorize' answers requests for a loopback host only", async () => {
+  await using site = await startSite();
+  for (const host of ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:80", "app.localhost"]) {
+    assertEquals(await statusUnder(site.handler, host), 200, host);
+  }
+  for (const host of ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.7", "[::2]"]) {
+    assertEquals(await statusUnder(site.handler, host), 403, host);
+  }
+  const rebound = new Request("http://127.0.0.1/style.css", { headers: { host: "evil.example" } });
+  assertEquals((await site.handler(rebound)).status, 403, "what the browser asked for counts");
+});
+
+Deno.test("dashboard with 'authorize' answers under every host, and with 'hosts' under these only", async () => {
+  await using site = await startSite();
+  const { stores } = site;
+  assertEquals(await statusUnder(dashboard({ stores, authorize: () => true }), "ops.example.com"), 200);
+  const handler = dashboard({ stores, authorize: () => true, hosts: ["ops.example.com", "[::1]"] });
+  assertEquals(await statusUnder(handler, "OPS.example.com:8443"), 200);
+  assertEquals(await statusUnder(handler, "[::1]"), 200);
+  assertEquals(await statusUnder(handler, "localhost"), 403);
+});
+
+Deno.test("dashboard's overview says which queues cannot be counted, once in the log, and counts the others", async () => {
+  const lines: string[] = [];
+  const logger = { info: () => {}, warn: (line: string) => void lines.push(line), error: () => {} };
+  await using site = await startSite({ logger });
+  const { stores, get } = site;
+  const broken = Array.from({ length: 9 }, (_, n) => `broken_${n}`);
+  await stores.jobQueue("mails").publish(1);
+  const nc = await connect({ servers: site.server.url });
+  // Streams that have the name of a queue, and are none.
+  for (const name of broken) {
+    const config = { name: `WQ_${name}`, subjects: [`wq.${name}.other`], storage: "memory" };
+    await nc.request(`$JS.API.STREAM.CREATE.WQ_${name}`, JSON.stringify(config));
+  }
+  await nc.close();
+  await waitUntil(async () => {
+    const { text } = await get("/");
+    return text.split("cannot be counted:").length === broken.length + 1 && !text.includes("counting …");
+  });
+  const { text } = await get("/queues");
+  assertMatch(text, /mails[^]*?<td class="n">1<\/td>/);
+  await waitUntil(() => lines.length > 0);
+  assertEquals(lines.length, 1, lines.join("\n"));
+  assertMatch(lines[0], /^Queue broken_\d \(and \d+ more queues\) cannot be counted for the dashboard: /);
 });
