@@ -33,7 +33,7 @@ import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./st
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
-import { EventSender, type EventsOptions, followEvents } from "./store/job_events.ts";
+import { type EventsOptions, followEvents } from "./store/job_events.ts";
 import { JobResults } from "./store/job_results.ts";
 import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
@@ -128,11 +128,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async cancel(id: string): Promise<boolean | null> {
     const known = { deleted: false, unsure: false };
-    return await this.#lookUp(id, "cancel the job", async (call, token) => {
-      const cancelled = await cancelJob(call, token, known);
-      if (cancelled) new EventSender(call.names).send(call.session, token, "cancelled");
-      return cancelled;
-    });
+    return await this.#lookUp(id, "cancel the job", (call, token) => cancelJob(call, token, known));
   }
 
   async counts(): Promise<JobCounts | null> {

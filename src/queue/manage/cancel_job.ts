@@ -3,6 +3,7 @@ import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import { deleteMessage } from "../../wire/streams.ts";
+import { EventSender } from "../store/job_events.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { guardHeaders } from "../publish/publish_job.ts";
 import type { QueueCall } from "../store/queue_call.ts";
@@ -25,7 +26,9 @@ export async function cancelJob(call: QueueCall, token: string, known: Cancellin
     const message = await findJobMessage(call, token);
     if (!message) break;
     try {
-      if (await deleteMessage(call.session, call.names.stream, message.sequence, call.deadline)) known.deleted = true;
+      if (await deleteMessage(call.session, call.names.stream, message.sequence, call.deadline)) {
+        tell(call, token, known);
+      }
     } catch (error) {
       if (error instanceof Unavailable) known.unsure = true;
       throw error;
@@ -37,12 +40,18 @@ export async function cancelJob(call: QueueCall, token: string, known: Cancellin
   return known.deleted;
 }
 
+/** Sends the event at the first delete, before anything else: whoever waits for the job sees it gone, and has to know why. */
+function tell({ session, names }: QueueCall, token: string, known: Cancelling): void {
+  if (!known.deleted) new EventSender(names).send(session, token, "cancelled");
+  known.deleted = true;
+}
+
 /**
  * Returns when a schedule of this id that was firing has fired: a publish that the server must refuse waits behind it. Without this, a job that is
  * cancelled while its schedule fires comes back now and then.
  */
 async function passFiringSchedule({ session, deadline, names }: QueueCall, token: string): Promise<void> {
   const headers = new HeaderBlock(guardHeaders(names, token, Number.MAX_SAFE_INTEGER));
-  const stored = publish(session, names.later("normal", token), "", deadline, headers);
+  const stored = publish(session, names.later("normal", token), "", deadline, headers, true);
   await orElse(null, stored, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown);
 }

@@ -42,7 +42,7 @@ const LOOK_AGAIN = { first: 1_500, later: 10_000 };
 const LAST_LOOK_MS = 500;
 
 /** Milliseconds for which the event that tells how a job left the queue may be under way. */
-const UNDER_WAY = 500;
+const UNDER_WAY = 1_500;
 
 /**
  * Waits until a job is done.

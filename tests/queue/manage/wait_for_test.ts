@@ -255,6 +255,21 @@ Deno.test("JobQueue.waitFor takes no job that was removed for one that is done",
   await wait;
 });
 
+Deno.test("JobQueue.waitFor hears that a job was cancelled while its cancel still makes sure that it does not come back", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url, { lose: (subject) => subject === "wq.checks.later.normal.a" });
+  await using stores = openStores(server.url);
+  await using others = openStores(proxy.url, { timeout: 4_000 });
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a" });
+  const wait = assertRejects(() => queue.waitFor("a", TIMEOUT), JobFailedError, "The job was cancelled");
+  await untilHeard(server, "wqevt.checks.cancelled.a");
+  const cancelling = others.jobQueue("checks").cancel("a");
+  await wait;
+  proxy.tampering.lose = undefined;
+  assertEquals(await cancelling, true);
+});
+
 Deno.test("JobQueue.waitFor finds a kept result before its time is over, also if all events are lost", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url, { drop: (subject) => subject.startsWith("wqevt.") });

@@ -19,8 +19,7 @@ Deno.test("JobConsumer runs a delayed job when it is due, at its priority and wi
   const published = Date.now();
   const start = performance.now();
   await queue.publish({ n: 1 }, { id: "a.b", delay: 400, priority: "high", headers: { h: "v" }, maxAttempts: 8 });
-  await queue.publish({ n: 2 }, { id: "c", runAt: new Date(published + 600) });
-  assertEquals((await queue.counts())?.delayed, 2);
+  await queue.publish({ n: 2 }, { id: "c", runAt: new Date(published + 1_000) });
   await waitUntil(() => consumer.status().ended.completed === 2);
   assertEquals(runs.all.map(({ id, data, attempt }) => [id, data, attempt]), [["a.b", { n: 1 }, 1], [
     "c",
@@ -28,7 +27,7 @@ Deno.test("JobConsumer runs a delayed job when it is due, at its priority and wi
     1,
   ]]);
   assertEquals(seen, [["high", { h: "v" }, true, 8], ["normal", {}, true, 5]]);
-  for (const [index, due] of [[0, 400], [1, 600]]) {
+  for (const [index, due] of [[0, 400], [1, 1_000]]) {
     assertGreater(runs.all[index].at - start, due - 5);
     assertLess(runs.all[index].at - start, due + LATE);
   }

@@ -30,13 +30,18 @@ async function sacrifice(stores: QueueStores, url: string): Promise<string[]> {
   return started;
 }
 
+/** Checks that it was started three times, as its first attempt; on a busy machine a delivery can end before its start. */
+function assertStarts(started: string[]): void {
+  assertEquals(started.map((line) => line.replace(/ \d+$/, "")), Array(3).fill("started poison 1"));
+}
+
 Deno.test("A job that kills its workers ends in the dead letters after maxDeliveries, and others go on", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 1_000 });
   await queue.publish("boom", { id: "poison", priority: "high" });
   const started = await sacrifice(stores, server.url);
-  assertEquals(started, ["started poison 1 1", "started poison 1 2", "started poison 1 3"]);
+  assertStarts(started);
   const [letter] = await Array.fromAsync(queue.deadLetters());
   assertEquals([letter.id, letter.data], ["poison", "boom"]);
   assertMatch(letter.reason, /started again and again .*\(maxDeliveries: 3\): it seems to kill its workers/);
@@ -54,7 +59,7 @@ Deno.test("A keyed job that kills its workers ends in the dead letters, and its 
   const queue = stores.jobQueue("checks", { lease: 1_000 });
   await queue.publish("boom", { id: "poison", key: "k" });
   const started = await sacrifice(stores, server.url);
-  assertEquals(started, ["started poison 1 1", "started poison 1 2", "started poison 1 3"]);
+  assertStarts(started);
   assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["poison"]);
   const runs = new RecordedRuns();
   await queue.publish(1, { id: "behind", key: "k" });
@@ -73,7 +78,7 @@ Deno.test("A job that cannot be moved and kills its workers ends in the dead let
   const data = "x".repeat(65_536 - 2);
   await foreign.publish("wq.checks.ready.normal.poison", JSON.stringify(data));
   const started = await sacrifice(stores, server.url);
-  assertEquals(started, ["started poison 1 1", "started poison 1 2", "started poison 1 3"]);
+  assertStarts(started);
   const [letter] = await Array.fromAsync(queue.deadLetters());
   assertEquals([letter.id, letter.data], ["poison", data]);
 });
