@@ -13,7 +13,7 @@ export interface Arrow {
 const CHAINS = [
   [
     ["src/cli/"],
-    ["src/dashboard/"],
+    ["src/dashboard/", "src/adapters/"],
     ["mod.ts"],
     ["src/functions.ts"],
     ["src/stores.ts"],

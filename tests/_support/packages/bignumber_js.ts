@@ -1,0 +1,1 @@
+export { default } from "npm:bignumber.js@9.3.1";

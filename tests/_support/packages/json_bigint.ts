@@ -1,0 +1,1 @@
+export { default } from "npm:json-bigint@1.0.0";

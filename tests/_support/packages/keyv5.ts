@@ -1,0 +1,2 @@
+export * from "npm:keyv@5.6.0";
+export { default } from "npm:keyv@5.6.0";

@@ -1,0 +1,1 @@
+export { default } from "npm:timekeeper@2.3.1";

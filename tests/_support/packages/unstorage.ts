@@ -1,0 +1,1 @@
+export * from "npm:unstorage@1.17.6";
