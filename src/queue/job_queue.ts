@@ -1,5 +1,5 @@
 import type { JobEvent } from "./format/job_event.ts";
-import type { WorkerInfo } from "./format/worker_info.ts";
+import type { RescheduleOptions } from "./manage/change_job.ts";
 import type { JobCounts } from "./manage/job_counts.ts";
 import type { ActiveLimits } from "./manage/limit_active.ts";
 import type { ListJobsOptions } from "./manage/list_jobs.ts";
@@ -105,6 +105,43 @@ export interface JobQueue<Out = unknown, In = Out> {
    */
   cancel(id: string): Promise<boolean | null>;
 
+  /**
+   * Runs a delayed job, or a retry, as soon as a worker is free. A job that is waiting stays as it is. One that is due within
+   * 250 ms, or a second with replicas, is left to its schedule. Needs nats-server 2.14.
+   *
+   * @example
+   * ```ts
+   * import { jobQueue } from "@supercheck/jetstream";
+   *
+   * const mails = jobQueue<{ to: string }>("mails");
+   * await mails.publish({ to: "ann@example.com" }, { id: "welcome-ann", delay: 3_600_000 });
+   * await mails.update("welcome-ann", { to: "ann@example.org" });
+   * await mails.reschedule("welcome-ann", { delay: 60_000 });
+   * await mails.promote("welcome-ann");
+   * ```
+   *
+   * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
+   */
+  promote(id: string): Promise<boolean | null>;
+
+  /**
+   * Moves a waiting or delayed job, or a retry, to another moment. Needs nats-server 2.14.
+   *
+   * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old, the job has a key, or a schedule made it.
+   */
+  reschedule(id: string, options: RescheduleOptions): Promise<boolean | null>;
+
+  /**
+   * Gives a waiting or delayed job, or a retry, other data; all else stays, and a waiting one moves to the end of its priority. Needs nats-server 2.14.
+   *
+   * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
+   * @throws {RangeError} If the data is too large.
+   * @throws {JetStreamStoreError} `unsupported`, if the server is too old, the job has a key, or a schedule made it.
+   */
+  update(id: string, data: In): Promise<boolean | null>;
+
   /** Counts the jobs; `null` if there is no such queue, or no connection. */
   counts(): Promise<JobCounts | null>;
 
@@ -145,24 +182,6 @@ export interface JobQueue<Out = unknown, In = Out> {
    * @throws {JetStreamStoreError} `wrong_kind`, if the stream is not a queue of this library.
    */
   destroy(): Promise<boolean | null>;
-
-  /**
-   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent while nobody asks. Each answer has
-   * some 300 bytes. Workers of an older version of this library do not answer.
-   *
-   * @returns The workers, the oldest first; `null` without a connection. It says nothing of whether there is such a queue.
-   * @throws {JetStreamStoreError} `permission`, if this user may not publish to `wqevt.<queue>.workers` or not subscribe below it.
-   *
-   * @example How busy the workers are
-   * ```ts
-   * import { jobQueue } from "@supercheck/jetstream";
-   *
-   * for (const { address, pid, active, concurrency } of await jobQueue("mails").workers() ?? []) {
-   *   console.log(`${address} ${pid}: ${active} of ${concurrency}`);
-   * }
-   * ```
-   */
-  workers(): Promise<WorkerInfo[] | null>;
 
   /**
    * Loads what the handler of a job published with `keepResult` returned.

@@ -4,15 +4,18 @@ import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { JobEvent } from "./format/job_event.ts";
+import { jsonText } from "./format/json_text.ts";
 import { checkData } from "./format/job_schema.ts";
 import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
 import type { JobQueue } from "./job_queue.ts";
 import { cancelJob } from "./manage/cancel_job.ts";
+import { checkReschedule, JobChange, type RescheduleOptions } from "./manage/change_job.ts";
 import { destroyQueue } from "./manage/destroy_queue.ts";
 import { countJobs, type JobCounts } from "./manage/job_counts.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./manage/limit_active.ts";
 import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
+import { promoteJob } from "./manage/promote_job.ts";
 import { purgeJobs } from "./manage/purge_jobs.ts";
 import { redriveAll, redriveJob } from "./manage/redrive_job.ts";
 import {
@@ -25,14 +28,13 @@ import {
   type ScheduleOptions,
   storeSchedule,
 } from "./manage/schedules.ts";
-import { listWorkers } from "./manage/list_workers.ts";
-import type { WorkerInfo } from "./format/worker_info.ts";
 import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
 import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
 import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish/publish_options.ts";
 import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./store/dead_letter_list.ts";
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
+import { ChangingJobs } from "./store/changing_jobs.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
 import { type EventsOptions, followEvents } from "./store/job_events.ts";
@@ -62,6 +64,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
       ended: new EndedJobs(),
+      changing: new ChangingJobs(),
       schema: options.schema,
     };
   }
@@ -89,6 +92,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     const { context, names, publisher, schema } = this.#parts;
     const entries = Array.from(jobs, (entry) => checkEntry<In>(entry));
     const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
+    if (atomic && prepared.some((job) => job.replaces)) {
+      throw new TypeError(
+        "Cannot publish jobs as 'atomic' must not come with 'replace' or 'debounce', which are stored one by one",
+      );
+    }
     if (schema) {
       await Promise.all(prepared.map(({ payload }) => checkData(schema, payload, "publish the job", context.timeout)));
     }
@@ -133,6 +141,29 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     return await this.#lookUp(id, "cancel the job", (call, token) => cancelJob(call, token, known));
   }
 
+  async promote(id: string): Promise<boolean | null> {
+    const known = { unconfirmed: false };
+    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, token, known));
+  }
+
+  async reschedule(id: string, options: RescheduleOptions): Promise<boolean | null> {
+    const due = checkReschedule(options);
+    // Counted from the first attempt on.
+    let change: JobChange | undefined;
+    return await this.#lookUp(id, "reschedule the job", (call, token) => {
+      change ??= JobChange.ofMoment(typeof due === "number" ? call.session.now() + due : due?.getTime());
+      return change.make(call, token);
+    });
+  }
+
+  async update(id: string, data: In): Promise<boolean | null> {
+    const { context, schema } = this.#parts;
+    const payload = jsonText(data, "update the job", "data");
+    if (schema) await checkData(schema, payload, "update the job", context.timeout);
+    const change = JobChange.ofData(payload);
+    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, token));
+  }
+
   async counts(): Promise<JobCounts | null> {
     return await callQueue(this.#parts, countJobs);
   }
@@ -168,10 +199,6 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async destroy(): Promise<boolean | null> {
     return await callQueue(this.#parts, destroyQueue, REMOVAL);
-  }
-
-  async workers(): Promise<WorkerInfo[] | null> {
-    return await callQueue(this.#parts, listWorkers);
   }
 
   async result<R = unknown>(id: string): Promise<{ value: R | undefined } | null> {

@@ -104,6 +104,28 @@ Deno.test("queue cancel, purge and purge --destroy destroy only with --yes", asy
   assertEquals((await cli(["queue", "counts", "checks"])).code, 1);
 });
 
+test("queue promote, reschedule, update and publish --replace change a job that waits", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const queue = stores.jobQueue("checks");
+  await queue.publish({ n: 1 }, { id: "a", delay: 3_600_000 });
+  assertEquals((await cli(["queue", "update", "checks", "a", '{"n":2}'])).stdout, "updated a\n");
+  const later = ["queue", "reschedule", "checks", "a", "--run-at", "2090-01-01T00:00:00Z"];
+  assertEquals((await cli(later)).stdout, "rescheduled a\n");
+  assertEquals((await queue.get("a"))?.runAt, new Date("2090-01-01"));
+  assertEquals((await cli(["queue", "promote", "checks", "a"])).stdout, "promoted a\n");
+  const job = await queue.get("a");
+  assertEquals([job?.state, job?.data], ["ready", { n: 2 }]);
+  assertEquals((await cli(["queue", "publish", "checks", "3", "--id", "a", "--replace"])).stdout, "a\n");
+  assertEquals((await cli(["queue", "publish", "checks", "4", "--id", "a", "--debounce", "1h"])).stdout, "a\n");
+  const replaced = await queue.get("a");
+  assertEquals([replaced?.state, replaced?.data], ["delayed", 4]);
+  const missing = await cli(["queue", "promote", "checks", "z"]);
+  assertEquals([missing.code, missing.stdout], [1, ""]);
+  assertMatch(missing.stderr, /there is no job in queue checks that is waiting or delayed: "z"/);
+  assertEquals((await cli(["queue", "reschedule", "checks", "a"])).code, 2);
+});
+
 Deno.test("queue pause holds the jobs back until queue resume", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;

@@ -362,6 +362,29 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => queue.cancel("id"),
     bad: texts<JobQueue>("id", (queue, id) => queue.cancel(id)),
   },
+  promote: {
+    gives: "null",
+    good: (queue) => queue.promote("id"),
+    bad: texts<JobQueue>("id", (queue, id) => queue.promote(id)),
+  },
+  reschedule: {
+    gives: "null",
+    good: (queue) => queue.reschedule("id", { delay: 5 }),
+    bad: [
+      ...texts<JobQueue>("id", (queue, id) => queue.reschedule(id, { delay: 5 })),
+      ["neither", (queue) => queue.reschedule("id", {}), TypeError, "must have either 'delay' or 'runAt'"],
+      ["delay", (queue) => queue.reschedule("id", { delay: -1 }), RangeError, "'delay' must be ≥ 0 ms"],
+      ["runAt", (queue) => queue.reschedule("id", { runAt: BAD }), TypeError, "'runAt'"],
+    ],
+  },
+  update: {
+    gives: "null",
+    good: (queue) => queue.update("id", 1),
+    bad: [
+      ...texts<JobQueue>("id", (queue, id) => queue.update(id, 1)),
+      ["data: none", (queue) => queue.update("id", undefined), TypeError, "'data' must be a JSON value"],
+    ],
+  },
   counts: { gives: "null", good: (queue) => queue.counts() },
   deadLetters: { gives: "throws", good: (queue) => queue.deadLetters() },
   redrive: {
@@ -386,7 +409,6 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => queue.result("id"),
     bad: texts<JobQueue>("id", (queue, id) => queue.result(id)),
   },
-  workers: { gives: "null", good: (queue) => queue.workers() },
   waitFor: {
     gives: "promise",
     good: (queue) => queue.waitFor("id", { timeout: 50 }),

@@ -43,6 +43,9 @@ const PUBLISH: [options: unknown, kind: Kind, names: string][] = [
   [{ key: "k", delay: 5 }, TypeError, "'key'"],
   [{ key: "k", runAt: new Date() }, TypeError, "'key'"],
   [{ key: "k", priority: "high" }, TypeError, "'key'"],
+  [{ replace: 1 }, TypeError, "'replace'"],
+  [{ replace: true }, TypeError, "'id'"],
+  [{ id: "a", debounce: -1 }, RangeError, "'debounce'"],
   [{ requestId: 7 }, TypeError, "'requestId'"],
   [{ requestId: "a\nb" }, RangeError, "'requestId'"],
 ];

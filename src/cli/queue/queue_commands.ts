@@ -10,15 +10,18 @@ import { queueLimit } from "./queue_limit.ts";
 import { queueList } from "./queue_list.ts";
 import { queuePause } from "./queue_pause.ts";
 import { queuePeek } from "./queue_peek.ts";
+import { queuePromote } from "./queue_promote.ts";
 import { queuePublish } from "./queue_publish.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueRedrive } from "./queue_redrive.ts";
+import { queueReschedule } from "./queue_reschedule.ts";
 import { queueResult } from "./queue_result.ts";
 import { queueResume } from "./queue_resume.ts";
 import { queueRun } from "./queue_run.ts";
 import { queueSchedule } from "./queue_schedule.ts";
 import { queueSchedules } from "./queue_schedules.ts";
 import { queueUnschedule } from "./queue_unschedule.ts";
+import { queueUpdate } from "./queue_update.ts";
 
 const EXAMPLES = `
 Examples:
@@ -45,6 +48,9 @@ export function queueCommands(program: Command, line: CommandLine): void {
     queueRedrive,
     queueDiscard,
     queueCancel,
+    queuePromote,
+    queueReschedule,
+    queueUpdate,
     queuePurge,
     queuePause,
     queueResume,

@@ -19,6 +19,8 @@ interface CommandOptions {
   jobTimeout?: number;
   ttl?: number;
   keepResult?: number;
+  replace?: boolean;
+  debounce?: number;
   requestId?: string;
   header?: Record<string, string>;
 }
@@ -40,6 +42,11 @@ export function queuePublish(queue: Command, line: CommandLine): void {
     .option("--job-timeout <duration>", "how long one attempt may take", duration)
     .option("--ttl <duration>", "it is dropped if it has not started by then", duration)
     .option("--keep-result <duration>", "how long the handler's result is kept", duration)
+    .addOption(new Option("--replace", "take the place of the job of this --id").conflicts("lines"))
+    .addOption(
+      new Option("--debounce <duration>", "as --replace, delayed for this time from now on").argParser(duration)
+        .conflicts("lines"),
+    )
     .addOption(new Option("--request-id <id>", "names this publish, so that a repeat is recognised").conflicts("lines"))
     .option("-H, --header <name=value>", "a header of your own; may be repeated", nameAndValue)
     .addHelpText(
@@ -48,6 +55,7 @@ export function queuePublish(queue: Command, line: CommandLine): void {
 Examples:
   cli queue publish checks '{"url":"https://example.com/"}'     prints the id
   cli queue publish checks '{"url":"https://example.com/"}' --id example --delay 5m
+  cli queue publish index '{"shop":17}' --id shop-17 --debounce 10s
   cli queue publish mails --file mail.json --priority high
   jq -c '.users[]' users.json | cli queue publish mails --lines`,
     )

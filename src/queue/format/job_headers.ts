@@ -29,6 +29,10 @@ export interface JobHeaders {
   keepResult?: number;
   /** Sequence of the message that this moved copy replaces. */
   replaces?: number;
+  /** Sequence of the waiting message that this copy is to replace, while it is not decided whether a worker was faster. */
+  replacing?: number;
+  /** Sequences of the active messages that this job runs after. */
+  after?: number[];
   /** Whether the server made it as the schedule of a delayed job fired. */
   fired?: true;
   /** The headers that its publisher gave. */
@@ -38,6 +42,9 @@ export interface JobHeaders {
 }
 
 const NONE: JobHeaders = { attempt: 1, deliveries: 0, postponed: 0, own: [], all: [] };
+
+/** Active messages that a job can wait for. */
+export const MAX_AFTER = 4;
 
 /** What each header of ours says. */
 const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
@@ -55,6 +62,8 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Job-Key", (job, value) => job.key = value],
   ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
   ["Job-Replaces", (job, value) => job.replaces = whole(value)],
+  ["Job-Replacing", (job, value) => job.replacing = whole(value)],
+  ["Job-After", (job, value) => job.after = sequences(value)],
   ["Nats-Scheduler", (job) => job.fired = true],
 ]);
 
@@ -97,6 +106,7 @@ const PASSING = new Set([
   "Job-Starts",
   "Job-Postponed",
   "Job-Replaces",
+  "Job-Replacing",
   "Job-Nonce",
   "Job-Enqueued-At",
 ]);
@@ -128,6 +138,12 @@ function whole(text: string): number | undefined {
 
 function count(text: string): number | undefined {
   return text === "0" ? 0 : whole(text);
+}
+
+/** As many as {@linkcode MAX_AFTER}: what comes from others is not to cost more look-ups. */
+function sequences(text: string): number[] | undefined {
+  const found = text.split(",", MAX_AFTER).map(whole).filter((sequence) => sequence !== undefined);
+  return found.length > 0 ? found : undefined;
 }
 
 function timer(text: string): number | undefined {

@@ -90,19 +90,14 @@ export class QueueNames {
     return `wqevt.${this.queue}.changed`;
   }
 
+  /** Announces to the workers that a waiting job may be replaced: the token of its id. */
+  get changing(): string {
+    return `wqevt.${this.queue}.changing`;
+  }
+
   /** Asks the workers what they know of messages that belong to no consumer. */
   get known(): string {
     return `wqevt.${this.queue}.known`;
-  }
-
-  /** Asks the workers what they do. */
-  get workers(): string {
-    return `wqevt.${this.queue}.workers`;
-  }
-
-  /** Where workers answer such a question; no listener to events hears it. */
-  workerAnswers(ask: string, worker: string = "*"): string {
-    return `wqevt.${this.queue}.workers.${ask}.${worker}`;
   }
 
   event(type: string, token: string): string {

@@ -5,7 +5,7 @@ import { publish } from "../../wire/publish.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { EventSender } from "../store/job_events.ts";
 import { findJobMessage } from "../store/find_job.ts";
-import { guardHeaders } from "../publish/publish_job.ts";
+import { guardHeaders } from "../format/guard_headers.ts";
 import type { QueueCall } from "../store/queue_call.ts";
 
 /** What is known of a cancel, over all its attempts. */

@@ -20,6 +20,7 @@ const LEFT_BEHIND = new Set([
   "Job-Reason",
   "Job-Stack",
   "Job-Expires-At",
+  "Job-After",
 ]);
 
 /** What one call of redrive has done so far with a dead letter, over all its attempts. */
@@ -57,6 +58,7 @@ export async function redriveJob(
     due: undefined,
     ttl: undefined,
     keyed: key !== undefined,
+    replaces: false,
     headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
   };
   await publisher.open(session, job.keyed, deadline);

@@ -8,8 +8,10 @@ import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
+import { guardHeaders } from "../format/guard_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
+import { ReplacingPublisher } from "./replacing_publisher.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 
@@ -34,15 +36,6 @@ export interface PublishCall {
   tried: boolean;
 }
 
-/** The headers by which the server stores a message only if the newest one of this job's id has the given sequence (0: there is none). */
-export function guardHeaders(names: QueueNames, token: string, sequence: number): HeaderList {
-  return [
-    ["Nats-Expected-Last-Subject-Sequence", String(sequence)],
-    // Servers before 2.11 do not know this one and compare the exact subject.
-    ["Nats-Expected-Last-Subject-Sequence-Subject", names.idFilter(token)],
-  ];
-}
-
 /**
  * The headers by which the server stores a job once, and only if there is none of its id. An id that the library has just made is nobody else's, and
  * the look would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
@@ -58,15 +51,18 @@ export class JobPublisher {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #stream: QueueStream;
+  readonly #replacing: ReplacingPublisher;
 
   constructor(context: Context, names: QueueNames, stream: QueueStream) {
     this.#context = context;
     this.#names = names;
     this.#stream = stream;
+    this.#replacing = new ReplacingPublisher(context, names, stream, this);
   }
 
   /** Publishes one job within `timeout` milliseconds; `null` if it is not confirmed. */
   publish(job: PreparedJob, timeout: number = this.#context.timeout): Promise<JobReceipt | null> {
+    if (job.replaces) return this.#replacing.publish(job, timeout);
     const call = { tried: false };
     return this.#context.connection.attempt((session, deadline) => {
       const opened = this.#stream.opened(session);
@@ -80,6 +76,7 @@ export class JobPublisher {
   async publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
     const { connection, timeout } = this.#context;
     const publish = (job: PreparedJob) => {
+      if (job.replaces) return this.#replacing.publish(job, timeout);
       const call = { tried: false };
       return connection.attempt(
         (session, deadline) => this.publishReady(session, job, deadline, call),
@@ -107,7 +104,7 @@ export class JobPublisher {
       const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
       await this.#stream.publishWithin({ session, deadline }, bytes, jobs.length, () => Promise.resolve());
     }
-    return jobs.map((job) => readyJob(job, opened.dedupe, session.now()));
+    return jobs.map((job) => job.replaces ? job : readyJob(job, opened.dedupe, session.now()));
   }
 
   /** Makes the queue if it is missing, with what jobs that have a key need. */

@@ -1,5 +1,14 @@
 import { nuid } from "@nats-io/nats-core";
-import { checkDate, checkDuration, checkObject, checkText, checkWhole, MAX_TIMER, wrong } from "../../checks.ts";
+import {
+  checkBoolean,
+  checkDate,
+  checkDuration,
+  checkObject,
+  checkText,
+  checkWhole,
+  MAX_TIMER,
+  wrong,
+} from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { encodeToken } from "../../wire/tokens.ts";
 import { type HeaderList, isReserved } from "../format/job_headers.ts";
@@ -57,6 +66,19 @@ export interface PublishOptions {
    * is too large for a message), the job is completed all the same; the log and the event `completed` tell why.
    */
   keepResult?: number;
+  /**
+   * Takes the place of the job of this `id` that is in the queue, which then runs with this data and these options only. Behind an active one it runs
+   * once more: after that one, whose retries it takes the place of. Without such a job it is published as any other. Needs an `id` and nats-server
+   * 2.14; not together with `key` or `requestId`.
+   *
+   * @default {false}
+   */
+  replace?: boolean;
+  /**
+   * Milliseconds until it runs, counted anew by each publish of this `id`: of many within that time the last one runs. As `replace` with a `delay`; not
+   * together with `delay` or `runAt`.
+   */
+  debounce?: number;
   /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */
   requestId?: string;
 }
@@ -73,6 +95,8 @@ const OPTIONS: OptionNames<PublishOptions> = {
   headers: true,
   key: true,
   keepResult: true,
+  replace: true,
+  debounce: true,
   requestId: true,
 };
 
@@ -98,6 +122,8 @@ export interface PreparedJob {
   /** Milliseconds within which it must have started. */
   ttl: number | undefined;
   keyed: boolean;
+  /** Whether it takes the place of the job of its id. */
+  replaces: boolean;
   /** All but the message id and the guard. */
   headers: HeaderList;
 }
@@ -135,7 +161,8 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
   checkPriority(priority, DOING);
   const nonce = requestId ?? (options.id === undefined ? id : nuid.next());
   const headers: HeaderList = [];
-  const due = dueTime(delay, runAt);
+  const replaces = isReplacing(options);
+  const due = dueTime(options.debounce ?? delay, runAt, DOING);
   if (key !== undefined) {
     checkLine(key, "key");
     if (delay !== undefined || due !== undefined || options.priority !== undefined) {
@@ -159,6 +186,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
     due,
     ttl: options.ttl,
     keyed: key !== undefined,
+    replaces,
     headers,
   };
 }
@@ -171,7 +199,7 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
  */
 export function readyJob(job: PreparedJob, dedupe: boolean, now: number): PreparedJob {
   const { due, ttl } = job;
-  const ready = dedupe ? { ...job, nonce: job.token, repeatable: true } : job;
+  const ready = dedupe && !job.replaces ? { ...job, nonce: job.token, repeatable: true } : job;
   if (due === undefined && ttl === undefined) return ready;
   const headers = [...job.headers];
   if (due !== undefined) {
@@ -214,17 +242,40 @@ function serverTime(moment: Date): string {
   return new Date(Math.max(0, moment.getTime())).toISOString();
 }
 
-function dueTime(delay: number | undefined, runAt: Date | undefined): number | Date | undefined {
+/**
+ * When a job is to run: after so many milliseconds, or at a moment; `undefined`: at once.
+ *
+ * @throws {TypeError | RangeError} If an option is wrong, or both are given.
+ */
+export function dueTime(delay: number | undefined, runAt: Date | undefined, doing: string): number | Date | undefined {
   if (delay !== undefined && runAt !== undefined) {
-    throw new TypeError(`Cannot ${DOING} as 'delay' and 'runAt' must not come together`);
+    throw new TypeError(`Cannot ${doing} as 'delay' and 'runAt' must not come together`);
   }
   if (runAt !== undefined) {
-    checkMoment(runAt, DOING, "runAt");
+    checkMoment(runAt, doing, "runAt");
     return runAt;
   }
   if (delay === undefined) return undefined;
-  checkDuration(delay, DOING, "delay", 0);
+  checkDuration(delay, doing, "delay", 0);
   return delay === 0 ? undefined : delay;
+}
+
+/** Whether a job takes the place of the one of its id. */
+function isReplacing({ id, replace = false, debounce, key, requestId, delay, runAt }: PublishOptions): boolean {
+  checkBoolean(replace, DOING, "replace");
+  if (!replace && debounce === undefined) return false;
+  const option = replace ? "replace" : "debounce";
+  if (id === undefined) throw new TypeError(`Cannot ${DOING} as '${option}' must come with an 'id'`);
+  if (key !== undefined || requestId !== undefined) {
+    const rule = `'${option}' must not come with 'key' or 'requestId'`;
+    throw new TypeError(`Cannot ${DOING} as ${rule}: of several publishes the last one counts`);
+  }
+  if (debounce === undefined) return true;
+  checkDuration(debounce, DOING, "debounce", 1);
+  if (delay !== undefined || runAt !== undefined) {
+    throw new TypeError(`Cannot ${DOING} as 'debounce' must not come with 'delay' or 'runAt': it is the delay`);
+  }
+  return true;
 }
 
 function optionHeaders(options: PublishOptions): HeaderList {

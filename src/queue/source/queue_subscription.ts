@@ -102,6 +102,7 @@ export class QueueSubscription {
       deleted: (sequence) => this.#events.deleted(sequence),
       destroyed: () => this.#change(),
       changed: () => this.#change(),
+      changing: (token) => this.#parts.changing.note(token),
     });
     await this.#look();
     return this.#isOpen = true;

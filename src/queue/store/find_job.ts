@@ -6,7 +6,7 @@ import { parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { callQueue, type QueueCall } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import { idOf, type Priority, priorityOf } from "../format/queue_names.ts";
+import { idOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
 
 /** A job that is in the queue. */
 export interface JobInfo<T = unknown> {
@@ -46,6 +46,21 @@ export function isStored(
   });
 }
 
+/** Whether the message of this sequence is stored, and of the job with this subject token. */
+export async function isMessageOf(
+  { session, deadline, names }: QueueCall,
+  sequence: number,
+  token: string,
+): Promise<boolean> {
+  const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
+  return message !== null && tokenOf(message.subject) === token;
+}
+
+/** Whether a message is a copy of which it is not decided yet whether it takes the place of a waiting one. */
+export function isUndecided(message: StoredMessage): boolean {
+  return message.subject.split(".")[2] === "later" && message.header("Job-Replacing") !== undefined;
+}
+
 /** Looks a job up by its id. */
 export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
   const message = await findJobMessage(call, token);
@@ -73,7 +88,8 @@ export function readJobInfo<T>(message: StoredMessage, delivered: number | null)
     id: idOf(token),
     data: parseJobData<T>(message.data),
     state: delivered === null ? "delayed" : delivered >= message.sequence ? "active" : "ready",
-    priority: priorityOf(place),
+    // A delayed job keeps its subject when its priority changes: what counts is where its schedule sends it.
+    priority: priorityOf(message.header("Nats-Schedule-Target")?.split(".")[3] ?? place),
     attempt: headers.attempt,
     enqueuedAt: headers.enqueuedAt ?? message.time,
     runAt: due === undefined ? null : new Date(due),

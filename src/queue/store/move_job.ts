@@ -1,10 +1,11 @@
+import { Unavailable } from "../../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
-import { findJobMessage } from "./find_job.ts";
+import { findJobMessage, isUndecided } from "./find_job.ts";
 import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
-import { guardHeaders } from "../publish/publish_job.ts";
+import { guardHeaders } from "../format/guard_headers.ts";
 import type { QueueCall } from "./queue_call.ts";
 
 /** What is put back: a job that was handed out, as its message has it. */
@@ -62,6 +63,9 @@ export async function moveJob(
     if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
     // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
     const newest = await findJobMessage({ session, deadline, names, stream }, token);
+    if (newest && newest.sequence > sequence && isUndecided(newest)) {
+      throw new Unavailable("no_leader", "The job is being changed");
+    }
     return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
   }
 }

@@ -3,6 +3,9 @@ import { advisory } from "../../wire/jetstream_subjects.ts";
 import type { Listening, Session } from "../../wire/session.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
+/** Characters of a subject token. */
+const MAX_TOKEN = 3_000;
+
 /** What workers of a queue are told. Anybody may have sent it, so it is a reason to ask the server, no more. */
 export interface QueueAdvisoryEvents {
   /** The message of this sequence was deleted. */
@@ -11,12 +14,14 @@ export interface QueueAdvisoryEvents {
   destroyed(): void;
   /** The settings of the queue have changed. */
   changed(): void;
+  /** Somebody is about to replace the waiting message of a job: the subject token of its id. */
+  changing(token: string): void;
 }
 
 /** Listens to what the server and other processes tell the workers of a queue. */
 export function listenToQueue(
   session: Session,
-  { queue, stream, changed }: QueueNames,
+  { queue, stream, changed, changing }: QueueNames,
   events: QueueAdvisoryEvents,
 ): Listening[] {
   const refused = (error: Error) => {
@@ -29,6 +34,7 @@ export function listenToQueue(
     // While as many run as may, no pull is out that would tell.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
     on(changed, () => events.changed()),
+    on(changing, (message) => events.changing(message.string().slice(0, MAX_TOKEN))),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { Context } from "../../wire/context.ts";
+import type { ChangingJobs } from "./changing_jobs.ts";
 import type { EndedJobs } from "./ended_jobs.ts";
 import type { JobResults } from "./job_results.ts";
 import type { JobSchema } from "../format/job_schema.ts";
@@ -14,5 +15,6 @@ export interface QueueParts<Out = unknown> {
   readonly publisher: JobPublisher;
   readonly results: JobResults;
   readonly ended: EndedJobs;
+  readonly changing: ChangingJobs;
   readonly schema: JobSchema<Out> | undefined;
 }

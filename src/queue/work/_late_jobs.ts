@@ -10,7 +10,7 @@ import { deleteMessage } from "../../wire/streams.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { firingOf, type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
 import { type KnownQuestion, MAX_ASKED } from "./_known_messages.ts";
-import { guardHeaders } from "../publish/publish_job.ts";
+import { guardHeaders } from "../format/guard_headers.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 

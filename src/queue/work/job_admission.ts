@@ -5,6 +5,7 @@ import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
+import { findTurn } from "../store/job_turn.ts";
 import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
 import type { RunReporter } from "./run_reporter.ts";
@@ -12,6 +13,9 @@ import type { Requirement } from "./run_requirements.ts";
 
 /** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
 const EARLY_REDELIVERY = { base: 100, max: 3_000 };
+
+/** Milliseconds until it is looked again whether the active message is gone that a job runs after: half of the time that it has waited. */
+const BEHIND_MS = { min: 250, max: 5_000 };
 
 const USUAL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves"];
 const IN_PLACE: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
@@ -46,7 +50,7 @@ export class JobAdmission {
   isUsual(delivery: Delivery): boolean {
     const { headers, tick } = delivery;
     return !this.#countsStart(delivery) && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
-      !this.#queue.ended.hasEnded(delivery);
+      !this.#mayBeReplaced(delivery) && !this.#queue.ended.hasEnded(delivery);
   }
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
@@ -80,11 +84,32 @@ export class JobAdmission {
       if (past === null) return "let_go";
       if (!past) return await this.#reporter.drop(delivery, "expired");
     }
+    if (this.#mayBeReplaced(delivery)) return await this.#endIfNotItsTurn(delivery);
     if (!tick) return undefined;
     // Ticks that were collected while no worker was there count as one.
     const superseded = await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
     if (superseded === null) return "let_go";
     return superseded ? await this.#reporter.drop(delivery, "skipped") : undefined;
+  }
+
+  /** Whether another message of its job may take its place, or run before it. */
+  #mayBeReplaced({ token, headers: { replacing, after } }: Delivery): boolean {
+    return replacing !== undefined || after !== undefined || this.#queue.changing.has(token);
+  }
+
+  /** What runs after an active message of its job is put back while that is there. */
+  async #endIfNotItsTurn(delivery: Delivery): Promise<RunEnd | undefined> {
+    const turn = await this.#calls.demand(delivery, "look-ups", (call) => findTurn(call, delivery));
+    if (turn === "now") return undefined;
+    if (turn === null) return "let_go";
+    if (turn === "superseded") return await this.#reporter.drop(delivery, "skipped");
+    const age = this.#reporter.now() - delivery.enqueuedAt.getTime();
+    const { min, max } = BEHIND_MS;
+    const moved = await this.#reporter.renew(delivery, {
+      started: false,
+      delay: Math.min(max, Math.max(min, age / 2)),
+    });
+    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "let_go";
   }
 
   /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */

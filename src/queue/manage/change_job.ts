@@ -1,0 +1,84 @@
+import { nuid } from "@nats-io/nats-core";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import type { JobHeaders } from "../format/job_headers.ts";
+import { dueTime } from "../publish/publish_options.ts";
+import { type JobCopy, keptHeaders, readySubject, replaceJob, type Replacement } from "../publish/replace_job.ts";
+import type { QueueCall } from "../store/queue_call.ts";
+
+/** When a job is to run. */
+export interface RescheduleOptions {
+  /** Milliseconds from now on. Either this or `runAt`. */
+  delay?: number;
+  /** The moment; one that is past: at once. Either this or `delay`. */
+  runAt?: Date;
+}
+
+const OPTIONS: OptionNames<RescheduleOptions> = { delay: true, runAt: true };
+
+const RESCHEDULE = "reschedule the job";
+
+/**
+ * When a job is to run: after so many milliseconds, or at a moment; `undefined`: at once.
+ *
+ * @throws {TypeError | RangeError} If an option is wrong, or not exactly one is given.
+ */
+export function checkReschedule(given: RescheduleOptions): number | Date | undefined {
+  const { delay, runAt } = checkOptions(given, OPTIONS, RESCHEDULE);
+  if (delay === undefined && runAt === undefined) {
+    throw new TypeError(`Cannot ${RESCHEDULE} as it must have either 'delay' or 'runAt'`);
+  }
+  return dueTime(delay, runAt, RESCHEDULE);
+}
+
+/** A change of a job that waits or is delayed, over all attempts of one call. */
+export class JobChange implements Replacement {
+  readonly doing: string;
+  readonly nonce: string = nuid.next();
+  readonly behindActive = false;
+  unconfirmed = false;
+  decided = 0;
+  readonly #payload: string | undefined;
+  readonly #due: "kept" | number | undefined;
+  #readySubject: (present: StoredMessage) => string = ({ subject }) => subject;
+
+  private constructor(doing: string, payload: string | undefined, due: "kept" | number | undefined) {
+    this.doing = doing;
+    this.#payload = payload;
+    this.#due = due;
+  }
+
+  /** Other data. */
+  static ofData(payload: string): JobChange {
+    return new JobChange("update the job", payload, "kept");
+  }
+
+  /** Another moment, in milliseconds by the server's clock; `undefined`: now. */
+  static ofMoment(due: number | undefined): JobChange {
+    return new JobChange(RESCHEDULE, undefined, due);
+  }
+
+  /**
+   * Makes the change.
+   *
+   * @returns `false`: there is no such job, or it is active.
+   * @throws {Unavailable} If nobody can tell.
+   */
+  async make(call: QueueCall, token: string): Promise<boolean> {
+    this.#readySubject = (present) => readySubject(call, present);
+    const result = await replaceJob(call, token, this);
+    if (typeof result === "object") return true;
+    if (this.unconfirmed) throw new Unavailable("timeout", "The reply to a change of the job was lost");
+    return false;
+  }
+
+  copy(present: StoredMessage, headers: JobHeaders, due: number | undefined): JobCopy {
+    return {
+      ready: this.#readySubject(present),
+      payload: this.#payload ?? present.data,
+      headers: keptHeaders(present, headers),
+      due: this.#due === "kept" ? due : this.#due,
+    };
+  }
+}

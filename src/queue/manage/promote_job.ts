@@ -1,0 +1,83 @@
+import { Unavailable } from "../../connection/unavailable.ts";
+import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { ErrorCode, isServerError } from "../../wire/api.ts";
+import { publish } from "../../wire/publish.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { guardHeaders } from "../format/guard_headers.ts";
+import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
+import { tokenOf } from "../format/queue_names.ts";
+import {
+  keptHeaders,
+  kindOf,
+  mayBeFiring,
+  readySubject,
+  REPLACE_VERSION,
+  waitToLookAgain,
+} from "../publish/replace_job.ts";
+import { deliveredUpTo, findJobMessage, isUndecided } from "../store/find_job.ts";
+import type { QueueCall } from "../store/queue_call.ts";
+
+/** What is known of a promote, over all its attempts. */
+export interface Promoting {
+  /** Whether a reply was lost: what is found later may be the end of it. */
+  unconfirmed: boolean;
+}
+
+/**
+ * Makes a delayed job wait for a worker, in one step on the server, which stores the waiting message and removes the schedule.
+ *
+ * @returns Whether it waits; `false`: there is none, or it is active.
+ * @throws {Unavailable} If nobody can tell.
+ */
+export async function promoteJob(call: QueueCall, token: string, known: Promoting): Promise<boolean> {
+  call.session.server.require(REPLACE_VERSION, "Promoting a job");
+  for (;;) {
+    const present = await findJobMessage(call, token);
+    if (!present) {
+      await call.stream.checkKind(call);
+      return endedUnless(known);
+    }
+    const headers = parseJobHeaders(present.headers());
+    if (!isUndecided(present)) {
+      if (kindOf(present.subject) !== "later") {
+        const delivered = await deliveredUpTo(call, present.subject);
+        return (delivered ?? 0) < present.sequence || endedUnless(known);
+      }
+      // Its schedule makes it wait within a second. A promoted copy would be a second one.
+      if (await mayBeFiring(call, present)) return true;
+      if (await promoteMessage(call, present, headers, known)) return true;
+    }
+    await waitToLookAgain(call);
+  }
+}
+
+/** A job that is active or gone was not promoted, if that is known. */
+function endedUnless({ unconfirmed }: Promoting): false {
+  if (unconfirmed) throw new Unavailable("timeout", "The reply to a promote was lost");
+  return false;
+}
+
+async function promoteMessage(
+  call: QueueCall,
+  present: StoredMessage,
+  headers: JobHeaders,
+  known: Promoting,
+): Promise<boolean> {
+  const { session, deadline, names } = call;
+  const { subject, sequence, data } = present;
+  // The same nonce: it is the same firing of the job, should a killed server have the delayed message back.
+  const nonce: [string, string][] = headers.nonce === undefined ? [] : [["Job-Nonce", headers.nonce]];
+  const after: [string, string][] = headers.after ? [["Job-After", headers.after.join(",")]] : [];
+  const schedule: [string, string][] = [["Nats-Scheduler", subject], ["Nats-Schedule-Next", "purge"]];
+  const guard = guardHeaders(names, tokenOf(subject), sequence);
+  const block = new HeaderBlock(keptHeaders(present, headers), nonce, after, schedule, guard);
+  const repeats = { count: 0 };
+  try {
+    await publish(session, readySubject(call, present), data, deadline, block, repeats);
+    return true;
+  } catch (error) {
+    if (error instanceof Unavailable || repeats.count > 0) known.unconfirmed = true;
+    if (isServerError(error, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+/** Milliseconds for which a job counts as changing after that was announced: longer than a call takes that changes it. */
+const CHANGING_MS = 30_000;
+
+/** Announced jobs that are told apart; beyond them every job counts as changing. */
+const MAX_TOKENS = 10_000;
+
+/**
+ * Jobs of which a waiting message may be being replaced: who changes a waiting job announces that to all workers first. A worker that starts such a job
+ * looks whether the message it got is still the one to run; all other jobs start without a look.
+ */
+export class ChangingJobs {
+  /** Until when each job counts as changing, by `performance.now()`; the oldest announcement first. */
+  readonly #until: Map<string, number> = new Map();
+  #allUntil = -Infinity;
+
+  /** Notes an announcement: the subject token of a job's id. */
+  note(token: string): void {
+    const now = performance.now();
+    for (const [oldest, until] of this.#until) {
+      if (until > now) break;
+      this.#until.delete(oldest);
+    }
+    this.#until.delete(token);
+    this.#until.set(token, now + CHANGING_MS);
+    if (this.#until.size <= MAX_TOKENS) return;
+    this.#until.clear();
+    this.#allUntil = now + CHANGING_MS;
+  }
+
+  /** Whether a message of this job may be being replaced. */
+  has(token: string): boolean {
+    if (this.#until.size === 0 && this.#allUntil === -Infinity) return false;
+    const now = performance.now();
+    return now < this.#allUntil || now < (this.#until.get(token) ?? -Infinity);
+  }
+}
