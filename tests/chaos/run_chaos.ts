@@ -26,7 +26,15 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosResult> {
   const ticks = readLedgers<TickNote>(run.folders.ticks);
   const replicated = options.replicas > 1;
   const { slack } = run;
-  const jobs = checkLedger({ entries, deadLetters, concurrency: CONCURRENCY, replicated, lease: LEASE, slack });
+  const jobs = checkLedger({
+    entries,
+    deadLetters,
+    concurrency: CONCURRENCY,
+    replicated,
+    lease: LEASE,
+    slack,
+    large: true,
+  });
   violations.push(...jobs.violations, ...checkStores({ ...stored, notes, chaos: entries.filter(isChaos) }));
   violations.push(...checkTicks({ ticks, interval: TICK_INTERVAL, ...run.quiet }));
   const counts = {

@@ -3,9 +3,11 @@ import type { Blows, History, Run } from "./_histories.ts";
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
  * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over a restart of the single server;
- * (4) its worker was suspended, or could not reach the server, for longer than its lease.
+ * (4) its worker was suspended, or could not reach the server, for longer than its lease; (7) the single server went down after the job had ended, and
+ * kept a message of it. A server that is killed does so again and again where large messages were removed meanwhile, as the removals that stood in
+ * the same block are lost with it (nats-server 2.15.2: 14 of 3180).
  */
-export type Residual = 1 | 2 | 3 | 4;
+export type Residual = 1 | 2 | 3 | 4 | 7;
 
 /** What the times of a run are measured by. */
 export interface Timing {
@@ -15,6 +17,8 @@ export interface Timing {
   lease: number;
   /** Milliseconds by which the processes may be later than on an idle machine. */
   slack: number;
+  /** Whether there are large messages: then a single server that goes down may keep messages of what had ended. */
+  large: boolean;
 }
 
 /** Milliseconds within which an acknowledgement is confirmed while the server is there: an unanswered one is repeated each second. */
@@ -55,7 +59,12 @@ export function residualOf(
   const { publishes, confirmed } = history;
   const repeated = second.sequence > first.sequence && second.attempt <= first.attempt && publishes.length > 0 &&
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);
-  return repeated ? 3 : null;
+  return repeated ? 3 : isKept(first.start, second.start, blows, timing) ? 7 : null;
+}
+
+/** Whether a single server that went down between two moments may have kept a message that had been removed. */
+export function isKept(from: number, to: number, { serversDown }: Blows, { large, replicated }: Timing): boolean {
+  return large && !replicated && serversDown.some((down) => from <= down.at && to >= down.from);
 }
 
 /** Whether the process of both runs knows that the first one has ended: then nothing explains the second. */

@@ -1,6 +1,6 @@
 import { type Blows, type History, readHistories, type Run } from "./_histories.ts";
 import type { Entry } from "./ledger_file.ts";
-import { type Residual, residualOf, type Timing } from "./_residuals.ts";
+import { isKept, type Residual, residualOf, type Timing } from "./_residuals.ts";
 
 /** What is known at the end of a run. */
 export interface Observation {
@@ -19,6 +19,11 @@ export interface Observation {
    * @default 0
    */
   slack?: number;
+  /**
+   * Whether some jobs are large.
+   * @default false
+   */
+  large?: boolean;
 }
 
 /** A job that ended more than once, and why that may be. */
@@ -40,13 +45,16 @@ export interface Verdict {
 /** Milliseconds by which a run may begin before its time: clocks of two processes differ a little. */
 const EARLY = 25;
 
+/** Share of the jobs that servers that go down may keep at most though they have ended. */
+const MOST_KEPT = 0.02;
+
 /** Milliseconds after a confirmed cancel within which a job that lay in a worker may still begin. */
 const CANCEL_GRACE = 2_500;
 
 /** Compares what the ledgers say with what the queue promises. */
 export function checkLedger(observation: Observation): Verdict {
-  const { entries, deadLetters, concurrency, replicated, lease, slack = 0 } = observation;
-  const timing: Timing = { replicated, lease, slack };
+  const { entries, deadLetters, concurrency, replicated, lease, slack = 0, large = false } = observation;
+  const timing: Timing = { replicated, lease, slack, large };
   const { histories, blows } = readHistories(entries);
   const violations: string[] = [];
   const doubles: Double[] = [];
@@ -57,7 +65,7 @@ export function checkLedger(observation: Observation): Verdict {
   for (const history of histories.values()) {
     const deadAfter = deadLetters.get(history.id) ?? null;
     violations.push(
-      ...checkEnd(history, deadAfter, blows, slack),
+      ...checkEnd(history, deadAfter, blows, timing),
       ...checkRuns(history),
       ...checkDeath(history, deadAfter),
       ...checkBound(history, blows, timing),
@@ -69,17 +77,21 @@ export function checkLedger(observation: Observation): Verdict {
         continue;
       }
       doubles.push({ id: history.id, residual: first.thrown !== second.thrown ? 5 : residual });
-      if (residual === 1) unpaid.set(first.pid, (unpaid.get(first.pid) ?? 0) + 1);
+      // Where both are possible, nothing tells which it was.
+      const certain = residual === 1 && !isKept(first.start, second.start, blows, timing);
+      if (certain) unpaid.set(first.pid, (unpaid.get(first.pid) ?? 0) + 1);
     }
   }
   for (const [pid, jobs] of unpaid) {
     if (jobs > concurrency) violations.push(`Process ${pid} cannot have died with ${jobs} jobs unacknowledged`);
   }
+  const kept = doubles.filter(({ residual }) => residual === 7).length;
+  if (kept > Math.max(5, MOST_KEPT * histories.size)) violations.push(`${kept} jobs ran again that had ended`);
   return { violations, doubles, counts: count([...histories.values()], blows, deadLetters) };
 }
 
 /** Every confirmed job was processed, cancelled or is a dead letter. */
-function checkEnd(history: History, deadAfter: number | null, { outages }: Blows, slack: number): string[] {
+function checkEnd(history: History, deadAfter: number | null, blows: Blows, timing: Timing): string[] {
   const { id, publishes, confirmed, runs, cancels } = history;
   const violations: string[] = [];
   if (publishes.length === 0) violations.push(`${id} ran and was never published`);
@@ -91,12 +103,15 @@ function checkEnd(history: History, deadAfter: number | null, { outages }: Blows
   const cancel = cancels.find(({ result }) => result === true);
   // A worker hears of it once it can be reached.
   const heard = (pid: number) =>
-    outages.filter((outage) => outage.pid === null || outage.pid === pid)
+    blows.outages.filter((outage) => outage.pid === null || outage.pid === pid)
       .reduce(
-        (time, { from, at }) => from <= time ? Math.max(time, at + CANCEL_GRACE + slack) : time,
+        (time, { from, at }) => from <= time ? Math.max(time, at + CANCEL_GRACE + timing.slack) : time,
         cancel!.answered,
       );
-  const late = cancel && runs.find((run) => run.start > heard(run.pid) + CANCEL_GRACE + slack);
+  const late = cancel &&
+    runs.find((run) =>
+      run.start > heard(run.pid) + CANCEL_GRACE + timing.slack && !isKept(cancel.answered, run.start, blows, timing)
+    );
   if (late) violations.push(`${id} was cancelled and came back: ${describe(late)}`);
   return violations;
 }

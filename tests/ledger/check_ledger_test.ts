@@ -259,3 +259,14 @@ Deno.test("checkLedger does not depend on the order in which the ledgers are rea
   assertEquals(check([entries.toReversed()]), verdict);
   assert(verdict.doubles.length === 1);
 });
+
+Deno.test("checkLedger names a job that ended and that a single server that went down kept, where jobs are large", () => {
+  const entries = [confirmed(), run(1), [serverDown(60)], run(70, { pid: 2, sequence: 9 })];
+  assertKept(check(entries, { large: true }), [7]);
+  assertBroken(check(entries), /job.1 ended twice/);
+  assertBroken(check(entries, { large: true, replicated: true }), /job.1 ended twice/);
+  assertBroken(check([confirmed(), run(1), run(70, { pid: 2 })], { large: true }), /job.1 ended twice/);
+  const cancelledOne = [confirmed(), cancelled(1, true), [serverDown(60)], run(70)];
+  assertKept(check(cancelledOne, { large: true }));
+  assertBroken(check(cancelledOne), /was cancelled and came back/);
+});

@@ -5,7 +5,8 @@ const RESIDUALS = {
   2: "(2) in flight when the single server was killed or a consumer deleted, or handed out as the server was stopped",
   3: "(3) its publish was repeated over a restart of the server",
   4: "(4) its worker was suspended or cut off for longer than its lease",
-  5: "(5) processed and a dead letter, by (1) or (2)",
+  5: "(5) processed and a dead letter, by another of these",
+  7: "(7) the single server went down, and kept a message of what had ended",
 } as const;
 
 /** The result as a table, with the jobs that ended twice by name. */
