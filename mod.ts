@@ -78,6 +78,7 @@ export type { PauseOptions } from "./src/queue/manage/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/manage/limit_active.ts";
 export type { RescheduleOptions } from "./src/queue/manage/change_job.ts";
 export type { ListJobsOptions } from "./src/queue/manage/list_jobs.ts";
+export type { WorkerInfo, WorkerState } from "./src/queue/format/worker_info.ts";
 export type { JobInfo } from "./src/queue/store/find_job.ts";
 export type { JobCounts, QueuePause } from "./src/queue/manage/job_counts.ts";
 export type { ListDeadLettersOptions } from "./src/queue/store/dead_letter_list.ts";

@@ -1,5 +1,6 @@
 import type { JobEvent } from "./format/job_event.ts";
 import type { RescheduleOptions } from "./manage/change_job.ts";
+import type { WorkerInfo } from "./format/worker_info.ts";
 import type { JobCounts } from "./manage/job_counts.ts";
 import type { ActiveLimits } from "./manage/limit_active.ts";
 import type { ListJobsOptions } from "./manage/list_jobs.ts";
@@ -182,6 +183,24 @@ export interface JobQueue<Out = unknown, In = Out> {
    * @throws {JetStreamStoreError} `wrong_kind`, if the stream is not a queue of this library.
    */
   destroy(): Promise<boolean | null>;
+
+  /**
+   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent while nobody asks. Each answer has
+   * some 300 bytes. Workers of an older version of this library do not answer.
+   *
+   * @returns The workers, the oldest first; `null` without a connection. It says nothing of whether there is such a queue.
+   * @throws {JetStreamStoreError} `permission`, if this user may not publish to `wqevt.<queue>.workers` or not subscribe below it.
+   *
+   * @example How busy the workers are
+   * ```ts
+   * import { jobQueue } from "@supercheck/jetstream";
+   *
+   * for (const { address, pid, active, concurrency } of await jobQueue("mails").workers() ?? []) {
+   *   console.log(`${address} ${pid}: ${active} of ${concurrency}`);
+   * }
+   * ```
+   */
+  workers(): Promise<WorkerInfo[] | null>;
 
   /**
    * Loads what the handler of a job published with `keepResult` returned.

@@ -28,6 +28,8 @@ import {
   type ScheduleOptions,
   storeSchedule,
 } from "./manage/schedules.ts";
+import { listWorkers } from "./manage/list_workers.ts";
+import type { WorkerInfo } from "./format/worker_info.ts";
 import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
 import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
@@ -199,6 +201,10 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async destroy(): Promise<boolean | null> {
     return await callQueue(this.#parts, destroyQueue, REMOVAL);
+  }
+
+  async workers(): Promise<WorkerInfo[] | null> {
+    return await callQueue(this.#parts, listWorkers);
   }
 
   async result<R = unknown>(id: string): Promise<{ value: R | undefined } | null> {

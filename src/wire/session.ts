@@ -1,6 +1,6 @@
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
-import { inboxPrefixOf } from "../connection/nats/adopt.ts";
+import { clientNameOf, inboxPrefixOf } from "../connection/nats/adopt.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
@@ -107,6 +107,11 @@ export class Session implements ConnectionSession {
   /** Logs a warning, the first time in this session. */
   warnOnce(message: string): void {
     if (this.#warnings.size !== this.#warnings.add(message).size) this.#logger.warn(message);
+  }
+
+  /** How the server knows this connection; `null` where that is not known. */
+  get client(): { name: string | null; address: string | null } {
+    return { name: clientNameOf(this.#nc) ?? null, address: this.#nc.info?.client_ip ?? null };
   }
 
   /** A subject for replies that nobody else uses. */

@@ -409,6 +409,7 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => queue.result("id"),
     bad: texts<JobQueue>("id", (queue, id) => queue.result(id)),
   },
+  workers: { gives: "null", good: (queue) => queue.workers() },
   waitFor: {
     gives: "promise",
     good: (queue) => queue.waitFor("id", { timeout: 50 }),

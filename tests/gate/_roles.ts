@@ -196,6 +196,7 @@ export const ROLES: Record<string, RoleWork> = {
     await waitUntil(() => worker.status().state === "serving", timeout);
     await within(rescue, timeout);
     await waitUntil(async () => await queue.get(`${id}retry`) === null, timeout);
+    assertEquals((await queue.workers())?.length, 1);
     stop.abort();
     await following;
     assertEquals(["started", "progress", "completed", "retried", "dead"].filter((type) => !told.has(type)), []);
@@ -208,6 +209,7 @@ export const ROLES: Record<string, RoleWork> = {
     assertEquals((await Array.fromAsync(queue.deadLetters())).some(({ id }) => id === "dead"), true);
     assertEquals((await Array.fromAsync(queue.schedules())).map(({ id }) => id), ["daily"]);
     assertEquals(await queue.result("x"), null);
+    assertEquals(await queue.workers(), []);
     const id = crypto.randomUUID();
     const events = queue.events();
     const next = events.next();

@@ -34,8 +34,14 @@ export function adoptable(nc: unknown): NatsConnection {
 }
 
 /** What connect() was given: not in the public types, but where both versions keep it. */
-function optionsOf(nc: NatsConnection): { inboxPrefix?: unknown; noEcho?: unknown } | undefined {
-  return (nc as { options?: { inboxPrefix?: unknown; noEcho?: unknown } }).options;
+function optionsOf(nc: NatsConnection): { inboxPrefix?: unknown; noEcho?: unknown; name?: unknown } | undefined {
+  return (nc as { options?: { inboxPrefix?: unknown; noEcho?: unknown; name?: unknown } }).options;
+}
+
+/** The name that the connection gave itself, if any. */
+export function clientNameOf(nc: NatsConnection): string | undefined {
+  const name = optionsOf(nc)?.name;
+  return typeof name === "string" ? name : undefined;
 }
 
 /** The prefix under which the connection may receive replies. */

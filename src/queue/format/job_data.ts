@@ -19,3 +19,8 @@ export function parseJobData<T>(body: Uint8Array): T | undefined {
     return undefined;
   }
 }
+
+/** Whether a value that anybody may have written is a number of things. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
+}

@@ -100,6 +100,16 @@ export class QueueNames {
     return `wqevt.${this.queue}.known`;
   }
 
+  /** Asks the workers what they do. */
+  get workers(): string {
+    return `wqevt.${this.queue}.workers`;
+  }
+
+  /** Where workers answer such a question; no listener to events hears it. */
+  workerAnswers(ask: string, worker: string = "*"): string {
+    return `wqevt.${this.queue}.workers.${ask}.${worker}`;
+  }
+
   event(type: string, token: string): string {
     return `wqevt.${this.queue}.${type}.${token}`;
   }

@@ -8,7 +8,7 @@ import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { openStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import type { JobMessage } from "../format/job_message.ts";
-import { parseJobData } from "../format/job_data.ts";
+import { isCount, parseJobData } from "../format/job_data.ts";
 import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
@@ -170,8 +170,4 @@ function readPastRuns(value: unknown, sequence: number): PastRuns | undefined {
   const runs = { attempts, postponed, starts };
   if (end === "completed") return { ...runs, end };
   return end === "dead" && typeof reason === "string" ? { ...runs, end, reason: reason.slice(0, MAX_REASON) } : runs;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && value as number >= 0;
 }

@@ -28,6 +28,7 @@ import { RunReporter } from "./run_reporter.ts";
 import type { RunRequirements } from "./run_requirements.ts";
 import { Stopping } from "./_stopping.ts";
 import { WorkerLog } from "./_worker_log.ts";
+import { answerForWorker } from "./_worker_presence.ts";
 
 /** Milliseconds after which a job that was fetched ahead, by our own guess, and has not started is given back. */
 const HOLD = 1_000;
@@ -110,6 +111,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     }, this.#over.signal);
     this.#context.closers.add(this.#closer);
     this.#stopFollowing = this.#context.connection.follow((session) => this.#serve(session));
+    answerForWorker(parts, settings, () => this.status(), this.#over.signal);
     this.#leases.look();
     const abort = () => this.#end("its signal aborted");
     if (settings.signal?.aborted) abort();

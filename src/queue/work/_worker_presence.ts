@@ -1,0 +1,35 @@
+import process from "node:process";
+import type { Session } from "../../wire/session.ts";
+import { readAsk, workerText } from "../format/worker_info.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { ConsumeSettings } from "./consume_options.ts";
+import type { JobConsumerStatus } from "./job_consumer_status.ts";
+
+/** Lets a worker answer those who ask for the workers of its queue, until `over` aborts. Between questions it costs nothing. */
+export function answerForWorker(
+  { context, names }: QueueParts<unknown>,
+  { concurrency, priorities, keyed }: ConsumeSettings,
+  status: () => JobConsumerStatus,
+  over: AbortSignal,
+): void {
+  const id = crypto.randomUUID().slice(0, 8);
+  const since = new Date();
+  const answer = (session: Session, ask: string) => {
+    const { state, reason, active, prefetched, ended } = status();
+    const { name, address } = session.client;
+    const text = workerText({
+      ...{ id, name, address, pid: process.pid, since, state, reason, concurrency, active, prefetched },
+      ...{ priorities: [...priorities], keyed, completed: ended.completed, failed: ended.retried + ended.dead },
+    });
+    session.send(names.workerAnswers(ask, id), text);
+  };
+  const unfollow = context.connection.follow((session) => {
+    const listening = session.subscribe(
+      names.workers,
+      ({ data }) => answer(session, readAsk(data)),
+      ({ message }) => session.warnOnce(`Workers of queue ${names.queue} are not listed by workers(): ${message}`),
+    );
+    over.addEventListener("abort", () => listening.stop(), { once: true, signal: session.signal });
+  });
+  over.addEventListener("abort", unfollow, { once: true });
+}
