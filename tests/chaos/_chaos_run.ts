@@ -2,6 +2,7 @@ import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
 import { leftBehind } from "../ledger/_left_behind.ts";
+import { FAILS, REFUSES } from "../ledger/noted_handler.ts";
 import { random } from "../ledger/plan.ts";
 import { checkServers, orphanedChunks } from "./_check_server.ts";
 import { accessConfig } from "./_denied_subjects.ts";
@@ -40,7 +41,7 @@ export const TICK_INTERVAL = 1_000;
 
 const QUEUE = "chaos";
 const TICKS = "ticks";
-const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "OBJ_objects"];
+const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "KV_locks", "OBJ_objects"];
 
 /** Milliseconds for the last jobs to end once all faults are over. */
 const PATIENCE = 3 * LEASE + 60_000;
@@ -121,13 +122,17 @@ export class ChaosRun implements AsyncDisposable {
   }
 
   /** Reads what is stored in the end, and ends the own connection. */
-  async observe(): Promise<Stored & { deadLetters: Map<string, number> }> {
+  async observe(): Promise<Stored & { deadLetters: Map<string, number>; untrue: string[] }> {
     const { stores, queue } = this.#parts;
     const deadLetters = new Map<string, number>();
-    for await (const { id, attempts } of queue.deadLetters()) deadLetters.set(id, attempts);
+    const untrue: string[] = [];
+    for await (const { id, attempts, reason } of queue.deadLetters()) {
+      deadLetters.set(id, attempts);
+      if (reason !== FAILS && reason !== REFUSES) untrue.push(`${id} is a dead letter because of "${reason}"`);
+    }
     const stored = await observeStores(stores);
     await stores.close();
-    return { ...stored, deadLetters };
+    return { ...stored, deadLetters, untrue };
   }
 
   /** What is left behind on the servers, once all processes have ended. */

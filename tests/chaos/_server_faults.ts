@@ -1,12 +1,14 @@
 import type { NatsServer } from "../../src/testing/mod.ts";
 import { now } from "../ledger/ledger_file.ts";
 import { type FaultTargets, type MakeFault, pause, serverOf } from "./_fault_targets.ts";
-import type { Fault } from "./plan_faults.ts";
 
 /** Faults of servers. */
 export const SERVER_FAULTS = {
-  kill_server: (fault, targets) => takeDown(fault, targets, "kill"),
-  restart_server: (fault, targets) => takeDown(fault, targets, "stop"),
+  kill_server: (fault, targets) => takeDown(serverOf(fault, targets), fault.lasts, targets, "kill"),
+  restart_server: (fault, targets) => takeDown(serverOf(fault, targets), fault.lasts, targets, "stop"),
+  rolling_restart: async (fault, targets) => {
+    for (const server of targets.servers) await takeDown(server, fault.lasts, targets, "stop");
+  },
   lame_duck_server: async (fault, targets) => {
     const server = serverOf(fault, targets);
     targets.log(`lame duck mode of ${server.name} for ${fault.lasts} ms, then kill`);
@@ -28,12 +30,11 @@ export const SERVER_FAULTS = {
   },
 } satisfies Record<string, MakeFault>;
 
-async function takeDown(fault: Fault, targets: FaultTargets, how: "kill" | "stop"): Promise<void> {
-  const server = serverOf(fault, targets);
-  targets.log(`${how} ${server.name} for ${fault.lasts} ms`);
+async function takeDown(server: NatsServer, lasts: number, targets: FaultTargets, how: "kill" | "stop"): Promise<void> {
+  targets.log(`${how} ${server.name} for ${lasts} ms`);
   const from = now();
   await server[how]();
-  await bringBack(server, how, from, targets, fault.lasts);
+  await bringBack(server, how, from, targets, lasts);
 }
 
 /** Starts a server again that is down since now, after a while. */

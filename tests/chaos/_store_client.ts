@@ -6,6 +6,7 @@ import { random } from "../ledger/plan.ts";
 import { ClientContext } from "./_client_context.ts";
 import { incrementCounters } from "./_counters.ts";
 import { claimKeys } from "./_claims.ts";
+import { holdLock } from "./_locks.ts";
 import { useObjects } from "./_objects.ts";
 import { LagMeter, TimedCalls } from "./_timed_calls.ts";
 import { ScratchStores } from "./_scratch_stores.ts";
@@ -50,6 +51,7 @@ await Promise.all([
   useValues(context, values, draw),
   incrementCounters(context, stores.kvBucket("counters", { replicas })),
   claimKeys(context, stores.kvBucket("claims", { replicas })),
+  holdLock(context, stores.kvBucket("locks", { replicas })),
   useObjects(context, stores.objectBucket("objects", { replicas }), draw),
 ]);
 await scratched.checkHealed();

@@ -9,7 +9,7 @@ const REFUSED_LATE = 3_000;
 
 /** What has a leader of its own in a cluster. */
 const LED = [
-  ...["WQ_chaos", "KV_values", "KV_counters", "KV_claims", "OBJ_objects"].map((name) =>
+  ...["WQ_chaos", "KV_values", "KV_counters", "KV_claims", "KV_locks", "OBJ_objects"].map((name) =>
     `STREAM.LEADER.STEPDOWN.${name}`
   ),
   ...["high", "normal", "low"].map((name) => `CONSUMER.LEADER.STEPDOWN.WQ_chaos.${name}`),
@@ -19,6 +19,10 @@ const CONSUMERS = ["high", "normal", "low"];
 
 /** Streams whose loss costs nothing that is checked but that they come back. */
 const DELETABLE = ["KV_scratch", "WQ_scratch"];
+
+/** Streams that get full, and subjects that are denied: of buckets, and of what workers store at the end of a run. */
+const FILLABLE = ["KV_values", "OBJ_objects", "WQDEAD_chaos"];
+const DENIABLE = ["$KV.values.>", "$O.objects.>", "wqdead.chaos.>"];
 
 /** What others do to streams and consumers, and what operators do to users. */
 export const STREAM_FAULTS = {
@@ -39,19 +43,23 @@ export const STREAM_FAULTS = {
     targets.log(`delete stream ${stream}`);
     await ask(targets, `STREAM.DELETE.${stream}`);
   },
-  fill_bucket: async (fault, targets) => {
-    const stream = fault.target < 0.5 ? "KV_values" : "OBJ_objects";
+  fill_stream: async (fault, targets) => {
+    const stream = pick(FILLABLE, fault);
     targets.log(`leave no room in ${stream} for ${fault.lasts} ms`);
     const from = now();
     const info = await ask<StreamInfo>(targets, `STREAM.INFO.${stream}`);
     if (!info) return;
-    await ask(targets, `STREAM.UPDATE.${stream}`, { ...info.config, max_bytes: info.state.bytes + 1 });
+    await ask(targets, `STREAM.UPDATE.${stream}`, {
+      ...info.config,
+      discard: "new",
+      max_bytes: info.state.bytes + 1,
+    });
     await pause(fault.lasts);
     await ask(targets, `STREAM.UPDATE.${stream}`, info.config);
     targets.ledger.append({ what: "refusing", code: "limits", from, at: now() + REFUSED_LATE });
   },
-  deny_bucket: async (fault, targets) => {
-    const subject = fault.target < 0.5 ? "$KV.values.>" : "$O.objects.>";
+  deny_stream: async (fault, targets) => {
+    const subject = pick(DENIABLE, fault);
     targets.log(`deny ${subject} for ${fault.lasts} ms`);
     const from = now();
     denySubjects(targets.servers, [subject]);

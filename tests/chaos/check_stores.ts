@@ -50,6 +50,7 @@ export function checkStores(observation: StoreObservation): string[] {
   violations.push(...of("view").flatMap((view) => checkView(view, values)));
   violations.push(...checkCounters(of("incremented"), observation.counters));
   violations.push(...checkClaims(of("claimed"), observation.claims));
+  violations.push(...checkLock(of("held")));
   for (const { client, message } of of("wrong")) violations.push(`${client}: ${message}`);
   for (const { client, call, code, message, at } of of("refused")) {
     if (!isExpected(code, at, observation.chaos)) {
@@ -156,6 +157,14 @@ function checkClaims(notes: Of<"claimed">[], claims: Map<string, string>): strin
     ...others.map((other) => `${key} was created by ${client} and by ${other.client}`),
     ...(claims.get(key) === client ? [] : [`${key} was created by ${client} and is of ${claims.get(key)}`]),
   ]);
+}
+
+/** No two clients hold the lock at the same time. */
+function checkLock(held: Of<"held">[]): string[] {
+  return held.toSorted((a, b) => a.from - b.from).flatMap(({ client, from }, i, all) => {
+    const other = all.slice(0, i).find((other) => other.at > from);
+    return other ? [`${client} got the lock ${Math.round(other.at - from)} ms before ${other.client} released it`] : [];
+  });
 }
 
 /** A change of state is told once. */

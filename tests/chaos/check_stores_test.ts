@@ -92,3 +92,9 @@ Deno.test("checkStores rejects refusals, late calls and a log line that is told 
   const late = { what: "late", client: "a", call: "put", took: 3_000, deadline: 2_500, lag: 10, at: 1 } as const;
   assertBroken(check([late], 0), /a: put took 3000 ms of 2500/);
 });
+
+Deno.test("checkStores rejects a lock that two clients hold at the same time", () => {
+  const held = (client: string, from: number, at: number): StoreNote => ({ what: "held", client, from, at });
+  assertEquals(check([held("a", 0, 60), held("b", 60, 120), held("a", 130, 190)], 0), []);
+  assertBroken(check([held("b", 50, 110), held("a", 0, 60)], 0), /b got the lock 10 ms before a released it/);
+});

@@ -12,13 +12,14 @@ export type FaultKind =
   | "suspend_client"
   | "kill_server"
   | "restart_server"
+  | "rolling_restart"
   | "suspend_server"
   | "lame_duck_server"
   | "step_down"
   | "delete_consumer"
   | "delete_stream"
-  | "fill_bucket"
-  | "deny_bucket";
+  | "fill_stream"
+  | "deny_stream";
 
 /** One fault, and when. */
 export interface Fault {
@@ -70,13 +71,14 @@ const FAULTS: Record<FaultKind, FaultShape> = {
   suspend_client: { weight: 1, lasts: [300, 4_000] },
   kill_server: { weight: 1.5, lasts: [0, 2_000] },
   restart_server: { weight: 1, lasts: [0, 1_000] },
+  rolling_restart: { weight: 0.5, lasts: [0, 500], replicated: true },
   suspend_server: { weight: 1, lasts: [300, 5_000] },
   lame_duck_server: { weight: 0.5, lasts: [500, 3_000] },
   step_down: { weight: 3, lasts: [0, 0], replicated: true },
   delete_consumer: { weight: 1, lasts: [0, 0] },
   delete_stream: { weight: 1, lasts: [0, 0] },
-  fill_bucket: { weight: 1, lasts: [500, 3_000] },
-  deny_bucket: { weight: 1, lasts: [500, 3_000] },
+  fill_stream: { weight: 1, lasts: [500, 3_000] },
+  deny_stream: { weight: 1, lasts: [500, 3_000] },
 };
 
 /** All kinds of faults. */

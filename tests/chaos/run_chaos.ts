@@ -18,8 +18,8 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosResult> {
   await using run = await ChaosRun.start(options);
   const faults = await run.makeFaults();
   const violations = await run.settle();
-  const { deadLetters, ...stored } = await run.observe();
-  violations.push(...await run.checkServers());
+  const { deadLetters, untrue, ...stored } = await run.observe();
+  violations.push(...untrue, ...await run.checkServers());
 
   const entries = readLedgers(run.folders.jobs);
   const notes = readLedgers<StoreNote>(run.folders.stores);
@@ -44,6 +44,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosResult> {
     "writes": notes.filter(({ what }) => what === "write").length,
     "reads": notes.filter(({ what }) => what === "read").length,
     "increments": [...stored.counters.values()].reduce((sum, { total }) => sum + total, 0),
+    "locks": notes.filter(({ what }) => what === "held").length,
     "log lines": notes.filter(({ what }) => what === "log").length,
     "orphaned chunks": await run.orphanedChunks(),
     "slack (ms)": Math.round(slack),

@@ -19,6 +19,8 @@ export type StoreNote =
   | { what: "incremented"; key: string; client: string; count: number; pending: boolean; at: number }
   /** A key that all clients try to create. */
   | { what: "claimed"; key: string; client: string; at: number }
+  /** A lock was certainly held by this client. */
+  | { what: "held"; client: string; from: number; at: number }
   /** The versions that a watch has seen last, once nothing is written any more. */
   | { what: "view"; client: string; versions: Record<string, number>; at: number }
   | { what: "refused"; client: string; call: string; code: string; message: string; at: number }

@@ -2,6 +2,10 @@ import { type Job, RetryJobError, UnrecoverableJobError } from "../../mod.ts";
 import { type LedgerFile, now, type RunEntry } from "./ledger_file.ts";
 import { outcomeOf, planOf } from "./plan.ts";
 
+/** Why attempts fail. */
+export const FAILS = "This attempt fails";
+export const REFUSES = "No attempt helps";
+
 /** What the jobs of a ledger carry. */
 export interface LedgerJob {
   number: number;
@@ -28,8 +32,8 @@ export function notedHandler(ledger: LedgerFile<RunEntry>, seed: number): (job: 
       return note("end");
     }
     note("thrown");
-    if (outcome === "fail") throw new Error("This attempt fails");
-    if (outcome === "refuse") throw new UnrecoverableJobError("No attempt helps");
+    if (outcome === "fail") throw new Error(FAILS);
+    if (outcome === "refuse") throw new UnrecoverableJobError(REFUSES);
     throw new RetryJobError({ delay: outcome.later });
   };
 }
