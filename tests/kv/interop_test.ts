@@ -1,11 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type KV as KvOfVersion3, Kvm } from "@nats-io/kv";
 import { connect as connectVersion3 } from "@nats-io/transport-node";
 import { connect as connectVersion2, type KV as KvOfVersion2 } from "nats";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { hasProgram } from "./_has_program.ts";
+import { hasProgram } from "../_support/has_program.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { runNatsGo } from "./_run_nats_go.ts";
+import { NatsGo, withoutGo } from "../_support/nats_go.ts";
 
 /** What the two official clients have in common. */
 interface OtherClient extends AsyncDisposable {
@@ -125,7 +125,6 @@ for (const [name, open] of Object.entries(CLIENTS)) {
 }
 
 const hasNatsCli = await hasProgram("nats", "--version");
-const hasGo = await hasProgram("go", "version");
 
 Deno.test({
   name: `KvBucket and the nats command read each other${
@@ -173,18 +172,25 @@ Deno.test({
 });
 
 Deno.test({
-  name: `KvBucket and nats.go read each other${hasGo ? "" : " (not tested here: no go command on the PATH)"}`,
-  ignore: !hasGo,
+  name: `KvBucket and nats.go read each other${withoutGo}`,
+  ignore: withoutGo !== "",
   fn: async () => {
     await using server = await startNatsServer();
     await using stores = new KvStores({ servers: server.url });
     const ours = stores.kvBucket("shared", { history: 5 });
     for (const key of PLAIN) await ours.put(key, `ours ü ${key}`);
     await ours.delete("a");
-    const { read, listed, history } = await runNatsGo(server.url, "shared", PLAIN);
-    assertEquals(PLAIN.map((key) => read[key]), [null, ...PLAIN.slice(1).map((key) => `ours ü ${key}`)]);
-    assertEquals(listed, PLAIN.slice(1));
-    assertEquals(history, ["KeyValuePutOp", "KeyValueDeleteOp"]);
+    await using go = await NatsGo.start(server.url);
+    const call = (command: string, ...args: string[]) => go.call(`kv.${command}`, "shared", ...args);
+    await assertRejects(() => call("get", "a"), Error, "key not found");
+    for (const key of PLAIN.slice(1)) assertEquals(await call("get", key), `ours ü ${key}`);
+    assertEquals(await call("list"), PLAIN.slice(1));
+    assertEquals(await call("history", "a"), ["KeyValuePutOp", "KeyValueDeleteOp"]);
+    for (const key of PLAIN) await call("put", key, "theirs");
+    await call("delete", "a");
+    const revision = await call("create", "a", "created");
+    await call("update", "a", "updated", String(revision));
+    await call("purge", PLAIN[1]);
     const values = await Promise.all(PLAIN.map((key) => ours.get(key)));
     assertEquals(values.map((entry) => entry?.text()), ["updated", undefined, "theirs", "theirs"]);
     const operations = (await Array.fromAsync(ours.history("a"))).map(({ operation }) => operation);
