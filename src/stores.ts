@@ -113,7 +113,6 @@ export class JetStreamStores implements AsyncDisposable {
       timeout,
       closers: new Set(),
       shared: new SharedState(),
-      ticking: new Set(),
     };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");

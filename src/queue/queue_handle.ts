@@ -45,10 +45,11 @@ import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
 import type { QueueParts } from "./store/queue_parts.ts";
 import { QueueStream } from "./store/queue_stream.ts";
-import type { ConsumeOptions } from "./work/consume_options.ts";
+import { type ConsumeOptions, consumeSettings } from "./work/consume_options.ts";
 import type { Job } from "./work/job.ts";
 import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./work/job_batches.ts";
 import { JobConsumer } from "./work/job_consumer.ts";
+import { EachJobHandler } from "./work/job_handler.ts";
 
 /** A {@linkcode JobQueue} over the connection of its stores. */
 export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
@@ -65,7 +66,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       stream,
       publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
-      ended: new EndedJobs(),
+      ended: context.shared.of(EndedJobs, names.stream),
       changing: new ChangingJobs(),
       schema: options.schema,
     };
@@ -113,14 +114,15 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   consume(handler: (job: Job<Out>) => unknown, options?: ConsumeOptions): JobConsumer<Out> {
-    return new JobConsumer<Out>(this.#parts, handler, options);
+    const settings = consumeSettings(handler, options);
+    return new JobConsumer<Out>(this.#parts, settings, new EachJobHandler(this.#parts.context, handler));
   }
 
   consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out> {
     const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
     const batches = new JobBatches<Out>(this.#parts.context, handler, { size, wait, concurrency });
-    const handle = (job: Job<Out>) => batches.outcome(job);
-    return new JobConsumer<Out>(this.#parts, handle, { ...others, concurrency: batches.jobs }, batches);
+    const settings = consumeSettings(handler, { ...others, concurrency: batches.jobs });
+    return new JobConsumer<Out>(this.#parts, settings, batches);
   }
 
   async open(): Promise<true | null> {

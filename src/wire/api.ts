@@ -13,6 +13,7 @@ export const ErrorCode = {
   noMessage: 10037,
   sequenceNotFound: 10043,
   invalidStreamConfig: 10052,
+  messageTooLarge: 10054,
   messageNotDeleted: 10057,
   consumerExists: 10148,
   batchIncomplete: 10176,

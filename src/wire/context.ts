@@ -15,6 +15,4 @@ export interface Context {
   readonly closers: Set<(deadline: number) => Promise<void>>;
   /** What handles of the same stream share. */
   readonly shared: SharedState;
-  /** Schedules of which a tick runs in this process, whichever handles and consumers their queue has: none runs twice at once here. */
-  readonly ticking: Set<string>;
 }

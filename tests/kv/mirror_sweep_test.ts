@@ -25,7 +25,6 @@ for (const history of [1, 2]) {
       timeout: 5_000,
       closers,
       shared: new SharedState(),
-      ticking: new Set<string>(),
     };
     const mirror = new KvMirror(new KvStream(context, "swept", {}), 20);
     const get = (key: string) => mirror.get(`$KV.swept.${key}`);

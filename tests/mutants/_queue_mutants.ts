@@ -11,7 +11,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "acknowledges a job whose lease is over",
-    file: "src/queue/work/run_reporter.ts",
+    file: "src/queue/work/acknowledger.ts",
     find: "if (now >= delivery.leaseUntil) return false;",
     replace: "if (now < 0) return false;",
     tests: [
@@ -23,8 +23,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "moves jobs with a key, which lose their place",
     file: "src/queue/work/run_reporter.ts",
-    find: "if (!this.moves || delivery.keyed) return false;",
-    replace: "if (!this.moves) return false;",
+    find: "return delivery.keyed || !this.#hasSchedules;",
+    replace: "return !this.#hasSchedules;",
     tests: ["tests/queue/publish/keys_test.ts", "tests/queue/work/key_order_test.ts"],
   },
   {
@@ -149,9 +149,9 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "runs two ticks of one schedule at the same time",
-    file: "src/queue/source/held_jobs.ts",
-    find: "if (tick) this.#ticking.add(this.#names.idFilter(token));",
-    replace: 'if (tick && token === "") this.#ticking.add(this.#names.idFilter(token));',
+    file: "src/queue/store/running_ticks.ts",
+    find: "if (tick) this.#tokens.add(token);",
+    replace: 'if (tick && token === "") this.#tokens.add(token);',
     tests: ["tests/queue/work/overlapping_ticks_test.ts"],
   },
   {
@@ -185,14 +185,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "acknowledges a job before its dead letter is stored",
     file: "src/queue/work/run_reporter.ts",
-    find: 'const stored = await this.#calls.persist(delivery, "dead letters", store, refused);',
+    find: 'const stored = await this.#calls.persist(delivery, "dead letters", store, remember);',
     replace:
-      'const stored = await this.finish(delivery) && await this.#calls.persist(delivery, "dead letters", store, refused);',
+      'const stored = await this.#acknowledger.finish(delivery) && await this.#calls.persist(delivery, "dead letters", store, remember);',
     tests: ["tests/queue/store/dead_letter_test.ts"],
   },
   {
     does: "counts an extended lease from its confirmation",
-    file: "src/queue/work/run_reporter.ts",
+    file: "src/queue/work/acknowledger.ts",
     find: "if (extended) delivery.extendTo(sent + delivery.lease);",
     replace: "if (extended && sent) delivery.extendTo(performance.now() + delivery.lease);",
     tests: ["tests/queue/work/lease_test.ts"],
@@ -206,9 +206,60 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "leaves the message that a moved copy replaces",
-    file: "src/queue/work/run_history.ts",
+    file: "src/queue/store/run_history.ts",
     find: "await deleteMessage(session, stream, replaces, deadline);",
     replace: "await Promise.resolve();",
     tests: ["tests/queue/work/run_history_test.ts"],
+  },
+  {
+    does: "takes a job whose dead letter is too large for a refusal that stops the worker",
+    file: "src/queue/work/_refusals.ts",
+    find: "error instanceof RangeError || isServerError(error, ErrorCode.messageTooLarge)",
+    replace: "error instanceof RangeError",
+    tests: ["tests/queue/work/size_limits_test.ts"],
+  },
+  {
+    does: "retries a job as a copy that the stream takes no more",
+    file: "src/queue/store/publish_room.ts",
+    find: "return bytes <= this.#maxMessageBytes && this.#isKnown",
+    replace: "return this.#isKnown",
+    tests: ["tests/queue/work/size_limits_test.ts"],
+  },
+  {
+    does: "gives back a job whose end is being reported",
+    file: "src/queue/work/job_runner.ts",
+    find:
+      "    ended.keepOutcome(delivery, outcome);\n    const end = await this.#outcomes.report(delivery, outcome);\n",
+    replace:
+      '    const end = await this.#outcomes.report(delivery, outcome);\n    if (end === "released") ended.keepOutcome(delivery, outcome);\n',
+    tests: ["tests/queue/work/requirements_test.ts"],
+  },
+  {
+    does: "starts jobs whose results may not be read",
+    file: "src/queue/store/requirement_checks.ts",
+    find: "  await leaderGet(session, names.resultsStream, { last_by_subj: subject }, deadline);\n",
+    replace: "",
+    tests: ["tests/queue/work/requirements_test.ts"],
+  },
+  {
+    does: "starts jobs again and again that may not be looked up",
+    file: "src/queue/store/requirement_checks.ts",
+    find: "await leaderGet(session, names.stream, { seq: 1 }, deadline);",
+    replace: "await Promise.resolve([session, names.stream, deadline]);",
+    tests: ["tests/queue/work/requirements_test.ts"],
+  },
+  {
+    does: "starts jobs while the end of a run is refused, as the checks pass",
+    file: "src/queue/work/run_requirements.ts",
+    find: "if (state.unstored === 0) this.met(requirement);",
+    replace: "if (state.unstored >= 0) this.met(requirement);",
+    tests: ["tests/queue/work/requirements_test.ts"],
+  },
+  {
+    does: "does not say that a destroyed queue may not be looked for",
+    file: "src/queue/source/job_source.ts",
+    find: "if (!session.signal.aborted) this.#complain(error);",
+    replace: "if (session.signal.aborted) this.#complain(error);",
+    tests: ["tests/queue/source/destroyed_queue_test.ts"],
   },
 ];

@@ -107,7 +107,7 @@ Deno.test("JobConsumer runs no handler for a job that is cancelled while its dat
   go.resolve();
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(runs.ids, ["b"]);
-  assertEquals(consumer.status().ended.let_go, 1);
+  assertEquals(consumer.status().ended.released, 1);
 });
 
 Deno.test("JobQueue.schedule refuses data that does not fit the queue's schema", async () => {

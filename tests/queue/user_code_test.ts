@@ -64,7 +64,7 @@ Deno.test("JobConsumer postpones a job by a second if the delay of its RetryJobE
   });
   await queue.publish(1, { id: "a" });
   await waitUntil(() => consumer.status().ended.postponed === 1);
-  assertEquals(consumer.status().ended.let_go, 0);
+  assertEquals(consumer.status().ended.released, 0);
 });
 
 Deno.test("JobConsumer calls a handler maxAttempts times whatever its backoff function returns", async () => {

@@ -14,6 +14,8 @@ export interface JobMessage {
   /** All that its headers say, those of the server included: what a copy of it takes along. */
   readonly allHeaders: JobHeaders;
   readonly priority: Priority;
+  /** Whether a schedule made it. */
+  readonly tick: boolean;
   /** When the job was first published. */
   readonly enqueuedAt: Date;
   /** Which firing of a delayed job made it, if one did. */

@@ -1,25 +1,25 @@
 import type { Logger } from "../../connection/logger.ts";
 import { inLine } from "./limited_log.ts";
 
-/** Milliseconds for which a failure that usually passes is not told. */
+/** Milliseconds for which a failure that usually passes is not logged. */
 const PASSING_MS = 5_000;
 
-/** Tells once that a queue is not served, and once that it is again. */
+/** Logs once that a queue is not served, and once that it is again. */
 export class ServiceLog {
   readonly #logger: Logger;
   readonly #queue: string;
   /** Since when it fails, by `performance.now()`. */
   #since: number | null = null;
-  #told = "";
+  #logged = "";
 
   constructor(logger: Logger, queue: string) {
     this.#logger = logger;
     this.#queue = queue;
   }
 
-  /** Whether it was told that the queue is not served. */
-  get hasTold(): boolean {
-    return this.#told !== "";
+  /** Whether it was logged that the queue is not served. */
+  get hasLogged(): boolean {
+    return this.#logged !== "";
   }
 
   /**
@@ -29,16 +29,16 @@ export class ServiceLog {
    */
   failed(reason: string, isPassing: boolean): void {
     this.#since ??= performance.now();
-    if (isPassing && (this.hasTold || performance.now() - this.#since < PASSING_MS)) return;
-    if (reason === this.#told) return;
-    this.#told = reason;
+    if (isPassing && (this.hasLogged || performance.now() - this.#since < PASSING_MS)) return;
+    if (reason === this.#logged) return;
+    this.#logged = reason;
     this.#logger.warn(`Queue ${this.#queue} is not served (${inLine(reason)}), retrying`);
   }
 
   /** The queue is served, and has been for a while. */
   served(): void {
-    if (this.hasTold) this.#logger.info(`Queue ${this.#queue} is served again`);
+    if (this.hasLogged) this.#logger.info(`Queue ${this.#queue} is served again`);
     this.#since = null;
-    this.#told = "";
+    this.#logged = "";
   }
 }

@@ -1,10 +1,11 @@
 import type { Msg } from "@nats-io/nats-core";
 import { parseAcknowledgement } from "../../wire/acknowledgement.ts";
 import { firingOf, type JobHeaders, readJobHeaders } from "../format/job_headers.ts";
+import type { JobMessage } from "../format/job_message.ts";
 import { idOf, PRIORITIES, type Priority } from "../format/queue_names.ts";
 
-/** A job as it was handed to this process, and the time for which it is ours. */
-export class Delivery {
+/** A job as it was delivered to this process, and its lease. */
+export class Delivery implements JobMessage {
   readonly #message: Msg;
   readonly #source: { readonly lease: number };
   /** Subject of the acknowledgement. */
@@ -12,20 +13,20 @@ export class Delivery {
   readonly subject: string;
   /** The subject token of the job's id. */
   readonly token: string;
-  /** The durable consumer that handed it out. */
+  /** The durable consumer that delivered it. */
   readonly consumer: string;
-  /** How often it was handed out, this time included. */
+  /** How often it was delivered, this time included. */
   readonly deliveries: number;
   readonly sequence: number;
   /** When its message was stored, in nanoseconds: with the sequence it names the message also when the stream is made again and counts from 1. */
   readonly storedAt: string;
-  /** When it came, by `performance.now()`. */
+  /** When it was delivered, by `performance.now()`. */
   readonly receivedAt: number;
-  /** Until when it is ours, by `performance.now()`. */
+  /** When its lease ends, by `performance.now()`. */
   #leaseUntil: number;
-  /** Whether the durable consumer that handed it out is gone. */
+  /** Whether the durable consumer that delivered it is gone. */
   orphaned = false;
-  /** Whether the server was told to hand it out again: it may come before that is confirmed. */
+  /** Whether the server was told to deliver it again: that may happen before it is confirmed. */
   handedBack = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
@@ -91,7 +92,7 @@ export class Delivery {
   }
 
   /** How often this attempt was delivered, earlier copies and this time included. */
-  get handedOut(): number {
+  get attemptDeliveries(): number {
     return this.headers.deliveries + this.deliveries;
   }
 
@@ -110,17 +111,17 @@ export class Delivery {
     return this.sequence === other.sequence && this.storedAt === other.storedAt;
   }
 
-  /** Milliseconds for which it is ours from each sign of life on. */
+  /** Milliseconds from its delivery, and from each extension, to the end of the lease. */
   get lease(): number {
     return this.#source.lease;
   }
 
-  /** Until when it is ours, by `performance.now()`; long past if it was released. */
+  /** When its lease ends, by `performance.now()`; long past if it was released. */
   get leaseUntil(): number {
     return this.#leaseUntil;
   }
 
-  /** Whether it is still ours. */
+  /** Whether its lease is held. */
   get ours(): boolean {
     return performance.now() < this.#leaseUntil;
   }
@@ -130,17 +131,17 @@ export class Delivery {
     return this.#leaseUntil === -Infinity;
   }
 
-  /** The lease begins anew. What is not ours any more does not become so again. */
+  /** Extends the lease. One that was lost stays lost. */
   extendTo(until: number): void {
     if (this.ours) this.#leaseUntil = until;
   }
 
-  /** The lease was running while no clock of this process was. */
+  /** Shortens the lease: it ran on while no clock of this process did. */
   shorten(by: number): void {
     this.#leaseUntil -= by;
   }
 
-  /** The server handed the same message out again, to this process: from now on it is ours by that. */
+  /** The server delivered the same message again, to this process: from now on that lease counts. */
   renewBy(again: Delivery): void {
     this.ack = again.ack;
     this.orphaned = false;
@@ -162,7 +163,7 @@ export class Delivery {
     this.#controller?.abort(reason);
   }
 
-  /** It is not ours any more: its run is told to end, and however it does, nothing is reported. */
+  /** Gives up the lease: its run is told to end, and however it does, nothing is reported. */
   release(why: string): void {
     this.#leaseUntil = -Infinity;
     this.abort(new DOMException(why, "AbortError"));

@@ -1,21 +1,18 @@
+import type { RunningTicks } from "../store/running_ticks.ts";
 import type { Delivery } from "./delivery.ts";
-import type { QueueNames } from "../format/queue_names.ts";
 
-/** What was handed to a consumer and has not ended: what waits for its start, and what runs. */
+/** The deliveries that a worker holds: those that wait for their start, and those that run. Nothing else knows which, since when and for how long. */
 export class HeldJobs {
-  readonly #ticking: Set<string>;
-  readonly #names: QueueNames;
-  /** What has not started, by the sequence of its message, in the order in which it came. */
+  readonly #ticks: RunningTicks;
+  /** What has not started, by the sequence of its message, in the order in which it was delivered. */
   readonly waiting: Map<number, Delivery> = new Map();
   /** What runs, or has run and is not confirmed, by the sequence of its message. */
   readonly running: Map<number, Delivery> = new Map();
   /** Runs whose handler has not ended, the oldest first. */
   readonly handling: Set<Delivery> = new Set();
 
-  /** @param ticking The schedules that run in this process. */
-  constructor(ticking: Set<string>, names: QueueNames) {
-    this.#ticking = ticking;
-    this.#names = names;
+  constructor(ticks: RunningTicks) {
+    this.#ticks = ticks;
   }
 
   /** All of it. */
@@ -23,44 +20,50 @@ export class HeldJobs {
     return [...this.running.values(), ...this.waiting.values()];
   }
 
-  /** Whether the message of this sequence is here, and its lease held. */
+  /** Whether the message of this sequence is held. */
   has(sequence: number): boolean {
     return this.running.get(sequence)?.ours === true || this.waiting.get(sequence)?.ours === true;
   }
 
-  /** What of it a durable consumer has handed out. */
-  of(consumer: string): Delivery[] {
-    return this.all.filter((delivery) => delivery.consumer === consumer);
+  /** How many jobs of a durable consumer there are. */
+  countOf(consumer: string): number {
+    return this.all.filter((delivery) => delivery.consumer === consumer).length;
   }
 
-  /** What is here of the message of this sequence. */
+  /** The delivery of the message of this sequence. */
   find(sequence: number): Delivery | undefined {
     return this.running.get(sequence) ?? this.waiting.get(sequence);
   }
 
   /** Whether it has to wait for a run to end: of the same schedule, or of a message with its sequence. */
-  isBusy(delivery: Delivery): boolean {
-    return this.running.has(delivery.sequence) || this.isBehind(delivery);
+  isBlocked(delivery: Delivery): boolean {
+    return this.running.has(delivery.sequence) || this.isBlockedTick(delivery);
   }
 
   /** Whether it is the tick of a schedule that runs. */
-  isBehind({ tick, token }: Delivery): boolean {
-    return tick && this.#ticking.has(this.#names.idFilter(token));
+  isBlockedTick(delivery: Delivery): boolean {
+    return this.#ticks.blocks(delivery);
   }
 
   /** The next one that can start. */
   next(): Delivery | undefined {
-    for (const delivery of this.waiting.values()) if (!this.isBusy(delivery)) return delivery;
+    for (const delivery of this.waiting.values()) if (!this.isBlocked(delivery)) return delivery;
   }
 
   /** How many of those that wait could start. The others, at most one for each schedule that runs, take no room from them. */
   get load(): number {
-    if (this.#ticking.size === 0) return this.waiting.size;
-    return [...this.waiting.values()].filter((delivery) => !this.isBusy(delivery)).length;
+    if (!this.#ticks.any) return this.waiting.size;
+    return [...this.waiting.values()].filter((delivery) => !this.isBlocked(delivery)).length;
   }
 
-  /** Takes out the ticks of a schedule that wait and are not its newest one. */
-  takeOlder(token: string): Delivery[] {
+  /** A delivery waits for its start. */
+  add(delivery: Delivery): void {
+    this.waiting.set(delivery.sequence, delivery);
+  }
+
+  /** Takes out the ticks that wait and are not the newest one of the schedule of this tick. */
+  takeOlderTicks({ tick, token }: Delivery): Delivery[] {
+    if (!tick) return [];
     const ticks = [...this.waiting.values()].filter((delivery) => delivery.token === token);
     const older = ticks.sort((a, b) => a.sequence - b.sequence).slice(0, -1);
     for (const { sequence } of older) this.waiting.delete(sequence);
@@ -69,24 +72,36 @@ export class HeldJobs {
 
   /** A run begins. */
   start(delivery: Delivery): void {
-    const { sequence, tick, token } = delivery;
-    this.waiting.delete(sequence);
-    this.running.set(sequence, delivery);
+    this.waiting.delete(delivery.sequence);
+    this.running.set(delivery.sequence, delivery);
     this.handling.add(delivery);
-    if (tick) this.#ticking.add(this.#names.idFilter(token));
+    this.#ticks.start(delivery);
   }
 
   /** A run has ended. */
   end(delivery: Delivery): void {
-    const { sequence, tick, token } = delivery;
     this.handling.delete(delivery);
-    this.running.delete(sequence);
-    if (tick) this.#ticking.delete(this.#names.idFilter(token));
+    this.running.delete(delivery.sequence);
+    this.#ticks.end(delivery);
   }
 
-  /** It is not ours any more: its run ends, and nothing is reported. */
+  /** It belongs to another worker by now: its run ends, and nothing is reported. */
   release(delivery: Delivery, why: string): void {
     if (this.waiting.get(delivery.sequence) === delivery) this.waiting.delete(delivery.sequence);
     delivery.release(why);
+  }
+
+  /** Releases all of it. */
+  releaseAll(why: string): void {
+    for (const delivery of this.all) this.release(delivery, why);
+  }
+
+  /** The durable consumer is gone: what it has delivered ends by its message, and what has not started is delivered by another. */
+  orphan(consumer: string): void {
+    for (const delivery of this.all) {
+      if (delivery.consumer !== consumer) continue;
+      delivery.orphaned = true;
+      this.waiting.delete(delivery.sequence);
+    }
   }
 }

@@ -2,9 +2,9 @@ import type { PullRequest } from "./pull_limits.ts";
 
 /** A pull that is out. */
 export interface OpenPull {
-  /** Jobs that may still come. */
+  /** Jobs that may still be delivered. */
   left: number;
-  /** Jobs that have come. */
+  /** Jobs that were delivered. */
   came: number;
   readonly waiting: boolean;
   /** Bytes of the connection's budget that it holds. */

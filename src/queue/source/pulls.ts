@@ -6,39 +6,39 @@ import type { Listening, Session } from "../../wire/session.ts";
 import { SilenceWatch } from "./_silence_watch.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import type { OpenPull } from "./open_pull.ts";
-import type { PullEvents } from "./pull_events.ts";
+import type { PullListener, PullSource } from "./pull_listener.ts";
 import { isWide, PullLimits, type PullRequest } from "./pull_limits.ts";
 
 /** Milliseconds within which the server must answer a pull that does not wait. */
-const FETCH_TIMEOUT = 5_000;
+const FETCH_TIMEOUT_MS = 5_000;
 
-/** Milliseconds for which a consumer with a limit is given time to answer, before another one is asked. */
-const PATIENCE = 10;
+/** Milliseconds that a consumer with a limit has to answer, before another one is asked. */
+const LIMITED_FETCH_TIMEOUT_MS = 10;
 
 /** Milliseconds that a pull may wait which holds a part of the connection's budget of bytes. */
-const HELD_WAIT = 1_000;
+const BUDGETED_WAIT_MS = 1_000;
 
 /** Milliseconds that a nudge waits. One that does not wait is refused at once while another pull waits. */
-const NUDGE = 100;
+const NUDGE_MS = 100;
 
 /**
  * Asks one durable consumer for jobs, over one session.
  *
  * At most one pull is out at a time: one that takes what is there, or, when nothing is, one that waits. Waiting costs the server no polling.
  */
-export class Pulls {
-  /** How many jobs the server hands out at a time, to all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
+export class Pulls implements PullSource {
+  /** How many jobs may be active at a time, of all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
   limit = Infinity;
-  /** Milliseconds after which the server hands a job out again that nobody has reported. */
+  /** Milliseconds after which the server delivers a job again that nobody has reported. */
   lease = 0;
-  /** Whether the server was told to hand out nothing. */
+  /** Whether the server was told to deliver nothing. */
   paused = false;
   /** The durable consumer's name. */
   readonly consumer: string;
   readonly #session: Session;
   readonly #stream: string;
   readonly #subject: string;
-  readonly #events: PullEvents;
+  readonly #listener: PullListener;
   readonly #limits = new PullLimits();
   readonly #inbox: string;
   readonly #listening: Listening;
@@ -56,14 +56,14 @@ export class Pulls {
   #answered = false;
   readonly #stopFollowing: () => void;
 
-  constructor(session: Session, stream: string, info: ConsumerInfo, events: PullEvents) {
+  constructor(session: Session, stream: string, info: ConsumerInfo, listener: PullListener) {
     this.consumer = info.name;
     this.#served = isWide(info);
     this.goBy(info);
     this.#session = session;
     this.#stream = stream;
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${this.consumer}`);
-    this.#events = events;
+    this.#listener = listener;
     this.#inbox = session.inbox();
     this.#stopFollowing = session.onDenied((subject, error) => {
       if (subject === this.#subject) this.#fail(error.message);
@@ -104,7 +104,7 @@ export class Pulls {
     return this.#stopped;
   }
 
-  /** Takes up to `batch` jobs that are there; resolves when they have come, or the server has no more. Returns how many came. */
+  /** Fetches up to `batch` jobs that are there; resolves when they are delivered, or the server has no more. Returns how many there were. */
   fetch(batch: number): Promise<number> {
     this.#asked = true;
     return this.limit === Infinity ? this.#fetchNow(batch) : this.#fetchSoon(batch);
@@ -125,18 +125,18 @@ export class Pulls {
     }
   }
 
-  /** While a limit is reached the server does not answer a pull that does not wait. So this one waits on when the others are asked. */
+  /** While a limit is reached the server does not answer a pull that does not wait. So this one keeps waiting when the others are asked. */
   async #fetchSoon(batch: number): Promise<number> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // A job that is larger than what may come unasked: its bytes are held while it is waited for, which is not long.
+    // For a job that is larger than what may be delivered unasked, bytes are held for the short time of the wait.
     const held = this.#least > 0 ? await this.#acquire(1) : 0;
     if (held === null) return 0;
     const pull = this.wait(batch, resolve, held);
-    await settledWithin(promise, PATIENCE);
+    await settledWithin(promise, LIMITED_FETCH_TIMEOUT_MS);
     return pull.came;
   }
 
-  /** Acquires what some jobs may have; `null` if there is nothing to ask for any more. */
+  /** Acquires the bytes of some jobs; `null` if it was stopped meanwhile. */
   async #acquire(jobs: number): Promise<number | null> {
     const { incoming } = this.#session;
     const bytes = Math.max(this.#least, incoming.several(this.#stream, jobs));
@@ -144,12 +144,12 @@ export class Pulls {
   }
 
   /**
-   * Lets the server hand over up to `batch` jobs as soon as they come.
+   * Lets the server deliver up to `batch` jobs as soon as they are stored.
    *
-   * @param held Bytes of the connection's budget that are acquired for it; without them it is for the few that may come unasked.
+   * @param held Bytes of the connection's budget that are acquired for it; without them it is for the few that may be delivered unasked.
    */
   wait(batch: number, done: () => void = () => {}, held: number = 0): OpenPull {
-    const request = this.#limits.waiting(batch, held > 0 ? HELD_WAIT : undefined);
+    const request = this.#limits.waiting(batch, held > 0 ? BUDGETED_WAIT_MS : undefined);
     const pull: OpenPull = {
       left: batch,
       came: 0,
@@ -159,7 +159,7 @@ export class Pulls {
       request: { ...request, max_bytes: held || this.#session.incoming.waits() },
       done: () => {
         done();
-        this.#events.ready();
+        this.#listener.ended(this, false);
       },
     };
     this.#send(pull);
@@ -167,20 +167,20 @@ export class Pulls {
   }
 
   /**
-   * Makes the server look at the pull that waits, which after a pause it does only when something else happens. To pull anew would leave two of
+   * Makes the server look at the pull that waits, which after a pause it does only when something else happens. A second pull would leave two of
    * them, and to stop listening to the first would lose what is under way to it between the servers of a cluster.
    */
   nudge(): void {
-    if (this.waiting) this.#request({ batch: 1, expires: nanoseconds(NUDGE) }, `${this.#inbox}.nudge`);
+    if (this.waiting) this.#request({ batch: 1, expires: nanoseconds(NUDGE_MS) }, `${this.#inbox}.nudge`);
   }
 
-  /** Stops listening at once. A job that is under way to us is handed out again when its lease is over. */
+  /** Stops listening at once. A job that is under way is delivered again when its lease is over. */
   stop(): void {
     this.#listening.stop();
     this.#abandon();
   }
 
-  /** Asks for no more, and takes what is under way to us. */
+  /** Asks for no more, and takes what is under way. */
   async drain(): Promise<void> {
     this.#stopped = true;
     await this.#listening.drain();
@@ -194,7 +194,7 @@ export class Pulls {
     if (open && !open.waiting) open.done();
   }
 
-  /** The pull that is out is over; gives it. */
+  /** Ends the pull that is out; returns it. */
   #end(): OpenPull | null {
     this.#watch.stop();
     const open = this.#open;
@@ -206,7 +206,7 @@ export class Pulls {
 
   #send(pull: OpenPull): void {
     this.#open = pull;
-    this.#watch.start(pull.waiting ? this.#limits.silence : FETCH_TIMEOUT);
+    this.#watch.start(pull.waiting ? this.#limits.silence : FETCH_TIMEOUT_MS);
     this.#request(pull.request, `${this.#inbox}.${++this.#sent}`);
   }
 
@@ -215,24 +215,24 @@ export class Pulls {
   }
 
   #fallSilent(silence: number): void {
-    if (!this.waiting) return this.#fail("the server went silent");
+    if (!this.waiting) return this.#fail("no answer to a pull request");
     this.#served = false;
-    // What still comes is taken.
+    // What is still delivered is taken.
     this.#end();
-    this.#events.silent(`no heartbeat for ${silence / 1_000} s`);
+    this.#listener.silent(this, `no heartbeat for ${silence / 1_000} s`);
   }
 
   /** The server shows that it serves the pull that waits. */
   #showServed(): void {
     if (this.#served) return;
     this.#served = true;
-    this.#events.served();
+    this.#listener.served();
   }
 
   #showAnswered(): void {
     if (this.#answered) return;
     this.#answered = true;
-    if (this.#served) this.#events.served();
+    if (this.#served) this.#listener.served();
   }
 
   #receive(message: Msg): void {
@@ -242,13 +242,13 @@ export class Pulls {
       if (this.waiting) this.#showServed();
       this.#least = 0;
       this.#session.incoming.note(this.#stream, message.data.length);
-      this.#events.deliver(message, this.waiting, this.#watch.lastSign);
+      this.#listener.delivered(this, message, this.waiting, this.#watch.lastSign);
       const open = this.#open;
       if (open) open.came++;
       if (open && --open.left === 0) this.#close();
       return;
     }
-    // What the server says of another pull is no news of this one.
+    // A status of an earlier pull does not concern this one.
     if (message.subject !== `${this.#inbox}.${this.#sent}`) return;
     this.#receiveStatus(message.headers?.code ?? 0, message.headers?.description ?? "");
   }
@@ -256,7 +256,7 @@ export class Pulls {
   #receiveStatus(code: number, description: string): void {
     if (code === 100 || code === 404 || code === 408) this.#showAnswered();
     if (this.waiting && (code === 100 || code === 408)) this.#showServed();
-    // That not all of the bytes were needed is no news.
+    // Not all of the bytes were needed.
     if (code === 100 || (code === 409 && /^Batch Completed/i.test(description))) return;
     const lower = code === 409 && this.#open && this.#limits.lower(this.#open.request, description);
     if (lower && this.#open) {
@@ -269,12 +269,12 @@ export class Pulls {
     // 404: nothing there. 408: others wait for what is there. 409 for a limit: as good as nothing there.
     if (code === 404 || code === 408 || (code === 409 && /^Exceeded Max(AckPending|Waiting)/i.test(description))) {
       this.#close();
-    } else this.#fail(`${code} ${description || "nobody answers"}`);
+    } else this.#fail(`${code} ${description || "no responders"}`);
   }
 
   #expire(): void {
     this.#end();
-    this.#events.expired();
+    this.#listener.ended(this, true);
   }
 
   /** The next job is larger than what is left of the bytes that the pull has asked for. */
@@ -294,6 +294,6 @@ export class Pulls {
 
   #fail(reason: string): void {
     this.stop();
-    this.#events.broken(reason);
+    this.#listener.broken(this, reason);
   }
 }

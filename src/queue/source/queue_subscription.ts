@@ -1,38 +1,24 @@
+import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import { Delivery } from "./delivery.ts";
+import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
+import { messageOf } from "../format/thrown.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
-import { Pulls } from "./pulls.ts";
 import { listenToQueue } from "../store/queue_advisories.ts";
 import type { QueueCall } from "../store/queue_call.ts";
-import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { messageOf } from "../format/thrown.ts";
-import { WaitingPlaces } from "./waiting_places.ts";
+import type { Capacity } from "./capacity.ts";
+import { Delivery } from "./delivery.ts";
+import type { HeldJobs } from "./held_jobs.ts";
+import type { PullListener, PullSource } from "./pull_listener.ts";
+import { PullOrder } from "./pull_order.ts";
+import { Pulls } from "./pulls.ts";
+import type { SourceListener } from "./source_listener.ts";
+import { WaitingPlaces, type WaitingPlacesListener } from "./waiting_places.ts";
 
-/** Milliseconds within which the server must tell why a pull hears nothing. */
-const EXPLANATION_MS = 500;
-
-/** What a subscription asks and tells its consumer. */
-export interface SubscriptionEvents {
-  /** A job was handed out: as soon as it came (`waited`), or because it was fetched. */
-  deliver(delivery: Delivery, waited: boolean): void;
-  /** How many jobs to ask for now. */
-  wanted(): number;
-  /** How many more may come. */
-  room(): number;
-  /** How many jobs of a durable consumer are here. */
-  held(consumer: string): number;
-  /** Milliseconds of the shortest lease in force, now that it is known or may have changed. */
-  leased(lease: number): void;
-  /** Jobs are served, or the server was told to hand out none; or why they are not served. */
-  serves(state: "serving" | "paused" | "impaired", reason: string | null): void;
-  /** Somebody says that the message of this sequence was deleted. */
-  deleted(sequence: number): void;
-  /** What this durable consumer has handed out is not its own any more: it is gone. */
-  orphaned(consumer: string): void;
-}
+/** Milliseconds within which the server must tell why a pull gets no heartbeat. */
+const EXPLANATION_TIMEOUT_MS = 500;
 
 /** Which jobs a worker serves. */
 export interface ServedJobs {
@@ -42,50 +28,52 @@ export interface ServedJobs {
   readonly keyed: boolean;
 }
 
-/** The queue as one session serves it, until that breaks off; then it is opened anew. */
-export class QueueSubscription {
+/** What a worker holds, and how many more jobs it asks for. */
+export interface SourceDemand {
+  readonly held: HeldJobs;
+  readonly capacity: Capacity;
+}
+
+/** The queue as one session serves it, until that breaks off; then the source subscribes anew. */
+export class QueueSubscription implements PullListener, WaitingPlacesListener {
   readonly #session: Session;
-  readonly #parts: QueueParts;
+  readonly #queue: QueueParts;
   readonly #served: ServedJobs;
-  readonly #events: SubscriptionEvents;
-  readonly #ended: Promise<void>;
+  readonly #demand: SourceDemand;
+  readonly #listener: SourceListener;
   readonly #broken = Promise.withResolvers<string>();
   readonly #places: WaitingPlaces;
+  readonly #order = new PullOrder();
   /** Of the priorities that are served, the most urgent first, and behind them of the partitions. */
   #pulls: Pulls[] = [];
   #listening: { stop(): void }[] = [];
-  #round = 0;
   #filling = false;
-  /** Whether its consumer is to know it. What came earlier could not be told from what another stream had handed out, and not be reported. */
+  /** Set once open; earlier deliveries may belong to another stream. */
   #isOpen = false;
   #isBroken = false;
-  /** How often it was told that the settings have changed, since it began to look at them. */
+  /** How often the settings are said to have changed, since it began to look at them. */
   #changes = 0;
   #closed = false;
-  /** When the stream was made. */
+  /** When the stream was created. */
   created = "";
 
-  /** @param ended Settles when the session ends, or the consumer has stopped. */
   constructor(
     session: Session,
-    ended: Promise<void>,
-    parts: QueueParts,
+    queue: QueueParts,
     served: ServedJobs,
-    events: SubscriptionEvents,
+    demand: SourceDemand,
+    listener: SourceListener,
   ) {
     this.#session = session;
-    this.#ended = ended;
-    this.#parts = parts;
+    this.#queue = queue;
     this.#served = served;
-    this.#events = events;
-    this.#places = new WaitingPlaces(() => this.#call(), parts.context.logger, {
-      full: (reason) => this.#isBroken || events.serves("impaired", reason),
-      retry: () => this.fill(),
-    });
+    this.#demand = demand;
+    this.#listener = listener;
+    this.#places = new WaitingPlaces(session, queue, this);
   }
 
   /** Resolves when it has broken off, with the reason. */
-  get broken(): Promise<string> {
+  get whenBroken(): Promise<string> {
     return this.#broken.promise;
   }
 
@@ -95,31 +83,28 @@ export class QueueSubscription {
    * @param mayCreate Whether a queue that is missing is made; otherwise `false` tells that it is.
    */
   async open(mayCreate: boolean): Promise<boolean> {
-    const { names } = this.#parts;
+    const { names, stream } = this.#queue;
     if (!mayCreate && !await streamInfo(this.#session, names.stream, this.#deadline)) return false;
-    await this.#parts.stream.openConsumers(this.#session, this.#deadline);
-    this.#listening = listenToQueue(this.#session, this.#parts.names, {
-      deleted: (sequence) => this.#events.deleted(sequence),
+    await stream.openConsumers(this.#session, this.#deadline);
+    this.#listening = listenToQueue(this.#session, names, {
+      deleted: (sequence) => this.#listener.deleted(sequence),
       destroyed: () => this.#change(),
       changed: () => this.#change(),
-      changing: (token) => this.#parts.changing.note(token),
+      changing: (token) => this.#queue.changing.note(token),
     });
     await this.#look();
     return this.#isOpen = true;
   }
 
-  /** Begins anew, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
-  reopen(reason: string): void {
+  /** Breaks off, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
+  abandon(reason: string): void {
     for (const pulls of this.#pulls) pulls.stop();
     this.#break(reason);
   }
 
-  /**
-   * Asks for no more, and takes what is under way: what is handed out and taken by nobody is nobody's until its lease is over. Once the session has
-   * ended nothing is under way.
-   */
+  /** Asks for no more, and takes what is under way: what is delivered and taken by nobody waits for its lease to end. */
   async drain(): Promise<void> {
-    await Promise.race([this.#ended, Promise.all(this.#pulls.map((pulls) => pulls.drain()))]);
+    await Promise.all(this.#pulls.map((pulls) => pulls.drain()));
   }
 
   /** Stops listening. */
@@ -129,48 +114,34 @@ export class QueueSubscription {
     for (const open of [...this.#pulls, ...this.#listening]) open.stop();
   }
 
-  get #deadline(): number {
-    return performance.now() + this.#parts.context.timeout;
-  }
-
-  #call(): QueueCall {
-    const { names, stream } = this.#parts;
-    return { session: this.#session, deadline: this.#deadline, names, stream };
-  }
-
-  #break(reason: string): void {
-    this.#isBroken = true;
-    this.#broken.resolve(reason);
-  }
-
   /**
-   * Fetches jobs as long as they are wanted and there are any; only if there is room left then, the server is to bring them as they come.
+   * Fetches jobs as long as they are wanted and there are any; only if there is room left then, the server is to deliver them as they are stored.
    */
   fill(): void {
-    // This comes with each job that ends, and most of them want none.
-    if (!this.#isOpen || this.#filling || this.#closed || this.#events.wanted() <= 0) return;
+    // This is called when a job ends, and mostly none is wanted then.
+    if (!this.#isOpen || this.#filling || this.#closed || this.#demand.capacity.wanted <= 0) return;
     this.#fill();
   }
 
   async #fill(): Promise<void> {
-    const { wanted, room } = this.#events;
+    const { capacity } = this.#demand;
     this.#filling = true;
     try {
       const empty = new Set<Pulls>();
-      for (let rest = wanted(); rest > 0;) {
+      for (let rest = capacity.wanted; rest > 0;) {
         const pulls = this.#next(empty);
         if (!pulls) break;
         const batch = Math.min(rest, pulls.maxBatch);
-        // It has none for anybody while all that it may hand out are here.
-        const came = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
-        if (came < batch) empty.add(pulls);
-        // What one had not, the next may have. Only when all came is it time to ask whether more are wanted.
-        rest = came < rest ? rest - came : wanted();
+        // It has none for anybody while all that may be active are here.
+        const fetched = this.#isExhausted(pulls) ? 0 : await pulls.fetch(batch);
+        if (fetched < batch) empty.add(pulls);
+        // What one had not, the next may have. Only after a full batch more may be wanted.
+        rest = fetched < rest ? rest - fetched : capacity.wanted;
       }
-      const share = Math.floor(room() / PRIORITIES.length);
+      const share = Math.floor(capacity.room / PRIORITIES.length);
       for (const pulls of empty) {
-        if (room() <= 0 || pulls.stopped || pulls.waiting || this.#places.has(pulls)) continue;
-        pulls.wait(Math.min(Math.max(1, share), pulls.maxBatch));
+        if (capacity.room <= 0) break;
+        if (this.#canPull(pulls)) pulls.wait(Math.min(Math.max(1, share), pulls.maxBatch));
       }
     } catch (error) {
       this.#break(messageOf(error));
@@ -179,30 +150,20 @@ export class QueueSubscription {
     }
   }
 
-  /**
-   * The next durable consumer to ask: the most urgent one that may have jobs. Lower priorities come first now and then, low in every 16th round,
-   * normal in every 4th: strict order would starve them. The partitions, in random order, take turns with them.
-   */
   #next(empty: Set<Pulls>): Pulls | undefined {
-    const round = ++this.#round;
-    const { length } = this.#served.priorities;
-    const priorities = this.#pulls.slice(0, length);
-    const partitions = this.#pulls.slice(length);
-    const start = Math.floor(Math.random() * partitions.length);
-    partitions.push(...partitions.splice(0, start));
-    const first = priorities.at(round % 16 === 0 ? -1 : round % 4 === 0 ? -2 : 0);
-    if (first) priorities.unshift(first);
-    const order = round % 2 === 0 ? [...priorities, ...partitions] : [...partitions, ...priorities];
-    return order.find((pulls) =>
-      pulls && !pulls.stopped && !pulls.waiting && !empty.has(pulls) && !this.#places.has(pulls)
-    );
+    const order = this.#order.next(this.#pulls, this.#served.priorities.length);
+    return order.find((pulls) => !empty.has(pulls) && this.#canPull(pulls));
+  }
+
+  #canPull(pulls: Pulls): boolean {
+    return !pulls.stopped && !pulls.waiting && !this.#places.areFull(pulls);
   }
 
   #isExhausted({ limit, consumer }: Pulls): boolean {
-    return limit !== Infinity && this.#events.held(consumer) >= limit;
+    return limit !== Infinity && this.#demand.held.countOf(consumer) >= limit;
   }
 
-  /** Looks which durable consumers there are, and at their settings. What waits goes on waiting: what is under way to it would be lost. */
+  /** Looks which durable consumers there are, and at their settings. Pulls that wait are kept: what is under way to them would be lost. */
   async #look(): Promise<void> {
     const call = this.#call();
     const info = await streamInfo(this.#session, call.names.stream, call.deadline);
@@ -220,62 +181,65 @@ export class QueueSubscription {
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
     this.created = info?.created ?? "";
     this.#pulls = present.map((info) => this.#pullsOf(info));
-    if (this.#pulls.length > 0) this.#events.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
+    if (this.#pulls.length > 0) this.#listener.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
   }
 
   #pullsOf(info: ConsumerInfo): Pulls {
     const present = this.#pulls.find(({ consumer }) => consumer === info.name);
-    if (present) {
-      present.goBy(info);
-      return present;
-    }
-    const pulls: Pulls = new Pulls(this.#session, this.#parts.names.stream, info, {
-      deliver: (message, waited, at) => this.#events.deliver(new Delivery(message, pulls, at), waited),
-      ready: () => this.fill(),
-      expired: () => this.#renew(pulls),
-      served: () => this.tellState(),
-      silent: (reason) => this.#explainSilence(pulls, reason),
-      broken: (reason) => {
-        if (/Consumer Deleted/i.test(reason)) this.#events.orphaned(info.name);
-        this.#break(reason);
-      },
-    });
-    return pulls;
+    if (!present) return new Pulls(this.#session, this.#queue.names.stream, info, this);
+    present.goBy(info);
+    return present;
   }
 
-  /** Tells that it serves, once the server has shown that it does. */
+  /** Tells whether it serves, once the server has shown that it does. */
   tellState(): void {
     const paused = this.#pulls.length > 0 && this.#pulls.every(({ paused }) => paused);
     if (this.#isBroken || !paused && !this.#pulls.every(({ isServed }) => isServed)) return;
     this.#places.served();
-    this.#events.serves(paused ? "paused" : "serving", null);
+    this.#listener.serves(paused ? "paused" : "serving", null);
   }
 
-  /** A pull that waited has come to its end. The next one goes by how many workers wait now. */
-  async #renew(pulls: Pulls): Promise<void> {
-    try {
-      const info = await consumerInfo(this.#call(), pulls.consumer);
-      if (info) pulls.goBy(info);
-    } catch {
-      // The next pull meets the reason.
+  /** From its pulls: a job was delivered. */
+  delivered(pulls: PullSource, message: Msg, waited: boolean, at: number): void {
+    this.#listener.delivered(new Delivery(message, pulls, at), waited);
+  }
+
+  /** From its pulls: one that waited has ended. What the next one asks for depends on how many workers wait now. */
+  async ended({ consumer }: PullSource, expired: boolean): Promise<void> {
+    if (expired) {
+      // The next pull meets the reason of a failure.
+      const info = await consumerInfo(this.#call(), consumer).catch(() => null);
+      if (info) this.#pulls.find((pulls) => pulls.consumer === consumer)?.goBy(info);
     }
     this.fill();
   }
 
-  /** The server answers no pull for which it has no place. Any other silence means that the pull is lost. */
-  async #explainSilence(pulls: Pulls, reason: string): Promise<void> {
-    if (!this.#isBroken) this.#events.serves("impaired", reason);
-    try {
-      const deadline = performance.now() + EXPLANATION_MS;
-      const info = await consumerInfo({ ...this.#call(), deadline }, pulls.consumer);
-      if (this.#closed || info && this.#places.note(pulls, info)) return;
-    } catch {
-      // The server does not answer this, either.
-    }
+  /** From its pulls: the server serves one. */
+  served(): void {
+    this.tellState();
+  }
+
+  /** From its pulls: the server does not answer a pull for which it has no place. Any other silence means that the pull is lost. */
+  async silent(pulls: PullSource, reason: string): Promise<void> {
+    if (!this.#isBroken) this.#listener.serves("impaired", reason);
+    const deadline = performance.now() + EXPLANATION_TIMEOUT_MS;
+    const info = await consumerInfo({ ...this.#call(), deadline }, pulls.consumer).catch(() => null);
+    if (this.#closed || info && this.#places.note(pulls, info)) return;
     this.#break(reason);
   }
 
-  /** The settings of the queue have changed. However often that is told, they are looked at once at a time. */
+  /** From its pulls: the durable consumer does not serve. */
+  broken({ consumer }: PullSource, reason: string): void {
+    if (/Consumer Deleted/i.test(reason)) this.#demand.held.orphan(consumer);
+    this.#break(reason);
+  }
+
+  /** From its waiting places: there is none. */
+  full(reason: string): void {
+    if (!this.#isBroken) this.#listener.serves("impaired", reason);
+  }
+
+  /** The settings of the queue have changed. However often that is said, they are looked at once at a time. */
   async #change(): Promise<void> {
     this.#changes++;
     if (this.#changes > 1) return;
@@ -293,5 +257,19 @@ export class QueueSubscription {
     } finally {
       this.#changes = 0;
     }
+  }
+
+  #break(reason: string): void {
+    this.#isBroken = true;
+    this.#broken.resolve(reason);
+  }
+
+  get #deadline(): number {
+    return performance.now() + this.#queue.context.timeout;
+  }
+
+  #call(): QueueCall {
+    const { names, stream } = this.#queue;
+    return { session: this.#session, deadline: this.#deadline, names, stream };
   }
 }

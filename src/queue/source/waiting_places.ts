@@ -1,65 +1,67 @@
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
-import type { Logger } from "../../connection/logger.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
-import type { Pulls } from "./pulls.ts";
+import type { PullSource } from "./pull_listener.ts";
 import type { QueueCall } from "../store/queue_call.ts";
 import { messageOf } from "../format/thrown.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Session } from "../../wire/session.ts";
 import { widenConsumer } from "./widen_consumer.ts";
 
 /** Milliseconds between two attempts to get a place. */
-const RETRY_MS = { base: 4_000, max: 16_000 };
+const RETRY_DELAY_MS = { base: 4_000, max: 16_000 };
 
 /** The part of the places that are taken where all were taken a moment ago: now and then a pull comes to its end, and the next one follows. */
-const NEARLY_ALL = 0.95;
+const NEARLY_ALL_PLACES = 0.95;
 
-/** What a worker does that has no place at a durable consumer. */
-export interface WaitingPlacesEvents {
+/** The subscription of a worker that has no place at a durable consumer. */
+export interface WaitingPlacesListener {
   /** Why the worker is not served. */
   full(reason: string): void;
-  /** It is time to try again. */
-  retry(): void;
+  /** There may be a place now. */
+  fill(): void;
 }
 
 /**
- * Looks after the durable consumers at which a worker has no place: as many pull requests wait there as may. The server says nothing to one more. Such
- * a worker polls, seldom, and makes the durable consumer again with more places once that loses nothing.
+ * Looks after the durable consumers at which a worker has no place: as many pull requests wait there as may, and the server does not answer one more.
+ * Such a worker polls at long intervals, and makes the durable consumer again with more places once that loses nothing.
  */
 export class WaitingPlaces {
-  readonly #call: () => QueueCall;
-  readonly #logger: Logger;
-  readonly #events: WaitingPlacesEvents;
+  readonly #session: Session;
+  readonly #queue: QueueParts;
+  readonly #listener: WaitingPlacesListener;
   readonly #over = new AbortController();
-  readonly #full: Set<Pulls> = new Set();
+  readonly #full: Set<PullSource> = new Set();
   #failures = 0;
-  #told = false;
+  #logged = false;
   #retrying = false;
 
-  constructor(call: () => QueueCall, logger: Logger, events: WaitingPlacesEvents) {
-    this.#call = call;
-    this.#logger = logger;
-    this.#events = events;
+  constructor(session: Session, queue: QueueParts, listener: WaitingPlacesListener) {
+    this.#session = session;
+    this.#queue = queue;
+    this.#listener = listener;
   }
 
   /** Whether the worker has no place at this one. */
-  has(pulls: Pulls): boolean {
+  areFull(pulls: PullSource): boolean {
     return this.#full.has(pulls);
   }
 
   /** The durable consumer has no place; tells whether that is so. */
-  note(pulls: Pulls, { name, config, num_waiting }: ConsumerInfo): boolean {
+  note(pulls: PullSource, { name, config, num_waiting }: ConsumerInfo): boolean {
     const { max_waiting = 0 } = config;
-    if (num_waiting < max_waiting * NEARLY_ALL) return false;
+    if (num_waiting < max_waiting * NEARLY_ALL_PLACES) return false;
     this.#full.add(pulls);
     const reason =
       `all ${max_waiting} places of the durable consumer ${name} for waiting workers (max_waiting) are taken`;
-    if (!this.#told) {
-      this.#told = true;
-      const { names } = this.#call();
-      this.#logger.warn(`A worker of queue ${names.queue} is not served (${reason}), retrying`);
+    if (!this.#logged) {
+      this.#logged = true;
+      this.#queue.context.logger.warn(
+        `A worker of queue ${this.#queue.names.queue} is not served (${reason}), retrying`,
+      );
     }
-    this.#events.full(reason);
+    this.#listener.full(reason);
     this.#retryLater();
     return true;
   }
@@ -69,7 +71,7 @@ export class WaitingPlaces {
     this.#failures = 0;
   }
 
-  /** Tries no more. */
+  /** Ends its attempts. */
   stop(): void {
     this.#over.abort();
   }
@@ -78,29 +80,25 @@ export class WaitingPlaces {
     if (this.#retrying) return;
     this.#retrying = true;
     const { signal } = this.#over;
-    await delay(backoff(++this.#failures, RETRY_MS), { signal, persistent: false });
+    await delay(backoff(++this.#failures, RETRY_DELAY_MS), { signal, persistent: false });
     for (const { consumer } of this.#full) {
       if (!signal.aborted) await this.#widen(consumer);
     }
     this.#retrying = false;
     this.#full.clear();
-    if (!signal.aborted) this.#events.retry();
+    if (!signal.aborted) this.#listener.fill();
   }
 
   async #widen(consumer: string): Promise<void> {
+    const { context: { logger, timeout }, names, stream } = this.#queue;
+    const call: QueueCall = { session: this.#session, deadline: performance.now() + timeout, names, stream };
+    const what = `The durable consumer ${consumer} of queue ${names.queue}`;
     try {
-      const call = this.#call();
-      if (!await widenConsumer(call, consumer)) return;
-      this.#logger.info(
-        `The durable consumer ${consumer} of queue ${call.names.queue} was made again for more workers`,
-      );
+      if (await widenConsumer(call, consumer)) logger.info(`${what} was made again for more workers`);
     } catch (error) {
-      const { queue } = this.#call().names;
-      // Without the permission it polls; it is told once.
+      // Without the permission it polls, and says so once.
       if (this.#failures > 1 || error instanceof Unavailable) return;
-      this.#logger.warn(
-        `The durable consumer ${consumer} of queue ${queue} cannot be made again for more workers: ${messageOf(error)}`,
-      );
+      logger.warn(`${what} cannot be made again for more workers: ${messageOf(error)}`);
     }
   }
 }

@@ -14,7 +14,7 @@ export class EndedJobs {
   #endedBefore: Map<number, string> = new Map();
   /** Firings of delayed jobs whose runs have ended, the oldest first. */
   readonly #firings: Set<string> = new Set();
-  /** Of runs that have ended and could not be reported, by the sequence of their message, the oldest first. */
+  /** Of runs that have ended and are not reported yet, by the sequence of their message, the oldest first. */
   readonly #outcomes: Map<number, { storedAt: string; outcome: RunOutcome }> = new Map();
 
   /** The end of this message is being reported. */
@@ -50,7 +50,7 @@ export class EndedJobs {
     return (this.#ended.get(sequence) ?? this.#endedBefore.get(sequence))?.startsWith(storedAt) === true;
   }
 
-  /** The run of this message has ended, and that could not be reported: it is reported by its next delivery, and not run again. */
+  /** The run of this message has ended: until that is reported, its next delivery reports it in place of another run. */
   keepOutcome({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">, outcome: RunOutcome): void {
     this.#outcomes.set(sequence, { storedAt, outcome });
     if (this.#outcomes.size <= MAX_OUTCOMES) return;
@@ -62,11 +62,13 @@ export class EndedJobs {
     return this.#outcomes.size > 0 && this.#outcomes.get(sequence)?.storedAt.startsWith(storedAt) === true;
   }
 
-  /** Takes the outcome of a run that has ended without a report. */
-  takeOutcome({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">): RunOutcome | undefined {
-    if (!this.hasOutcome(sequence, storedAt)) return undefined;
-    const { outcome } = this.#outcomes.get(sequence)!;
-    this.#outcomes.delete(sequence);
-    return outcome;
+  /** The outcome of a run that has ended without a report. */
+  outcomeOf({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">): RunOutcome | undefined {
+    return this.hasOutcome(sequence, storedAt) ? this.#outcomes.get(sequence)!.outcome : undefined;
+  }
+
+  /** The outcome of this message is reported. */
+  forgetOutcome({ sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">): void {
+    if (this.hasOutcome(sequence, storedAt)) this.#outcomes.delete(sequence);
   }
 }

@@ -27,6 +27,8 @@ export class PublishRoom {
   #usable = Infinity;
   /** `max_bytes` of the stream; `Infinity` without a limit. */
   #maxBytes = Infinity;
+  /** Bytes that a message may have; `Infinity` without a limit. */
+  #maxMessageBytes = Infinity;
   /** Bytes of the stream at the last look. */
   #bytes = 0;
   /** Bytes that may be published before the next look. */
@@ -53,11 +55,12 @@ export class PublishRoom {
 
   /** Takes over what a look at the stream has shown. */
   note({ config, state }: StreamInfo): void {
-    const { max_bytes = -1, discard = "old" } = config;
+    const { max_bytes = -1, max_msg_size = -1, discard = "old" } = config;
     const discards = discard === "old";
     this.#isKnown = true;
     this.#limit = discards ? removingLimit(config) : maxAge(config);
     this.#bytes = state.bytes;
+    this.#maxMessageBytes = max_msg_size > 0 ? max_msg_size : Infinity;
     this.#maxBytes = discards && max_bytes > 0 ? max_bytes : Infinity;
     this.#usable = this.#limit !== null ? 0 : this.#maxBytes * (1 - RESERVE);
     this.#permit = this.#usable === Infinity
@@ -67,7 +70,8 @@ export class PublishRoom {
 
   /** Whether a retry may add a copy of a job with so many bytes before it removes the job: else that has to keep its place. */
   takesCopy(bytes: number): boolean {
-    return this.#isKnown && this.#limit === null && this.#bytes + this.#pending + bytes + OVERHEAD <= this.#maxBytes;
+    return bytes <= this.#maxMessageBytes && this.#isKnown && this.#limit === null &&
+      this.#bytes + this.#pending + bytes + OVERHEAD <= this.#maxBytes;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import { api, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
+import { leaderGet } from "../../wire/leader_get.ts";
 import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import { type StreamInfo, streamInfo } from "../../wire/streams.ts";
@@ -39,14 +40,16 @@ export async function checkDeadLetters(call: QueueCall): Promise<void> {
 }
 
 /**
- * Checks that results, progress and past runs can be stored: their bucket, the permission, and the limits.
+ * Checks that results, progress and past runs can be stored and read: their bucket, the permissions, and the limits.
  *
  * @throws {JetStreamStoreError} If not.
  */
 export async function checkResults(call: QueueCall, results: JobResults): Promise<void> {
   const { session, deadline, names } = call;
   await results.open(call);
-  await probe(call, `$KV.${names.resultsBucket}.${PROBE}`);
+  const subject = `$KV.${names.resultsBucket}.${PROBE}`;
+  await probe(call, subject);
+  await leaderGet(session, names.resultsStream, { last_by_subj: subject }, deadline);
   checkRoom(await streamInfo(session, names.resultsStream, deadline));
   await checkAccount(call);
 }
@@ -60,6 +63,15 @@ export async function checkMoves(call: QueueCall): Promise<void> {
   if (!call.session.server.atLeast("2.12")) return;
   await probe(call, call.names.ready("normal", PROBE));
   await probe(call, call.names.later("normal", PROBE));
+}
+
+/**
+ * Checks that messages of the queue can be looked up.
+ *
+ * @throws {JetStreamStoreError} If not.
+ */
+export async function checkLookUps({ session, deadline, names }: QueueCall): Promise<void> {
+  await leaderGet(session, names.stream, { seq: 1 }, deadline);
 }
 
 /** Publishes with an expectation that cannot hold: the server refuses the message if it may be sent, and stores nothing. */

@@ -5,7 +5,7 @@ import type { HeldJobs } from "../source/held_jobs.ts";
 /** What a worker waits for while it stops: the end of its runs, or the first deadline of those who stop it. */
 export class Stopping {
   readonly #held: HeldJobs;
-  /** Runs whose handlers wait for the worker's end: they are not waited for by those who do. */
+  /** Runs whose handlers wait for the worker's end: those who stop it do not wait for these. */
   readonly #callers: Set<Delivery> = new Set();
   #begun = false;
   readonly #late = Promise.withResolvers<void>();

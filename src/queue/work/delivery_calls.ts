@@ -1,41 +1,37 @@
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
-import { JetStreamStoreError } from "../../errors.ts";
 import { insist } from "../../wire/insist.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import type { Delivery } from "../source/delivery.ts";
+import type { StreamIdentity } from "../source/stream_identity.ts";
 import { callQueue, type QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { type Requirement, RunRequirements } from "./run_requirements.ts";
+import { isRefusal } from "./_refusals.ts";
+import type { Requirement, RunRequirements } from "./run_requirements.ts";
 
 /** Milliseconds until a call that was refused is made again. */
-const REFUSED_AGAIN_MS = { base: 200, max: 5_000 };
+const REFUSED_RETRY_MS = { base: 200, max: 5_000 };
 
 /** Something that is sent about a delivery: once, or again until it is answered. */
 export type DeliveryCall<R> = (call: QueueCall) => Promise<R>;
 
 /** Makes the calls that concern a delivery: over reconnects, until they are answered or its lease is lost. */
 export class DeliveryCalls {
-  readonly #parts: QueueParts;
+  readonly #queue: QueueParts;
+  readonly #identity: StreamIdentity;
   #session: Session | null = null;
-  /** The session over which the stream is known to be the one that was created at `#created`. */
-  #sure: Session | null = null;
-  #created = "";
   #stopped = false;
   /** Settles when it is known again whether leases are held. */
   doubt: Promise<void> | null = null;
   readonly #over: AbortSignal;
-  /** What the calls need. */
-  readonly requirements: RunRequirements;
+  readonly #requirements: RunRequirements;
 
-  /**
-   * @param over Ends the waits between calls that are refused.
-   * @param changed Called when jobs may be taken again, or no longer.
-   */
-  constructor(parts: QueueParts, over: AbortSignal, changed: () => void) {
-    this.#parts = parts;
-    this.requirements = new RunRequirements(parts, over, changed);
+  /** @param over Ends the waits between calls that are refused. */
+  constructor(queue: QueueParts, identity: StreamIdentity, requirements: RunRequirements, over: AbortSignal) {
+    this.#queue = queue;
+    this.#identity = identity;
+    this.#requirements = requirements;
     this.#over = over;
   }
 
@@ -46,7 +42,7 @@ export class DeliveryCalls {
 
   /** Whether the present session is known to serve the stream that delivered the jobs. */
   get isSure(): boolean {
-    return this.#sure === this.#session;
+    return this.#identity.isKnown(this.#session);
   }
 
   /** The server's time in milliseconds. */
@@ -66,9 +62,9 @@ export class DeliveryCalls {
 
   /** Asks the server for its time, over reconnects: by how much its clock is ahead of `performance.now()`, at least. `null` if nobody can tell. */
   async askServerAhead(): Promise<number | null> {
-    const { context } = this.#parts;
+    const { context } = this.#queue;
     while (!this.#stopped && context.connection.isOn) {
-      const answer = await callQueue(this.#parts, async ({ session, deadline, names }) => {
+      const answer = await callQueue(this.#queue, async ({ session, deadline, names }) => {
         const info = await streamInfo(session, names.stream, deadline);
         return { ahead: Date.parse(info?.ts ?? "") - performance.now() };
       }, { timeout: context.timeout, persist: true, patient: true });
@@ -87,23 +83,6 @@ export class DeliveryCalls {
     session.signal.addEventListener("abort", () => this.#session = null, options);
   }
 
-  /** The stream that was created then serves over this session. */
-  opened(session: Session, created: string): void {
-    this.#sure = session;
-    this.#created = created;
-    this.requirements.opened(session);
-  }
-
-  /** The stream may be another one by now. */
-  unsure(): void {
-    this.#sure = null;
-  }
-
-  /** Makes a call; tells whether it was answered. */
-  async confirm(delivery: Delivery, call: DeliveryCall<unknown>): Promise<boolean> {
-    return await this.insist(delivery, call) !== null;
-  }
-
   /**
    * Makes a call on which it depends whether a run starts: a refusal keeps others from starting, too.
    *
@@ -113,7 +92,7 @@ export class DeliveryCalls {
     try {
       return await this.insist(delivery, call);
     } catch (error) {
-      if (error instanceof JetStreamStoreError) this.requirements.refused(requirement, error);
+      if (isRefusal(error)) this.#requirements.refused(requirement, error);
       throw error;
     }
   }
@@ -125,14 +104,14 @@ export class DeliveryCalls {
    */
   async insist<R>(delivery: Delivery, call: DeliveryCall<R>): Promise<R | null> {
     const untilAnswered = async (attempt: QueueCall) =>
-      await this.#isSame(attempt)
+      await this.#identity.isSame(attempt)
         ? { answer: await insist(attempt.deadline, (deadline) => call({ ...attempt, deadline })) }
         : { answer: null };
     await this.doubt;
     // The lease is extended meanwhile, so that one call may be over before it.
-    while (delivery.ours && this.#parts.context.connection.isOn) {
+    while (delivery.ours && this.#queue.context.connection.isOn) {
       const timeout = delivery.leaseUntil - performance.now();
-      const answered = await callQueue(this.#parts, untilAnswered, { timeout, persist: true, patient: true });
+      const answered = await callQueue(this.#queue, untilAnswered, { timeout, persist: true, patient: true });
       if (answered) return answered.answer;
     }
     return null;
@@ -152,36 +131,29 @@ export class DeliveryCalls {
     try {
       return await this.insist(delivery, call);
     } catch (error) {
-      if (!(error instanceof JetStreamStoreError)) throw error;
-      this.requirements.refused(requirement, error);
+      if (!isRefusal(error)) throw error;
+      this.#requirements.refused(requirement, error);
     }
-    this.requirements.beginStoring(requirement);
+    this.#requirements.beginStoring(requirement);
     let answer: R | null = null;
     try {
       await refused?.();
       return answer = await this.#persist(delivery, requirement, call);
     } finally {
-      this.requirements.endStoring(requirement, answer !== null);
+      this.#requirements.endStoring(requirement, answer !== null);
     }
   }
 
   async #persist<R>(delivery: Delivery, requirement: Requirement, call: DeliveryCall<R>): Promise<R | null> {
     for (let refusals = 1;; refusals++) {
-      await delay(backoff(refusals, REFUSED_AGAIN_MS), { signal: this.#over });
+      await delay(backoff(refusals, REFUSED_RETRY_MS), { signal: this.#over });
       if (!delivery.ours || this.#over.aborted) return null;
       try {
         return await this.insist(delivery, call);
       } catch (error) {
-        if (!(error instanceof JetStreamStoreError)) throw error;
-        this.requirements.refused(requirement, error);
+        if (!isRefusal(error)) throw error;
+        this.#requirements.refused(requirement, error);
       }
     }
-  }
-
-  /** Whether the stream is still the same: one that was created again counts from 1, and would take a report for another job's. */
-  async #isSame({ session, deadline, names }: QueueCall): Promise<boolean> {
-    if (session === this.#sure) return true;
-    const info = await insist(deadline, (deadline) => streamInfo(session, names.stream, deadline));
-    return info === null || info.created === this.#created;
   }
 }

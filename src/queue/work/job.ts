@@ -47,7 +47,7 @@ export interface Job<T = unknown> {
 }
 
 /** What the runs of one worker share. */
-export interface Workplace {
+export interface RunContext {
   readonly queue: string;
   /** Unless the job says. */
   readonly maxAttempts: number;
@@ -58,14 +58,14 @@ export interface Workplace {
 /** A job that runs in this process. */
 export class RunningJob<T> implements Job<T> {
   readonly #delivery: Delivery;
-  readonly #workplace: Workplace;
+  readonly #context: RunContext;
   readonly data: T;
   readonly attempt: number;
   readonly postponed: number;
 
-  constructor(delivery: Delivery, workplace: Workplace, data: T, { attempt, postponed }: Admission) {
+  constructor(delivery: Delivery, context: RunContext, data: T, { attempt, postponed }: Admission) {
     this.#delivery = delivery;
-    this.#workplace = workplace;
+    this.#context = context;
     this.data = data;
     this.attempt = attempt;
     this.postponed = postponed;
@@ -81,15 +81,15 @@ export class RunningJob<T> implements Job<T> {
   }
 
   get queue(): string {
-    return this.#workplace.queue;
+    return this.#context.queue;
   }
 
   get maxAttempts(): number {
-    return this.#delivery.headers.maxAttempts ?? this.#workplace.maxAttempts;
+    return this.#delivery.headers.maxAttempts ?? this.#context.maxAttempts;
   }
 
   get deliveries(): number {
-    return this.#delivery.handedOut;
+    return this.#delivery.attemptDeliveries;
   }
 
   get enqueuedAt(): Date {
@@ -114,13 +114,13 @@ export class RunningJob<T> implements Job<T> {
 
   progress(value: unknown): Promise<true | null> {
     const told = this.#tell(value);
-    // Who does not wait for it must not be brought down by it, with all that runs beside.
+    // Avoids an unhandled rejection if the handler does not await.
     told.catch(() => {});
     return told;
   }
 
   async #tell(value: unknown): Promise<true | null> {
     const text = jsonText(value, "report the progress", "value");
-    return await this.#workplace.progress(this.#delivery, this.attempt, text);
+    return await this.#context.progress(this.#delivery, this.attempt, text);
   }
 }

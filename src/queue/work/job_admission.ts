@@ -42,7 +42,7 @@ export class JobAdmission {
 
   /** What the server has to allow before it runs. */
   requirementsOf(delivery: Delivery): readonly Requirement[] {
-    if (delivery.keyed || !this.#reporter.moves) return IN_PLACE;
+    if (this.#reporter.keepsPlace(delivery)) return IN_PLACE;
     return delivery.headers.keepResult !== undefined || this.#countsStart(delivery) ? ALL : USUAL;
   }
 
@@ -58,7 +58,7 @@ export class JobAdmission {
     const ended = await this.#endWithoutRun(delivery);
     if (ended) return ended;
     const past = delivery.deliveries > 1 ? await this.#pastRuns(delivery) : undefined;
-    if (past === null) return "let_go";
+    if (past === null) return "released";
     const known = this.#knownRuns(delivery, past);
     const { attempts, postponed, starts, end, reason = "The job ended" } = known;
     // A worker that was not allowed to report the end of its run kept it aside.
@@ -66,10 +66,10 @@ export class JobAdmission {
     if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
     if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
     if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
-    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "let_go";
+    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
     if (this.#countsStart(delivery)) {
       const stored = await this.#keepStart(delivery, { attempts, postponed, starts: starts + 1 });
-      if (!stored || !delivery.ours) return "let_go";
+      if (!stored || !delivery.ours) return "released";
     }
     return { attempt: attempts + 1, postponed };
   }
@@ -81,14 +81,14 @@ export class JobAdmission {
     if (expiresAt && expiresAt.getTime() <= this.#reporter.now()) {
       // One that keeps its place keeps its expiry, too: also after it has started.
       const past = deliveries > 1 && !this.#reporter.movable(delivery) ? await this.#pastRuns(delivery) : undefined;
-      if (past === null) return "let_go";
+      if (past === null) return "released";
       if (!past) return await this.#reporter.drop(delivery, "expired");
     }
     if (this.#mayBeReplaced(delivery)) return await this.#endIfNotItsTurn(delivery);
     if (!tick) return undefined;
     // Ticks that were collected while no worker was there count as one.
     const superseded = await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
-    if (superseded === null) return "let_go";
+    if (superseded === null) return "released";
     return superseded ? await this.#reporter.drop(delivery, "skipped") : undefined;
   }
 
@@ -101,7 +101,7 @@ export class JobAdmission {
   async #endIfNotItsTurn(delivery: Delivery): Promise<RunEnd | undefined> {
     const turn = await this.#calls.demand(delivery, "look-ups", (call) => findTurn(call, delivery));
     if (turn === "now") return undefined;
-    if (turn === null) return "let_go";
+    if (turn === null) return "released";
     if (turn === "superseded") return await this.#reporter.drop(delivery, "skipped");
     const age = this.#reporter.now() - delivery.enqueuedAt.getTime();
     const { min, max } = BEHIND_MS;
@@ -109,7 +109,7 @@ export class JobAdmission {
       started: false,
       delay: Math.min(max, Math.max(min, age / 2)),
     });
-    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "let_go";
+    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "released";
   }
 
   /** What is known of earlier runs, from the leader; `undefined` if nothing is, `null` without an answer. */
@@ -129,14 +129,14 @@ export class JobAdmission {
   }
 
   /** Whether its start is stored before it happens: always, if a job may be started once only. */
-  #countsStart({ handedOut }: Delivery): boolean {
-    return handedOut > 1 || this.#maxDeliveries === 1;
+  #countsStart({ attemptDeliveries }: Delivery): boolean {
+    return attemptDeliveries > 1 || this.#maxDeliveries === 1;
   }
 
   /** What is known of earlier runs, from the message and from what was stored beside it. */
-  #knownRuns({ handedOut, headers }: Delivery, past: PastRuns | undefined): PastRuns {
+  #knownRuns({ attemptDeliveries, headers }: Delivery, past: PastRuns | undefined): PastRuns {
     // The first start of a job is not stored. Where only one is allowed, it is.
-    const assumed = handedOut > 1 && this.#maxDeliveries > 1 ? 1 : 0;
+    const assumed = attemptDeliveries > 1 && this.#maxDeliveries > 1 ? 1 : 0;
     const told = { attempts: headers.attempt - 1, postponed: headers.postponed, starts: headers.starts ?? assumed };
     return past && past.attempts >= told.attempts ? past : told;
   }
@@ -149,14 +149,14 @@ export class JobAdmission {
    * next ones may be lost, too: these jobs wait longer each time.
    */
   async #renew(delivery: Delivery, { attempts, postponed, starts }: PastRuns): Promise<RunEnd> {
-    const { handedOut, lease } = delivery;
+    const { attemptDeliveries, lease } = delivery;
     const early = this.#reporter.now() - delivery.storedTime < lease * 0.9;
     const { base, max } = EARLY_REDELIVERY;
-    const delay = early ? Math.min(max, base * 2 ** Math.min(handedOut - 2, 10)) : 0;
-    const move = { attempt: attempts + 1, postponed, deliveries: handedOut - 1, starts, delay };
+    const delay = early ? Math.min(max, base * 2 ** Math.min(attemptDeliveries - 2, 10)) : 0;
+    const move = { attempt: attempts + 1, postponed, deliveries: attemptDeliveries - 1, starts, delay };
     const moved = await this.#reporter.renew(delivery, move);
     // Only if the server says that a newer copy exists already: a job whose copy was not stored must not be taken off the queue.
-    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "let_go";
+    return moved === false ? await this.#reporter.drop(delivery, "skipped") : moved ? "skipped" : "released";
   }
 
   #endless(): { reason: string; stack: undefined } {

@@ -3,6 +3,7 @@ import type { OptionNames } from "../../options.ts";
 import { CONSUME_OPTIONS, type ConsumeOptions } from "./consume_options.ts";
 import { callHandler } from "./handler_scope.ts";
 import type { Job } from "./job.ts";
+import type { JobHandler } from "./job_handler.ts";
 
 /** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
 export interface BatchOptions extends ConsumeOptions {
@@ -33,7 +34,7 @@ interface Waiting<T> {
 }
 
 /** Gathers jobs that run at the same time into batches. */
-export class JobBatches<T> {
+export class JobBatches<T> implements JobHandler<T> {
   readonly #owner: object;
   readonly #handler: BatchHandler<T>;
   readonly #size: number;
@@ -68,29 +69,29 @@ export class JobBatches<T> {
     return this.#size * this.#concurrency;
   }
 
-  /** Joins the next batch: resolves when that begins, and only then the job's time runs. `false`: it is not to run here. */
-  join(job: Job<T>): Promise<boolean> {
+  /** Adds a job to the next batch: resolves when that begins. */
+  begin(job: Job<T>): Promise<boolean> {
     if (this.#stopped) return Promise.resolve(false);
     return new Promise((begin) => {
       this.#waiting.push({ job, begin });
-      if (this.#waiting.length >= this.#size) this.#begin();
-      else this.#timer ??= setTimeout(() => this.#begin(), this.#wait);
+      if (this.#waiting.length >= this.#size) this.#beginBatches();
+      else this.#timer ??= setTimeout(() => this.#beginBatches(), this.#wait);
     });
   }
 
   /** The outcome of a job whose batch has begun. */
-  outcome(job: Job<T>): Promise<unknown> | undefined {
+  run(job: Job<T>): Promise<unknown> | undefined {
     return this.#outcomes.get(job);
   }
 
-  /** Begins no more batches: what waits for one is for others. */
+  /** Begins no more batches: jobs that wait for one are given back. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
     for (const { begin } of this.#waiting.splice(0)) begin(false);
   }
 
-  #begin(): void {
+  #beginBatches(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     // What was cancelled or lost while it waited is not to run.
@@ -99,11 +100,11 @@ export class JobBatches<T> {
       return !signal.aborted;
     });
     while (this.#waiting.length > 0 && this.#running < this.#concurrency) {
-      this.#run(this.#waiting.splice(0, this.#size));
+      this.#runBatch(this.#waiting.splice(0, this.#size));
     }
   }
 
-  async #run(batch: Waiting<T>[]): Promise<void> {
+  async #runBatch(batch: Waiting<T>[]): Promise<void> {
     this.#running++;
     const outcomes = this.#handle(batch.map(({ job }) => job));
     for (const [i, { job, begin }] of batch.entries()) {
@@ -117,7 +118,7 @@ export class JobBatches<T> {
     const aborted = Promise.all(batch.map(({ job: { signal } }) => whenAborted(signal)));
     await Promise.race([outcomes.catch(() => {}), aborted]);
     this.#running--;
-    this.#begin();
+    this.#beginBatches();
   }
 
   async #handle(jobs: Job<T>[]): Promise<unknown> {

@@ -11,9 +11,9 @@ import type { OptionNames } from "../../options.ts";
  * | `dead` | it is a dead letter |
  * | `expired` | it had not started when its `ttl` was over |
  * | `skipped` | it needed no run: it is done already, or a newer copy of it exists |
- * | `let_go` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
+ * | `released` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
  */
-export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "let_go";
+export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "released";
 
 /** How a consumer fares. */
 export interface JobConsumerStatus {
@@ -40,7 +40,7 @@ export const NO_ENDS: JobConsumerStatus["ended"] = {
   dead: 0,
   expired: 0,
   skipped: 0,
-  let_go: 0,
+  released: 0,
 };
 
 /** Options of {@linkcode JobConsumer.stop}. */

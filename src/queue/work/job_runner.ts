@@ -1,120 +1,132 @@
 import { JetStreamStoreError } from "../../errors.ts";
-import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "../source/delivery.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
-import { type Job, RunningJob, type Workplace } from "./job.ts";
-import { JobAdmission } from "./job_admission.ts";
-import type { JobBatches } from "./job_batches.ts";
-import type { RunEnd } from "./job_consumer_status.ts";
 import { readJobData } from "../format/job_data.ts";
 import { applySchema } from "../format/job_schema.ts";
+import { messageOf } from "../format/thrown.ts";
+import type { Delivery } from "../source/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
+import type { Acknowledger } from "./acknowledger.ts";
+import type { ConsumeSettings } from "./consume_options.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
+import { type Job, type RunContext, RunningJob } from "./job.ts";
+import { JobAdmission } from "./job_admission.ts";
+import type { RunEnd } from "./job_consumer_status.ts";
+import type { JobHandler } from "./job_handler.ts";
 import { RunOutcomes } from "./run_outcomes.ts";
 import type { RunReporter } from "./run_reporter.ts";
-import { messageOf } from "../format/thrown.ts";
+import type { RunRequirements } from "./run_requirements.ts";
 
 /** Milliseconds that a schema may take at most, within the timeout of the attempt. */
 const SCHEMA_TIMEOUT_MS = 10_000;
 
 /** What a runner works with. */
 export interface RunTools {
-  readonly reporter: RunReporter;
   readonly calls: DeliveryCalls;
+  readonly requirements: RunRequirements;
+  readonly acknowledger: Acknowledger;
+  readonly reporter: RunReporter;
+}
+
+/** The worker whose deliveries are run. */
+export interface RunListener {
+  /** A handler has ended, which is not reported yet. */
+  handled(delivery: Delivery): void;
+}
+
+/** The data of a job, and the milliseconds of its timeout that the schema took. */
+interface CheckedData {
+  readonly value: unknown;
+  readonly spent: number;
 }
 
 /** Runs deliveries: decides whether a job is to be run, calls its handler, and has the end reported. */
 export class JobRunner<T> {
-  readonly #parts: QueueParts<T>;
+  readonly #queue: QueueParts<T>;
   readonly #settings: ConsumeSettings;
-  readonly #handler: (job: Job<T>) => unknown;
+  readonly #handler: JobHandler<T>;
   readonly #tools: RunTools;
+  readonly #listener: RunListener;
   readonly #admission: JobAdmission;
   readonly #outcomes: RunOutcomes;
-  readonly #batches: JobBatches<T> | undefined;
-  readonly #workplace: Workplace;
+  readonly #context: RunContext;
 
   constructor(
-    parts: QueueParts<T>,
+    queue: QueueParts<T>,
     settings: ConsumeSettings,
-    handler: (job: Job<T>) => unknown,
+    handler: JobHandler<T>,
     tools: RunTools,
-    batches?: JobBatches<T>,
+    listener: RunListener,
   ) {
-    const { context: { logger }, names: { queue } } = parts;
     const { reporter, calls } = tools;
-    this.#parts = parts;
+    this.#queue = queue;
     this.#settings = settings;
     this.#handler = handler;
     this.#tools = tools;
-    this.#admission = new JobAdmission(parts, settings, reporter, calls);
-    this.#outcomes = new RunOutcomes(queue, settings, reporter, calls, logger);
-    this.#batches = batches;
-    this.#workplace = {
-      queue,
+    this.#listener = listener;
+    this.#admission = new JobAdmission(queue, settings, reporter, calls);
+    this.#outcomes = new RunOutcomes(queue, settings, reporter, calls);
+    this.#context = {
+      queue: queue.names.queue,
       maxAttempts: settings.maxAttempts,
       progress: (delivery, attempt, value) => this.#progress(delivery, attempt, value),
     };
   }
 
-  /**
-   * Runs a delivery to its reported end.
-   *
-   * @param handled Called when the handler has ended, before that is reported.
-   */
-  async run(delivery: Delivery, handled: (delivery: Delivery) => void): Promise<RunEnd | "given_back"> {
-    const kept = this.#parts.ended.takeOutcome(delivery);
+  /** Runs a delivery to its reported end. */
+  async run(delivery: Delivery): Promise<RunEnd | "given_back"> {
+    const kept = this.#queue.ended.outcomeOf(delivery);
     if (kept) return await this.#report(delivery, kept);
+    const { requirements } = this.#tools;
     const needs = this.#admission.requirementsOf(delivery);
-    const { reporter, calls: { requirements } } = this.#tools;
     if (!requirements.areMet(needs, delivery.startedAt) && !await requirements.meet(needs, delivery)) {
       return await this.#giveBack(delivery);
     }
     const admission = this.#admission.isUsual(delivery) ? delivery.headers : await this.#admit(delivery);
     if (typeof admission === "string") return admission;
-    let data = this.#parse(delivery, admission);
-    let spent = 0;
-    if (this.#parts.schema && !("end" in data)) {
-      const began = performance.now();
-      data = await this.#check(delivery, admission, data.value);
-      spent = performance.now() - began;
-    }
+    const parsed = this.#parse(delivery, admission);
+    const data = this.#queue.schema && !("end" in parsed) ? await this.#check(delivery, admission, parsed) : parsed;
     if ("end" in data) return await this.#report(delivery, data);
-    if (delivery.released) return "let_go";
-    const job = new RunningJob<T>(delivery, this.#workplace, data.value as T, admission);
-    if (this.#batches && !await this.#batches.join(job)) return await this.#giveBack(delivery);
+    if (delivery.released) return "released";
+    const job = new RunningJob<T>(delivery, this.#context, data.value as T, admission);
+    if (this.#handler.begin && !await this.#handler.begin(job)) return await this.#giveBack(delivery);
+    return await this.#handle(job, delivery, admission, data.spent);
+  }
+
+  async #handle(job: Job<T>, delivery: Delivery, admission: Admission, spent: number): Promise<RunEnd> {
+    const { reporter, acknowledger } = this.#tools;
     reporter.tell(delivery, "started", { attempt: admission.attempt });
     let value: unknown;
     try {
       const timeout = this.#timeoutOf(delivery);
-      value = await (timeout === undefined ? this.#handler(job) : this.#callWithin(job, delivery, timeout, spent));
+      const run = this.#handler.run(job);
+      value = await (timeout === undefined ? run : this.#within(run, delivery, timeout, spent));
     } catch (error) {
-      handled(delivery);
+      this.#listener.handled(delivery);
       // Without the lease its signal has aborted, which may be why it failed.
-      return delivery.ours ? await this.#report(delivery, this.#outcomes.failed(delivery, admission, error)) : "let_go";
+      if (!delivery.ours) return "released";
+      return await this.#report(delivery, this.#outcomes.failed(delivery, admission, error));
     }
-    handled(delivery);
+    this.#listener.handled(delivery);
     // The usual way, without what only a failure needs.
-    if (delivery.headers.keepResult === undefined && await reporter.acknowledge(delivery)) {
+    if (delivery.headers.keepResult === undefined && await acknowledger.acknowledge(delivery)) {
       reporter.tell(delivery, "completed");
       return "completed";
     }
-    return delivery.ours ? await this.#report(delivery, { end: "completed", admission, value }) : "let_go";
+    return delivery.ours ? await this.#report(delivery, { end: "completed", admission, value }) : "released";
   }
 
-  /** Reports an outcome. If that cannot be confirmed, the next delivery of the job reports it, in place of another run. */
+  /** Reports an outcome. Until that is confirmed the outcome is kept: a later delivery of the job reports it in place of another run. */
   async #report(delivery: Delivery, outcome: RunOutcome): Promise<RunEnd> {
-    let end: RunEnd = "let_go";
-    try {
-      return end = await this.#outcomes.report(delivery, outcome);
-    } finally {
-      if (end === "let_go") this.#parts.ended.keepOutcome(delivery, outcome);
-    }
+    const { ended } = this.#queue;
+    ended.keepOutcome(delivery, outcome);
+    const end = await this.#outcomes.report(delivery, outcome);
+    if (end !== "released") ended.forgetOutcome(delivery);
+    return end;
   }
 
-  async #giveBack(delivery: Delivery): Promise<"given_back" | "let_go"> {
-    return await this.#tools.reporter.giveBack(delivery) ? "given_back" : "let_go";
+  async #giveBack(delivery: Delivery): Promise<"given_back" | "released"> {
+    return await this.#tools.reporter.giveBack(delivery) ? "given_back" : "released";
   }
 
   async #admit(delivery: Delivery): Promise<Admission | RunEnd | "given_back"> {
@@ -131,20 +143,21 @@ export class JobRunner<T> {
   }
 
   /** The data of a job's body, or the outcome without. */
-  #parse(delivery: Delivery, admission: Admission): { value: unknown } | RunOutcome {
+  #parse(delivery: Delivery, admission: Admission): CheckedData | RunOutcome {
     try {
-      return { value: readJobData(delivery.data) };
+      return { value: readJobData(delivery.data), spent: 0 };
     } catch (error) {
       return this.#outcomes.refused(admission, `The job's body is not JSON: ${messageOf(error)}`);
     }
   }
 
   /** The data as the schema makes it, or the outcome without. */
-  async #check(delivery: Delivery, admission: Admission, data: unknown): Promise<{ value: unknown } | RunOutcome> {
+  async #check(delivery: Delivery, admission: Admission, { value }: CheckedData): Promise<CheckedData | RunOutcome> {
+    const began = performance.now();
     try {
       const timeout = Math.min(this.#timeoutOf(delivery) ?? Infinity, SCHEMA_TIMEOUT_MS);
-      const checked = await applySchema(this.#parts.schema!, data, timeout);
-      if (checked.issues === undefined) return checked;
+      const checked = await applySchema(this.#queue.schema!, value, timeout);
+      if (checked.issues === undefined) return { value: checked.value, spent: performance.now() - began };
       return this.#outcomes.refused(admission, `The job's data does not fit the queue's schema: ${checked.issues}`);
     } catch (error) {
       // The schema itself failed, which counts as an attempt.
@@ -153,7 +166,7 @@ export class JobRunner<T> {
   }
 
   /** @param spent Milliseconds of the attempt's timeout that its schema took. */
-  async #callWithin(job: Job<T>, delivery: Delivery, timeout: number, spent: number): Promise<unknown> {
+  async #within(run: unknown, delivery: Delivery, timeout: number, spent: number): Promise<unknown> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
@@ -161,7 +174,7 @@ export class JobRunner<T> {
       reject(error);
     }, Math.max(1, timeout - spent));
     try {
-      return await Promise.race([this.#handler(job), tooLate]);
+      return await Promise.race([run, tooLate]);
     } finally {
       clearTimeout(timer);
     }
@@ -170,8 +183,8 @@ export class JobRunner<T> {
   async #progress(delivery: Delivery, attempt: number, value: string): Promise<true | null> {
     this.#tools.reporter.tell(delivery, "progress", { attempt, value: JSON.parse(value) });
     return await callQueue(
-      this.#parts,
-      (call) => this.#parts.results.storeProgress(call, delivery.token, value).then(() => true as const),
+      this.#queue,
+      (call) => this.#queue.results.storeProgress(call, delivery.token, value).then(() => true as const),
     );
   }
 }

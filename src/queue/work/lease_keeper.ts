@@ -1,30 +1,38 @@
 import type { Delivery } from "../source/delivery.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
 import type { HeldJobs } from "../source/held_jobs.ts";
 import { DEFAULT_LEASE } from "../store/queue_options.ts";
-import type { RunReporter } from "./run_reporter.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Acknowledger } from "./acknowledger.ts";
+import type { DeliveryCalls } from "./delivery_calls.ts";
 import { SuspensionWatch } from "./_suspension_watch.ts";
 import type { WorkerLog } from "./_worker_log.ts";
 
-/** What a lease keeper tells its consumer. */
-export interface LeaseEvents {
-  /** A look is over: there may be room, and a schedule that runs elsewhere in this process may have ended. */
-  looked(): void;
+/** The worker whose leases are kept. */
+export interface LeaseListener {
+  /** A look has ended: there may be room, and a schedule that runs elsewhere in this process may have ended. */
+  refresh(): void;
   /** It waits here for too long: another worker may be free. */
   late(delivery: Delivery): void;
-  /** The process was stopped for a while: what has not started is gone, and so is whatever is under way. */
-  stopped(): void;
-  /** Whether jobs may come. */
-  hopes(): boolean;
+  /** The process was stopped for a while: what has not started was dropped, and whatever is under way is not fresh. */
+  suspended(): void;
 }
 
-/** Looks after the leases of all jobs that a consumer holds: extends them, and lets go of those whose lease was lost. */
+/** What a lease keeper works with. */
+export interface LeaseTools {
+  readonly held: HeldJobs;
+  readonly calls: DeliveryCalls;
+  readonly acknowledger: Acknowledger;
+  readonly log: WorkerLog;
+}
+
+/** Keeps the leases of all jobs that a worker holds: extends them, and releases jobs whose lease was lost. */
 export class LeaseKeeper {
+  readonly #queue: QueueParts;
   readonly #held: HeldJobs;
-  readonly #reporter: RunReporter;
+  readonly #acknowledger: Acknowledger;
   readonly #log: WorkerLog;
-  readonly #hold: number;
-  readonly #events: LeaseEvents;
+  readonly #maxWait: number;
+  readonly #listener: LeaseListener;
   readonly #extending: WeakSet<Delivery> = new WeakSet();
   #lease = DEFAULT_LEASE;
   #lastLook = performance.now();
@@ -32,23 +40,23 @@ export class LeaseKeeper {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  /** @param hold Milliseconds that a job may wait here, and half its lease at most. */
+  /** @param maxWait Milliseconds that a job may wait here, and half its lease at most. */
   constructor(
-    held: HeldJobs,
-    { reporter, calls }: { reporter: RunReporter; calls: DeliveryCalls },
-    log: WorkerLog,
-    hold: number,
-    events: LeaseEvents,
+    queue: QueueParts,
+    { held, calls, acknowledger, log }: LeaseTools,
+    maxWait: number,
+    listener: LeaseListener,
   ) {
+    this.#queue = queue;
     this.#held = held;
     this.#suspension = new SuspensionWatch(calls, (suspended) => this.#verified(suspended));
-    this.#reporter = reporter;
+    this.#acknowledger = acknowledger;
     this.#log = log;
-    this.#hold = hold;
-    this.#events = events;
+    this.#maxWait = maxWait;
+    this.#listener = listener;
   }
 
-  /** The shortest lease in force. What is held goes by it at once: it may be much shorter than what the looks went by. */
+  /** The shortest lease in force. It applies to what is held at once: it may be much shorter than the one that the looks went by. */
   set lease(lease: number) {
     if (lease === this.#lease) return;
     this.#lease = lease;
@@ -67,17 +75,17 @@ export class LeaseKeeper {
       if (!delivery.released) this.#lookAt(delivery, delivery.leaseUntil - now);
     }
     for (const delivery of this.#held.waiting.values()) {
-      const late = now - delivery.receivedAt > Math.min(this.#hold, delivery.lease / 2);
-      // A tick whose schedule runs waits here, for as long as that takes: each time that it is handed out counts.
-      if (late && !this.#held.isBehind(delivery)) this.#events.late(delivery);
+      const late = now - delivery.receivedAt > Math.min(this.#maxWait, delivery.lease / 2);
+      // A tick whose schedule runs waits here, for as long as that takes: each delivery counts.
+      if (late && !this.#held.isBlockedTick(delivery)) this.#listener.late(delivery);
     }
-    this.#events.looked();
+    this.#listener.refresh();
     this.#timer = setTimeout(() => this.look(), Math.min(this.#lease / 10, 500));
-    // Else it keeps the process of the worker alive, as the connection does while it is there.
-    if (!this.#events.hopes()) this.#timer.unref();
+    // Else it keeps the process of the worker alive, as the connection does while there is one.
+    if (!this.#queue.context.connection.isOn) this.#timer.unref();
   }
 
-  /** Looks no more. */
+  /** Stops looking. */
   stop(): void {
     this.#stopped = true;
     this.#suspension.stop();
@@ -112,7 +120,7 @@ export class LeaseKeeper {
 
   #dropWaiting(): void {
     this.#held.waiting.clear();
-    this.#events.stopped();
+    this.#listener.suspended();
   }
 
   #lookAt(delivery: Delivery, left: number): void {
@@ -127,11 +135,11 @@ export class LeaseKeeper {
     if (this.#extending.has(delivery)) return;
     this.#extending.add(delivery);
     try {
-      await this.#reporter.extend(delivery);
+      await this.#acknowledger.extend(delivery);
     } catch (error) {
       this.#log.warn(delivery, "may lose its lease, which cannot be extended", error);
     }
-    // What was refused is tried again at the next look, as the right may be granted.
+    // What was refused is sent again at the next look, as the right may be granted.
     this.#extending.delete(delivery);
   }
 }

@@ -1,8 +1,8 @@
-import type { Logger } from "../../connection/logger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "../source/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
 import { hasNewerMessage } from "../store/run_history.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
@@ -11,19 +11,17 @@ import { messageOf, readFailure } from "../format/thrown.ts";
 
 /** Decides what becomes of a job after its run. Users' code and errors are asked once, the outcome is data that can be reported again. */
 export class RunOutcomes {
-  readonly #queue: string;
+  readonly #queue: QueueParts;
   readonly #settings: ConsumeSettings;
   readonly #reporter: RunReporter;
   readonly #calls: DeliveryCalls;
-  readonly #logger: Logger;
   #lastWarning = "";
 
-  constructor(queue: string, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls, logger: Logger) {
+  constructor(queue: QueueParts, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
     this.#queue = queue;
     this.#settings = settings;
     this.#reporter = reporter;
     this.#calls = calls;
-    this.#logger = logger;
   }
 
   /** Of a job whose handler, or schema, has thrown: postponed, tried again, or dead. */
@@ -56,14 +54,14 @@ export class RunOutcomes {
     // A newer tick of its schedule will run in its place.
     const superseded = back === false &&
       await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
-    return superseded ? await this.#reporter.drop(delivery, "skipped") : "let_go";
+    return superseded ? await this.#reporter.drop(delivery, "skipped") : "released";
   }
 
   /** A job whose handler has returned is completed, whether its result can be kept or not. */
   async #complete(delivery: Delivery, admission: Admission, value: unknown): Promise<RunEnd> {
     const { keepResult } = delivery.headers;
     const kept = keepResult === undefined || await this.#reporter.keepResult(delivery, value, keepResult);
-    if (kept === null || !await this.#reporter.complete(delivery, admission)) return "let_go";
+    if (kept === null || !await this.#reporter.complete(delivery, admission)) return "released";
     if (kept === true) this.#reporter.tell(delivery, "completed");
     else this.#tellUnkept(delivery, kept);
     return "completed";
@@ -74,7 +72,9 @@ export class RunOutcomes {
       return retryDelay(headers.backoff ?? this.#settings.backoff, attempt, error);
     } catch (failure) {
       this.#warnOnce(
-        `The 'backoff' function of queue ${this.#queue} failed, its jobs wait as by default: ${messageOf(failure)}`,
+        `The 'backoff' function of queue ${this.#queue.names.queue} failed, its jobs wait as by default: ${
+          messageOf(failure)
+        }`,
       );
       return retryDelay(DEFAULT_BACKOFF, attempt, error);
     }
@@ -82,13 +82,15 @@ export class RunOutcomes {
 
   #tellUnkept(delivery: Delivery, why: string): void {
     this.#reporter.tell(delivery, "completed", { reason: `The result could not be kept: ${why}` });
-    this.#warnOnce(`Results of queue ${this.#queue} are not kept, its jobs are completed all the same: ${why}`);
+    this.#warnOnce(
+      `Results of queue ${this.#queue.names.queue} are not kept, its jobs are completed all the same: ${why}`,
+    );
   }
 
   /** Logs what would be the same for each job. */
   #warnOnce(warning: string): void {
     if (warning === this.#lastWarning) return;
     this.#lastWarning = warning;
-    this.#logger.warn(warning);
+    this.#queue.context.logger.warn(warning);
   }
 }

@@ -1,13 +1,12 @@
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
-import { leaderGet } from "../../wire/leader_get.ts";
 import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "../source/delivery.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
 import { LimitedLog } from "../source/limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { checkDeadLetters, checkMoves, checkResults } from "../store/requirement_checks.ts";
+import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "../store/requirement_checks.ts";
 import { messageOf } from "../format/thrown.ts";
 
 /** What the end of a run needs of the server. */
@@ -19,8 +18,14 @@ const CHECK_AGAIN_MS = { base: 500, max: 15_000 };
 /** Milliseconds after which one that was met is checked again as jobs go on. */
 const CHECK_MET_MS = 5_000;
 
-/** Milliseconds for which the log is not told again that jobs are started. */
-const TOLD_AGAIN_MS = 60_000;
+/** Milliseconds for which it is not logged again that jobs are started. */
+const LOG_AGAIN_MS = 60_000;
+
+/** The worker that needs them. */
+export interface RequirementsListener {
+  /** Jobs may be taken again, or no longer. */
+  refresh(): void;
+}
 
 interface RequirementState {
   /** When it was last met in this session, by `performance.now()`. */
@@ -40,9 +45,9 @@ interface RequirementState {
  * end a job does not start one: it takes none for a while, says why, and checks again.
  */
 export class RunRequirements {
-  readonly #parts: QueueParts;
+  readonly #queue: QueueParts;
   readonly #over: AbortSignal;
-  readonly #changed: () => void;
+  readonly #listener: RequirementsListener;
   readonly #states: Map<Requirement, RequirementState> = new Map();
   #session: Session | null = null;
   /** Until when no jobs are taken, by `performance.now()`. */
@@ -50,18 +55,18 @@ export class RunRequirements {
   #checkingAgain = false;
   readonly #log: LimitedLog;
   #complaint = "";
-  /** When the log was last told that jobs are started again, by `performance.now()`. */
-  #toldAgainAt = -Infinity;
+  /** When it was last logged that jobs are started again, by `performance.now()`. */
+  #loggedAgainAt = -Infinity;
 
   /**
    * @param over Stops it.
-   * @param changed Called when jobs may be taken again, or no longer.
+   * @param listener Its worker.
    */
-  constructor(parts: QueueParts, over: AbortSignal, changed: () => void) {
-    this.#parts = parts;
+  constructor(queue: QueueParts, over: AbortSignal, listener: RequirementsListener) {
+    this.#queue = queue;
     this.#over = over;
-    this.#changed = changed;
-    this.#log = new LimitedLog(parts.context.logger);
+    this.#listener = listener;
+    this.#log = new LimitedLog(queue.context.logger);
     over.addEventListener("abort", () => this.#log.stop(), { once: true });
   }
 
@@ -117,7 +122,7 @@ export class RunRequirements {
     for (const requirement of requirements) {
       while (!this.areMet([requirement])) {
         const { checkAt } = this.#requirement(requirement);
-        if (!delivery.ours || !this.#parts.context.connection.isOn) return false;
+        if (!delivery.ours || !this.#queue.context.connection.isOn) return false;
         if (performance.now() < checkAt || await this.#check(requirement, delivery) === false) {
           this.#pauseUntil(this.#requirement(requirement).checkAt);
           return false;
@@ -160,8 +165,8 @@ export class RunRequirements {
     if (!wasRefused || this.reason !== null) return;
     this.#pausedUntil = -Infinity;
     this.#complaint = "";
-    this.#tellAgain();
-    this.#changed();
+    this.#logAgain();
+    this.#listener.refresh();
   }
 
   #requirement(requirement: Requirement): RequirementState {
@@ -181,13 +186,12 @@ export class RunRequirements {
 
   async #checkNow(requirement: Requirement, delivery?: Delivery): Promise<boolean | null> {
     try {
-      const answered = await callQueue(this.#parts, async (call) => {
+      const answered = await callQueue(this.#queue, async (call) => {
         if (requirement === "dead letters") await checkDeadLetters(call);
         else if (requirement === "moves") await checkMoves(call);
-        else if (requirement === "results") await checkResults(call, this.#parts.results);
-        else if (requirement === "look-ups") {
-          await leaderGet(call.session, call.names.stream, { seq: 1 }, call.deadline);
-        } // A sign of life goes to the same subject as the acknowledgement.
+        else if (requirement === "results") await checkResults(call, this.#queue.results);
+        else if (requirement === "look-ups") await checkLookUps(call);
+        // An extension goes to the same subject as the acknowledgement.
         else if (requirement === "acknowledgements" && delivery) {
           await call.session.requests.request(delivery.ack, "+WPI", call.deadline);
         }
@@ -211,7 +215,7 @@ export class RunRequirements {
   #pauseUntil(moment: number): void {
     if (moment <= this.#pausedUntil) return;
     this.#pausedUntil = moment;
-    this.#changed();
+    this.#listener.refresh();
   }
 
   /** Checks again what is refused, until nothing is. Acknowledgements are checked with the next job. */
@@ -228,7 +232,7 @@ export class RunRequirements {
       const due = refused.filter(([, { checkAt }]) => checkAt <= performance.now()).map(([requirement]) => requirement);
       for (const requirement of due) if (requirement !== "acknowledgements") await this.#check(requirement);
       // The pause may be over.
-      if (!this.#over.aborted) this.#changed();
+      if (!this.#over.aborted) this.#listener.refresh();
     }
     this.#checkingAgain = false;
   }
@@ -240,14 +244,14 @@ export class RunRequirements {
     if (complaint === this.#complaint) return;
     this.#complaint = complaint;
     const which = refused.every((requirement) => requirement === "results") ? " that need results" : "";
-    this.#log.warn(complaint, `Queue ${this.#parts.names.queue} starts no jobs${which} (${this.reason}), retrying`);
+    this.#log.warn(complaint, `Queue ${this.#queue.names.queue} starts no jobs${which} (${this.reason}), retrying`);
   }
 
   /** Logs that jobs are started again, but not each time where room comes and goes. */
-  #tellAgain(): void {
+  #logAgain(): void {
     const now = performance.now();
-    if (now - this.#toldAgainAt < TOLD_AGAIN_MS) return;
-    this.#toldAgainAt = now;
-    this.#parts.context.logger.info(`Queue ${this.#parts.names.queue} starts jobs again`);
+    if (now - this.#loggedAgainAt < LOG_AGAIN_MS) return;
+    this.#loggedAgainAt = now;
+    this.#queue.context.logger.info(`Queue ${this.#queue.names.queue} starts jobs again`);
   }
 }

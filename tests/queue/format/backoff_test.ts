@@ -96,7 +96,7 @@ Deno.test("JobConsumer counts an attempt also when the backoff function fails or
     }, { backoff, maxAttempts: 1_000_000 });
     await queue.publish(1, { id: name });
     await waitUntil(() => consumer.status().ended.retried >= 1);
-    assertEquals(consumer.status().ended.let_go, 0, name);
+    assertEquals(consumer.status().ended.released, 0, name);
     await consumer.stop();
     assertGreater((await queue.get(name))!.attempt, 1, name);
     await queue.cancel(name);

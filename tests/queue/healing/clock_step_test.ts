@@ -54,7 +54,7 @@ for (const what of ["returns", "throws"]) {
     assertEquals(aborted, 0);
     assertEquals(runs.all.filter(({ deliveries }) => deliveries !== 1), []);
     assertEquals(runs.all.length, what === "throws" ? 6 : 5);
-    assertEquals(consumer.status().ended.let_go, 0);
+    assertEquals(consumer.status().ended.released, 0);
   });
 }
 
@@ -72,7 +72,7 @@ Deno.test("A suspension of the machine aborts what runs, and drops what was fetc
   {
     using clocks = new Clocks();
     clocks.suspended(HOUR);
-    await waitUntil(() => consumer.status().ended.let_go === 1);
+    await waitUntil(() => consumer.status().ended.released === 1);
     assertEquals(reasons, ["The lease was lost"]);
     // Both are the server's to deliver again, when it deems their leases over.
     assertEquals([consumer.status().active, consumer.status().prefetched], [0, 0]);

@@ -40,7 +40,7 @@ Deno.test("JobConsumer serves a queue again whose stream somebody deleted, once 
   await told.promise;
   await worker.publish("after");
   await worker.healed(["deleted", "after"]);
-  assertEquals(worker.consumer.status().ended.let_go, 1);
+  assertEquals(worker.consumer.status().ended.released, 1);
 });
 
 Deno.test("JobConsumer serves a stream that somebody deleted and made again", async () => {

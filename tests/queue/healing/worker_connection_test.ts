@@ -58,7 +58,7 @@ Deno.test("JobConsumer does not report a run to another server that has a queue 
   await waitUntil(() => stores.connectionStatus() !== "connected");
   go.resolve();
   await waitUntil(() => consumer.status().active === 0);
-  assertEquals(consumer.status().ended.let_go, 1);
+  assertEquals(consumer.status().ended.released, 1);
   assertEquals((await there.jobQueue("checks").get("new"))?.state, "active");
   await other.stop({ deadline: 0 });
 });

@@ -66,7 +66,7 @@ Deno.test("JobQueue.cancel wins over whatever the handler does afterwards", asyn
   await queue.publish("throws", { id: "b" });
   await runs.started(2);
   assertEquals(await Promise.all([queue.cancel("a"), queue.cancel("b")]), [true, true]);
-  await waitUntil(() => consumer.status().ended.let_go === 2);
+  await waitUntil(() => consumer.status().ended.released === 2);
   assertEquals(reasons, ["The job was cancelled", "The job was cancelled"]);
   const { completed, retried, dead } = consumer.status().ended;
   assertEquals([completed, retried, dead], [0, 0, 0]);

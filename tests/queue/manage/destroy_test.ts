@@ -119,8 +119,8 @@ for (const concurrency of [1, 2]) {
     await waitUntil(() => consumer.status().active === 0);
     fail.reject(new Error("broken"));
     await waitUntil(() =>
-      other.status().ended.dead + consumer.status().ended.completed + other.status().ended.let_go > 0
+      other.status().ended.dead + consumer.status().ended.completed + other.status().ended.released > 0
     );
-    assertEquals([consumer.status().ended.let_go, other.status().ended.let_go], [1, 0]);
+    assertEquals([consumer.status().ended.released, other.status().ended.released], [1, 0]);
   });
 }

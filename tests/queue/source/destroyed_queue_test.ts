@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { reload } from "../../_support/reload.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
 import { QueueStores } from "../_queue_stores.ts";
@@ -42,7 +43,7 @@ Deno.test("JobQueue.destroy is not undone by a worker, which says so once and wa
   await runs.started(2);
   await waitUntil(() => consumer.status().state === "serving");
   assertEquals(runs.ids, ["active", "new"]);
-  assertEquals(linesOf(stores).slice(1), ["Queue checks was made again: its worker goes on"]);
+  assertEquals(linesOf(stores).slice(1), ["Queue checks was made again: its worker continues"]);
 });
 
 Deno.test("A worker whose queue was destroyed waits also after a reconnect, and a new worker makes the queue again", async () => {
@@ -60,6 +61,31 @@ Deno.test("A worker whose queue was destroyed waits also after a reconnect, and 
   assertEquals(await admin.jobQueue("checks").counts(), null);
   await using another = admin.jobQueue("checks").consume(() => {});
   await waitUntil(() => another.status().state === "serving" && consumer.status().state === "serving");
+});
+
+Deno.test("A worker whose queue was destroyed says once that it may not look for the queue, and serves it when it may", async () => {
+  const denied = '"$JS.API.STREAM.INFO.WQ_checks"';
+  const users = (deny: string) =>
+    `authorization { users: [{ user: admin, password: p }, { user: worker, password: p, permissions: { publish: { deny: [${deny}] } } }] }`;
+  await using server = await startNatsServer({ config: users('"none"') });
+  await using stores = new QueueStores(server.url, { user: "worker", password: "p" });
+  await using admin = new QueueStores(server.url, { user: "admin", password: "p" });
+  const runs = new RecordedRuns();
+  await using consumer = stores.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => consumer.status().state === "serving");
+  await admin.jobQueue("checks").destroy();
+  await waitUntil(() => consumer.status().reason === "the queue was destroyed");
+  await reload(server, users('"none"'), users(denied));
+  await waitUntil(() => consumer.status().reason?.includes("STREAM.INFO.WQ_checks") === true);
+  await admin.jobQueue("checks").publish(1, { id: "a" });
+  // It looks again several times.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  assertEquals(consumer.status().state, "impaired");
+  const lines = stores.log.filter((line) => line.includes("is not served"));
+  assertEquals(lines.length, 1, lines.join("\n"));
+  await reload(server, users(denied), users('"none"'));
+  await runs.started(1);
+  await waitUntil(() => consumer.status().state === "serving");
 });
 
 Deno.test("JobQueue.publish makes the durable consumers of a new queue, so that its depth is seen without a worker", async () => {

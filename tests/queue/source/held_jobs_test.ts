@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { assert, assertEquals } from "@std/assert";
 import { Delivery } from "../../../src/queue/source/delivery.ts";
 import { HeldJobs } from "../../../src/queue/source/held_jobs.ts";
-import { QueueNames } from "../../../src/queue/format/queue_names.ts";
+import { RunningTicks } from "../../../src/queue/store/running_ticks.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -18,7 +18,7 @@ function delivery(deliveries: number): Delivery {
 }
 
 Deno.test("HeldJobs.release drops no newer delivery of the same message that waits", () => {
-  const held = new HeldJobs(new Set(), new QueueNames("checks"));
+  const held = new HeldJobs(new RunningTicks());
   const [first, second] = [delivery(1), delivery(2)];
   held.start(first);
   held.waiting.set(second.sequence, second);

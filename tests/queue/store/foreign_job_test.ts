@@ -116,7 +116,7 @@ Deno.test("JobConsumer keeps its connection when another client's job has too lo
   await using consumer = queue.consume(({ id }) => {
     if (id !== "fine") throw new Error("no");
   });
-  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await waitUntil(() => consumer.status().ended.released === 1);
   await queue.publish(1, { id: "fine" });
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(stores.connectionCounters().disconnects, 0);

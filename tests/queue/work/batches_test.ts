@@ -116,7 +116,7 @@ Deno.test("JobQueue.consumeBatches times out and cancels single jobs of a batch"
   await waitUntil(() => consumer.status().ended.dead === 1);
   gate.resolve();
   await waitUntil(() => consumer.status().ended.completed === 1);
-  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await waitUntil(() => consumer.status().ended.released === 1);
   assertEquals(aborted.toSorted(), ["cancelled", "timed out"]);
 });
 

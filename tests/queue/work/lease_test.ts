@@ -115,7 +115,7 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
     otherIsServed.resolve();
     assertMatch(await other.nextLine(), /^started job 1 [23]$/);
     assertEquals(await within(reported.promise), end.endsWith("at-once") ? "at once" : "The lease was lost");
-    await waitUntil(() => consumer.status().ended.let_go === 1);
+    await waitUntil(() => consumer.status().ended.released === 1);
     await consumer.stop();
     // It is the other's: still there, and as it was.
     assertEquals(await queue.get("job").then((info) => [info?.state, info?.attempt]), ["active", 1]);
@@ -161,7 +161,7 @@ Deno.test("JobConsumer that lost a job's lease runs it again when it is handed o
   await queue.publish(1, { id: "a" });
   await waitUntil(() => consumer.status().ended.completed === 1);
   gate.resolve();
-  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await waitUntil(() => consumer.status().ended.released === 1);
   assertEquals(runs.ids, ["a", "a"]);
   assertGreater(runs.all[1].fence, runs.all[0].fence);
 });

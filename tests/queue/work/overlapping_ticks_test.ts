@@ -128,8 +128,8 @@ test("JobConsumer does not try a failed tick again when a newer one waits, and r
   }, { concurrency: 2 });
   await queue.schedule("tick", { every: 1_000, data: null });
   await waitUntil(async () => consumer.status().ended.completed === 1 && (await queue.counts())?.active === 0);
-  const { skipped, let_go, retried } = consumer.status().ended;
-  assertEquals([skipped > 0, let_go, retried], [true, 0, 0]);
+  const { skipped, released, retried } = consumer.status().ended;
+  assertEquals([skipped > 0, released, retried], [true, 0, 0]);
   assertEquals(fences.length, 2);
   assertGreater(fences[1], fences[0]);
 });

@@ -54,6 +54,10 @@ const DENIED: [what: string, subject: string, part: RegExp, jobs: Record<string,
     keepResult: { keepResult: 60_000 },
     keyed: { key: "k" },
   }],
+  ["reading results", "$JS.API.STREAM.MSG.GET.KV_wq_checks", /results: .*MSG\.GET\.KV_wq_checks"/, {
+    keepResult: { keepResult: 60_000 },
+    keyed: { key: "k" },
+  }],
   [
     "making the bucket of results",
     "$JS.API.STREAM.CREATE.KV_wq_checks",
@@ -298,7 +302,7 @@ for (const maxAttempts of [2, 1]) {
     gate.resolve();
     if (maxAttempts === 1) {
       // It is delivered again, and not run again.
-      await waitUntil(() => consumer.status().ended.let_go > 1);
+      await waitUntil(() => consumer.status().ended.released > 1);
       await reload(server, "max_payload: 32768", "max_payload: 65536");
       // A reload does not tell connected clients of the limit.
       await server.restart();
@@ -328,7 +332,7 @@ for (
     await runs.started(1);
     await reload(server, users(), users(subject));
     gate.resolve();
-    await waitUntil(() => first.status().ended.let_go > 0);
+    await waitUntil(() => first.status().ended.released > 0);
     await first.stop({ deadline: 0 });
     await reload(server, users(subject), users());
     // The next one has no time for it.
@@ -343,6 +347,82 @@ for (
     assertEquals((await queue.counts())?.dead, what === "thrown" ? 1 : 0);
   });
 }
+
+Deno.test("JobConsumer that may not look messages up starts nothing until it may, and says so once", async () => {
+  const subject = "$JS.API.STREAM.MSG.GET.WQ_checks";
+  await using server = await startNatsServer({ config: users(subject) });
+  await using admin = storesOf(server.url, "admin");
+  await using stores = storesOf(server.url, "worker");
+  await using foreign = await ForeignClient.connect(server.url, { user: "admin", pass: "x" });
+  await admin.jobQueue("checks", { lease: 1_000 }).open();
+  await publishAll(admin, { first: {} });
+  // A retry whose worker died before it removed the message that this one replaces.
+  await foreign.publish("wq.checks.ready.normal.moved", "1", { "Job-Replaces": "1" });
+  const runs = mixedRuns();
+  await using worker = stores.jobQueue("checks").consume(runs.handler);
+  assertMatch(await untilImpaired(worker), /^look-ups: .*STREAM\.MSG\.GET/);
+  // It is checked several times.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  assertEquals(worker.status().state, "impaired");
+  assertEquals(stores.log.filter((line) => /starts (no jobs|jobs again)/.test(line)).length, 1, stores.log.join("\n"));
+  assert(!runs.ids.includes("moved"), String(runs.ids));
+  await reload(server, users(subject), users());
+  await waitUntil(() => runs.ids.includes("moved"));
+  await waitUntil(() => worker.status().state === "serving");
+});
+
+Deno.test("JobConsumer starts no further job while the end of a run is refused, though all checks pass", async () => {
+  const subject = "wqdead.checks.fails";
+  await using server = await startNatsServer({ config: users(subject) });
+  await using admin = storesOf(server.url, "admin");
+  await using stores = storesOf(server.url, "worker");
+  await admin.jobQueue("checks", { lease: 1_000 }).open();
+  await publishAll(admin, { fails: { maxAttempts: 1 } });
+  const runs = mixedRuns();
+  await using worker = stores.jobQueue("checks").consume(runs.handler);
+  assertMatch(await untilImpaired(worker), /^dead letters: .*"wqdead\.checks\.fails"/);
+  await publishAll(admin, { next: {} });
+  // Several checks pass meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  assertEquals(runs.ids, ["fails"]);
+  assertEquals(worker.status().state, "impaired");
+  await reload(server, users(subject), users());
+  await waitUntil(() => worker.status().ended.dead === 1 && worker.status().ended.completed === 1);
+  assertEquals(runs.ids, ["fails", "next"]);
+});
+
+Deno.test("JobConsumer.stop gives back no job whose end another worker of the process is still reporting", async () => {
+  const subjects = ["wqdead.>", "$KV.wq_checks.>"];
+  await using server = await startNatsServer({ config: users() });
+  await using admin = storesOf(server.url, "admin");
+  await using stores = storesOf(server.url, "worker");
+  await using foreign = await ForeignClient.connect(server.url, { user: "admin", pass: "x" });
+  const queue = stores.jobQueue("checks", { lease: 2_000 });
+  const sequence = (await queue.publish(1, { id: "a", maxAttempts: 1 }))!.sequence;
+  const gate = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(async () => {
+    await gate.promise;
+    throw new Error("no");
+  });
+  await using first = queue.consume(runs.handler, { prefetch: 0, priorities: ["normal"] });
+  await runs.started(1);
+  const busy = queue.consume(() => new Promise(() => {}), { prefetch: 1, priorities: ["high", "normal"] });
+  await admin.jobQueue("checks").publish(1, { id: "filler", priority: "high" });
+  await waitUntil(() => busy.status().active === 1);
+  await reload(server, users(), users(...subjects));
+  gate.resolve();
+  assertMatch(await untilImpaired(first), /^dead letters: /);
+  // The server delivers it again, to the other worker.
+  foreign.connection.publish(`$JS.ACK.WQ_checks.normal.1.${sequence}.1.0.0`, "-NAK");
+  await waitUntil(() => busy.status().prefetched === 1);
+  await busy.stop({ deadline: 200 });
+  assertEquals((await admin.jobQueue("checks").get("a"))?.sequence, sequence);
+  await admin.jobQueue("checks").cancel("filler");
+  await reload(server, users(...subjects), users());
+  await waitUntil(() => first.status().ended.dead === 1);
+  await waitUntil(async () => await admin.jobQueue("checks").get("a") === null);
+  assertEquals(runs.all.length, 1);
+});
 
 Deno.test("JobConsumer on a server without schedules starts no job while it may not keep attempts aside", async () => {
   const subject = "$KV.wq_checks.>";

@@ -38,7 +38,7 @@ Deno.test("A cancelled run that throws sends no failed event", async () => {
   await queue.publish(1, { id: "a" });
   await waitUntil(() => consumer.status().active === 1);
   assertEquals(await queue.cancel("a"), true);
-  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await waitUntil(() => consumer.status().ended.released === 1);
   await queue.publish(1, { id: "sentinel" });
   await waitUntil(() => events.some(({ id, type }) => id === "sentinel" && type === "dead"));
   listening.abort();
@@ -101,7 +101,7 @@ Deno.test("JobConsumer makes one retry of a job whose move is confirmed when its
   await waitUntil(() => second.status().state === "serving");
   gates[0].resolve();
   await stopped;
-  assertEquals([first.status().ended.retried, first.status().ended.let_go], [1, 0]);
+  assertEquals([first.status().ended.retried, first.status().ended.released], [1, 0]);
   gates[2].resolve();
   await waitUntil(() => second.status().ended.completed === 1);
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2, 3]);

@@ -86,7 +86,7 @@ Deno.test("JobConsumer says nothing of jobs that are postponed, completed or can
   await queue.publish("hangs", { id: "hangs" });
   await waitUntil(() => consumer.status().active === 1);
   await queue.cancel("hangs");
-  await waitUntil(() => consumer.status().ended.let_go === 1);
+  await waitUntil(() => consumer.status().ended.released === 1);
   await consumer.stop();
   assertEquals(logger.lines.filter((line) => line.includes("Job ")), []);
 });

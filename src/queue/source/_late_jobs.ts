@@ -23,8 +23,11 @@ const LATE_MS = 10_000;
 /** Headers of a delayed message that its copy takes along: the schedule, what is ours, and what is its publisher's. */
 const COPIED = /^(Nats-Schedule|Nats-Schedule-Target|(?!Nats-).*)$/i;
 
-/** Asks all workers which of some messages they know; `true`: one does. */
-export type AskWorkers = (session: Session, asked: KnownQuestion) => Promise<boolean[]>;
+/** Asks all workers which of some messages they know. */
+export interface WorkersSurvey {
+  /** `true` at the place of a message: a worker knows it. */
+  ask(session: Session, question: KnownQuestion): Promise<boolean[]>;
+}
 
 /**
  * Looks for delayed jobs whose moment has passed and whose schedule the server has forgotten: after it was killed it can have the message back without
@@ -32,23 +35,23 @@ export type AskWorkers = (session: Session, asked: KnownQuestion) => Promise<boo
  * stored again, which sets its schedule anew: it runs, a second time if it had run and its worker is gone.
  */
 export class LateJobs {
-  readonly #parts: QueueParts;
-  readonly #ask: AskWorkers;
+  readonly #queue: QueueParts;
+  readonly #survey: WorkersSurvey;
   readonly #reader: StreamReader;
   /** Where the next look begins. */
   #next = 1;
   /** Late ones of the last look at each page, by their sequences: what is late twice in a row is not just firing. */
   #late: Set<number> = new Set();
 
-  constructor(parts: QueueParts, ask: AskWorkers) {
-    this.#parts = parts;
-    this.#ask = ask;
-    this.#reader = new StreamReader(parts.names.stream);
+  constructor(queue: QueueParts, survey: WorkersSurvey) {
+    this.#queue = queue;
+    this.#survey = survey;
+    this.#reader = new StreamReader(queue.names.stream);
   }
 
   /** Looks at a page of delayed jobs. */
   async look(session: Session, lease: number): Promise<void> {
-    const query = { seq: this.#next, next_by_subj: this.#parts.names.later("*", "*"), batch: PAGE };
+    const query = { seq: this.#next, next_by_subj: this.#queue.names.later("*", "*"), batch: PAGE };
     const page = await this.#reader.page(session, query, this.#deadline);
     const due = session.now() - Math.max(lease, LATE_MS);
     const late = page.filter((message) => dueTime(message) < due);
@@ -60,7 +63,7 @@ export class LateJobs {
   }
 
   async #settle(session: Session, late: StoredMessage[]): Promise<void> {
-    const { names, stream } = this.#parts;
+    const { names, stream } = this.#queue;
     const unknown: StoredMessage[] = [];
     for (const message of late) {
       const call = { session, deadline: this.#deadline, names, stream };
@@ -72,19 +75,19 @@ export class LateJobs {
     const question = unknown.map((
       message,
     ): KnownQuestion[number] => [message.sequence, message.time.getTime(), firingOfMessage(message)]);
-    const isKnown = await this.#ask(session, question);
+    const isKnown = await this.#survey.ask(session, question);
     for (const [i, message] of unknown.entries()) if (!isKnown[i]) await this.#storeAgain(session, message.sequence);
   }
 
   async #remove(session: Session, message: StoredMessage): Promise<void> {
-    if (await deleteMessage(session, this.#parts.names.stream, message.sequence, this.#deadline)) {
+    if (await deleteMessage(session, this.#queue.names.stream, message.sequence, this.#deadline)) {
       this.#warn(message, "has a newer message: the delayed one was removed");
     }
   }
 
   /** Under the guard of its own sequence: a second worker is refused, and so is one that comes after a cancel or after it has fired. */
   async #storeAgain(session: Session, sequence: number): Promise<void> {
-    const { names } = this.#parts;
+    const { names } = this.#queue;
     // As its stream has it: a direct get adds headers of its own.
     const message = await leaderGet(session, names.stream, { seq: sequence }, this.#deadline);
     if (!message) return;
@@ -102,12 +105,12 @@ export class LateJobs {
   }
 
   #warn(message: StoredMessage, what: string): void {
-    const { names, context } = this.#parts;
+    const { names, context } = this.#queue;
     context.logger.warn(`Delayed job ${idOf(tokenOf(message.subject))} of queue ${names.queue} ${what}`);
   }
 
   get #deadline(): number {
-    return performance.now() + this.#parts.context.timeout;
+    return performance.now() + this.#queue.context.timeout;
   }
 }
 

@@ -9,33 +9,28 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { readJobInfo } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
-import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
+import { MAX_ASKED } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
-import { inLine } from "../source/limited_log.ts";
+import type { HeldJobs } from "./held_jobs.ts";
+import { MessageSurvey } from "./_message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import { messageOf } from "../format/thrown.ts";
 
 /** Milliseconds from one look to the next at least, however short the lease. */
-const PAUSE = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 
 /** With more idle workers each looks less often, so that all of them together cost about as much; and by how much less often at most. */
 const FEW_WORKERS = 20;
 const MAX_FACTOR = 10;
 
 /** Milliseconds from the start of a session to the first look: workers remember what they have just ended. */
-const FIRST = 500;
-
-/** Milliseconds within which workers tell what they know. */
-const ANSWER = 1_000;
-
-/** Tells what a worker knows of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
-export type StateOf = (sequence: number, storedAt: number, firing?: string) => MessageState | undefined;
+const FIRST_LOOK_MS = 500;
 
 /**
  * Looks after messages that belong to nobody: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
- * acknowledged and hands them out no more. There are two kinds. A purge by an exact subject, whoever makes it, moves the floor past jobs that nobody
+ * acknowledged and delivers them no more. There are two kinds. A purge by an exact subject, whoever makes it, moves the floor past jobs that nobody
  * has done. And a server that is stopped can note and confirm an acknowledgement, and keep the message: its job is done, but its id is taken.
  *
  * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as nobody else can know that it has. What nobody
@@ -45,24 +40,22 @@ export type StateOf = (sequence: number, storedAt: number, firing?: string) => M
  * With replicas the server removes by itself what is below the floor, and later than it confirms: there it is left alone.
  */
 export class JobRescue {
-  readonly #parts: QueueParts;
-  readonly #stateOf: StateOf;
+  readonly #queue: QueueParts;
+  readonly #survey: MessageSurvey;
   readonly #over: AbortSignal;
   readonly #lateJobs: LateJobs;
   /** Sequences of messages that are being removed. */
   readonly #removing: Set<number> = new Set();
   #complaint = "";
-  /** Whether it was told that an answer was malformed. */
-  #hasDropped = false;
   /** Idle workers of the queue at the last look. */
   #waiting = 0;
 
   /** @param over Stops it. */
-  constructor(parts: QueueParts, stateOf: StateOf, over: AbortSignal) {
-    this.#parts = parts;
-    this.#stateOf = stateOf;
+  constructor(queue: QueueParts, held: HeldJobs, over: AbortSignal) {
+    this.#queue = queue;
+    this.#survey = new MessageSurvey(queue, held);
     this.#over = over;
-    this.#lateJobs = new LateJobs(parts, (session, asked) => this.#ask(session, asked));
+    this.#lateJobs = new LateJobs(queue, this.#survey);
   }
 
   /** Looks now and then, and answers others who do, until the session ends. */
@@ -74,18 +67,18 @@ export class JobRescue {
   async #serve(session: Session): Promise<void> {
     const signal = AbortSignal.any([session.signal, this.#over]);
     const listening = session.subscribe(
-      this.#parts.names.known,
+      this.#queue.names.known,
       (message) => this.#answer(session, message),
       (error) => this.#failed(error),
     );
     let floors = new Map<string, number>();
-    for (let pause = FIRST;;) {
+    for (let pause = FIRST_LOOK_MS;;) {
       // At random, so that workers do not all look at once.
       await delay(Math.min(pause * (1 + Math.random()), MAX_TIMER), { signal, persistent: false });
       if (signal.aborted) break;
       try {
-        const { lease, replicas } = await this.#parts.stream.existing(session, this.#deadline);
-        pause = Math.max(lease, PAUSE) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
+        const { lease, replicas } = await this.#queue.stream.existing(session, this.#deadline);
+        pause = Math.max(lease, MIN_INTERVAL_MS) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
         await this.#serveKeys(session);
         if (replicas === 1) floors = await this.#look(session, floors);
         await this.#lateJobs.look(session, lease);
@@ -97,12 +90,12 @@ export class JobRescue {
   }
 
   #failed(error: unknown): void {
-    this.#complain(`Jobs of queue ${this.#parts.names.queue} that belong to no consumer are not found`, error);
+    this.#complain(`Jobs of queue ${this.#queue.names.queue} that belong to no consumer are not found`, error);
   }
 
   /** The partitions are made by whoever publishes a job with a key. Another client does not, and jobs would be stored for nobody. */
   async #serveKeys(session: Session): Promise<void> {
-    const { names, stream } = this.#parts;
+    const { names, stream } = this.#queue;
     const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
     const stray = await leaderGet(session, names.stream, query, this.#deadline);
     if (stray) await stream.openPartitions(session, this.#deadline);
@@ -110,7 +103,7 @@ export class JobRescue {
 
   /** @returns The ack floors of now, by durable consumer. */
   async #look(session: Session, last: Map<string, number>): Promise<Map<string, number>> {
-    const { names } = this.#parts;
+    const { names } = this.#queue;
     const list = `CONSUMER.LIST.${names.stream}`;
     const { consumers } = await api<{ consumers: ConsumerInfo[] }>(session, list, undefined, this.#deadline);
     this.#waiting = Math.max(0, ...consumers.map(({ num_waiting }) => num_waiting));
@@ -129,7 +122,7 @@ export class JobRescue {
     const strays: StoredMessage[] = [];
     for (let seq = from; strays.length < MAX_ASKED;) {
       const query = { seq, next_by_subj: filter };
-      const stray = await leaderGet(session, this.#parts.names.stream, query, this.#deadline);
+      const stray = await leaderGet(session, this.#queue.names.stream, query, this.#deadline);
       if (!stray || stray.sequence > floor) break;
       strays.push(stray);
       seq = stray.sequence + 1;
@@ -139,44 +132,15 @@ export class JobRescue {
 
   /** @param lastFloor Up to which they have belonged to nobody for long enough. */
   async #clear(session: Session, strays: StoredMessage[], lastFloor: number): Promise<void> {
-    const isKnown = await this.#ask(session, strays.map(({ sequence, time }) => [sequence, time.getTime()]));
+    const isKnown = await this.#survey.ask(session, strays.map(({ sequence, time }) => [sequence, time.getTime()]));
     for (const [i, stray] of strays.entries()) {
       if (!isKnown[i] && stray.sequence <= lastFloor) await this.#bringBack(session, stray);
     }
   }
 
-  /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
-  async #ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
-    let answers = 0;
-    const isKnown = question.map(() => false);
-    const ask = session.requests.collect(
-      this.#parts.names.known,
-      JSON.stringify(question),
-      this.#answerDeadline,
-      (reply) => {
-        try {
-          for (const [i, state] of readAnswer(reply, question.length).entries()) isKnown[i] ||= state !== null;
-          answers++;
-        } catch (error) {
-          this.#dropped(error);
-        }
-        return false;
-      },
-    );
-    try {
-      await ask;
-    } catch (error) {
-      if (answers === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
-    }
-    return isKnown;
-  }
-
   #answer(session: Session, message: Msg): void {
-    const asked = readQuestion(message);
-    const states = asked.map((one) => this.#stateOf(...one) ?? null);
-    session.answer(message, JSON.stringify(states));
-    for (const [i, [sequence]] of asked.entries()) {
-      if (states[i] === "ended") this.#removeEnded(session, sequence).catch((error) => this.#failed(error));
+    for (const sequence of this.#survey.answer(session, message)) {
+      this.#removeEnded(session, sequence).catch((error) => this.#failed(error));
     }
   }
 
@@ -185,8 +149,8 @@ export class JobRescue {
     if (this.#removing.has(sequence)) return;
     this.#removing.add(sequence);
     try {
-      const stray = await leaderGet(session, this.#parts.names.stream, { seq: sequence }, this.#deadline);
-      if (!stray || this.#stateOf(sequence, stray.time.getTime(), firingOfMessage(stray)) !== "ended") return;
+      const stray = await leaderGet(session, this.#queue.names.stream, { seq: sequence }, this.#deadline);
+      if (!stray || this.#survey.stateOf(sequence, stray.time.getTime(), firingOfMessage(stray)) !== "ended") return;
       await this.#remove(session, stray, "had ended: its message was removed");
     } finally {
       this.#removing.delete(sequence);
@@ -195,7 +159,7 @@ export class JobRescue {
 
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
   async #bringBack(session: Session, stray: StoredMessage): Promise<void> {
-    const { names, stream } = this.#parts;
+    const { names, stream } = this.#queue;
     const { subject, sequence, data } = stray;
     const { priority, enqueuedAt } = readJobInfo(stray, null);
     const token = subject.slice(subject.lastIndexOf(".") + 1);
@@ -212,30 +176,17 @@ export class JobRescue {
   }
 
   async #remove(session: Session, stray: StoredMessage, why: string): Promise<void> {
-    const removed = await deleteMessage(session, this.#parts.names.stream, stray.sequence, this.#deadline);
-    if (removed) this.#parts.context.logger.warn(`${this.#describe(stray)} ${why}`);
+    const removed = await deleteMessage(session, this.#queue.names.stream, stray.sequence, this.#deadline);
+    if (removed) this.#queue.context.logger.warn(`${this.#describe(stray)} ${why}`);
   }
 
   #describe(stray: StoredMessage): string {
     const { id } = readJobInfo(stray, null);
-    return `Job ${id} of queue ${this.#parts.names.queue} belonged to no consumer, and`;
-  }
-
-  get #answerDeadline(): number {
-    return performance.now() + ANSWER;
+    return `Job ${id} of queue ${this.#queue.names.queue} belonged to no consumer, and`;
   }
 
   get #deadline(): number {
-    return performance.now() + this.#parts.context.timeout;
-  }
-
-  /** Says once that answers are malformed. */
-  #dropped(error: unknown): void {
-    if (this.#hasDropped) return;
-    this.#hasDropped = true;
-    const { logger } = this.#parts.context;
-    const { known } = this.#parts.names;
-    logger.warn(`Dropped a malformed answer on ${known}, as will be further ones: ${inLine(messageOf(error))}`);
+    return performance.now() + this.#queue.context.timeout;
   }
 
   /** Says once what will be the same at the next look. */
@@ -243,6 +194,6 @@ export class JobRescue {
     const complaint = `${what}: ${messageOf(error)}`;
     if (error instanceof Unavailable || complaint === this.#complaint) return;
     this.#complaint = complaint;
-    this.#parts.context.logger.warn(complaint);
+    this.#queue.context.logger.warn(complaint);
   }
 }

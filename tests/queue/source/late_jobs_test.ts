@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { LateJobs } from "../../../src/queue/work/_late_jobs.ts";
+import { LateJobs } from "../../../src/queue/source/_late_jobs.ts";
 import { EndedJobs } from "../../../src/queue/store/ended_jobs.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
 import type { QueueParts } from "../../../src/queue/store/queue_parts.ts";
@@ -28,7 +28,10 @@ function twoHoursLater(session: Session): Session {
 function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: LateJobs; log: CollectedLog } {
   const log = new CollectedLog();
   const parts = { names: new QueueNames("checks"), context: { timeout: 10_000, logger: log } } as unknown as QueueParts;
-  return { late: new LateJobs(parts, (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing)))), log };
+  return {
+    late: new LateJobs(parts, { ask: (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing))) }),
+    log,
+  };
 }
 
 Deno.test("LateJobs stores a late job again that nobody knows, at its second look and as it was", async () => {

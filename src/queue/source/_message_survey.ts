@@ -1,0 +1,76 @@
+import type { Msg } from "@nats-io/nats-core";
+import { Unavailable } from "../../connection/unavailable.ts";
+import type { Session } from "../../wire/session.ts";
+import { messageOf } from "../format/thrown.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { HeldJobs } from "./held_jobs.ts";
+import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
+import { inLine } from "./limited_log.ts";
+
+/** Milliseconds within which workers tell what they know. */
+const ANSWER_TIMEOUT_MS = 1_000;
+
+/** Asks all workers of a queue what they know of messages, and answers for this worker. */
+export class MessageSurvey {
+  readonly #queue: QueueParts;
+  readonly #held: HeldJobs;
+  #hasLoggedMalformed = false;
+
+  constructor(queue: QueueParts, held: HeldJobs) {
+    this.#queue = queue;
+    this.#held = held;
+  }
+
+  /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
+  async ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
+    let answers = 0;
+    const isKnown = question.map(() => false);
+    const deadline = performance.now() + ANSWER_TIMEOUT_MS;
+    const asked = session.requests.collect(
+      this.#queue.names.known,
+      JSON.stringify(question),
+      deadline,
+      (reply) => {
+        try {
+          for (const [i, state] of readAnswer(reply, question.length).entries()) isKnown[i] ||= state !== null;
+          answers++;
+        } catch (error) {
+          this.#logMalformed(error);
+        }
+        return false;
+      },
+    );
+    try {
+      await asked;
+    } catch (error) {
+      if (answers === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
+    }
+    return isKnown;
+  }
+
+  /**
+   * Answers for this worker. Returns the sequences of the messages whose jobs it has ended.
+   *
+   * @throws {TypeError | SyntaxError} If the question is malformed.
+   */
+  answer(session: Session, message: Msg): number[] {
+    const asked = readQuestion(message);
+    const states = asked.map((one) => this.stateOf(...one));
+    session.answer(message, JSON.stringify(states));
+    return asked.filter((_, i) => states[i] === "ended").map(([sequence]) => sequence);
+  }
+
+  /** What this worker knows of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
+  stateOf(sequence: number, storedAt: number, firing?: string): MessageState | null {
+    const { ended } = this.#queue;
+    if (ended.has(sequence, String(storedAt)) || firing !== undefined && ended.hasFiring(firing)) return "ended";
+    return this.#held.has(sequence) || ended.hasOutcome(sequence, String(storedAt)) ? "held" : null;
+  }
+
+  #logMalformed(error: unknown): void {
+    if (this.#hasLoggedMalformed) return;
+    this.#hasLoggedMalformed = true;
+    const { context: { logger }, names } = this.#queue;
+    logger.warn(`Dropped a malformed answer on ${names.known}, as will be further ones: ${inLine(messageOf(error))}`);
+  }
+}

@@ -1,0 +1,19 @@
+import type { Session } from "../../wire/session.ts";
+import type { Delivery } from "./delivery.ts";
+
+/** Whether jobs are served: `paused` if the server was told to deliver none. */
+export type ServiceState = "serving" | "paused" | "impaired";
+
+/** The worker for which a source brings deliveries. */
+export interface SourceListener {
+  /** The queue is open over this session. */
+  opened(session: Session): void;
+  /** A job was delivered: as soon as it was stored (`waited`), or because it was fetched. */
+  delivered(delivery: Delivery, waited: boolean): void;
+  /** The shortest lease in force, in milliseconds, is known or may have changed. */
+  leased(lease: number): void;
+  /** Whether jobs are served, and why not. */
+  serves(state: ServiceState, reason: string | null): void;
+  /** The server, or somebody else, says that the message of this sequence was deleted. */
+  deleted(sequence: number): void;
+}
