@@ -57,7 +57,7 @@ export type { WatchOptions as ObjectWatchOptions } from "./src/bucket/watch.ts";
 
 // Jobs.
 export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/functions.ts";
-export type { JobQueue } from "./src/queue/job_queue.ts";
+export type { JobProgress, JobQueue } from "./src/queue/job_queue.ts";
 export type { WaitOptions } from "./src/queue/manage/wait_for_job.ts";
 export type { BatchHandler, BatchOptions } from "./src/queue/work/job_batches.ts";
 export type { QueueOptions } from "./src/queue/store/queue_options.ts";

@@ -23,11 +23,16 @@ export interface Change {
 /** What was done: how many it touched; `null`: the server has not confirmed it. */
 export type Done = { kind: keyof typeof DONE; count: number } | null;
 
+const CHANGED_MEANWHILE = "The job is active by now, or no longer there";
+
 /** What is said of a change that was made. */
 const DONE = {
   redriven: (n: number) => `${counted(n, "job")} redriven`,
   discarded: (n: number) => `${counted(n, "dead letter")} discarded`,
   cancelled: (n: number) => n === 0 ? "The job was no longer there" : `${counted(n, "job")} cancelled`,
+  promoted: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} promoted`,
+  rescheduled: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} rescheduled`,
+  updated: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} changed`,
   paused: () => "The queue is paused",
   resumed: () => "The queue goes on",
   limited: () => "The limits are in force",

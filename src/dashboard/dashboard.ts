@@ -18,6 +18,7 @@ import { queuePages } from "./queue_pages.ts";
 import { QueueMonitor } from "./queue_monitor.ts";
 import { deadLetterPages } from "./dead_letter_pages.ts";
 import { ICON, STYLE } from "./style.ts";
+import { WorkerMonitor } from "./worker_monitor.ts";
 import { valuePages } from "./value_pages.ts";
 
 /** Options of {@linkcode dashboard}. */
@@ -113,7 +114,8 @@ export function dashboard(options?: DashboardOptions): (request: Request) => Pro
   const acceptsHost = acceptedHosts(hosts, authorize !== undefined, doing);
   const path = base.replace(/\/$/, "");
   const logger = guardedLogger(given);
-  const site: Site = { stores, readOnly, base: path, monitor: new QueueMonitor(stores, logger), logger };
+  const monitors = { monitor: new QueueMonitor(stores, logger), workers: new WorkerMonitor(stores) };
+  const site: Site = { stores, readOnly, base: path, logger, ...monitors };
   const app = new Hono({ strict: false });
   app.use(guard({ acceptsHost, readOnly, authorize }));
   const pages = new Hono({ strict: false });

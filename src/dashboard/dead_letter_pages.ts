@@ -3,14 +3,13 @@ import { html } from "hono/html";
 import type { DeadLetter } from "../queue/store/dead_letters.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, span } from "./figures.ts";
-import { idOf } from "./job_pages.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
 import { queueOf } from "./queue_changes.ts";
-import { json } from "./queue_pages.ts";
+import { idOf, json } from "./job_text.ts";
 import { path, query, type Site } from "./site.ts";
 
 /** Dead letters that one page reads, and so the most that a change of one of its groups touches. */
-const PAGE = 1_000;
+const PAGE = 500;
 
 /** Changes that are under way at the same time. */
 const TOGETHER = 16;

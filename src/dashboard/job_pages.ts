@@ -1,107 +1,125 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { ask } from "./ask.ts";
-import { change, changeLink, doneNote } from "./confirm.ts";
-import { moment } from "./figures.ts";
+import { changeLink, doneNote } from "./confirm.ts";
+import { moment, span } from "./figures.ts";
+import type { DeadLetter } from "../queue/store/dead_letters.ts";
+import type { JobInfo } from "../queue/store/find_job.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
 import { queueOf } from "./queue_changes.ts";
-import { json } from "./queue_pages.ts";
+import { jobChanges } from "./job_changes.ts";
+import { idOf, json } from "./job_text.ts";
 import { path, type Site } from "./site.ts";
 
-/** The page of a job, alive or dead, and its cancel. */
+/** The page of a job, alive or dead, and what can be done with it. */
 export function jobPages(app: Hono, site: Site): void {
   livePage(app, "/queues/:queue/jobs/:id", site, (context) => jobPage(context, site));
-  change(app, "/queues/:queue/jobs/:id/cancel", site, async (context) => {
-    const [queue, id] = [queueOf(context), idOf(context)];
-    const job = await ask(site.stores, () => site.stores.jobQueue(queue).get(id));
-    return job && {
-      title: `Cancel ${id}`,
-      current: "Queues",
-      what: `Removes 1 job that is ${job.state}. ${
-        job.state === "active" ? "The signal of its handler aborts." : "It will not run."
-      }`,
-      button: "Cancel 1 job",
-      danger: true,
-      back: path(site, "queues", queue),
-    };
-  }, async (context) => {
-    const cancelled = await site.stores.jobQueue(queueOf(context)).cancel(idOf(context));
-    return cancelled === null ? null : { kind: "cancelled", count: Number(cancelled) };
-  });
-}
-
-/** The job that a path names. */
-export function idOf(context: Context): string {
-  return context.req.param("id") ?? "";
+  jobChanges(app, site);
 }
 
 async function jobPage(context: Context, site: Site): Promise<Page | null> {
   const [name, id] = [queueOf(context), idOf(context)];
   const queue = site.stores.jobQueue(name);
-  const [job, letter, result] = await Promise.all([
+  const [job, letter, result, progress] = await Promise.all([
     ask(site.stores, () => queue.get(id)),
     ask(site.stores, () => queue.deadLetter(id)),
     ask(site.stores, () => queue.result(id)),
+    ask(site.stores, () => queue.progress(id)),
   ]);
-  if (!job && !letter && !result) return null;
-  const act = (what: string) => path(site, "queues", name, "jobs", id, what);
-  const facts: [string, string][] = job
-    ? [
-      ["State", job.state],
-      ["Priority", job.priority],
-      ["Attempt", String(job.attempt)],
-      ["Published", moment(job.enqueuedAt)],
-      ...(job.runAt ? [["Due", moment(job.runAt)] as [string, string]] : []),
-    ]
-    : letter
-    ? [
-      ["State", "dead"],
-      ["Reason", letter.reason],
-      ["Attempts", String(letter.attempts)],
-      ["Published", moment(letter.enqueuedAt)],
-      ["Died", moment(letter.diedAt)],
-    ]
-    : [["State", "completed"]];
-  const headers = Object.entries((job ?? letter)?.headers ?? {});
-  const actions = [
-    job ? changeLink(site, act("cancel"), "Cancel …", "danger") : "",
-    letter && !job ? changeLink(site, act("redrive"), "Redrive …", "main") : "",
-    letter && !job ? changeLink(site, act("discard"), "Discard …", "danger") : "",
-  ];
-  const list = (pairs: [string, string][]): Markup =>
-    html`<dl>${
-      pairs.map(([name, value]) =>
-        html`
-          <dt>${name}</dt>
-          <dd>${value}</dd>
-        `
-      )
-    }</dl>`;
+  const stored = job ?? letter;
+  if (!stored && !result && !progress) return null;
+  const headers = Object.entries(stored?.headers ?? {});
+  const text = (value: string): Markup => html`<pre tabindex="0">${value}</pre>`;
   return {
     title: id,
     current: "Queues",
     body: [
       doneNote(context),
-      html`<div class="row"><a href="${
-        path(site, "queues", name)
-      }">${name}</a><span class="grow"></span>${actions}</div>`,
-      card("state", "State", list(facts)),
+      html`<div class="row" id="actions"><a href="${path(site, "queues", name)}">${name}</a><span class="grow"></span>${
+        job ? jobActions(site, name, job) : letter ? letterActions(site, name, letter) : ""
+      }</div>`,
       card(
-        "data",
-        "Data",
-        job || letter
-          ? html`<pre tabindex="0">${pretty((job ?? letter)!.data)}</pre>`
-          : nothing("Its message is gone."),
+        "state",
+        "State",
+        list(job ? jobFacts(job) : letter ? letterFacts(letter) : [["State", "completed, or gone"]]),
       ),
+      card("data", "Data", stored ? text(json(stored.data, 2)) : nothing("Its message is gone.")),
+      ...(progress
+        ? [
+          card(
+            "progress",
+            "Progress",
+            text(json(progress.value, 2)),
+            `${span(Date.now() - progress.at.getTime())} ago`,
+          ),
+        ]
+        : []),
+      ...(result ? [card("result", "Result", text(resultText(result.value)))] : []),
+      ...(!job && letter?.stack !== undefined ? [card("stack", "Stack of the last error", text(letter.stack))] : []),
       card("headers", "Headers", headers.length > 0 ? list(headers) : nothing("None of its publisher's.")),
-      ...(letter?.stack === undefined
-        ? []
-        : [card("stack", "Stack of the last error", html`<pre tabindex="0">${letter.stack}</pre>`)]),
-      ...(result ? [card("result", "Result", html`<pre tabindex="0">${pretty(result.value)}</pre>`)] : []),
     ],
   };
 }
 
-function pretty(data: unknown): string {
-  return data === undefined ? json(data) : JSON.stringify(data, null, 2);
+function jobActions(site: Site, queue: string, { id, state }: JobInfo): (Markup | string)[] {
+  const link = (what: string, label: string, look: "main" | "danger" | "" = "") =>
+    changeLink(site, path(site, "queues", queue, "jobs", id, what), label, look);
+  return [
+    state === "delayed" ? link("promote", "Run now …", "main") : "",
+    state === "active" ? "" : link("reschedule", "Reschedule …"),
+    state === "active" ? "" : link("update", "Change data …"),
+    link("cancel", "Cancel …", "danger"),
+  ];
+}
+
+function letterActions(site: Site, queue: string, { id }: DeadLetter): (Markup | string)[] {
+  const target = (what: string) => path(site, "queues", queue, "jobs", id, what);
+  return [
+    changeLink(site, target("redrive"), "Redrive …", "main"),
+    changeLink(site, target("discard"), "Discard …", "danger"),
+  ];
+}
+
+type Fact = [name: string, value: string];
+
+function jobFacts({ state, priority, attempt, enqueuedAt, runAt, headers }: JobInfo): Fact[] {
+  return [
+    ["State", state === "ready" ? "waiting" : state],
+    ["Priority", priority],
+    ["Attempt", String(attempt)],
+    ["Published", `${moment(enqueuedAt)}, ${span(Date.now() - enqueuedAt.getTime())} ago`],
+    ...(runAt ? [["Due", moment(runAt)] as Fact] : []),
+    ...traceFacts(headers),
+  ];
+}
+
+function letterFacts({ reason, attempts, enqueuedAt, diedAt, headers }: DeadLetter): Fact[] {
+  return [
+    ["State", "dead"],
+    ["Reason", reason],
+    ["Attempts", String(attempts)],
+    ["Published", moment(enqueuedAt)],
+    ["Died", `${moment(diedAt)}, ${span(Date.now() - diedAt.getTime())} ago`],
+    ...traceFacts(headers),
+  ];
+}
+
+/** The id of the trace that the job belongs to, as W3C's `traceparent` has it. */
+function traceFacts(headers: Record<string, string>): Fact[] {
+  const [, trace] = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/.exec(headers.traceparent ?? "") ?? [];
+  return trace === undefined ? [] : [["Trace", trace]];
+}
+
+function list(facts: readonly Fact[]): Markup {
+  const pairs = facts.map(([name, value]) =>
+    html`
+      <dt>${name}</dt>
+      <dd>${value}</dd>
+    `
+  );
+  return html`<dl>${pairs}</dl>`;
+}
+
+function resultText(value: unknown): string {
+  return value === undefined ? "The job is completed; what its handler returned could not be kept." : json(value, 2);
 }

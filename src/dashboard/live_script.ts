@@ -15,7 +15,7 @@ function follow(url, take) {
 function replaceSections(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const section of fresh.querySelectorAll("[id]")) {
-    if (!section.matches("#connection, .card, .tiles")) continue;
+    if (!section.matches("#connection, #trouble, .card, .tiles, #actions")) continue;
     const present = document.getElementById(section.id);
     if (!present || present.outerHTML === section.outerHTML || present.hasAttribute("data-keep")) continue;
     const focused = present.contains(document.activeElement) ? document.activeElement : null;

@@ -56,10 +56,16 @@ export function livePage(
   app.get(`${route === "/" ? "" : route}/live`, (context) =>
     streamSSE(context, async (stream) => {
       while (!stream.aborted) {
-        const [page, connection] = await Promise.all([render(context).catch(() => null), html`${connectionOf(site)}`]);
-        const body = page && await html`${page.body}`;
-        await stream.writeSSE({ data: `${connection}${body ?? ""}` });
-        await stream.sleep(LIVE);
+        const began = performance.now();
+        let trouble: Markup | string = "";
+        const page = await render(context).catch((error) => {
+          trouble = nothing(`Not up to date: ${reasonOf(site, context, error)}`);
+          return null;
+        });
+        const parts = html`${connectionOf(site)}<div id="trouble" role="alert">${trouble}</div>${page?.body ?? ""}`;
+        await stream.writeSSE({ data: String(await parts) });
+        // A page that takes long to make comes less often, so that who looks costs at most a tenth of this process.
+        await stream.sleep(Math.max(LIVE, 10 * (performance.now() - began)));
       }
     }));
 }
@@ -76,19 +82,24 @@ export function missingPage(context: Context, site: Site): Response | Promise<Re
 
 /** What could not be read, with the reason; the error itself may tell where credentials are. */
 export function failurePage(context: Context, site: Site, error: Error): Response | Promise<Response> {
-  const known = error instanceof JetStreamStoreError || error instanceof TypeError || error instanceof RangeError;
-  const disconnected = error instanceof JetStreamStoreError && error.code === "disconnected";
-  const reason = known ? excerpt(error.message, 500) : "An unexpected error: see the log of this process";
-  if (!known) site.logger.error(`The dashboard failed at ${context.req.path}: ${error.stack ?? error}`);
   const body = html`
     <section class="card" role="alert">
-      <div class="alert"><i class="dot bad"></i><div>${disconnected
-        ? "NATS is unavailable. This page is there again as soon as the connection is."
-        : reason}</div></div>
+      <div class="alert"><i class="dot bad"></i><div>${reasonOf(site, context, error)}</div></div>
     </section>
   `;
-  const status = disconnected ? 503 : known && !(error instanceof JetStreamStoreError) ? 400 : 503;
+  const status = error instanceof TypeError || error instanceof RangeError ? 400 : 503;
   return send(context, site, { title: "Unavailable", current: "Overview", body }, status);
+}
+
+/** What is said of an error; one that the library does not name may quote anything, and goes to the log. */
+function reasonOf(site: Site, context: Context, error: unknown): string {
+  if (error instanceof JetStreamStoreError && error.code === "disconnected") {
+    return "NATS is unavailable. This page is there again as soon as the connection is.";
+  }
+  const known = error instanceof JetStreamStoreError || error instanceof TypeError || error instanceof RangeError;
+  if (known) return excerpt(error.message, 500);
+  site.logger.error(`The dashboard failed at ${context.req.path}: ${error instanceof Error ? error.stack : error}`);
+  return "An unexpected error: see the log of this process";
 }
 
 function layout(site: Site, { title, current, body, live }: Page): Markup {
@@ -118,7 +129,7 @@ function layout(site: Site, { title, current, body, live }: Page): Markup {
     )}</div></header>
     <main id="main"${live === undefined ? "" : html`
       data-live="${live}"
-    `}><h1>${title}</h1>${body}</main></body>
+    `}><div id="trouble" role="alert"></div><h1>${title}</h1>${body}</main></body>
     </html>
   `;
 }

@@ -131,7 +131,12 @@ function runChange(app: Hono, site: Site): void {
   });
 }
 
-function parseData(text: string): unknown {
+/**
+ * Data that somebody has typed.
+ *
+ * @throws {TypeError} If it is no JSON.
+ */
+export function parseData(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

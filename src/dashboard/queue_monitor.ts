@@ -8,7 +8,7 @@ import { ask } from "./ask.ts";
 const ROUND = { pause: 1_500, queues: 200, together: 8 };
 
 /** Milliseconds that a page waits for figures that are being counted. */
-const PATIENCE = 150;
+const PATIENCE = 80;
 
 /** Milliseconds without a round after which a plot begins anew. */
 const GAP = 60_000;

@@ -2,23 +2,23 @@ import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { streamSSE } from "hono/streaming";
 import type { EventDetails, JobEvent } from "../queue/format/job_event.ts";
-import type { JobInfo } from "../queue/store/find_job.ts";
-import type { JobQueue } from "../queue/job_queue.ts";
+import type { JobCounts } from "../queue/manage/job_counts.ts";
 import type { ScheduleInfo } from "../queue/manage/schedules.ts";
 import { changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, rate, span } from "./figures.ts";
 import { PRIORITIES, queueOf } from "./queue_changes.ts";
+import { jobListCard } from "./job_list.ts";
+import { json } from "./job_text.ts";
+import { some } from "./some.ts";
 import { pills } from "./overview_pages.ts";
 import { card, livePage, type Markup, nothing, type Page, table, tile } from "./page.ts";
 import { waiting } from "./queue_monitor.ts";
-import { path, query, type Site } from "./site.ts";
+import { path, type Site } from "./site.ts";
 import { plot } from "./sparkline.ts";
+import { workerCard } from "./worker_table.ts";
 
-/** Jobs on a page, and schedules that are shown. */
-const SHOWN = { jobs: 50, schedules: 100 };
-
-/** What the list of jobs can show. */
-const KINDS = ["waiting", "delayed", "keyed"] as const;
+/** Schedules that are shown. */
+const SHOWN = 100;
 
 /** The page of a queue, its events as they happen, and what can be done with it. */
 export function queuePages(app: Hono, site: Site): void {
@@ -29,6 +29,10 @@ export function queuePages(app: Hono, site: Site): void {
       stream.onAbort(() => over.abort());
       const events = site.stores.jobQueue(queueOf(context)).events({ signal: over.signal });
       for await (const event of events) await stream.writeSSE({ data: JSON.stringify(eventRow(event)) });
+    }, async (error) => {
+      await Promise.resolve(
+        site.logger.warn(`The dashboard cannot follow the events of ${queueOf(context)}: ${error}`),
+      );
     }));
 }
 
@@ -37,10 +41,10 @@ async function queuePage(context: Context, site: Site): Promise<Page | null> {
   const { counts, rates, rate: now } = await site.monitor.one(name);
   if (!counts) return null;
   const queue = site.stores.jobQueue(name);
-  const kind = KINDS.find((kind) => kind === context.req.query("kind")) ?? "waiting";
-  const [jobs, schedules] = await Promise.all([
-    jobsOf(queue, kind, context),
-    some(queue.schedules(), SHOWN.schedules),
+  const [jobs, schedules, workers] = await Promise.all([
+    jobListCard(context, site, queue),
+    some(queue.schedules(), SHOWN),
+    site.workers.of(name),
   ]);
   const open = waiting(counts);
   const tiles = html`<section class="tiles" id="now" aria-label="Now">${[
@@ -51,42 +55,53 @@ async function queuePage(context: Context, site: Site): Promise<Page | null> {
     tile(counts.oldest === null ? "–" : span(counts.oldest), "oldest waits"),
     tile(`${rate(now)} /s`, "ended"),
   ]}</section>`;
-  const here = path(site, "queues", name);
-  const act = (what: string) => path(site, "queues", name, what);
-  const actions = html`
+  return {
+    title: name,
+    current: "Queues",
+    body: [
+      doneNote(context),
+      actionRow(site, name, counts),
+      tiles,
+      card(
+        "rate",
+        "Jobs that ended",
+        plot([...rates, now], "ended", rates.length > 0 ? `${span(rates.length * 20_000)} ago` : ""),
+      ),
+      workerCard(workers),
+      card("limits", "Limits and pause", limitList(counts)),
+      card("schedules", counted(schedules.length, "schedule"), scheduleTable(site, name, schedules)),
+      jobs,
+      eventFeed(site, name),
+    ],
+  };
+}
+
+function actionRow(site: Site, queue: string, counts: JobCounts): Markup {
+  const act = (what: string) => path(site, "queues", queue, what);
+  const pause = counts.paused
+    ? changeLink(site, act("resume"), "Resume …", "main")
+    : changeLink(site, act("pause"), "Pause …");
+  const others = [changeLink(site, act("limit"), "Limit …"), changeLink(site, act("publish"), "Publish …")];
+  return html`
     <div class="row"
-      id="actions">${pills(counts)}<span class="grow"></span>${counts.paused
-        ? changeLink(site, act("resume"), "Resume …", "main")
-        : changeLink(site, act("pause"), "Pause …")}${changeLink(site, act("limit"), "Limit …")}${changeLink(
-          site,
-          act("publish"),
-          "Publish …",
-        )}<a class="button" href="${act("dead")}">Dead letters</a></div>
+      id="actions">${pills(counts)}<span class="grow"></span>${pause}${others}<a class="button" href="${act(
+        "dead",
+      )}">Dead letters</a></div>
   `;
-  const tabs = KINDS.map((each) =>
-    html`
-      <a href="${query(here, { kind: each })}" ${each === kind
-        ? html`
-          aria-current="true"
-        `
-        : ""}>${each}</a>
-    `
-  );
-  const last = jobs.at(-1);
-  const next = last && jobs.length === SHOWN.jobs
-    ? html`<div class="pages"><a href="${
-      query(here, { kind, priority: last.priority, after: last.sequence })
-    }">Next ${SHOWN.jobs}</a></div>`
-    : "";
-  const feed = html`
+}
+
+/** Where the script of the page lists events. */
+function eventFeed(site: Site, queue: string): Markup {
+  return html`
     <section class="card" id="events" data-keep data-events="${path(
       site,
       "queues",
-      name,
+      queue,
       "events",
     )}" aria-labelledby="events-heading">
-      <div
-        class="head"><h2 id="events-heading">Events</h2><span class="more">as they happen, from when this page was opened</span></div>
+      <div class="head">
+        <h2 id="events-heading">Events</h2><span class="more">as they happen, from when this page was opened</span>
+      </div>
       <div class="scroll">
         <table>
           <tbody></tbody>
@@ -95,29 +110,6 @@ async function queuePage(context: Context, site: Site): Promise<Page | null> {
       <p class="note">None yet.</p>
     </section>
   `;
-  return {
-    title: name,
-    current: "Queues",
-    body: [
-      doneNote(context),
-      actions,
-      tiles,
-      card(
-        "rate",
-        "Jobs that ended",
-        plot([...rates, now], "ended", rates.length > 0 ? `${span(rates.length * 20_000)} ago` : ""),
-      ),
-      card("limits", "Limits and pause", limitList(counts)),
-      card("schedules", counted(schedules.length, "schedule"), scheduleTable(site, name, schedules)),
-      card(
-        "jobs",
-        html`<nav aria-label="Jobs by state">${tabs}</nav>`,
-        html`${jobTable(site, name, jobs)}${next}`,
-        "oldest first",
-      ),
-      feed,
-    ],
-  };
 }
 
 function limitList(
@@ -158,31 +150,6 @@ function scheduleTable(site: Site, queue: string, schedules: readonly ScheduleIn
   ], [""]], rows);
 }
 
-function jobTable(site: Site, queue: string, jobs: readonly JobInfo[]): Markup {
-  if (jobs.length === 0) return nothing("No jobs.");
-  const rows = jobs.map(({ id, state, priority, attempt, enqueuedAt, runAt, data }) =>
-    html`
-      <tr>
-        <td class="long"><a href="${path(site, "queues", queue, "jobs", id)}">${excerpt(id, 80)}</a></td>
-        <td class="text">${state}</td>
-        <td class="text wide">${priority}</td>
-        <td class="n wide">${attempt}</td>
-        <td class="n">${runAt ? moment(runAt) : span(Date.now() - enqueuedAt.getTime())}</td>
-        <td class="long wide">${excerpt(json(data), 120)}</td>
-      </tr>
-    `
-  );
-  return table("Jobs", [["Job"], ["State", "text"], ["Priority", "text wide"], ["Attempt", "wide"], ["Due, or age"], [
-    "Data",
-    "text wide",
-  ]], rows);
-}
-
-/** The data of a job, as JSON. */
-export function json(data: unknown): string {
-  return data === undefined ? "not JSON" : JSON.stringify(data);
-}
-
 function eventRow(event: JobEvent): Record<string, string> {
   const { at, type, id, ...details } = event;
   const { attempt, reason, value }: EventDetails = details;
@@ -197,25 +164,4 @@ function eventRow(event: JobEvent): Record<string, string> {
     id: excerpt(id, 80),
     detail: excerpt(detail.filter(Boolean).join(" · "), 300),
   };
-}
-
-/** A page of jobs, each priority in its order, from where the page before ended. */
-async function jobsOf(queue: JobQueue, kind: (typeof KINDS)[number], context: Context): Promise<JobInfo[]> {
-  let after = Math.max(0, Math.trunc(Number(context.req.query("after"))) || 0);
-  if (kind === "keyed") return await some(queue.jobs({ kind, after }), SHOWN.jobs);
-  const first = PRIORITIES.findIndex((priority) => priority === context.req.query("priority"));
-  const jobs: JobInfo[] = [];
-  for (const priority of PRIORITIES.slice(Math.max(0, first))) {
-    if (jobs.length < SHOWN.jobs) {
-      jobs.push(...await some(queue.jobs({ kind, priority, after }), SHOWN.jobs - jobs.length));
-    }
-    after = 0;
-  }
-  return jobs;
-}
-
-async function some<T>(values: AsyncIterable<T>, most: number): Promise<T[]> {
-  const found: T[] = [];
-  for await (const value of values) if (found.push(value) === most) break;
-  return found;
 }

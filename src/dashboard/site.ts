@@ -1,6 +1,7 @@
 import type { Logger } from "../connection/logger.ts";
 import type { JetStreamStores } from "../stores.ts";
 import type { QueueMonitor } from "./queue_monitor.ts";
+import type { WorkerMonitor } from "./worker_monitor.ts";
 
 /** What all pages of one dashboard share. */
 export interface Site {
@@ -9,6 +10,7 @@ export interface Site {
   /** The path of the overview, without a trailing slash. */
   readonly base: string;
   readonly monitor: QueueMonitor;
+  readonly workers: WorkerMonitor;
   readonly logger: Logger;
 }
 

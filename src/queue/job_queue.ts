@@ -19,6 +19,14 @@ import type { Job } from "./work/job.ts";
 import type { BatchHandler, BatchOptions } from "./work/job_batches.ts";
 import type { JobConsumer } from "./work/job_consumer.ts";
 
+/** What a handler last reported with `job.progress()`. */
+export interface JobProgress<R = unknown> {
+  /** What it reported. */
+  value: R;
+  /** When that was stored. */
+  at: Date;
+}
+
 /**
  * One queue of jobs: publishes, consumes and manages them. Made by {@linkcode jobQueue} at once, without a connection, and cheap to keep.
  *
@@ -183,6 +191,14 @@ export interface JobQueue<Out = unknown, In = Out> {
    * @throws {JetStreamStoreError} `wrong_kind`, if the stream is not a queue of this library.
    */
   destroy(): Promise<boolean | null>;
+
+  /**
+   * Loads the last progress that a handler reported of a job. It is kept for a day, longer than the job.
+   *
+   * @typeParam R What it is known to be; nothing checks that.
+   * @returns `null` if there is none, or without a connection.
+   */
+  progress<R = unknown>(id: string): Promise<JobProgress<R> | null>;
 
   /**
    * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent while nobody asks. Each answer has

@@ -7,7 +7,7 @@ import type { JobEvent } from "./format/job_event.ts";
 import { jsonText } from "./format/json_text.ts";
 import { checkData } from "./format/job_schema.ts";
 import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
-import type { JobQueue } from "./job_queue.ts";
+import type { JobProgress, JobQueue } from "./job_queue.ts";
 import { cancelJob } from "./manage/cancel_job.ts";
 import { checkReschedule, JobChange, type RescheduleOptions } from "./manage/change_job.ts";
 import { destroyQueue } from "./manage/destroy_queue.ts";
@@ -203,6 +203,12 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async destroy(): Promise<boolean | null> {
     return await callQueue(this.#parts, destroyQueue, REMOVAL);
+  }
+
+  async progress<R = unknown>(id: string): Promise<JobProgress<R> | null> {
+    const token = idToken(id, "load the progress");
+    const last = await callQueue(this.#parts, (call) => this.#parts.results.progress(call, token));
+    return last && { value: last.value as R, at: last.time };
   }
 
   async workers(): Promise<WorkerInfo[] | null> {

@@ -409,6 +409,11 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => queue.result("id"),
     bad: texts<JobQueue>("id", (queue, id) => queue.result(id)),
   },
+  progress: {
+    gives: "null",
+    good: (queue) => queue.progress("id"),
+    bad: texts<JobQueue>("id", (queue, id) => queue.progress(id)),
+  },
   workers: { gives: "null", good: (queue) => queue.workers() },
   waitFor: {
     gives: "promise",

@@ -32,7 +32,7 @@ test("dashboard shows queues, jobs, dead letters, health checks, values and obje
   await shows("/queues?q=nothing", "No queues.");
   await shows("/queues/mails", "waits", "daily", "Pause …");
   await shows("/queues/mails?kind=delayed", "later");
-  await shows("/queues/mails/jobs/waits", "ann", "ready", "Cancel …");
+  await shows("/queues/mails/jobs/waits", "ann", "waiting", "Cancel …");
   await shows("/queues/mails/jobs/a", "no mailbox", "Redrive …");
   await shows("/queues/mails/dead", "no mailbox", "Redrive 2 …", "Redrive 1 …", "Redrive all 3 …");
   await shows("/queues/mails/dead?q=route", "no route", "1 dead letter");
@@ -46,6 +46,61 @@ test("dashboard shows queues, jobs, dead letters, health checks, values and obje
   for (const path of ["/nothing", "/queues/none", "/queues/mails/jobs/none", "/values/none", "/objects/none"]) {
     assertEquals((await get(path)).status, 404, path);
   }
+});
+
+test("dashboard promotes, reschedules and changes a job that waits, and says so if it is too late", async () => {
+  await using site = await startSite();
+  const { stores, get, post } = site;
+  const mails = stores.jobQueue("mails");
+  await mails.publish({ to: "ann" }, { id: "a", delay: 3_600_000 });
+  assertMatch((await get("/queues/mails/jobs/a/update")).text, /&quot;to&quot;: &quot;ann&quot;/);
+  await post("/queues/mails/jobs/a/update", { data: '{"to":"bob"}' });
+  assertEquals((await mails.get("a"))?.data, { to: "bob" });
+  await post("/queues/mails/jobs/a/reschedule", { seconds: "7200" });
+  assert((await mails.get("a"))!.runAt!.getTime() > Date.now() + 7_000_000);
+  assertEquals((await post("/queues/mails/jobs/a/reschedule", { seconds: "soon" })).status, 400);
+  assertEquals((await post("/queues/mails/jobs/a/update", { data: "{" })).status, 400);
+  await post("/queues/mails/jobs/a/promote");
+  assertEquals((await mails.get("a"))?.state, "ready");
+
+  const go = Promise.withResolvers<void>();
+  await using worker = mails.consume(() => go.promise);
+  await waitUntil(() => worker.status().active === 1);
+  assertEquals((await get("/queues/mails/jobs/a/promote")).status, 404);
+  const late = await post("/queues/mails/jobs/a/promote", { back: "/queues/mails/jobs/a" });
+  assertMatch((await get(late.headers.get("location")!)).text, /The job is active by now, or no longer there/);
+  go.resolve();
+});
+
+test("dashboard shows jobs by state, workers, and of a job its progress and trace", async () => {
+  await using site = await startSite();
+  const { stores, get } = site;
+  const mails = stores.jobQueue("mails");
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  const headers = { traceparent: `00-${trace}-b7ad6b7169203331-01` };
+  const go = Promise.withResolvers<void>();
+  await using worker = mails.consume(async (job) => {
+    await job.progress({ percent: 50 });
+    await go.promise;
+  }, { priorities: ["normal"], prefetch: 0 });
+  await mails.publish(1, { id: "runs", headers });
+  await waitUntil(async () => await mails.progress("runs") !== null);
+  await mails.publish(2, { id: "waits" });
+  await mails.publish(3, { id: "with-key", key: "k" });
+  const listed = async (kind: string) => {
+    const { text } = await get(`/queues/mails?kind=${kind}`);
+    return ["runs", "waits", "with-key"].filter((id) => text.includes(`/queues/mails/jobs/${id}"`));
+  };
+  assertEquals(await listed("active"), ["runs"]);
+  assertEquals(await listed("ready"), ["waits"]);
+  assertEquals(await listed("keyed"), ["with-key"]);
+  await waitUntil(async () => (await get("/queues/mails")).text.includes("1 worker"));
+  assertMatch((await get("/queues/mails")).text, /1 of 1 places taken[^]*127\.0\.0\.1[^]*serving[^]*1 of 1/);
+  const { text } = await get("/queues/mails/jobs/runs");
+  assertMatch(text, /Progress[^]*&quot;percent&quot;: 50/);
+  assert(text.includes(trace));
+  go.resolve();
+  await worker.stop();
 });
 
 test("dashboard asks before each change, says how many it touches, and makes it once the form is sent", async () => {
@@ -200,6 +255,9 @@ const ROUTES = [
     "/jobs/a/cancel",
     "/jobs/a/redrive",
     "/jobs/a/discard",
+    "/jobs/a/promote",
+    "/jobs/a/reschedule",
+    "/jobs/a/update",
     "/schedules/a/run",
   ]
     .map((path) => `/queues/mails${path}`),

@@ -1,6 +1,7 @@
 import { checkOneOf, checkWhole, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { listingStep } from "../../wire/listing.ts";
+import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
@@ -12,11 +13,11 @@ import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 /** Which jobs {@linkcode JobQueue.jobs} lists. */
 export interface ListJobsOptions {
   /**
-   * `waiting`: ready, or with a worker. `delayed`: not due yet. `keyed`: with a key, in whatever state.
+   * `ready`: wait for a worker. `active`: handed to one. `waiting`: both. `delayed`: not due yet. `keyed`: with a key, in whatever state.
    *
    * @default {"waiting"}
    */
-  kind?: "waiting" | "delayed" | "keyed";
+  kind?: "waiting" | "ready" | "active" | "delayed" | "keyed";
   /**
    * Only these; jobs with a key have none.
    *
@@ -31,6 +32,8 @@ export interface ListJobsOptions {
   after?: number;
 }
 
+const KINDS: readonly ListJobsOptions["kind"][] = ["waiting", "ready", "active", "delayed", "keyed"];
+
 const OPTIONS: OptionNames<ListJobsOptions> = { kind: true, priority: true, after: true };
 
 const PAGE = 256;
@@ -43,6 +46,8 @@ export interface JobList {
   filters: string[];
   /** The sequence behind which they begin. */
   after: number;
+  /** Only those that wait for a worker, or only those that were handed to one; `undefined`: both. */
+  state: "ready" | "active" | undefined;
 }
 
 /**
@@ -52,7 +57,7 @@ export interface JobList {
  */
 export function jobList(names: QueueNames, options: ListJobsOptions | null | undefined): JobList {
   const { kind = "waiting", priority, after = 0 } = checkOptions(options, OPTIONS, DOING);
-  checkOneOf(kind, DOING, "kind", ["waiting", "delayed", "keyed"]);
+  checkOneOf(kind, DOING, "kind", KINDS);
   if (priority !== undefined) checkOneOf(priority, DOING, "priority", PRIORITIES);
   checkWhole(after, DOING, "after", 0);
   if (after > 0 && priority === undefined && kind !== "keyed") {
@@ -62,20 +67,20 @@ export function jobList(names: QueueNames, options: ListJobsOptions | null | und
       after,
     );
   }
-  return { filters: filtersOf(names, kind, priority), after };
+  const state = kind === "ready" || kind === "active" ? kind : undefined;
+  return { filters: filtersOf(names, kind, priority), after, state };
 }
 
 function filtersOf(names: QueueNames, kind: ListJobsOptions["kind"], priority?: Priority): string[] {
   const priorities = priority === undefined ? PRIORITIES : [priority];
-  if (kind === "waiting") return priorities.map((priority) => names.readyFilter(priority));
   if (kind === "delayed") return priorities.map((priority) => names.later(priority, "*"));
-  return [names.keyed("*", "*")];
+  return kind === "keyed" ? [names.keyed("*", "*")] : priorities.map((priority) => names.readyFilter(priority));
 }
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
 export async function* listJobs<T>(
   { context, names, stream }: QueueParts,
-  { filters, after }: JobList,
+  { filters, after, state }: JobList,
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;
   const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline));
@@ -83,7 +88,14 @@ export async function* listJobs<T>(
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
   for (const filter of filters) {
-    for (let seq = after + 1;;) {
+    let seq = after + 1;
+    if (state === "ready") {
+      // What was handed out is older than what was not.
+      const passed = (session: Session, deadline: number) =>
+        deliveredUpTo({ session, deadline, names, stream }, filter);
+      seq = Math.max(seq, (await listingStep(context, what, passed) ?? 0) + 1);
+    }
+    for (;;) {
       const page = await listingStep(context, what, async (session, deadline) => {
         const messages = await reader.page(session, { seq, next_by_subj: filter, batch: PAGE }, deadline);
         const call = { session, deadline, names, stream };
@@ -92,8 +104,8 @@ export async function* listJobs<T>(
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
         return messages.map((message) => readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null));
       });
-      yield* page;
-      if (page.length === 0) break;
+      yield* state === undefined ? page : page.filter((job) => job.state === state);
+      if (page.length === 0 || (state === "active" && page.some((job) => job.state === "ready"))) break;
       seq = page[page.length - 1].sequence + 1;
     }
   }

@@ -77,6 +77,13 @@ export class JobResults {
     await this.#store(call, `${token}.progress`, value);
   }
 
+  /** The last progress of a job, or `null` if there is none. */
+  async progress(call: QueueCall, token: string): Promise<KeptResult | null> {
+    const message = await this.#load(call, `${token}.progress`);
+    const value = message && parseJobData<unknown>(message.data);
+    return message && value !== undefined ? { value, time: message.time } : null;
+  }
+
   /** What a handler returned, or `null` if nothing is kept. */
   async result(call: QueueCall, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.result`);

@@ -44,6 +44,26 @@ Deno.test("JobQueue.jobs lists what waits and runs, the most urgent and oldest f
   go.resolve();
 });
 
+Deno.test("JobQueue.jobs lists only those that wait for a worker, or only those that were handed to one", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue("checks");
+  const all = Array.from({ length: 600 }, (_, n) => `job ${n}`);
+  await queue.publishMany(all.map((id) => ({ data: 1, id })));
+  await queue.publish(1, { id: "urgent", priority: "high" });
+  const go = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(() => go.promise);
+  await using _consumer = queue.consume(runs.handler, { priorities: ["normal"], concurrency: 300, prefetch: 0 });
+  await runs.started(300);
+  assertEquals(await ids(queue.jobs({ kind: "active" })), all.slice(0, 300));
+  assertEquals(await ids(queue.jobs({ kind: "ready" })), ["urgent", ...all.slice(300)]);
+  const [, second] = await Array.fromAsync(queue.jobs({ kind: "ready", priority: "normal" }));
+  const behind = queue.jobs({ kind: "ready", priority: "normal", after: second.sequence });
+  assertEquals(await ids(behind), all.slice(302));
+  assertEquals(await ids(queue.jobs({ kind: "active", priority: "high" })), []);
+  go.resolve();
+});
+
 test("JobQueue.jobs lists delayed jobs by priority, with the time when they are due", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
@@ -148,7 +168,7 @@ Deno.test("JobQueue.jobs throws where it breaks off: without a connection, and w
 Deno.test("JobQueue.jobs refuses a wrong option at once, with its value and the rule", () => {
   const queue = new QueueStores(undefined).jobQueue("checks");
   const bad: [unknown, string][] = [
-    [{ kind: "dead" }, "'kind' must be one of waiting, delayed, keyed: current value is \"dead\""],
+    [{ kind: "dead" }, "'kind' must be one of waiting, ready, active, delayed, keyed: current value is \"dead\""],
     [{ priority: "urgent" }, "'priority' must be one of high, normal, low: current value is \"urgent\""],
     [{ kind: "keyed", priority: 1 }, "'priority' must be one of high, normal, low: current value is 1"],
   ];

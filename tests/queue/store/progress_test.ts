@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { JobEvent } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -25,6 +25,9 @@ Deno.test("Job.progress is told at once to whoever listens, and its last value i
   await queue.publish(1, { id: "a" });
   await following;
   assertEquals(answers, [true, true, true]);
+  assertEquals((await queue.progress("a"))?.value, null, "the last one");
+  assert((await queue.progress("a"))!.at <= new Date());
+  assertEquals(await queue.progress("b"), null);
   assertEquals(told.map(({ id, attempt, value }) => [id, attempt, value]), [
     ["a", 1, 10],
     ["a", 1, { step: "two" }],
