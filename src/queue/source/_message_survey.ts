@@ -3,9 +3,9 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { messageOf } from "../format/thrown.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import type { HeldJobs } from "./held_jobs.ts";
+import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
-import { inLine } from "./limited_log.ts";
+import { inLine } from "../delivery/limited_log.ts";
 
 /** Milliseconds within which workers tell what they know. */
 const ANSWER_TIMEOUT_MS = 1_000;

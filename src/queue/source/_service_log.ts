@@ -1,5 +1,5 @@
 import type { Logger } from "../../connection/logger.ts";
-import { inLine } from "./limited_log.ts";
+import { inLine } from "../delivery/limited_log.ts";
 
 /** Milliseconds for which a failure that usually passes is not logged. */
 const PASSING_MS = 5_000;

@@ -1,5 +1,5 @@
-import type { Delivery } from "./delivery.ts";
-import type { HeldJobs } from "./held_jobs.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import type { HeldJobs } from "../delivery/held_jobs.ts";
 
 /** Jobs that may wait for the confirmation of their end while the next ones run. */
 const MAX_UNCONFIRMED = 256;

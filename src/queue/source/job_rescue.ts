@@ -11,7 +11,7 @@ import { readJobInfo } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { MAX_ASKED } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
-import type { HeldJobs } from "./held_jobs.ts";
+import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { MessageSurvey } from "./_message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
 import type { QueueParts } from "../store/queue_parts.ts";

@@ -8,7 +8,7 @@ import type { QueueParts } from "../store/queue_parts.ts";
 import { QueueSubscription, type ServedJobs, type SourceDemand } from "./queue_subscription.ts";
 import { ServiceLog } from "./_service_log.ts";
 import type { SourceListener } from "./source_listener.ts";
-import type { StreamIdentity } from "./stream_identity.ts";
+import type { StreamIdentity } from "../delivery/stream_identity.ts";
 
 /** Milliseconds between two subscriptions in one session. */
 const RETRY_DELAY_MS = { base: 50, max: 2_000 };

@@ -1,5 +1,5 @@
 import type { Session } from "../../wire/session.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 
 /** Whether jobs are served: `paused` if the server was told to deliver none. */
 export type ServiceState = "serving" | "paused" | "impaired";

@@ -1,8 +1,8 @@
-import type { Delivery } from "../source/delivery.ts";
-import type { HeldJobs } from "../source/held_jobs.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { isStored } from "../store/find_job.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import type { WorkerLog } from "./_worker_log.ts";
+import type { WorkerLog } from "../delivery/worker_log.ts";
 
 /** Releases held jobs whose message was deleted. Anybody may say that it was, so the server is asked. */
 export class DeletedJobs {

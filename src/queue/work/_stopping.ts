@@ -1,6 +1,6 @@
 import { delay } from "../../delay.ts";
-import type { Delivery } from "../source/delivery.ts";
-import type { HeldJobs } from "../source/held_jobs.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import type { HeldJobs } from "../delivery/held_jobs.ts";
 
 /** What a worker waits for while it stops: the end of its runs, or the first deadline of those who stop it. */
 export class Stopping {

@@ -1,4 +1,4 @@
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import { jsonText } from "../format/json_text.ts";
 import type { Priority } from "../format/queue_names.ts";
 import type { Admission } from "../store/run_outcome.ts";

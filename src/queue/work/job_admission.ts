@@ -1,5 +1,5 @@
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import type { Admission } from "../store/run_outcome.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
@@ -7,9 +7,9 @@ import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { findTurn } from "../store/job_turn.ts";
 import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunReporter } from "./run_reporter.ts";
-import type { Requirement } from "./run_requirements.ts";
+import type { Requirement } from "../delivery/run_requirements.ts";
 
 /** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
 const EARLY_REDELIVERY = { base: 100, max: 3_000 };

@@ -2,20 +2,20 @@ import { JetStreamStoreError } from "../../errors.ts";
 import { readJobData } from "../format/job_data.ts";
 import { applySchema } from "../format/job_schema.ts";
 import { messageOf } from "../format/thrown.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
-import type { Acknowledger } from "./acknowledger.ts";
+import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import { type Job, type RunContext, RunningJob } from "./job.ts";
 import { JobAdmission } from "./job_admission.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
 import { RunOutcomes } from "./run_outcomes.ts";
 import type { RunReporter } from "./run_reporter.ts";
-import type { RunRequirements } from "./run_requirements.ts";
+import type { RunRequirements } from "../delivery/run_requirements.ts";
 
 /** Milliseconds that a schema may take at most, within the timeout of the attempt. */
 const SCHEMA_TIMEOUT_MS = 10_000;

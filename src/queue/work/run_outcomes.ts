@@ -1,10 +1,10 @@
 import type { ConsumeSettings } from "./consume_options.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { hasNewerMessage } from "../store/run_history.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { RunReporter } from "./run_reporter.ts";
 import { messageOf, readFailure } from "../format/thrown.ts";

@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
 import { bytesOf, copyRoom } from "../format/job_size.ts";
 import { type Failure, messageOf } from "../format/thrown.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { EventSender } from "../store/job_events.ts";
@@ -12,11 +12,11 @@ import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Admission, RunMove } from "../store/run_outcome.ts";
-import type { Acknowledger } from "./acknowledger.ts";
-import type { DeliveryCalls } from "./delivery_calls.ts";
+import type { Acknowledger } from "../delivery/acknowledger.ts";
+import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
-import { isTooLarge } from "./_refusals.ts";
-import type { WorkerLog } from "./_worker_log.ts";
+import { isTooLarge } from "../delivery/refusals.ts";
+import type { WorkerLog } from "../delivery/worker_log.ts";
 
 /** Milliseconds after which a job is delivered again that could not be given back as a new message. */
 const REFUSED_DELAY_MS = 1_000;

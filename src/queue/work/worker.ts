@@ -1,26 +1,26 @@
 import type { Context } from "../../wire/context.ts";
 import type { Session } from "../../wire/session.ts";
 import { Capacity } from "../source/capacity.ts";
-import type { Delivery } from "../source/delivery.ts";
-import { HeldJobs } from "../source/held_jobs.ts";
+import type { Delivery } from "../delivery/delivery.ts";
+import { HeldJobs } from "../delivery/held_jobs.ts";
 import { JobRescue } from "../source/job_rescue.ts";
 import { JobSource } from "../source/job_source.ts";
 import type { ServiceState, SourceListener } from "../source/source_listener.ts";
-import { StreamIdentity } from "../source/stream_identity.ts";
+import { StreamIdentity } from "../delivery/stream_identity.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { RunningTicks } from "../store/running_ticks.ts";
-import { Acknowledger } from "./acknowledger.ts";
+import { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import { DeletedJobs } from "./_deleted_jobs.ts";
-import { DeliveryCalls } from "./delivery_calls.ts";
+import { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import { type JobConsumerStatus, NO_ENDS, type RunEnd, type StopSummary } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
 import { JobRunner, type RunListener } from "./job_runner.ts";
-import { LeaseKeeper, type LeaseListener } from "./lease_keeper.ts";
+import { LeaseKeeper, type LeaseListener } from "../delivery/lease_keeper.ts";
 import { RunReporter } from "./run_reporter.ts";
-import { type RequirementsListener, RunRequirements } from "./run_requirements.ts";
+import { type RequirementsListener, RunRequirements } from "../delivery/run_requirements.ts";
 import { Stopping } from "./_stopping.ts";
-import { WorkerLog } from "./_worker_log.ts";
+import { WorkerLog } from "../delivery/worker_log.ts";
 import { answerForWorker } from "./_worker_presence.ts";
 
 /** Milliseconds after which a job is given back that was fetched ahead, by the worker's own guess, and has not started. */
@@ -80,8 +80,10 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
 
   /** How it fares. */
   status(): JobConsumerStatus {
+    const refusal = this.#state === "serving" ? this.#requirements.reason : null;
     return {
-      ...this.#requirements.stateOf(this.#state, this.#reason ?? this.#context.connection.failure),
+      state: refusal === null ? this.#state : "impaired",
+      reason: refusal ?? this.#reason ?? this.#context.connection.failure,
       active: this.#held.running.size,
       prefetched: this.#held.waiting.size,
       ended: { ...this.#ended },

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { LimitedLog } from "../../../src/queue/source/limited_log.ts";
+import { LimitedLog } from "../../../src/queue/delivery/limited_log.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { CollectedLog } from "../../connection/_collected_log.ts";

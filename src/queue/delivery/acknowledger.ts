@@ -2,7 +2,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "./delivery.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";

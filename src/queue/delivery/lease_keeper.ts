@@ -1,11 +1,11 @@
-import type { Delivery } from "../source/delivery.ts";
-import type { HeldJobs } from "../source/held_jobs.ts";
+import type { Delivery } from "./delivery.ts";
+import type { HeldJobs } from "./held_jobs.ts";
 import { DEFAULT_LEASE } from "../store/queue_options.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
 import { SuspensionWatch } from "./_suspension_watch.ts";
-import type { WorkerLog } from "./_worker_log.ts";
+import type { WorkerLog } from "./worker_log.ts";
 
 /** The worker whose leases are kept. */
 export interface LeaseListener {

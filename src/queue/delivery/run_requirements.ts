@@ -1,9 +1,8 @@
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
 import type { Session } from "../../wire/session.ts";
-import type { Delivery } from "../source/delivery.ts";
-import type { JobConsumerStatus } from "./job_consumer_status.ts";
-import { LimitedLog } from "../source/limited_log.ts";
+import type { Delivery } from "./delivery.ts";
+import { LimitedLog } from "./limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "../store/requirement_checks.ts";
@@ -87,12 +86,6 @@ export class RunRequirements {
       if (refusal !== null) return `${requirement}: ${refusal}`;
     }
     return null;
-  }
-
-  /** The state of a worker that is otherwise in this one. */
-  stateOf(state: JobConsumerStatus["state"], reason: string | null): Pick<JobConsumerStatus, "state" | "reason"> {
-    const refusal = this.reason;
-    return state === "serving" && refusal !== null ? { state: "impaired", reason: refusal } : { state, reason };
   }
 
   /** The queue is open over a session: what all jobs need is checked before the first one is there. */

@@ -1,8 +1,7 @@
 import type { Logger } from "../../connection/logger.ts";
-import { inLine, LimitedLog } from "../source/limited_log.ts";
-import type { Delivery } from "../source/delivery.ts";
+import { inLine, LimitedLog } from "./limited_log.ts";
+import type { Delivery } from "./delivery.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
-import type { StopSummary } from "./job_consumer_status.ts";
 import { messageOf } from "../format/thrown.ts";
 
 /** What a worker writes to the log: its end, and of what happens to its jobs the first of a kind within a minute. */
@@ -33,7 +32,7 @@ export class WorkerLog {
   }
 
   /** The worker has stopped. */
-  stopped(cause: string, { givenBack, abandoned }: StopSummary): void {
+  stopped(cause: string, { givenBack, abandoned }: { givenBack: number; abandoned: string[] }): void {
     this.#limited.stop();
     const left = [
       ...givenBack > 0 ? [`gave back ${givenBack} unstarted jobs`] : [],

@@ -1,6 +1,6 @@
 import { nextTick } from "node:process";
 import type { Session } from "../../wire/session.ts";
-import type { Delivery } from "../source/delivery.ts";
+import type { Delivery } from "./delivery.ts";
 
 /** Milliseconds after which an unanswered acknowledgement is given up, to be sent again. */
 const FIRST_TRY = 1_000;

@@ -3,11 +3,11 @@ import { delay } from "../../delay.ts";
 import { insist } from "../../wire/insist.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import type { Delivery } from "../source/delivery.ts";
-import type { StreamIdentity } from "../source/stream_identity.ts";
+import type { Delivery } from "./delivery.ts";
+import type { StreamIdentity } from "./stream_identity.ts";
 import { callQueue, type QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
-import { isRefusal } from "./_refusals.ts";
+import { isRefusal } from "./refusals.ts";
 import type { Requirement, RunRequirements } from "./run_requirements.ts";
 
 /** Milliseconds until a call that was refused is made again. */
