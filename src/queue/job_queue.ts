@@ -1,8 +1,10 @@
 import type { JobEvent } from "./format/job_event.ts";
+import type { MatchCounts, MatchOptions } from "./manage/act_on_matches.ts";
 import type { RescheduleOptions } from "./manage/change_job.ts";
 import type { WorkerInfo } from "./format/worker_info.ts";
 import type { JobCounts } from "./manage/job_counts.ts";
 import type { ActiveLimits } from "./manage/limit_active.ts";
+import type { DeadLetterFilter, JobFilter } from "./manage/job_filter.ts";
 import type { ListJobsOptions } from "./manage/list_jobs.ts";
 import type { PauseOptions } from "./manage/pause_queue.ts";
 import type { ScheduleInfo, ScheduleOptions } from "./manage/schedules.ts";
@@ -115,6 +117,25 @@ export interface JobQueue<Out = unknown, In = Out> {
   cancel(id: string): Promise<boolean | null>;
 
   /**
+   * Removes all jobs that match, page by page, whether they are waiting, delayed or active.
+   *
+   * @example Count first, then act
+   * ```ts
+   * import { jobQueue } from "@supercheck/jetstream";
+   *
+   * const mails = jobQueue("mails");
+   * const filter = { idPrefix: "welcome-", enqueuedBefore: new Date("2026-01-31") };
+   * const before = await mails.cancel(filter, { dryRun: true });
+   * console.log(before?.matched);
+   * await mails.cancel(filter, { progress: ({ matched, done }) => console.log(`${done} of ${matched} so far`) });
+   * ```
+   *
+   * @returns How many matched, and how many of them were cancelled; `null` if it broke off: some may be cancelled.
+   * @throws {TypeError | RangeError} If the filter has nothing, or something unknown.
+   */
+  cancel(filter: JobFilter, options?: MatchOptions): Promise<MatchCounts | null>;
+
+  /**
    * Runs a delayed job, or a retry, as soon as a worker is free. A job that is waiting stays as it is. One that is due within
    * 250 ms, or a second with replicas, is left to its schedule. Needs nats-server 2.14.
    *
@@ -170,11 +191,27 @@ export interface JobQueue<Out = unknown, In = Out> {
   redrive(id: string | "all"): Promise<number | null>;
 
   /**
+   * Makes all dead letters jobs again that match, newest first.
+   *
+   * @returns How many matched, and how many of them became jobs; `null` if it broke off: some may be jobs.
+   * @throws {TypeError | RangeError} If the filter has nothing, or something unknown.
+   */
+  redrive(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
+
+  /**
    * Removes a dead letter for good.
    *
    * @returns `false`: there was none; `null`: not confirmed.
    */
   discard(id: string): Promise<boolean | null>;
+
+  /**
+   * Removes all dead letters that match for good.
+   *
+   * @returns How many matched, and how many of them were removed; `null` if it broke off: some may be removed.
+   * @throws {TypeError | RangeError} If the filter has nothing, or something unknown.
+   */
+  discard(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
 
   /**
    * Removes all jobs, active ones included (they end, but report nothing); schedules and dead letters stay.

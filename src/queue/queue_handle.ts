@@ -8,6 +8,14 @@ import { jsonText } from "./format/json_text.ts";
 import { checkData } from "./format/job_schema.ts";
 import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
 import type { JobProgress, JobQueue } from "./job_queue.ts";
+import {
+  cancelMatches,
+  checkMatchOptions,
+  discardMatches,
+  type MatchCounts,
+  type MatchOptions,
+  redriveMatches,
+} from "./manage/act_on_matches.ts";
 import { cancelJob } from "./manage/cancel_job.ts";
 import { checkReschedule, JobChange, type RescheduleOptions } from "./manage/change_job.ts";
 import { destroyQueue } from "./manage/destroy_queue.ts";
@@ -17,7 +25,14 @@ import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
 import { promoteJob } from "./manage/promote_job.ts";
 import { purgeJobs } from "./manage/purge_jobs.ts";
-import { redriveAll, redriveJob } from "./manage/redrive_job.ts";
+import {
+  checkDeadLetterFilter,
+  checkJobFilter,
+  type DeadLetterFilter,
+  isFilter,
+  type JobFilter,
+} from "./manage/job_filter.ts";
+import { redriveJob } from "./manage/redrive_job.ts";
 import {
   checkScheduleOptions,
   listSchedules,
@@ -140,9 +155,16 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     return listJobs<In>(this.#parts, jobList(this.#parts.names, options));
   }
 
-  async cancel(id: string): Promise<boolean | null> {
+  cancel(id: string): Promise<boolean | null>;
+  cancel(filter: JobFilter, options?: MatchOptions): Promise<MatchCounts | null>;
+  async cancel(which: string | JobFilter, options?: MatchOptions): Promise<boolean | MatchCounts | null> {
+    if (isFilter(which)) {
+      const doing = "cancel jobs";
+      const filter = checkJobFilter(which, doing);
+      return await cancelMatches(this.#parts, filter, checkMatchOptions(options, doing));
+    }
     const known = { deleted: false, unsure: false };
-    return await this.#lookUp(id, "cancel the job", (call, token) => cancelJob(call, token, known));
+    return await this.#lookUp(which, "cancel the job", (call, token) => cancelJob(call, token, known));
   }
 
   async promote(id: string): Promise<boolean | null> {
@@ -183,18 +205,35 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     });
   }
 
-  async redrive(id: string | "all"): Promise<number | null> {
-    if (id === "all") return await redriveAll(this.#parts);
+  redrive(id: string | "all"): Promise<number | null>;
+  redrive(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
+  async redrive(
+    which: string | DeadLetterFilter,
+    options?: MatchOptions,
+  ): Promise<number | MatchCounts | null> {
+    if (isFilter(which)) {
+      const doing = "redrive jobs";
+      const filter = checkDeadLetterFilter(which, doing);
+      return await redriveMatches(this.#parts, filter, checkMatchOptions(options, doing));
+    }
+    if (which === "all") return (await redriveMatches(this.#parts, {}, {}))?.done ?? null;
     const redrive = { removing: false };
-    return await this.#lookUp(id, "redrive the job", async (call, token) => {
+    return await this.#lookUp(which, "redrive the job", async (call, token) => {
       const letter = await findDeadLetter(call, token);
       if (!letter) return redrive.removing ? 1 : 0;
       return await redriveJob(call, this.#parts.publisher, letter, redrive) ? 1 : 0;
     });
   }
 
-  async discard(id: string): Promise<boolean | null> {
-    return await this.#lookUp(id, "discard the dead letter", discardDeadLetter, REMOVAL);
+  discard(id: string): Promise<boolean | null>;
+  discard(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
+  async discard(which: string | DeadLetterFilter, options?: MatchOptions): Promise<boolean | MatchCounts | null> {
+    if (isFilter(which)) {
+      const doing = "discard dead letters";
+      const filter = checkDeadLetterFilter(which, doing);
+      return await discardMatches(this.#parts, filter, checkMatchOptions(options, doing));
+    }
+    return await this.#lookUp(which, "discard the dead letter", discardDeadLetter, REMOVAL);
   }
 
   async purge(): Promise<number | null> {

@@ -126,6 +126,29 @@ test("queue promote, reschedule, update and publish --replace change a job that 
   assertEquals((await cli(["queue", "reschedule", "checks", "a"])).code, 2);
 });
 
+Deno.test("queue cancel, redrive and discard act on all that match, which they count before they ask", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  await bury(stores, "checks", ["a1", "a2", "b1", "b2"]);
+  for (const id of ["x1", "x2", "y1"]) await stores.publishJob("checks", {}, { id, priority: "low" });
+  const queue = stores.jobQueue("checks");
+  const unasked = await cli(["queue", "redrive", "checks", "--match-id", "a"]);
+  assertEquals([unasked.code, unasked.stdout], [2, ""]);
+  assertMatch(unasked.stderr, /will not make 2 dead letters of queue checks jobs again without --yes/);
+  const redriven = await cli(["queue", "redrive", "checks", "--match-id", "a", "--yes", "--json"]);
+  assertEquals(records(redriven), [{ matched: 2, redriven: 2 }]);
+  const discarded = await cli(["queue", "discard", "checks", "--match-reason", "luck", "--yes"]);
+  assertEquals(discarded.stdout, "2 dead letters discarded\n");
+  const cancelled = await cli(["queue", "cancel", "checks", "--match-priority", "low", "--match-id", "x", "--yes"]);
+  assertEquals(cancelled.stdout, "2 jobs cancelled\n");
+  const none = await cli(["queue", "cancel", "checks", "--match-before", "2001-01-01", "--yes"]);
+  assertEquals([none.code, none.stdout], [0, "no job matches\n"]);
+  const counts = await queue.counts();
+  assertEquals([counts?.ready.normal, counts?.ready.low, counts?.dead], [2, 1, 0]);
+  assertEquals((await cli(["queue", "cancel", "checks", "y1", "--match-id", "y", "--yes"])).code, 2);
+  assertEquals((await cli(["queue", "cancel", "checks", "--yes"])).code, 2);
+});
+
 Deno.test("queue pause holds the jobs back until queue resume", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;

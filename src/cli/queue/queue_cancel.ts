@@ -1,29 +1,43 @@
 import type { Command } from "commander";
+import { actOnEach } from "../act_on_each.ts";
 import type { CommandLine } from "../command_line.ts";
 import { confirm } from "../confirm.ts";
 import { named } from "../terminal/text.ts";
-import { actOnEach } from "../act_on_each.ts";
+import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommandOptions } from "./match_options.ts";
 
 /** `queue cancel`: takes jobs out. */
 export function queueCancel(queue: Command, line: CommandLine): void {
-  queue.command("cancel")
+  const command = queue.command("cancel")
     .description("take jobs out of a queue, whether they wait, are delayed or run; of those that run the signal aborts")
     .argument("<queue>")
-    .argument("<id...>")
-    .addHelpText(
-      "after",
-      `
+    .argument("[id...]");
+  addMatchOptions(command).addHelpText(
+    "after",
+    `
 Examples:
   cli queue cancel checks https://example.com/    asks first
+  cli queue cancel mails --match-id welcome- --match-before 2030-01-31    counts, and asks
   cli queue cancel mails 17 18 19 --yes`,
-    )
-    .action(async (name: string, ids: string[]) => {
-      await confirm(line, `cancel ${named("job", ids)} in queue ${name}`);
-      await line.withNats(async (nats) => {
-        const queue = nats.stores.jobQueue(name);
-        const act = (id: string) => nats.confirmed(queue.cancel(id));
-        const none = (ids: string) => `there is no job in queue ${name}: ${ids}`;
-        await actOnEach(line, ids, { field: "id", act, done: "cancelled", none });
-      });
+  ).action(async (name: string, ids: string[], options: MatchCommandOptions) => {
+    checkChoice(ids, options, "ids, or which ones with --match-…");
+    const filter = filterOf(options);
+    if (!filter) await confirm(line, `cancel ${named("job", ids)} in queue ${name}`);
+    await line.withNats(async (nats) => {
+      const queue = nats.stores.jobQueue(name);
+      if (filter) {
+        const question = (jobs: string) => `cancel ${jobs} of queue ${name}`;
+        const { reason: _, ...jobs } = filter;
+        return await actOnMatches(line, nats, {
+          queue: name,
+          what: "job",
+          question,
+          done: "cancelled",
+          act: (options) => queue.cancel(jobs, options),
+        });
+      }
+      const act = (id: string) => nats.confirmed(queue.cancel(id));
+      const none = (ids: string) => `there is no job in queue ${name}: ${ids}`;
+      await actOnEach(line, ids, { field: "id", act, done: "cancelled", none });
     });
+  });
 }

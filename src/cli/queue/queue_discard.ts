@@ -1,30 +1,43 @@
 import type { Command } from "commander";
-import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { confirm } from "../confirm.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
 import { existingQueue } from "./existing_queue.ts";
+import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommandOptions } from "./match_options.ts";
 
 /** `queue discard`: removes dead letters. */
 export function queueDiscard(queue: Command, line: CommandLine): void {
-  queue.command("discard")
+  const command = queue.command("discard")
     .description("remove dead letters for good")
     .argument("<queue>")
     .argument("[id...]", "those of `queue dead`")
     .option("-a, --all", "all of them")
-    .addHelpText(
-      "after",
-      `
+    .option("--match-reason <text>", "those whose reason contains this");
+  addMatchOptions(command).addHelpText(
+    "after",
+    `
 Examples:
   cli queue discard checks https://example.com/    asks first
+  cli queue discard checks --match-reason "HTTP 404"    counts, and asks
   cli queue discard checks --all --yes`,
-    )
-    .action(async (name: string, ids: string[], { all = false }: { all?: boolean }) => {
-      if (all === ids.length > 0) throw new CommandFailure("give ids, or --all", EXIT.usage);
+  )
+    .action(async (name: string, ids: string[], options: MatchCommandOptions) => {
+      checkChoice(ids, options, "ids, --all, or which ones with --match-…");
+      const { all = false } = options;
+      const filter = filterOf(options);
       await line.withNats(async (nats) => {
         const queue = nats.stores.jobQueue(name);
+        if (filter) {
+          return await actOnMatches(line, nats, {
+            queue: name,
+            what: "dead letter",
+            question: (letters) => `remove ${letters} of queue ${name} for good`,
+            done: "discarded",
+            act: (options) => queue.discard(filter, options),
+          });
+        }
         const dead = all ? (await nats.ask(queue.counts()))?.dead ?? 0 : ids.length;
         await confirm(line, `remove ${count(dead, "dead letter")} of queue ${name} for good`);
         const act = (id: string) => nats.confirmed(queue.discard(id));

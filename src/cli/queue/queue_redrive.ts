@@ -1,29 +1,42 @@
 import type { Command } from "commander";
-import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
 import { existingQueue } from "./existing_queue.ts";
+import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommandOptions } from "./match_options.ts";
 
 /** `queue redrive`: makes dead letters jobs again. */
 export function queueRedrive(queue: Command, line: CommandLine): void {
-  queue.command("redrive")
+  const command = queue.command("redrive")
     .description("make dead letters jobs again, with all their attempts before them")
     .argument("<queue>")
     .argument("[id...]", "those of `queue dead`")
     .option("-a, --all", "all of them")
-    .addHelpText(
-      "after",
-      `
+    .option("--match-reason <text>", "those whose reason contains this");
+  addMatchOptions(command).addHelpText(
+    "after",
+    `
 Examples:
   cli queue redrive checks https://example.com/
+  cli queue redrive checks --match-reason "HTTP 503"    counts, and asks
   cli queue redrive checks --all`,
-    )
-    .action(async (name: string, ids: string[], { all = false }: { all?: boolean }) => {
-      if (all === ids.length > 0) throw new CommandFailure("give ids, or --all", EXIT.usage);
+  )
+    .action(async (name: string, ids: string[], options: MatchCommandOptions) => {
+      checkChoice(ids, options, "ids, --all, or which ones with --match-…");
+      const { all = false } = options;
+      const filter = filterOf(options);
       await line.withNats(async (nats) => {
         const queue = nats.stores.jobQueue(name);
+        if (filter) {
+          return await actOnMatches(line, nats, {
+            queue: name,
+            what: "dead letter",
+            question: (letters) => `make ${letters} of queue ${name} jobs again`,
+            done: "redriven",
+            act: (options) => queue.redrive(filter, options),
+          });
+        }
         if (!all) {
           const act = async (id: string) => await nats.confirmed(queue.redrive(id)) > 0;
           const none = (ids: string) => `there is no dead letter in queue ${name} that could become a job: ${ids}`;

@@ -1,7 +1,5 @@
-import { JetStreamStoreError } from "../../errors.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import { deadLetterMessages } from "../store/dead_letter_list.ts";
 import { findDeadLetter } from "../store/dead_letters.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
@@ -71,32 +69,8 @@ export async function redriveJob(
   return await deleteMessage(session, names.deadStream, letter.sequence, deadline) || again;
 }
 
-/** Makes all dead letters jobs again that can be; returns how many, or `null` if it broke off. */
-export async function redriveAll(parts: QueueParts): Promise<number | null> {
-  const { context, names } = parts;
-  let redriven = 0;
-  try {
-    for await (const letter of deadLetterMessages(context, names)) {
-      try {
-        const done = await redriveListed(parts, letter);
-        if (done === null) return null;
-        if (done) redriven++;
-      } catch (error) {
-        // One that is too large must not hold up those that come after it.
-        if (!(error instanceof RangeError)) throw error;
-        const id = idOf(tokenOf(letter.subject));
-        context.logger.warn(`Job ${id} of queue ${names.queue} stays a dead letter: ${error.message}`);
-      }
-    }
-  } catch (error) {
-    if (error instanceof JetStreamStoreError && error.code === "disconnected") return null;
-    throw error;
-  }
-  return redriven;
-}
-
-/** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed. */
-function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
+/** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed; `null` if that is not confirmed. */
+export function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
   const redrive: RedriveCall = { removing: false };
   return callQueue(parts, async (call) => {
     const present = redrive.removing ? letter : await findDeadLetter(call, tokenOf(letter.subject));
