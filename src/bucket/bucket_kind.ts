@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Session } from "../wire/session.ts";
@@ -62,18 +63,15 @@ export function checkWritable(kind: BucketKind, config: StreamConfig): void {
 
 /** What the subjects of a mirror begin with: those of the bucket at the end of all mirrors. `null` if it has subjects of its own. */
 export async function originPrefix(
-  session: Session,
+  call: Call,
   kind: BucketKind,
   { mirror }: StreamConfig,
-  deadline: number,
 ): Promise<string | null> {
   for (let left = MAX_MIRRORS; mirror && !mirror.subject_transforms?.length; left--) {
     const bucket = mirrored(kind, mirror.name);
     if (bucket === null) return null;
     // That of another account or domain cannot be asked for by its name.
-    const info = mirror.external || left === 0
-      ? null
-      : await orElsePermission(null, streamInfo(session, mirror.name, deadline));
+    const info = mirror.external || left === 0 ? null : await orElsePermission(null, streamInfo(call, mirror.name));
     if (!info?.config.mirror) return kind.prefix(bucket);
     mirror = info.config.mirror;
   }

@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Consistency } from "./bucket_options.ts";
 import type { KnownRevisions } from "./known_revisions.ts";
@@ -31,16 +32,15 @@ export class BucketReader {
    * @param sure Whether the leader is asked at once.
    */
   last(
-    session: Session,
+    call: Call,
     subject: string,
-    deadline: number,
     sure: boolean = this.#leaderOnly,
   ): Promise<StoredMessage | null> {
-    const message = this.#reader.last(session, subject, deadline, sure);
-    if (!this.#known.follows(session)) return message;
+    const message = this.#reader.last(call, subject, sure);
+    if (!this.#known.follows(call.session)) return message;
     if (!sure) {
       return message.then((message) =>
-        this.#isOlder(session, subject, message) ? this.#fromLeader(session, subject, message, deadline) : message
+        this.#isOlder(call.session, subject, message) ? this.#fromLeader(call, subject, message) : message
       );
     }
     const known = this.#known.newest(subject);
@@ -56,31 +56,30 @@ export class BucketReader {
    * @param size Bytes that it has.
    */
   only(
-    session: Session,
+    call: Call,
     subject: string,
-    deadline: number,
     sure: boolean,
     size: number,
   ): Promise<StoredMessage | null> {
-    return this.#reader.last(session, subject, deadline, sure, size);
+    return this.#reader.last(call, subject, sure, size);
   }
 
   /** The newest message of each of the subjects that has one, in no order. */
-  async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
-    if (this.#leaderOnly) return await this.#all(session, subjects, deadline);
-    const found = await this.#reader.many(session, subjects, deadline);
-    if (!this.#known.follows(session)) return found;
+  async many(call: Call, subjects: string[]): Promise<StoredMessage[]> {
+    if (this.#leaderOnly) return await this.#all(call, subjects);
+    const found = await this.#reader.many(call, subjects);
+    if (!this.#known.follows(call.session)) return found;
     const older = new Set(subjects.filter((subject) => this.#known.newest(subject) > 0));
     for (const { subject, sequence } of found) {
       if (sequence < this.#known.newest(subject)) continue;
       older.delete(subject);
-      this.#known.read(session, subject, sequence);
+      this.#known.read(call.session, subject, sequence);
     }
     if (older.size === 0) return found;
     const answers = new Map(found.map((message) => [message.subject, message]));
     for (const some of parts([...older], IN_FLIGHT)) {
       await Promise.all(some.map(async (subject) => {
-        const newest = await this.#fromLeader(session, subject, answers.get(subject) ?? null, deadline);
+        const newest = await this.#fromLeader(call, subject, answers.get(subject) ?? null);
         if (newest) answers.set(subject, newest);
         else answers.delete(subject);
       }));
@@ -94,12 +93,11 @@ export class BucketReader {
    * @param sure Whether the leader is asked.
    */
   page(
-    session: Session,
+    call: Call,
     query: PageQuery,
-    deadline: number,
     sure: boolean = this.#leaderOnly,
   ): Promise<StoredMessage[]> {
-    return this.#reader.page(session, query, deadline, sure);
+    return this.#reader.page(call, query, sure);
   }
 
   /** Whether what a replica has answered is older than what is known; else it is what is known from now on. */
@@ -112,26 +110,25 @@ export class BucketReader {
 
   /** What the leader has, or what a replica has answered, where this user may not ask the leader. */
   async #fromLeader(
-    session: Session,
+    call: Call,
     subject: string,
     answer: StoredMessage | null,
-    deadline: number,
   ): Promise<StoredMessage | null> {
-    if (this.#denied === session) return answer;
+    if (this.#denied === call.session) return answer;
     try {
-      return await this.last(session, subject, deadline, true);
+      return await this.last(call, subject, true);
     } catch (error) {
       if (!(error instanceof JetStreamStoreError && error.code === "permission")) throw error;
-      this.#denied = session;
+      this.#denied = call.session;
       return answer;
     }
   }
 
   /** The newest message of each subject from the leader, which gives no batches. */
-  async #all(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+  async #all(call: Call, subjects: string[]): Promise<StoredMessage[]> {
     const found: (StoredMessage | null)[] = [];
     for (const some of parts(subjects, IN_FLIGHT)) {
-      found.push(...await Promise.all(some.map((subject) => this.last(session, subject, deadline, true))));
+      found.push(...await Promise.all(some.map((subject) => this.last(call, subject, true))));
     }
     return found.filter((message) => message !== null);
   }

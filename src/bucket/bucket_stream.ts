@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { orElsePermission } from "../wire/api.ts";
@@ -39,7 +40,7 @@ export class BucketStream {
   readonly #options: BucketOptions;
   /** What the options ask for. */
   readonly #given: Partial<StreamConfig>;
-  readonly #opening: Once<StreamConfig> = new Once((session, deadline) => this.#open(session, deadline));
+  readonly #opening: Once<StreamConfig> = new Once((call) => this.#open(call));
 
   constructor(context: Context, bucket: string, options: BucketOptions, kind: BucketKind) {
     this.name = kind.stream;
@@ -75,9 +76,9 @@ export class BucketStream {
   }
 
   /** Makes the stream if it is missing, and changes what an option asks for. What calls this at the same time shares it. */
-  open(session: Session, deadline: number): Promise<StreamConfig> {
+  open(call: Call): Promise<StreamConfig> {
     this.#opening.forget();
-    return this.#opening.get(session, deadline);
+    return this.#opening.get(call);
   }
 
   /** What the stream must have, beyond the options, when it is opened from now on. */
@@ -95,31 +96,30 @@ export class BucketStream {
    *
    * @throws {JetStreamStoreError} `wrong_kind`, if it is neither such a bucket nor the mirror of one.
    */
-  async info(session: Session, deadline: number): Promise<StreamInfo | null> {
-    const info = await streamInfo(session, this.name, deadline);
+  async info(call: Call): Promise<StreamInfo | null> {
+    const info = await streamInfo(call, this.name);
     if (!info) return null;
     checkReadable(this.#kind, info.config);
-    this.sight.origin = await originPrefix(session, this.#kind, info.config, deadline);
-    this.sight.seenIn = session;
+    this.sight.origin = await originPrefix(call, this.#kind, info.config);
+    this.sight.seenIn = call.session;
     this.known.belongTo(info.created);
     return info;
   }
 
   /** The newest message on a subject of this bucket. Where there is none it is looked at once in each session what the stream is. */
-  last(session: Session, subject: string, deadline: number, sure?: boolean): Promise<StoredMessage | null> {
-    const message = this.reader.last(session, this.stored(subject), deadline, sure);
-    if (this.isSeen(session)) return message;
-    return message.then((message) => message ?? this.#lastElsewhere(session, subject, deadline, sure));
+  last(call: Call, subject: string, sure?: boolean): Promise<StoredMessage | null> {
+    const message = this.reader.last(call, this.stored(subject), sure);
+    if (this.isSeen(call.session)) return message;
+    return message.then((message) => message ?? this.#lastElsewhere(call, subject, sure));
   }
 
   async #lastElsewhere(
-    session: Session,
+    call: Call,
     subject: string,
-    deadline: number,
     sure?: boolean,
   ): Promise<StoredMessage | null> {
-    const isElsewhere = await this.look(session, deadline);
-    return isElsewhere ? await this.reader.last(session, this.stored(subject), deadline, sure) : null;
+    const isElsewhere = await this.look(call);
+    return isElsewhere ? await this.reader.last(call, this.stored(subject), sure) : null;
   }
 
   /** Whether it is known that the stream is such a bucket. */
@@ -132,10 +132,10 @@ export class BucketStream {
    *
    * @throws {JetStreamStoreError} `wrong_kind`, as {@linkcode BucketStream.info}.
    */
-  async look(session: Session, deadline: number): Promise<boolean> {
+  async look(call: Call): Promise<boolean> {
     const { origin } = this.sight;
     // Who may not ask reads all the same.
-    if (await orElsePermission("denied", this.info(session, deadline)) === "denied") this.sight.seenIn = session;
+    if (await orElsePermission("denied", this.info(call)) === "denied") this.sight.seenIn = call.session;
     return this.sight.origin !== origin;
   }
 
@@ -160,22 +160,22 @@ export class BucketStream {
    *
    * @throws {JetStreamStoreError} `wrong_kind`, if it takes no writes.
    */
-  async isWritable(session: Session, deadline: number): Promise<boolean> {
-    const info = await this.info(session, deadline);
+  async isWritable(call: Call): Promise<boolean> {
+    const info = await this.info(call);
     if (info) checkWritable(this.#kind, info.config);
     return info !== null;
   }
 
   /** Does something with the bucket; `null` if it cannot be done within the deadline. */
   attempt<T>(
-    operation: (session: Session, deadline: number) => Promise<T>,
+    operation: (call: Call) => Promise<T>,
     repeatable?: () => boolean,
   ): Promise<T | null> {
     return this.context.connection.attempt(operation, repeatable ? { ...this.#waiting, repeatable } : this.#waiting);
   }
 
   /** {@linkcode listingStep} of this bucket. */
-  listingStep<T>(operation: (session: Session, deadline: number) => Promise<T>): Promise<T> {
+  listingStep<T>(operation: (call: Call) => Promise<T>): Promise<T> {
     return listingStep(this.context, this.what, operation);
   }
 
@@ -186,9 +186,9 @@ export class BucketStream {
    */
   async destroy(): Promise<boolean | null> {
     let tried = false;
-    return await this.attempt(async (session, deadline) => {
+    return await this.attempt(async (call) => {
       // What is gone after a try without an answer was there before it, or was not.
-      const info = await this.info(session, deadline);
+      const info = await this.info(call);
       if (!info) return tried ? null : false;
       checkWritable(this.#kind, info.config);
       if (info.config.subjects?.length !== this.#kind.subjects.length) {
@@ -198,7 +198,7 @@ export class BucketStream {
         );
       }
       tried = true;
-      const deleted = await deleteStream(session, this.name, deadline);
+      const deleted = await deleteStream(call, this.name);
       this.known.clear();
       return deleted;
     });
@@ -209,13 +209,13 @@ export class BucketStream {
     checkReadable(this.#kind, config);
   }
 
-  async #open(session: Session, deadline: number): Promise<StreamConfig> {
+  async #open(call: Call): Promise<StreamConfig> {
     let before: StreamConfig | undefined;
     const change = (present: StreamConfig) => this.#change(before = present);
-    const { config, created } = await openStream(session, this.#wanted(), change, deadline);
+    const { config, created } = await openStream(call, this.#wanted(), change);
     this.known.belongTo(created);
     this.sight.origin = null;
-    this.sight.seenIn = session;
+    this.sight.seenIn = call.session;
     if (before) this.#tellOfTtl(before, config);
     return config;
   }

@@ -41,11 +41,10 @@ export function listAll<T>(
   read: (message: StoredMessage) => T,
 ): AsyncIterable<T> {
   async function* list(): AsyncGenerator<T, void> {
-    const info = await stream.listingStep((session, deadline) => stream.info(session, deadline));
+    const info = await stream.listingStep((call) => stream.info(call));
     for (let seq = 1; info && seq <= info.state.last_seq;) {
       const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE };
-      const pageOf = (sure?: boolean) =>
-        stream.listingStep((session, deadline) => stream.reader.page(session, query, deadline, sure));
+      const pageOf = (sure?: boolean) => stream.listingStep((call) => stream.reader.page(call, query, sure));
       let page = await pageOf();
       // A replica that lags behind has no more yet.
       if (page.length === 0 && seq <= stream.known.newest(query.next_by_subj)) page = await pageOf(true);
@@ -62,12 +61,12 @@ async function* newestMessages(
   filter: string,
   headersOnly: boolean,
 ): AsyncGenerator<StoredMessage, void> {
-  const list = await stream.listingStep(async (session, deadline) => {
-    const info = await stream.info(session, deadline);
+  const list = await stream.listingStep(async (call) => {
+    const info = await stream.info(call);
     if (!info) return null;
     const stored = stream.stored(filter);
     const options = { stream: stream.name, filter: stored, from: "last" as const, headersOnly };
-    const consumer = await OrderedConsumer.open(session, options, deadline);
+    const consumer = await OrderedConsumer.open(call, options);
     return { consumer, stored, present: info.state.last_seq };
   });
   if (!list) return;
@@ -106,7 +105,7 @@ async function* newestMessages(
 async function newestKnown(stream: BucketStream, message: StoredMessage): Promise<StoredMessage | null> {
   const { subject, sequence } = message;
   if (sequence >= stream.known.remembered(subject)) return message;
-  return await stream.listingStep((session, deadline) => stream.reader.last(session, subject, deadline));
+  return await stream.listingStep((call) => stream.reader.last(call, subject));
 }
 
 /** The newest messages of the subjects that are not given yet, which they are then. */
@@ -119,7 +118,7 @@ async function* otherMessages(
   for (const subject of others) given.add(subject);
   for (let i = 0; i < others.length; i += LOOK_UP) {
     const some = others.slice(i, i + LOOK_UP);
-    yield* await stream.listingStep((session, deadline) => stream.reader.many(session, some, deadline));
+    yield* await stream.listingStep((call) => stream.reader.many(call, some));
   }
 }
 
@@ -129,7 +128,7 @@ async function subjectsOf(stream: BucketStream, filter: string): Promise<string[
   for (;;) {
     // The server gives a limited number at a time.
     const query = { subjects_filter: filter, offset: subjects.length };
-    const info = await stream.listingStep((session, deadline) => streamInfo(session, stream.name, deadline, query));
+    const info = await stream.listingStep((call) => streamInfo(call, stream.name, query));
     const page = Object.keys(info?.state.subjects ?? {});
     if (page.length === 0) return subjects;
     subjects.push(...page);

@@ -106,7 +106,7 @@ export function watchBucket<T>(
   const begun: FollowOptions["begun"] = ({ config }) => stream.checkKind(config);
   async function* follow(stop: AbortSignal): AsyncGenerator<T, void> {
     // A mirror has other subjects.
-    const looked = await stream.attempt(async (session, deadline) => ({ info: await stream.info(session, deadline) }));
+    const looked = await stream.attempt(async (call) => ({ info: await stream.info(call) }));
     // In a bucket that does not exist yet, all is new.
     const isAbsent = looked !== null && looked.info === null;
     const options: FollowOptions = {

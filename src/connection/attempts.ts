@@ -1,5 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { setImmediate } from "node:timers";
+import { Call } from "./call.ts";
 import { CallsUnderWay, Losses } from "./calls_under_way.ts";
 import type { ConnectionCounters } from "./connection_info.ts";
 import { delay, settledWithin } from "../delay.ts";
@@ -20,6 +21,9 @@ export interface AttemptOptions {
 
 /** Milliseconds between two tries of one call; doubles from the first to the last. */
 const PAUSE = { first: 20, last: 500 };
+
+/** What a call does; it is done again after a passing failure. */
+export type Operation<S extends Session, T> = (call: Call<S>) => Promise<T>;
 
 /** What calls ask of their connection. */
 export interface AttemptsEvents {
@@ -65,38 +69,39 @@ export class Attempts<S extends Session> {
   /**
    * Runs an operation over the present session, again after a passing failure, and gives `null` when it cannot be done within the deadline.
    *
-   * @param operation Gets the session and the moment (of `performance.now()`) by which it must settle.
+   * @param operation Gets one attempt of this call, by whose deadline it must settle.
    */
-  attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
+  attempt<T>(operation: Operation<S, T>, options: AttemptOptions): Promise<T | null> {
     const deadline = performance.now() + options.timeout;
     const session = this.#sessions.current;
     if (!session || this.#closing) {
       return this.#attemptLater(this.#firstSession(deadline, options.patient), operation, deadline, options);
     }
     // The usual way, without what only a failure needs.
-    const done = operation(session, deadline);
+    const call = new Call(session, deadline);
+    const done = operation(call);
     this.#calls.begin();
     return done.then(this.#ended, (error) => {
       const losses = this.#losses(new Losses(), session, deadline - options.timeout);
       const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
-      return this.#attemptLater(next, operation, deadline, options, losses).finally(() => this.#calls.end());
+      return this.#attemptLater(next, operation, deadline, options, losses, call).finally(() => this.#calls.end());
     });
   }
 
   async #attemptLater<T>(
     first: Promise<S | null>,
-    operation: (session: S, deadline: number) => Promise<T>,
+    operation: Operation<S, T>,
     deadline: number,
     options: AttemptOptions,
     losses: Losses = new Losses(),
+    call?: Call<S>,
   ): Promise<T | null> {
     let session = await first;
     for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
       const [begun, alone] = [performance.now(), losses.suspicious];
+      call = call?.next(session) ?? new Call(session, deadline);
       try {
-        return alone
-          ? await this.#runAlone(operation, deadline, losses, options.persist)
-          : await operation(session, deadline);
+        return alone ? await this.#runAlone(operation, call, losses, options.persist) : await operation(call);
       } catch (error) {
         if (!alone) this.#losses(losses, session, begun);
         session = losses.guilty ? null : await this.#sessionAfter(session, error, pause, deadline, options);
@@ -110,18 +115,18 @@ export class Attempts<S extends Session> {
 
   /** Runs a call alone, as the server may have hung up because of it. */
   async #runAlone<T>(
-    operation: (session: S, deadline: number) => Promise<T>,
-    deadline: number,
+    operation: Operation<S, T>,
+    call: Call<S>,
     losses: Losses,
     persist?: boolean,
   ): Promise<T> {
     let result: Promise<T> | undefined;
-    const hadTurn = await this.#calls.alone(deadline, async () => {
+    const hadTurn = await this.#calls.alone(call.deadline, async () => {
       // The one before may have cost the connection.
-      const session = this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
+      const session = this.#sessions.current ?? await this.#sessions.coming(call.deadline, persist);
       if (!session) return;
       const begun = performance.now();
-      result = operation(session, deadline);
+      result = operation(call.next(session));
       await result.catch(() => this.#losses(losses, session, begun));
     });
     if (!hadTurn) throw new Unavailable("timeout", "Calls that may have cost the connection run one by one");

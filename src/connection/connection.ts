@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./nats/adopt.ts";
 import { apiPrefixOf, withoutOther } from "./api_prefix.ts";
-import { type AttemptOptions, Attempts } from "./attempts.ts";
+import { type AttemptOptions, Attempts, type Operation } from "./attempts.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
 import { type ConnectTarget, connectTarget } from "./connect_target.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
@@ -146,7 +146,7 @@ export class Connection<S extends Session> {
   }
 
   /** {@linkcode Attempts.attempt} over this connection. */
-  attempt<T>(operation: (session: S, deadline: number) => Promise<T>, options: AttemptOptions): Promise<T | null> {
+  attempt<T>(operation: Operation<S, T>, options: AttemptOptions): Promise<T | null> {
     return this.#attempts.attempt(operation, options);
   }
 

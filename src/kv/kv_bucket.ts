@@ -73,10 +73,10 @@ export class KvBucket {
     if (held) return new StoredEntry(key, "put", held);
     const foreign = this.#stream.foreignSubjectOf(key);
     if (held === null && foreign === null) return null;
-    const message = await this.#stream.attempt((session, deadline) => {
-      const newest = this.#stream.last(session, subject, deadline);
+    const message = await this.#stream.attempt((call) => {
+      const newest = this.#stream.last(call, subject);
       if (foreign === null) return newest;
-      return newest.then((message) => message ?? this.#stream.last(session, foreign, deadline));
+      return newest.then((message) => message ?? this.#stream.last(call, foreign));
     });
     return message !== null && operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
   }
@@ -100,8 +100,8 @@ export class KvBucket {
       else if (held === undefined || this.#stream.foreignSubjectOf(key) !== null) missing.set(key, subject);
     }
     if (missing.size === 0) return entries;
-    return await this.#stream.attempt(async (session, deadline) => {
-      for (const [key, message] of await this.#stream.newest(session, missing, deadline)) {
+    return await this.#stream.attempt(async (call) => {
+      for (const [key, message] of await this.#stream.newest(call, missing)) {
         if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
       return entries;
@@ -115,7 +115,7 @@ export class KvBucket {
    */
   async put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
-    return await this.#stream.attempt((session, deadline) => this.#writer.store(session, write, deadline));
+    return await this.#stream.attempt((call) => this.#writer.store(call, write));
   }
 
   /**
@@ -253,8 +253,8 @@ export class KvBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    */
   async status(): Promise<KvStatus | null> {
-    return await this.#stream.attempt(async (session, deadline) => {
-      const info = await this.#stream.info(session, deadline);
+    return await this.#stream.attempt(async (call) => {
+      const info = await this.#stream.info(call);
       return info && kvStatus(this.name, info);
     });
   }
@@ -290,11 +290,11 @@ export class KvBucket {
     const { revision } = checkKvDeleteOptions(options, doing);
     const guard = revision === undefined ? undefined : new Guard(revision);
     const write = { subject, value: "", ttl: undefined, marker, guard };
-    return this.#stream.attempt((session, deadline) => this.#writer.mark(session, write, deadline));
+    return this.#stream.attempt((call) => this.#writer.mark(call, write));
   }
 
   #guarded(expected: number, write: KvWrite): Promise<number | false | null> {
     const guarded = { ...write, guard: new Guard(expected) };
-    return this.#stream.attempt((session, deadline) => this.#writer.guarded(session, guarded, deadline));
+    return this.#stream.attempt((call) => this.#writer.guarded(call, guarded));
   }
 }

@@ -100,7 +100,7 @@ export class KvMirror {
 
   async #keep(stop: AbortSignal): Promise<void> {
     // The mirror of another bucket has that one's subjects.
-    await this.#stream.attempt((session, deadline) => this.#stream.info(session, deadline));
+    await this.#stream.attempt((call) => this.#stream.info(call));
     const filter = this.#stream.stored(this.#stream.subjectsOf(">", "mirror the bucket"));
     const messages = followStream(this.#stream.context, {
       stream: this.#stream.name,

@@ -1,7 +1,7 @@
+import type { Call } from "../wire/call.ts";
 import { checkText, wrong } from "../checks.ts";
 import { BucketStream } from "../bucket/bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
-import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamConfig } from "../wire/streams.ts";
 import { checkSubject, decodeKey, encodeKey, encodeKeyToken, isForeignKey } from "../wire/tokens.ts";
@@ -69,29 +69,28 @@ export class KvStream extends BucketStream {
   }
 
   /** The newest message of each of the keys that has one. */
-  async newest(session: Session, subjects: Map<string, string>, deadline: number): Promise<Map<string, StoredMessage>> {
-    const found = await this.#newestOf(session, subjects, deadline);
+  async newest(call: Call, subjects: Map<string, string>): Promise<Map<string, StoredMessage>> {
+    const found = await this.#newestOf(call, subjects);
     const others = new Map<string, string>();
     for (const [key, subject] of subjects) if (!found.has(key)) others.set(key, subject);
     if (others.size === 0) return found;
-    const isOther = !this.isSeen(session) && await this.look(session, deadline);
-    if (isOther) return await this.#newestOf(session, subjects, deadline);
+    const isOther = !this.isSeen(call.session) && await this.look(call);
+    if (isOther) return await this.#newestOf(call, subjects);
     const foreign = new Map<string, string>();
     for (const key of others.keys()) {
       const subject = this.foreignSubjectOf(key);
       if (subject !== null) foreign.set(key, subject);
     }
     if (foreign.size === 0) return found;
-    return new Map([...found, ...await this.#newestOf(session, foreign, deadline)]);
+    return new Map([...found, ...await this.#newestOf(call, foreign)]);
   }
 
   async #newestOf(
-    session: Session,
+    call: Call,
     subjects: Map<string, string>,
-    deadline: number,
   ): Promise<Map<string, StoredMessage>> {
     const keys = new Map(Array.from(subjects, ([key, subject]) => [this.stored(subject), key]));
-    const messages = await this.reader.many(session, [...keys.keys()], deadline);
+    const messages = await this.reader.many(call, [...keys.keys()]);
     const found = new Map<string, StoredMessage>();
     for (const message of messages) {
       const key = keys.get(message.subject);
@@ -102,11 +101,11 @@ export class KvStream extends BucketStream {
   }
 
   /** Opens the stream, and from then on messages may have a TTL of their own. */
-  async openWithTtl(session: Session, deadline: number): Promise<StreamConfig> {
-    session.server.require("2.11", "The TTL of a single key");
+  async openWithTtl(call: Call): Promise<StreamConfig> {
+    call.session.server.require("2.11", "The TTL of a single key");
     // No markers for what expires (subject_delete_marker_ttl): clients that do not know them would read them as empty values.
     this.demand({ allow_msg_ttl: true });
-    const config = this.config ?? await this.open(session, deadline);
-    return config.allow_msg_ttl ? config : await this.open(session, deadline);
+    const config = this.config ?? await this.open(call);
+    return config.allow_msg_ttl ? config : await this.open(call);
   }
 }

@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { checkDuration, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
@@ -8,8 +9,7 @@ import { leaderGet } from "../wire/leader_get.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
 import { isBytes, ownBytes } from "../wire/own_bytes.ts";
-import { publish } from "../wire/publish.ts";
-import type { Repeats } from "../wire/reply_slot.ts";
+import { mayBeStored, publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { StreamConfig } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
@@ -48,8 +48,6 @@ export class Guard {
   readonly creates: boolean;
   /** Sequence that the key's newest message must have; 0: there must be none. */
   expected: number;
-  /** Whether an earlier try was not answered: it may have been stored. */
-  unsure = false;
 
   constructor(expected: number) {
     this.creates = expected === 0;
@@ -60,8 +58,8 @@ export class Guard {
    * The server has refused a try. Clusters of 2.11 remember the message id of what they have refused as one that is still in flight, so the next try
    * needs another id; but not while an earlier try is unconfirmed, as only its id tells whether it is stored.
    */
-  renew(): void {
-    if (!this.unsure) this.nonce = nuid.next();
+  renew(isUnconfirmed: boolean): void {
+    if (!isUnconfirmed) this.nonce = nuid.next();
   }
 }
 
@@ -83,32 +81,27 @@ export class KvWriter {
   }
 
   /** Stores a value; returns the revision. */
-  store(session: Session, write: KvWrite, deadline: number): Promise<number> {
+  store(call: Call, write: KvWrite): Promise<number> {
     const { config } = this.#stream;
-    if (write.marker) return this.#publish(session, write, config, deadline);
-    if (config && write.ttl === undefined) return this.#publish(session, write, config, deadline);
-    const opened = write.ttl === undefined
-      ? this.#stream.open(session, deadline)
-      : this.#openForTtl(session, write, deadline);
-    return opened.then((config) => this.#publish(session, write, config, deadline));
+    if (write.marker) return this.#publish(call, write, config);
+    if (config && write.ttl === undefined) return this.#publish(call, write, config);
+    const opened = write.ttl === undefined ? this.#stream.open(call) : this.#openForTtl(call, write);
+    return opened.then((config) => this.#publish(call, write, config));
   }
 
   /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
-  async guarded(session: Session, write: GuardedWrite, deadline: number): Promise<number | false | null> {
+  async guarded(call: Call, write: GuardedWrite): Promise<number | false | null> {
     for (;;) {
       try {
-        return await this.store(session, write, deadline);
+        return await this.store(call, write);
       } catch (error) {
-        if (error instanceof Unavailable) {
-          if (error.reason === "lost" || error.reason === "timeout") write.guard.unsure = true;
-          else write.guard.renew();
-        }
+        if (error instanceof Unavailable) write.guard.renew(mayBeStored(call, write.subject));
         if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
-          write.guard.renew();
+          write.guard.renew(mayBeStored(call, write.subject));
           throw new Unavailable("no_leader", "Another write of this key is in flight", { cause: error });
         }
         if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-        const outcome = await this.#lost(session, write, error, deadline);
+        const outcome = await this.#lost(call, write, error);
         if (outcome !== "again") return outcome;
       }
     }
@@ -119,29 +112,27 @@ export class KvWriter {
    *
    * @returns `false` if the guard does not hold, and `null` if nobody can tell.
    */
-  async mark(session: Session, write: KvWrite, deadline: number): Promise<boolean | null> {
+  async mark(call: Call, write: KvWrite): Promise<boolean | null> {
     const { guard } = write;
     try {
-      if (!guard) await this.store(session, write, deadline);
+      if (!guard) await this.store(call, write);
       else {
-        const revision = await this.guarded(session, { ...write, guard }, deadline);
+        const revision = await this.guarded(call, { ...write, guard });
         return typeof revision === "number" ? true : revision;
       }
     } catch (error) {
-      if (!isNoResponders(error) || await this.#stream.isWritable(session, deadline)) throw error;
+      if (!isNoResponders(error) || await this.#stream.isWritable(call)) throw error;
       if (guard) return false;
     }
     return true;
   }
 
-  #publish(session: Session, write: KvWrite, config: StreamConfig | null, deadline: number): Promise<number> {
+  #publish(call: Call, write: KvWrite, config: StreamConfig | null): Promise<number> {
     const { subject, value, guard } = write;
     // Only what has a message id may be sent twice.
-    const repeats: Repeats | undefined = guard && { count: 0 };
-    return publish(session, subject, value, deadline, headersOf(write), repeats).then(
-      ({ seq }) => this.#stored(session, subject, seq),
+    return publish(call, subject, value, headersOf(write), guard !== undefined).then(
+      ({ seq }) => this.#stored(call.session, subject, seq),
       (error) => {
-        if (guard && repeats && repeats.count > 0) guard.unsure = true;
         const otherStream = isServerError(error, ErrorCode.messageTtlOff);
         if (!otherStream && !isNoResponders(error)) throw error;
         if (this.#stream.config === config) this.#stream.forget();
@@ -155,8 +146,8 @@ export class KvWriter {
     return revision;
   }
 
-  async #openForTtl(session: Session, { guard }: KvWrite, deadline: number): Promise<StreamConfig> {
-    const config = await this.#stream.openWithTtl(session, deadline);
+  async #openForTtl(call: Call, { guard }: KvWrite): Promise<StreamConfig> {
+    const config = await this.#stream.openWithTtl(call);
     const { max_msgs_per_subject: history } = config;
     if (guard?.creates || history === 1) return config;
     throw new JetStreamStoreError(
@@ -168,25 +159,25 @@ export class KvWriter {
 
   /** The key's newest message is another than expected. */
   async #lost(
-    session: Session,
+    call: Call,
     { subject, guard }: GuardedWrite,
     error: JetStreamStoreError,
-    deadline: number,
   ): Promise<number | false | null | "again"> {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     // A read after this call must see the message that refused the write.
-    if (sequence > 0) this.#stream.known.read(session, subject, sequence);
-    if (!guard.unsure && !guard.creates) return false;
-    const found = sequence > 0 ? await leaderGet(session, this.#stream.name, { seq: sequence }, deadline) : null;
+    if (sequence > 0) this.#stream.known.read(call.session, subject, sequence);
+    const isUnconfirmed = mayBeStored(call, subject);
+    if (!isUnconfirmed && !guard.creates) return false;
+    const found = sequence > 0 ? await leaderGet(call, this.#stream.name, { seq: sequence }) : null;
     // A single server looks at the guard before it looks whether it knows the message id.
-    if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(session, subject, sequence);
+    if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(call.session, subject, sequence);
     if (guard.creates && (found === null || operationOf(found) !== "put")) {
       guard.expected = found === null ? 0 : sequence;
-      guard.renew();
+      guard.renew(isUnconfirmed);
       return "again";
     }
     // Somebody else's value; after an unanswered try it may have taken the place of ours.
-    return guard.unsure ? null : false;
+    return isUnconfirmed ? null : false;
   }
 }
 

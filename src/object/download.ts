@@ -38,7 +38,7 @@ export class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>
   async #fetch(): Promise<Uint8Array[]> {
     const { meta: { name }, stream: { context: { connection, timeout } } } = this.#pieces;
     const pieces = await connection.attempt(
-      (session, deadline) => this.#pieces.next(session, deadline),
+      (call) => this.#pieces.next(call),
       { timeout, persist: true, patient: true },
     );
     if (pieces === null) {

@@ -1,8 +1,8 @@
+import type { Call } from "../wire/call.ts";
 import { delay, settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { insist } from "../wire/insist.ts";
-import type { Session } from "../wire/session.ts";
+import { retryUntil } from "../wire/retry_until.ts";
 import { purgeStream } from "../wire/streams.ts";
 import type { ObjectMemory } from "./object_memory.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -76,9 +76,9 @@ export class Leftovers {
   }
 
   /** Removes chunks that are surely none of an object, and waits for that; later if the server does not answer. */
-  async removeNow(session: Session, nuid: string, deadline: number): Promise<void> {
+  async removeNow(call: Call, nuid: string): Promise<void> {
     try {
-      await this.#purge(session, nuid, deadline);
+      await this.#purge(call, nuid);
     } catch {
       this.remove({ nuid });
     }
@@ -118,7 +118,7 @@ export class Leftovers {
   /** Without a deadline: what is not answered while the session lasts is tried again in the next one. */
   #removeAtOnce(nuid: string): void {
     const { connection, timeout } = this.#stream.context;
-    const removal = connection.attempt((session) => this.#purgeOnce(session, nuid, Infinity), { timeout })
+    const removal = connection.attempt((call) => this.#purgeOnce(call.until(Infinity), nuid), { timeout })
       .catch(this.#failed)
       .then((done) => {
         if (done === null) this.removeLater({ nuid });
@@ -133,21 +133,20 @@ export class Leftovers {
       const { signal } = this.#closing;
       await delay(PAUSE, { signal, persistent: false });
       const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? AT_A_TIME : AT_ONCE);
-      const purgeAll = (session: Session, deadline: number) =>
-        Promise.all(some.map((nuid) => this.#purge(session, nuid, deadline)));
+      const purgeAll = (call: Call) => Promise.all(some.map((nuid) => this.#purge(call, nuid)));
       const done = await connection.attempt(purgeAll, { timeout, persist: true }).catch(this.#failed);
       if (done === null) { for (const nuid of some) this.removeLater({ nuid }); }
     }
     this.#removing = null;
   }
 
-  #purge(session: Session, nuid: string, deadline: number): Promise<void> {
-    return insist(deadline, (deadline) => this.#purgeOnce(session, nuid, deadline));
+  #purge(call: Call, nuid: string): Promise<void> {
+    return retryUntil(call, (call) => this.#purgeOnce(call, nuid));
   }
 
-  async #purgeOnce(session: Session, nuid: string, deadline: number): Promise<void> {
+  async #purgeOnce(call: Call, nuid: string): Promise<void> {
     try {
-      await purgeStream(session, this.#stream.name, { filter: this.#stream.pieces(nuid) }, deadline);
+      await purgeStream(call, this.#stream.name, { filter: this.#stream.pieces(nuid) });
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));

@@ -89,7 +89,7 @@ export class ObjectBucket {
     const { chunkSize = this.#chunkSize } = options;
     const bytes = dataBytes(data, STORING);
     const object = { name, options, chunkSize };
-    return await this.#stream.attempt((session, deadline) => this.#writer.put(session, object, bytes, deadline));
+    return await this.#stream.attempt((call) => this.#writer.put(call, object, bytes));
   }
 
   /**
@@ -121,10 +121,10 @@ export class ObjectBucket {
     let begun = false;
     try {
       signal?.throwIfAborted();
-      return await this.#stream.attempt(async (session, deadline) => {
-        await this.#stream.open(session, deadline);
+      return await this.#stream.attempt(async (call) => {
+        await this.#stream.open(call);
         begun = true;
-        return await this.#writer.putFrom(session, object, source, signal);
+        return await this.#writer.putFrom(call, object, source, signal);
         // What the source gave has gone.
       }, () => !begun);
     } finally {
@@ -157,9 +157,9 @@ export class ObjectBucket {
    */
   async getStream(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
     this.#check(name, "read the object");
-    return await this.#stream.attempt((session, deadline) =>
-      this.#reader.read(session, name, deadline, async (pieces) => {
-        const first = pieces.left > 0 ? await pieces.next(session, deadline) : [];
+    return await this.#stream.attempt((call) =>
+      this.#reader.read(call, name, async (pieces) => {
+        const first = pieces.left > 0 ? await pieces.next(call) : [];
         if (first.length === 0 && pieces.left > 0) return null;
         return new ReadableStream(new Download(pieces, first), { highWaterMark: 0 });
       })
@@ -173,8 +173,8 @@ export class ObjectBucket {
    */
   async info(name: string): Promise<ObjectInfo | null> {
     this.#check(name, "look at the object");
-    return await this.#stream.attempt(async (session, deadline) => {
-      const meta = await this.#reader.find(session, name, deadline, false);
+    return await this.#stream.attempt(async (call) => {
+      const meta = await this.#reader.find(call, name, false);
       return meta && !meta.deleted ? objectInfo(meta, meta.message.time) : null;
     });
   }
@@ -187,7 +187,7 @@ export class ObjectBucket {
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
     const deletion: Deletion = { name };
-    return await this.#stream.attempt((session, deadline) => this.#writer.delete(session, deletion, deadline));
+    return await this.#stream.attempt((call) => this.#writer.delete(call, deletion));
   }
 
   /**
@@ -241,8 +241,8 @@ export class ObjectBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    */
   async status(): Promise<BucketStatus | null> {
-    return await this.#stream.attempt(async (session, deadline) => {
-      const info = await this.#stream.info(session, deadline);
+    return await this.#stream.attempt(async (call) => {
+      const info = await this.#stream.info(call);
       return info && bucketStatus(this.name, info);
     });
   }
@@ -259,9 +259,7 @@ export class ObjectBucket {
 
   #read(name: string): Promise<Uint8Array | null> {
     this.#check(name, "read the object");
-    return this.#stream.attempt((session, deadline) =>
-      this.#reader.read(session, name, deadline, (pieces) => pieces.all(session, deadline))
-    );
+    return this.#stream.attempt((call) => this.#reader.read(call, name, (pieces) => pieces.all(call)));
   }
 
   #check(name: string, doing: string): void {

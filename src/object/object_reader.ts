@@ -1,7 +1,7 @@
+import type { Call } from "../wire/call.ts";
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
-import type { Session } from "../wire/session.ts";
 import { parseMeta, type StoredMeta } from "./object_meta.ts";
 import { ObjectStream } from "./object_stream.ts";
 import { Pieces } from "./pieces.ts";
@@ -28,12 +28,12 @@ export class ObjectReader {
    *
    * @param sure Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
    */
-  async find(session: Session, name: string, deadline: number, sure: boolean): Promise<StoredMeta | null> {
+  async find(call: Call, name: string, sure: boolean): Promise<StoredMeta | null> {
     const byLeader = sure || undefined;
-    let message = await this.#stream.last(session, this.#stream.record(name), deadline, byLeader);
+    let message = await this.#stream.last(call, this.#stream.record(name), byLeader);
     if (!message) {
       const otherSpelling = this.#stream.latin1Record(name);
-      if (otherSpelling !== undefined) message = await this.#stream.last(session, otherSpelling, deadline, byLeader);
+      if (otherSpelling !== undefined) message = await this.#stream.last(call, otherSpelling, byLeader);
     }
     return message && parseMeta(message);
   }
@@ -45,13 +45,12 @@ export class ObjectReader {
    * mostly the object was replaced meanwhile.
    */
   async read<T>(
-    session: Session,
+    call: Call,
     name: string,
-    deadline: number,
     read: (pieces: Pieces) => Promise<T | null>,
   ): Promise<T | null> {
     for (let before: string | null = null;;) {
-      const pieces = await this.#follow(session, name, deadline, before !== null);
+      const pieces = await this.#follow(call, name, before !== null);
       if (!pieces) return null;
       const { nuid } = pieces.meta;
       try {
@@ -64,8 +63,8 @@ export class ObjectReader {
     }
   }
 
-  async #follow(session: Session, name: string, deadline: number, sure: boolean, links = 0): Promise<Pieces | null> {
-    const meta = await this.find(session, name, deadline, sure);
+  async #follow(call: Call, name: string, sure: boolean, links = 0): Promise<Pieces | null> {
+    const meta = await this.find(call, name, sure);
     if (!meta || meta.deleted) return null;
     const link = meta.options?.link;
     if (!link) return new Pieces(this.#stream, meta, sure);
@@ -78,7 +77,7 @@ export class ObjectReader {
     const reader = link.bucket === this.#stream.bucket
       ? this
       : new ObjectReader(new ObjectStream(this.#stream.context, link.bucket));
-    return await reader.#follow(session, link.name, deadline, sure, links + 1);
+    return await reader.#follow(call, link.name, sure, links + 1);
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {

@@ -1,9 +1,10 @@
+import type { Call } from "../wire/call.ts";
 import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
-import { publish } from "../wire/publish.ts";
+import { mayBeStored, publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { versionOf } from "./object_meta.ts";
@@ -88,25 +89,24 @@ export class ObjectRecords {
   }
 
   /** The newest record as the stream's leader knows it. */
-  async look(session: Session, subject: string, deadline: number): Promise<Newest> {
-    const message = await leaderGet(session, this.#stream.name, { last_by_subj: subject }, deadline);
+  async look(call: Call, subject: string): Promise<Newest> {
+    const message = await leaderGet(call, this.#stream.name, { last_by_subj: subject });
     return message ? { sequence: message.sequence, nuid: versionOf(message) } : NONE;
   }
 
   /** Stores a record in place of whatever is the newest one. May be tried again. */
   async replace(
-    session: Session,
+    call: Call,
     record: NewRecord,
-    deadline: number,
     known: Newest | undefined = this.known(record.subject),
   ): Promise<void> {
     for (let newest = known;; newest = undefined) {
-      newest ??= await this.look(session, record.subject, deadline);
+      newest ??= await this.look(call, record.subject);
       if (record.nuid && newest.nuid === record.nuid) {
-        return this.#stored(session, record, newest.sequence, record.replaced ?? NONE);
+        return this.#stored(call.session, record, newest.sequence, record.replaced ?? NONE);
       }
       try {
-        return await this.store(session, record, newest, deadline);
+        return await this.store(call, record, newest);
       } catch (error) {
         if (!isOutrun(error)) throw error;
       }
@@ -119,17 +119,16 @@ export class ObjectRecords {
    * @param behind Id of the message that must be the last one in the stream.
    * @throws {JetStreamStoreError} If it is not the newest one, see {@linkcode isOutrun}.
    */
-  async store(session: Session, record: NewRecord, newest: Newest, deadline: number, behind?: string): Promise<void> {
+  async store(call: Call, record: NewRecord, newest: Newest, behind?: string): Promise<void> {
     const { subject, body } = record;
     const headers = new HeaderBlock({
       "Nats-Rollup": "sub",
       "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
       ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
     });
-    const repeats = { count: 0 };
-    const { seq, duplicate } = await publish(session, subject, body, deadline, headers, repeats).catch((error) => {
+    const { seq, duplicate } = await publish(call, subject, body, headers, true).catch((error) => {
       // What was sent again may have been refused because of itself.
-      if (!(error instanceof Unavailable) && repeats.count === 0) throw error;
+      if (!(error instanceof Unavailable) && !mayBeStored(call, subject)) throw error;
       record.unsure = true;
       if (newest.nuid) {
         record.replaced = newest;
@@ -139,7 +138,7 @@ export class ObjectRecords {
     });
     // The piece that it stands behind was not confirmed itself.
     if (!duplicate) this.#memory.run.stored(seq, behind ? 2 : 1);
-    this.#stored(session, record, seq, newest);
+    this.#stored(call.session, record, seq, newest);
     this.#leftovers.confirmed();
   }
 

@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import { nuid as nuids } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
@@ -52,33 +53,33 @@ export class ObjectWriter {
   }
 
   /** Stores an object. */
-  put(session: Session, object: NewObject, data: Uint8Array, deadline: number): Promise<ObjectInfo> {
-    const size = pieceSize(session, object);
+  put(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
+    const size = pieceSize(call.session, object);
     return this.#explained(
       data.length > size
-        ? this.#putLarge(session, object, dataPieces(data, size), () => deadline)
-        : this.#putSmall(session, object, data, deadline),
+        ? this.#putLarge(object, dataPieces(data, size), () => call)
+        : this.#putSmall(call, object, data),
     );
   }
 
   /** Stores an object whose bytes a source gives. */
   putFrom(
-    session: Session,
+    call: Call,
     object: NewObject,
     source: ReadableStream<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> {
     // A source that gives nothing must not keep the call once the connection is lost, or a piece is refused or not confirmed.
     const failing = new AbortController();
-    const over = AbortSignal.any([...(signal ? [signal] : []), session.signal, failing.signal]);
-    const pieces = sourcePieces(source, pieceSize(session, object), over);
-    const deadline = () => performance.now() + this.#stream.context.timeout;
-    return this.#explained(this.#putLarge(session, object, pieces, deadline, (reason) => failing.abort(reason)));
+    const over = AbortSignal.any([...(signal ? [signal] : []), call.session.signal, failing.signal]);
+    const pieces = sourcePieces(source, pieceSize(call.session, object), over);
+    const present = () => call.until(performance.now() + this.#stream.context.timeout);
+    return this.#explained(this.#putLarge(object, pieces, present, (reason) => failing.abort(reason)));
   }
 
   /** Marks an object as deleted; `false` if there is none. */
-  delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
-    return this.#explained(this.#delete(session, deletion, deadline));
+  delete(call: Call, deletion: Deletion): Promise<boolean> {
+    return this.#explained(this.#delete(call, deletion));
   }
 
   /** The stream has gone. */
@@ -87,12 +88,12 @@ export class ObjectWriter {
     this.#records.forget();
   }
 
-  async #delete(session: Session, deletion: Deletion, deadline: number): Promise<boolean> {
-    const find = () => this.#reader.find(session, deletion.name, deadline, true);
+  async #delete(call: Call, deletion: Deletion): Promise<boolean> {
+    const find = () => this.#reader.find(call, deletion.name, true);
     const first = await find();
     if (!first) return false;
-    if (this.#stream.isMirror) await this.#stream.isWritable(session, deadline);
-    return await this.#records.inTurn(first.message.subject, deadline, async () => {
+    if (this.#stream.isMirror) await this.#stream.isWritable(call);
+    return await this.#records.inTurn(first.message.subject, call.deadline, async () => {
       for (let meta: StoredMeta | null = first; meta; meta = await find()) {
         const { message: { subject, sequence }, ...record } = meta;
         const { nuid } = record;
@@ -105,7 +106,7 @@ export class ObjectWriter {
         const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime });
         const marker: NewRecord = { subject, body };
         try {
-          await this.#records.store(session, marker, { sequence, nuid }, deadline);
+          await this.#records.store(call, marker, { sequence, nuid });
           return true;
         } catch (error) {
           if (marker.unsure) deletion.nuid = nuid;
@@ -116,19 +117,19 @@ export class ObjectWriter {
     });
   }
 
-  async #putSmall(session: Session, object: NewObject, data: Uint8Array, deadline: number): Promise<ObjectInfo> {
-    if (!this.#stream.config) await this.#stream.open(session, deadline);
+  async #putSmall(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
+    if (!this.#stream.config) await this.#stream.open(call);
     const nuid = nuids.next();
     const chunks = data.length > 0 ? 1 : 0;
     const mtime = new Date();
     const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) }, mtime);
     const record: NewRecord = { subject: this.#stream.record(object.name), nuid, body: JSON.stringify(meta) };
-    await this.#records.inTurn(record.subject, deadline, async () => {
+    await this.#records.inTurn(record.subject, call.deadline, async () => {
       try {
-        if (chunks === 0) await this.#records.replace(session, record, deadline);
-        else await this.#storeTogether(session, nuid, data, record, deadline);
+        if (chunks === 0) await this.#records.replace(call, record);
+        else await this.#storeTogether(call, nuid, data, record);
       } catch (error) {
-        await this.#abandon(session, nuid, record.unsure === true || error instanceof Unavailable, deadline);
+        await this.#abandon(call, nuid, record.unsure === true || error instanceof Unavailable);
         throw error;
       }
     });
@@ -141,63 +142,63 @@ export class ObjectWriter {
    * the last message is not the expected one, as they look only while they apply what they have agreed upon.
    */
   async #storeTogether(
-    session: Session,
+    call: Call,
     nuid: string,
     data: Uint8Array,
     record: NewRecord,
-    deadline: number,
   ): Promise<void> {
     const pieces = this.#stream.pieces(nuid);
     const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
     let newest = this.#records.known(record.subject);
-    if (newest && session.requests.alone && this.#stream.config?.num_replicas === 1) {
-      session.send(pieces, data, { headers });
+    if (newest && call.session.requests.alone && this.#stream.config?.num_replicas === 1) {
+      call.session.send(pieces, data, { headers });
       try {
-        return await this.#records.store(session, record, newest, deadline, nuid);
+        return await this.#records.store(call, record, newest, nuid);
       } catch (error) {
         if (!isOutrun(error)) throw error;
         // If the piece is there, this is its duplicate; if it was refused, the reason tells more than that the record was.
-        await this.#storePiece(session, pieces, data, deadline, headers);
+        await this.#storePiece(call, pieces, data, headers);
         if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
-          newest = await this.#records.look(session, record.subject, deadline);
+          newest = await this.#records.look(call, record.subject);
         }
       }
     } else {
-      const looking = Promise.resolve(newest ?? this.#records.look(session, record.subject, deadline));
+      const looking = Promise.resolve(newest ?? this.#records.look(call, record.subject));
       looking.catch(() => {});
-      await this.#storePiece(session, pieces, data, deadline, headers);
+      await this.#storePiece(call, pieces, data, headers);
       newest = await looking;
     }
-    await this.#records.replace(session, record, deadline, newest);
+    await this.#records.replace(call, record, newest);
   }
 
   async #storePiece(
-    session: Session,
+    call: Call,
     subject: string,
     data: Uint8Array,
-    deadline: number,
     headers: HeaderBlock,
   ): Promise<void> {
-    const { seq, duplicate } = await publish(session, subject, data, deadline, headers, true);
+    const { seq, duplicate } = await publish(call, subject, data, headers, true);
     if (!duplicate) this.#memory.run.stored(seq);
   }
 
-  /** Stores pieces, and once all are confirmed the record. */
+  /**
+   * Stores pieces, and once all are confirmed the record.
+   *
+   * @param present Gives the call with the deadline of what is sent now.
+   */
   async #putLarge(
-    session: Session,
     object: NewObject,
     pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    deadline: () => number,
+    present: () => Call,
     failed?: (reason: unknown) => void,
   ): Promise<ObjectInfo> {
-    if (!this.#stream.config) await this.#stream.open(session, deadline());
+    if (!this.#stream.config) await this.#stream.open(present());
     const nuid = nuids.next();
     const subject = this.#stream.record(object.name);
     const upload = new Upload(
-      session,
+      present,
       this.#stream,
       nuid,
-      deadline,
       (sequence) => this.#memory.run.stored(sequence),
       failed,
     );
@@ -208,22 +209,22 @@ export class ObjectWriter {
       const mtime = new Date();
       const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest }, mtime);
       const stored: NewRecord = record = { subject, nuid, body: JSON.stringify(meta) };
-      const until = deadline();
-      await this.#records.inTurn(subject, until, () => this.#records.replace(session, stored, until));
+      const call = present();
+      await this.#records.inTurn(subject, call.deadline, () => this.#records.replace(call, stored));
       return objectInfo(meta, mtime);
     } catch (error) {
       await upload.settled();
       // What refuses a later try says nothing of one that nobody has answered.
       const unsure = upload.unanswered || record?.unsure || error instanceof Unavailable;
-      if (upload.chunks > 0) await this.#abandon(session, nuid, unsure, deadline());
+      if (upload.chunks > 0) await this.#abandon(present(), nuid, unsure);
       throw error;
     }
   }
 
   /** Removes what a failed write has stored; where it is unsure what that is, only the infos will tell whether the pieces are an object. */
-  async #abandon(session: Session, nuid: string, unsure: boolean, deadline: number): Promise<void> {
+  async #abandon(call: Call, nuid: string, unsure: boolean): Promise<void> {
     if (unsure) this.#leftovers.removeLater({ nuid, replacedBy: 0 });
-    else await this.#leftovers.removeNow(session, nuid, deadline);
+    else await this.#leftovers.removeNow(call, nuid);
   }
 
   #meta(

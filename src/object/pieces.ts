@@ -1,6 +1,6 @@
+import type { Call } from "../wire/call.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
-import type { Session } from "../wire/session.ts";
 import { Digest, digestOf, sameDigest } from "./object_digest.ts";
 import type { StoredMeta } from "./object_meta.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -47,10 +47,10 @@ export class Pieces {
    *
    * @throws {JetStreamStoreError} `damaged`.
    */
-  async all(session: Session, deadline: number): Promise<Uint8Array | null> {
+  async all(call: Call): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
     if (this.left === 1 && size <= SMALL) {
-      const piece = await this.stream.reader.only(session, this.#subject, deadline, this.#sure, size);
+      const piece = await this.stream.reader.only(call, this.#subject, this.#sure, size);
       if (piece === null) return null;
       const { data } = piece;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
@@ -58,7 +58,7 @@ export class Pieces {
     }
     let data = new Uint8Array(Math.min(size, TRUSTED_SIZE));
     for (let length = 0; this.left > 0;) {
-      const pieces = await this.next(session, deadline);
+      const pieces = await this.next(call);
       if (pieces.length === 0) return null;
       for (const piece of pieces) {
         // Twice as much each time, so that the copies do not add up.
@@ -77,13 +77,13 @@ export class Pieces {
    *
    * @throws {JetStreamStoreError} `damaged`.
    */
-  async next(session: Session, deadline: number): Promise<Uint8Array[]> {
+  async next(call: Call): Promise<Uint8Array[]> {
     const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH / this.#size)));
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size };
-    let page = await this.stream.reader.page(session, query, deadline, this.#sure);
+    let page = await this.stream.reader.page(call, query, this.#sure);
     if (page.length === 0 && !this.#sure) {
       this.#sure = true;
-      page = await this.stream.reader.page(session, query, deadline, true);
+      page = await this.stream.reader.page(call, query, true);
     }
     if (page.length > 0) this.#after = page[page.length - 1].sequence;
     this.left -= page.length;

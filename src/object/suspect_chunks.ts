@@ -1,6 +1,6 @@
+import type { Call } from "../wire/call.ts";
 import { delay } from "../delay.ts";
 import { orElsePermission } from "../wire/api.ts";
-import type { Session } from "../wire/session.ts";
 import { namedVersion } from "./object_meta.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
@@ -98,8 +98,7 @@ async function namedOf(stream: ObjectStream, asked: Set<string>, until: number):
   const { connection, timeout } = stream.context;
   const named = new Set<string>();
   for (let seq = 1, sure = false;;) {
-    const pageOf = (session: Session, deadline: number) =>
-      stream.reader.page(session, { seq, next_by_subj: stream.records, batch: PAGE }, deadline, sure);
+    const pageOf = (call: Call) => stream.reader.page(call, { seq, next_by_subj: stream.records, batch: PAGE }, sure);
     const asking = connection.attempt(pageOf, { timeout, persist: true });
     // Who may not use direct gets may ask the leader.
     const page = sure ? await asking : await orElsePermission(undefined, asking);

@@ -2,7 +2,7 @@ import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { type Budget, budgetPerSession } from "../wire/budget.ts";
 import { publish } from "../wire/publish.ts";
-import type { Session } from "../wire/session.ts";
+import type { Call } from "../wire/call.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { Digest } from "./object_digest.ts";
 import type { ObjectStream } from "./object_stream.ts";
@@ -17,10 +17,9 @@ const budgetOf = budgetPerSession(IN_FLIGHT);
 
 /** Stores the pieces of one object, several at a time. */
 export class Upload {
-  readonly #session: Session;
   readonly #stream: string;
   readonly #subject: string;
-  readonly #deadline: () => number;
+  readonly #present: () => Call;
   readonly #budget: Budget;
   readonly #stored: (sequence: number) => void;
   readonly #failed: (reason: unknown) => void;
@@ -35,30 +34,28 @@ export class Upload {
   unanswered = false;
 
   /**
-   * @param deadline Tells by when a piece that is sent now must be confirmed.
+   * @param present Gives the call with the deadline by which a piece that is sent now must be confirmed.
    * @param stored Called with the sequence of each piece.
    * @param failed Called with what the first piece has met that is not stored.
    */
   constructor(
-    session: Session,
+    present: () => Call,
     stream: ObjectStream,
     nuid: string,
-    deadline: () => number,
     stored: (sequence: number) => void,
     failed: (reason: unknown) => void = () => {},
   ) {
     this.#failed = failed;
     this.#stored = stored;
-    this.#session = session;
+    this.#present = present;
     this.#stream = stream.name;
     this.#subject = stream.pieces(nuid);
-    this.#deadline = deadline;
-    this.#budget = budgetOf(session);
+    this.#budget = budgetOf(present().session);
   }
 
   /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
   async add(piece: Uint8Array): Promise<void> {
-    await this.#budget.take(piece.length, this.#deadline);
+    await this.#budget.take(piece.length, () => this.#present().deadline);
     if (this.#failure !== null) {
       this.#budget.give(piece.length);
       throw this.#failure;
@@ -88,13 +85,13 @@ export class Upload {
 
   async #areStored(): Promise<boolean> {
     const query = { subjects_filter: this.#subject };
-    const info = await streamInfo(this.#session, this.#stream, this.#deadline(), query);
+    const info = await streamInfo(this.#present(), this.#stream, query);
     return info?.state.subjects?.[this.#subject] === this.chunks;
   }
 
   async #send(piece: Uint8Array): Promise<void> {
     try {
-      this.#stored((await publish(this.#session, this.#subject, piece, this.#deadline())).seq);
+      this.#stored((await publish(this.#present(), this.#subject, piece)).seq);
     } catch (error) {
       this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
       if (this.#failure !== null) return;

@@ -1,3 +1,4 @@
+import type { Call } from "../wire/call.ts";
 import { checkBoolean, wrongType } from "../checks.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { checkOptions } from "../options.ts";
@@ -56,7 +57,8 @@ import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
 import { type EventsOptions, followEvents } from "./store/job_events.ts";
 import { JobResults } from "./store/job_results.ts";
-import { callQueue, type QueueCall, REMOVAL } from "./store/queue_call.ts";
+import { mayBeDeleted } from "../wire/streams.ts";
+import { callQueue, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
 import type { QueueParts } from "./store/queue_parts.ts";
 import { QueueStream } from "./store/queue_stream.ts";
@@ -121,7 +123,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.#parts,
-      ({ session, deadline }) => publisher.ready(session, prepared, deadline),
+      (call) => publisher.ready(call, prepared),
     );
     if (!ready) return null;
     const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
@@ -141,14 +143,12 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   async open(): Promise<true | null> {
-    return await callQueue(
-      this.#parts,
-      ({ session, deadline, stream }) => stream.openConsumers(session, deadline).then(() => true as const),
-    );
+    const { stream } = this.#parts;
+    return await callQueue(this.#parts, (call) => stream.openConsumers(call).then(() => true as const));
   }
 
   async get(id: string): Promise<JobInfo<In> | null> {
-    return await this.#lookUp(id, "look the job up", (call, token) => findJob<In>(call, token));
+    return await this.#lookUp(id, "look the job up", (call, token) => findJob<In>(call, this.#parts, token));
   }
 
   jobs(options?: ListJobsOptions): AsyncGenerator<JobInfo<In>, void> {
@@ -163,13 +163,13 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       const filter = checkJobFilter(which, doing);
       return await cancelMatches(this.#parts, filter, checkMatchOptions(options, doing));
     }
-    const known = { deleted: false, unsure: false };
-    return await this.#lookUp(which, "cancel the job", (call, token) => cancelJob(call, token, known));
+    const known = { deleted: false };
+    return await this.#lookUp(which, "cancel the job", (call, token) => cancelJob(call, this.#parts, token, known));
   }
 
   async promote(id: string): Promise<boolean | null> {
     const known = { unconfirmed: false };
-    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, token, known));
+    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, this.#parts, token, known));
   }
 
   async reschedule(id: string, options: RescheduleOptions): Promise<boolean | null> {
@@ -178,7 +178,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     let change: JobChange | undefined;
     return await this.#lookUp(id, "reschedule the job", (call, token) => {
       change ??= JobChange.ofMoment(typeof due === "number" ? call.session.now() + due : due?.getTime());
-      return change.make(call, token);
+      return change.make(call, this.#parts, token);
     });
   }
 
@@ -187,11 +187,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     const payload = jsonText(data, "update the job", "data");
     if (schema) await checkData(schema, payload, "update the job", context.timeout);
     const change = JobChange.ofData(payload);
-    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, token));
+    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, this.#parts, token));
   }
 
   async counts(): Promise<JobCounts | null> {
-    return await callQueue(this.#parts, countJobs);
+    return await callQueue(this.#parts, (call) => countJobs(call, this.#parts));
   }
 
   deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<In>, void> {
@@ -200,7 +200,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async deadLetter(id: string): Promise<DeadLetter<In> | null> {
     return await this.#lookUp(id, "look the dead letter up", async (call, token) => {
-      const letter = await findDeadLetter(call, token);
+      const letter = await findDeadLetter(call, this.#parts.names, token);
       return letter && readDeadLetter<In>(letter);
     });
   }
@@ -217,11 +217,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       return await redriveMatches(this.#parts, filter, checkMatchOptions(options, doing));
     }
     if (which === "all") return (await redriveMatches(this.#parts, {}, {}))?.done ?? null;
-    const redrive = { removing: false };
+    const { names } = this.#parts;
     return await this.#lookUp(which, "redrive the job", async (call, token) => {
-      const letter = await findDeadLetter(call, token);
-      if (!letter) return redrive.removing ? 1 : 0;
-      return await redriveJob(call, this.#parts.publisher, letter, redrive) ? 1 : 0;
+      const letter = await findDeadLetter(call, names, token);
+      if (!letter) return mayBeDeleted(call, names.deadStream) ? 1 : 0;
+      return await redriveJob(call, this.#parts, letter) ? 1 : 0;
     });
   }
 
@@ -233,15 +233,17 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       const filter = checkDeadLetterFilter(which, doing);
       return await discardMatches(this.#parts, filter, checkMatchOptions(options, doing));
     }
-    return await this.#lookUp(which, "discard the dead letter", discardDeadLetter, REMOVAL);
+    const { names } = this.#parts;
+    const discard = (call: Call, token: string) => discardDeadLetter(call, names, token);
+    return await this.#lookUp(which, "discard the dead letter", discard, REMOVAL);
   }
 
   async purge(): Promise<number | null> {
-    return await callQueue(this.#parts, purgeJobs, REMOVAL);
+    return await callQueue(this.#parts, (call) => purgeJobs(call, this.#parts.names), REMOVAL);
   }
 
   async destroy(): Promise<boolean | null> {
-    return await callQueue(this.#parts, destroyQueue, REMOVAL);
+    return await callQueue(this.#parts, (call) => destroyQueue(call, this.#parts), REMOVAL);
   }
 
   async progress<R = unknown>(id: string): Promise<JobProgress<R> | null> {
@@ -251,7 +253,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   async workers(): Promise<WorkerInfo[] | null> {
-    return await callQueue(this.#parts, listWorkers);
+    return await callQueue(this.#parts, (call) => listWorkers(call, this.#parts.names));
   }
 
   async result<R = unknown>(id: string): Promise<{ value: R | undefined } | null> {
@@ -274,12 +276,12 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     const options = checkScheduleOptions(given);
     const schedule = prepareSchedule(names, idToken(id, "keep the schedule"), options);
     if (schema) await checkData(schema, schedule.payload, "keep the schedule", context.timeout);
-    return await this.#confirm((call) => storeSchedule(call, schedule));
+    return await this.#confirm((call) => storeSchedule(call, this.#parts, schedule));
   }
 
   async unschedule(id: string): Promise<boolean | null> {
     const token = idToken(id, "remove the schedule");
-    return await callQueue(this.#parts, (call) => removeSchedule(call, token), REMOVAL);
+    return await callQueue(this.#parts, (call) => removeSchedule(call, this.#parts.names, token), REMOVAL);
   }
 
   schedules(): AsyncGenerator<ScheduleInfo<In>, void> {
@@ -293,20 +295,20 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   async pause(until?: Date, options?: PauseOptions): Promise<true | null> {
     const end = pauseEnd(until);
     const which = checkPause(options, "pause the queue");
-    return await this.#confirm((call) => pauseQueue(call, end, which));
+    return await this.#confirm((call) => pauseQueue(call, this.#parts, end, which));
   }
 
   async resume(options?: PauseOptions): Promise<true | null> {
     const which = checkPause(options, "resume the queue");
-    return await this.#confirm((call) => pauseQueue(call, null, which));
+    return await this.#confirm((call) => pauseQueue(call, this.#parts, null, which));
   }
 
   async limitActive(limits: ActiveLimits): Promise<true | null> {
     checkLimits(limits);
-    return await this.#confirm((call) => limitActive(call, limits));
+    return await this.#confirm((call) => limitActive(call, this.#parts, limits));
   }
 
-  #confirm(operation: (call: QueueCall) => Promise<unknown>): Promise<true | null> {
+  #confirm(operation: (call: Call) => Promise<unknown>): Promise<true | null> {
     return callQueue(this.#parts, (call) => operation(call).then(() => true as const));
   }
 
@@ -314,7 +316,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   async #lookUp<R>(
     id: string,
     doing: string,
-    operation: (call: QueueCall, token: string) => Promise<R>,
+    operation: (call: Call, token: string) => Promise<R>,
     options?: Partial<AttemptOptions>,
   ) {
     const [token, tick] = lookUpTokens(id, doing);

@@ -1,6 +1,6 @@
 import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
-import type { Session } from "./session.ts";
+import type { Call } from "./call.ts";
 
 /** Milliseconds without an answer after which it is asked whether there is a stream. */
 const SILENCE_MS = 800;
@@ -13,20 +13,24 @@ const LOOK_MS = 1_000;
  * there, without an answer for a while, it is asked whether the stream is there.
  *
  * @param answer Settles in time by itself.
- * @param hasStream Tells whether there is a stream that answers, by its deadline.
+ * @param hasStream Tells whether there is a stream that answers; it gets a call of its own deadline.
  * @throws {Unavailable} `no_responders`, if there is none.
  */
 export function answerOrNoStream<T>(
-  session: Session,
+  call: Call,
   answer: Promise<T>,
-  hasStream: (deadline: number) => Promise<boolean>,
+  hasStream: (call: Call) => Promise<boolean>,
 ): Promise<T> {
-  return session.subjects.isOwn ? answer : heardOrLooked(answer, hasStream);
+  return call.session.subjects.isOwn ? answer : heardOrLooked(call, answer, hasStream);
 }
 
-async function heardOrLooked<T>(answer: Promise<T>, hasStream: (deadline: number) => Promise<boolean>): Promise<T> {
+async function heardOrLooked<T>(
+  call: Call,
+  answer: Promise<T>,
+  hasStream: (call: Call) => Promise<boolean>,
+): Promise<T> {
   if (await settledWithin(answer, SILENCE_MS)) return await answer;
-  const looked = hasStream(performance.now() + LOOK_MS).then(
+  const looked = hasStream(call.until(performance.now() + LOOK_MS)).then(
     (has) => {
       if (has) return answer;
       throw new Unavailable("no_responders", "There is no stream that answers");

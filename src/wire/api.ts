@@ -1,3 +1,4 @@
+import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
@@ -107,34 +108,35 @@ export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreErro
 /**
  * One call of the JetStream API. It is sent again while no answer arrives, where that does no harm: a leader that has gone never gives one.
  *
- * @param call What follows the API's prefix, for instance `STREAM.INFO.KV_config`.
+ * @param method What follows the API's prefix, for instance `STREAM.INFO.KV_config`.
  * @throws {JetStreamStoreError} If the server refuses.
  * @throws {Unavailable} If it does not answer.
  */
 export async function api<T extends object>(
-  session: Session,
-  call: string,
+  call: Call,
+  method: string,
   body: unknown,
-  deadline: number,
 ): Promise<T> {
   const payload = body === undefined ? "" : JSON.stringify(body);
   const sent = performance.now();
   let reply: Msg;
   try {
-    const repeats = REPEATABLE.test(call) || undefined;
-    reply = await session.requests.request(session.subjects.api(call), payload, deadline, undefined, repeats);
+    const subject = call.session.subjects.api(method);
+    const repeats = REPEATABLE.test(method);
+    const question = { subject, payload, repeats, write: repeats ? undefined : call };
+    reply = await call.session.requests.ask(question, call.deadline, (reply) => reply);
   } catch (error) {
-    if (error instanceof Unavailable && error.reason === "no_responders") throw unserved(session, call, error);
+    if (error instanceof Unavailable && error.reason === "no_responders") throw unserved(call.session, method, error);
     throw error;
   }
-  const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, call);
-  if (answer.ts !== undefined) session.noteTime(answer.ts, sent);
-  if (answer.error) throw apiError(answer.error, call);
+  const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, method);
+  if (answer.ts !== undefined) call.session.noteTime(answer.ts, sent);
+  if (answer.error) throw apiError(answer.error, method);
   return answer;
 }
 
 /** What to throw where nobody serves the JetStream API. */
-function unserved(session: Session, call: string, error: Unavailable): Error {
+function unserved(session: Session, method: string, error: Unavailable): Error {
   const { subjects, jetstream } = session;
   if (subjects.isOwn && jetstream) return error;
   if (subjects.isOwn) {
@@ -147,7 +149,7 @@ function unserved(session: Session, call: string, error: Unavailable): Error {
   // It passes if the connection between the servers was lost.
   session.warnOnce(
     `Nobody answers on ${
-      subjects.api(call)
+      subjects.api(method)
     }, retrying: check 'domain' or 'apiPrefix' (SUPERCHECK_NATS_DOMAIN, _API_PREFIX), that the leafnode is ` +
       "connected, and what the account imports",
   );

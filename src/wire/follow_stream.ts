@@ -2,6 +2,7 @@ import { delay } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "./api.ts";
+import { callWithin } from "./call.ts";
 import type { Context } from "./context.ts";
 import type { DeliveredMessage } from "./delivered_message.ts";
 import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
@@ -58,13 +59,13 @@ export async function* followStream(
     const before = resume ? place : null;
     const next = before && (before.loaded || from !== "last") ? before.seen + 1 : null;
     const first = from === "new" && absent ? "all" : from;
-    const deadline = performance.now() + context.timeout;
+    const call = callWithin(session, context.timeout);
     let consumer: OrderedConsumer | undefined;
     const close = () => consumer?.close();
     stop.addEventListener("abort", close, { once: true });
     try {
-      consumer = await OrderedConsumer.open(session, { ...options, from: next ?? first }, deadline);
-      const info = await streamInfo(session, stream, deadline);
+      consumer = await OrderedConsumer.open(call, { ...options, from: next ?? first });
+      const info = await streamInfo(call, stream);
       if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
       const { created, state: { last_seq: present } } = info;
       const same = before?.created === created && before.seen <= present ? before : null;

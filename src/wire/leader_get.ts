@@ -1,6 +1,6 @@
+import type { Call } from "./call.ts";
 import { api, ErrorCode, orElse } from "./api.ts";
 import { damagedReply } from "./reply_json.ts";
-import type { Session } from "./session.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
 /** By how much the text of bytes is longer than they are. */
@@ -12,19 +12,18 @@ const BASE64 = 4 / 3;
  * @param size Bytes that it has, where they are known.
  */
 export async function leaderGet(
-  session: Session,
+  call: Call,
   stream: string,
   query: Record<string, unknown>,
-  deadline: number,
   size?: number,
 ): Promise<StoredMessage | null> {
-  const { incoming } = session;
-  const call = `STREAM.MSG.GET.${stream}`;
-  const ask = () => api<{ message?: ApiMessageBody }>(session, call, query, deadline);
-  const asked = incoming.during(Math.ceil(incoming.one(stream, size) * BASE64), deadline, ask);
+  const { incoming } = call.session;
+  const method = `STREAM.MSG.GET.${stream}`;
+  const ask = () => api<{ message?: ApiMessageBody }>(call, method, query);
+  const asked = incoming.during(Math.ceil(incoming.one(stream, size) * BASE64), call.deadline, ask);
   const answer = await orElse(null, asked, ErrorCode.noMessage, ErrorCode.streamNotFound);
   if (answer === null) return null;
-  if (!answer.message) throw damagedReply(call);
+  if (!answer.message) throw damagedReply(method);
   if (size === undefined) incoming.note(stream, (answer.message.data?.length ?? 0) / BASE64);
   return new LeaderMessage(answer.message);
 }

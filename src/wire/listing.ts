@@ -1,6 +1,6 @@
+import type { Call } from "./call.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "./context.ts";
-import type { Session } from "./session.ts";
 
 /**
  * One step of a listing: where a single call would be `null`, an empty list would be a lie.
@@ -11,10 +11,10 @@ import type { Session } from "./session.ts";
 export async function listingStep<T>(
   context: Context,
   what: string,
-  operation: (session: Session, deadline: number) => Promise<T>,
+  operation: (call: Call) => Promise<T>,
 ): Promise<T> {
   const done = await context.connection.attempt(
-    async (session, deadline) => ({ value: await operation(session, deadline) }),
+    async (call) => ({ value: await operation(call) }),
     { timeout: context.timeout },
   );
   if (done) return done.value;

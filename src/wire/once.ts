@@ -1,6 +1,6 @@
+import type { Call } from "./call.ts";
 import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
-import type { Session } from "./session.ts";
 
 /**
  * Does something on the server once: all who need it share it. It is done again after a failure, and when it is forgotten.
@@ -8,12 +8,12 @@ import type { Session } from "./session.ts";
  * Whoever shares it waits until a deadline of its own: when the one under whose deadline or session it was begun gives up, the next one goes on.
  */
 export class Once<T> {
-  readonly #make: (session: Session, deadline: number) => Promise<T>;
+  readonly #make: (call: Call) => Promise<T>;
   #made: Promise<T> | null = null;
   /** What was made; `null` before it is. */
   value: T | null = null;
 
-  constructor(make: (session: Session, deadline: number) => Promise<T>) {
+  constructor(make: (call: Call) => Promise<T>) {
     this.#make = make;
   }
 
@@ -22,8 +22,8 @@ export class Once<T> {
    *
    * @throws {Unavailable} If that takes longer than the deadline.
    */
-  get(session: Session, deadline: number): Promise<T> {
-    return this.value !== null && this.#made ? this.#made : this.#share(session, deadline);
+  get(call: Call): Promise<T> {
+    return this.value !== null && this.#made ? this.#made : this.#share(call);
   }
 
   /** The next one who needs it makes it again. What is just being made stays: many may have found at once that it was gone. */
@@ -38,11 +38,11 @@ export class Once<T> {
     this.#made = Promise.resolve(value);
   }
 
-  async #share(session: Session, deadline: number): Promise<T> {
+  async #share(call: Call): Promise<T> {
     for (;;) {
       const isOwn = this.#made === null;
-      const made = this.#made ?? this.#begin(session, deadline);
-      if (!await settledWithin(made, deadline - performance.now())) {
+      const made = this.#made ?? this.#begin(call);
+      if (!await settledWithin(made, call.deadline - performance.now())) {
         throw new Unavailable("timeout", "What others have begun to open takes too long");
       }
       try {
@@ -50,13 +50,13 @@ export class Once<T> {
       } catch (error) {
         // The deadline, or the connection, of whoever began it.
         const isOthers = error instanceof Unavailable && (error.reason === "timeout" || error.reason === "lost");
-        if (isOwn || !isOthers || session.signal.aborted || performance.now() >= deadline) throw error;
+        if (isOwn || !isOthers || call.session.signal.aborted || performance.now() >= call.deadline) throw error;
       }
     }
   }
 
-  #begin(session: Session, deadline: number): Promise<T> {
-    const made: Promise<T> = this.#make(session, deadline).then((value) => {
+  #begin(call: Call): Promise<T> {
+    const made: Promise<T> = this.#make(call).then((value) => {
       if (this.#made === made) this.value = value;
       return value;
     }, (error) => {

@@ -3,6 +3,7 @@ import { nuid } from "@nats-io/nats-core";
 import { clearInterval, setInterval } from "node:timers";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "./api.ts";
+import { type Call, callWithin } from "./call.ts";
 import { DeliveredMessage } from "./delivered_message.ts";
 import { nanoseconds } from "./durations.ts";
 import { advisory } from "./jetstream_subjects.ts";
@@ -86,10 +87,10 @@ export class OrderedConsumer {
    * @throws {JetStreamStoreError} If the server refuses.
    * @throws {Unavailable} If it does not answer.
    */
-  static async open(session: Session, options: OrderedOptions, deadline: number): Promise<OrderedConsumer> {
-    const consumer = new OrderedConsumer(session, options);
+  static async open(call: Call, options: OrderedOptions): Promise<OrderedConsumer> {
+    const consumer = new OrderedConsumer(call.session, options);
     try {
-      await consumer.#open(deadline);
+      await consumer.#open(call);
       return consumer;
     } catch (error) {
       consumer.#lose("was not made");
@@ -132,23 +133,22 @@ export class OrderedConsumer {
     this.#lose("was stopped");
     if (gone) return;
     try {
-      const call = `CONSUMER.DELETE.${this.#options.stream}.${this.#name}`;
-      await api(this.#session, call, undefined, performance.now() + REMOVAL_MS);
+      const method = `CONSUMER.DELETE.${this.#options.stream}.${this.#name}`;
+      await api(callWithin(this.#session, REMOVAL_MS), method, undefined);
     } catch {
       // Whatever kept it from being removed now: the server removes it by itself.
     }
   }
 
-  async #open(deadline: number): Promise<void> {
+  async #open(call: Call): Promise<void> {
     const { stream, filter, endsOnUpdate = false } = this.#options;
     const gone = () => this.#lose("has gone");
     this.#session.signal.throwIfAborted();
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
     const info = await api<{ num_pending: number; delivered: { stream_seq: number } }>(
-      this.#session,
+      call,
       `CONSUMER.CREATE.${stream}.${this.#name}.${filter}`,
       { stream_name: stream, action: "create", config: this.#config() },
-      deadline,
     );
     if (this.#failure) throw this.#failure;
     this.floor = info.delivered.stream_seq;

@@ -1,10 +1,9 @@
+import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { api, apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { damagedReply, replyJson } from "./reply_json.ts";
-import type { Repeats } from "./reply_slot.ts";
-import type { Session } from "./session.ts";
 
 /** The server's word that a message is stored. */
 export interface PubAck {
@@ -16,25 +15,34 @@ export interface PubAck {
 /**
  * Stores a message in the stream that listens to its subject.
  *
- * @param repeats Given where it may be sent again while no acknowledgement arrives: where a message id or a guard keeps it from being stored twice, or
- * where that does no harm. After a repeat the acknowledgement may say that it is a duplicate, and the guard may refuse it because of itself.
+ * @param call Notes if it may be stored without an acknowledgement, see {@linkcode mayBeStored}.
+ * @param repeats Whether it may be sent again while no acknowledgement arrives: where a message id or a guard keeps it from being stored twice, or where
+ * that does no harm.
  * @throws {JetStreamStoreError} If the server refuses it.
  * @throws {Unavailable} If it is not confirmed: it may be stored or not; with `no_responders`, no stream listens.
  */
 export function publish(
-  session: Session,
+  call: Call,
   subject: string,
   payload: Uint8Array | string,
-  deadline: number,
   headers?: HeaderBlock,
-  repeats?: Repeats | true,
+  repeats = false,
 ): Promise<PubAck> {
-  const question = { subject: session.subjects.publish(subject), payload, headers };
-  const answer = session.requests.ask(question, deadline, readAck, repeats);
-  return answerOrNoStream(session, answer, async (deadline) => {
-    const { streams } = await api<{ streams: string[] | null }>(session, "STREAM.NAMES", { subject }, deadline);
+  const question = { subject: call.session.subjects.publish(subject), payload, headers, repeats, write: call };
+  const answer = call.session.requests.ask(question, call.deadline, readAck);
+  return answerOrNoStream(call, answer, async (look) => {
+    call.noteUnconfirmed(question.subject);
+    const { streams } = await api<{ streams: string[] | null }>(look, "STREAM.NAMES", { subject });
     return (streams ?? []).length > 0;
   });
+}
+
+/**
+ * Whether this call may have stored a message on a subject without an acknowledgement: a repeat may be told that it is a duplicate, and its guard may refuse
+ * it because of itself.
+ */
+export function mayBeStored(call: Call, subject: string): boolean {
+  return call.isUnconfirmed(call.session.subjects.publish(subject));
 }
 
 function readAck(reply: Msg, subject: string): PubAck {

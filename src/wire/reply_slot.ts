@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import type { Call } from "./call.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { statusOf } from "../connection/nats/raw_headers.ts";
@@ -14,14 +15,10 @@ export interface Question {
   readonly subject: string;
   readonly payload: Uint8Array | string;
   readonly headers?: HeaderBlock;
-}
-
-/**
- * How often a request was sent again because no answer had arrived. What is sent twice may have been done twice, or its second answer may tell of the
- * first: who cares counts with one of these.
- */
-export interface Repeats {
-  count: number;
+  /** Whether it may be sent again while no answer arrives: the answer to any of its sendings counts. */
+  readonly repeats?: boolean;
+  /** The call that notes if this is sent again, or is not answered: then it may have been done, or its second answer may tell of the first. */
+  readonly write?: Call;
 }
 
 /** Makes something of the reply to a message that was sent to this subject; what it throws is what the call throws. */
@@ -49,10 +46,9 @@ export interface ReplySlot {
 export class OneReply<T> implements ReplySlot {
   readonly question: Question;
   readonly deadline: number;
-  readonly fail: (error: unknown) => void;
   readonly #read: ReadReply<T>;
   readonly #resolve: (value: T) => void;
-  readonly #repeats: Repeats | true | undefined;
+  readonly #reject: (error: unknown) => void;
   /** When it is sent again; 0 until it is first looked at, as the time costs more than the rest. */
   #repeatAt = 0;
   /** How often it was sent without a reply. */
@@ -66,14 +62,20 @@ export class OneReply<T> implements ReplySlot {
     read: ReadReply<T>,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
-    repeats?: Repeats | true,
   ) {
     this.question = question;
     this.deadline = deadline;
     this.#read = read;
     this.#resolve = resolve;
-    this.fail = reject;
-    this.#repeats = repeats;
+    this.#reject = reject;
+  }
+
+  fail(error: unknown): void {
+    const { subject, write } = this.question;
+    if (write && error instanceof Unavailable && (error.reason === "lost" || error.reason === "timeout")) {
+      write.noteUnconfirmed(subject);
+    }
+    this.#reject(error);
   }
 
   take(reply: Msg): boolean {
@@ -92,10 +94,11 @@ export class OneReply<T> implements ReplySlot {
   }
 
   repeats(now: number): boolean {
-    if (!this.#repeats) return false;
+    const { subject, repeats, write } = this.question;
+    if (!repeats) return false;
     this.#repeatAt ||= now + this.#pause;
     if (this.#repeatAt > now) return false;
-    if (this.#repeats !== true) this.#repeats.count++;
+    write?.noteUnconfirmed(subject);
     this.#unanswered++;
     this.#pause *= 2;
     this.#repeatAt = now + this.#pause;

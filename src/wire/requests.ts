@@ -9,7 +9,7 @@ import type { JetStreamStoreError } from "../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { trailingNumber } from "../connection/nats/raw_headers.ts";
-import { ManyReplies, OneReply, type Question, type ReadReply, type Repeats, type ReplySlot } from "./reply_slot.ts";
+import { ManyReplies, OneReply, type Question, type ReadReply, type ReplySlot } from "./reply_slot.ts";
 import { deniedError, type OwnSubscription, type Subscriptions } from "./subscriptions.ts";
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
@@ -69,7 +69,7 @@ export class Requests {
    * reply could be taken for the answer of another call.
    *
    * @param deadline The moment of `performance.now()` by which it settles; `Infinity`: with its answer, or as the session ends.
-   * @param repeats Given where the message may be sent again while no answer arrives: the answer to any of its sendings counts. It is told how often.
+   * @param repeats Whether the message may be sent again while no answer arrives.
    * @throws {Unavailable} If no answer arrived.
    */
   request(
@@ -77,15 +77,15 @@ export class Requests {
     payload: Uint8Array | string,
     deadline: number,
     headers?: HeaderBlock,
-    repeats?: Repeats | true,
+    repeats = false,
   ): Promise<Msg> {
-    return this.ask({ subject, payload, headers }, deadline, itself, repeats);
+    return this.ask({ subject, payload, headers, repeats }, deadline, itself);
   }
 
   /** The same for what is made of the reply: a promise less than to make it afterwards. */
-  ask<T>(question: Question, deadline: number, read: ReadReply<T>, repeats?: Repeats | true): Promise<T> {
+  ask<T>(question: Question, deadline: number, read: ReadReply<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#begin(new OneReply(question, deadline, read, resolve, reject, repeats));
+      this.#begin(new OneReply(question, deadline, read, resolve, reject));
     });
   }
 
@@ -141,7 +141,7 @@ export class Requests {
   #begin(slot: ReplySlot): void {
     if (this.#ended) throw this.#ended;
     if (this.#refusal === null) return this.#enter(slot);
-    this.#reopened(slot.deadline).then(() => this.#enter(slot)).catch(slot.fail);
+    this.#reopened(slot.deadline).then(() => this.#enter(slot)).catch((error) => slot.fail(error));
   }
 
   /** Subscribes to the inbox once more: the server may have granted it meanwhile. Nothing is sent before that is known. */

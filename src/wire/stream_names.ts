@@ -13,8 +13,7 @@ export async function* streamNames(context: Context, what: string, subject: stri
     const page = await listingStep(
       context,
       what,
-      (session, deadline) =>
-        api<{ streams: string[] | null; total: number }>(session, "STREAM.NAMES", { subject, offset }, deadline),
+      (call) => api<{ streams: string[] | null; total: number }>(call, "STREAM.NAMES", { subject, offset }),
     );
     const names = page.streams ?? [];
     yield* names;

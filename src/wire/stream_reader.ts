@@ -1,9 +1,10 @@
+import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
-import { insist } from "./insist.ts";
+import { retryUntil } from "./retry_until.ts";
 import { lastHeaderOf, statusOf } from "../connection/nats/raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
@@ -60,32 +61,30 @@ export class StreamReader {
    * @param size Bytes that it has, where they are known.
    */
   last(
-    session: Session,
+    call: Call,
     subject: string,
-    deadline: number,
     sure = false,
     size?: number,
   ): Promise<StoredMessage | null> {
-    if (sure || !this.#direct) return leaderGet(session, this.#stream, { last_by_subj: subject }, deadline, size);
-    const bytes = session.incoming.one(this.#stream, size);
-    if (session.incoming.tryTake(bytes)) return this.#last(session, subject, deadline, bytes, size);
-    return session.incoming.take(bytes, deadline).then(() => this.#last(session, subject, deadline, bytes, size));
+    if (sure || !this.#direct) return leaderGet(call, this.#stream, { last_by_subj: subject }, size);
+    const bytes = call.session.incoming.one(this.#stream, size);
+    if (call.session.incoming.tryTake(bytes)) return this.#last(call, subject, bytes, size);
+    return call.session.incoming.take(bytes, call.deadline).then(() => this.#last(call, subject, bytes, size));
   }
 
   #last(
-    session: Session,
+    call: Call,
     subject: string,
-    deadline: number,
     bytes: number,
     size: number | undefined,
   ): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
-    const question = { subject: session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY };
-    return this.#heard(session, session.requests.ask(question, deadline, stored, true)).then(
-      (message) => this.#arrived(session, bytes, message, size),
+    const question = { subject: call.session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY, repeats: true };
+    return this.#heard(call, call.session.requests.ask(question, call.deadline, stored)).then(
+      (message) => this.#arrived(call.session, bytes, message, size),
       (error) => {
-        session.incoming.give(bytes);
-        return this.#unanswered(error, session, deadline, () => this.last(session, subject, deadline, false, size));
+        call.session.incoming.give(bytes);
+        return this.#unanswered(error, call, () => this.last(call, subject, false, size));
       },
     );
   }
@@ -100,11 +99,11 @@ export class StreamReader {
    * The newest message of each of the subjects that has one, in no order. It is asked for again when an answer seems to be lost, as long as there is
    * time.
    */
-  async many(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+  async many(call: Call, subjects: string[]): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
-    for (const some of requestsOf(subjects, session.maxPayload)) {
+    for (const some of requestsOf(subjects, call.session.maxPayload)) {
       found.push(
-        ...await insist(deadline, (until) => this.#newest(session, some, deadline, until - performance.now())),
+        ...await retryUntil(call, ({ deadline }) => this.#newest(call, some, deadline - performance.now())),
       );
     }
     return found;
@@ -116,18 +115,17 @@ export class StreamReader {
    * @param sure Whether the leader is asked: a replica may lag behind.
    */
   async page(
-    session: Session,
+    call: Call,
     { size, ...query }: PageQuery,
-    deadline: number,
     sure = false,
   ): Promise<StoredMessage[]> {
-    const batch = sure ? null : await this.#batch(session, query, deadline, { size });
+    const batch = sure ? null : await this.#batch(call, query, { size });
     if (batch) return batch.messages;
     const page: StoredMessage[] = [];
     for (let next = query.seq; page.length < query.batch;) {
       const gets = Array.from(
         { length: Math.min(IN_A_ROW, query.batch - page.length) },
-        (_, i) => this.#next(session, { seq: next + i, next_by_subj: query.next_by_subj }, deadline, sure),
+        (_, i) => this.#next(call, { seq: next + i, next_by_subj: query.next_by_subj }, sure),
       );
       for (const message of await Promise.all(gets)) {
         if (!message) return page;
@@ -142,16 +140,15 @@ export class StreamReader {
 
   /** @param silence Milliseconds after which the next of the messages counts as lost. */
   async #newest(
-    session: Session,
+    call: Call,
     subjects: string[],
-    deadline: number,
     silence: number,
   ): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
     for (let rest = subjects;;) {
-      const batch = await this.#batch(session, { multi_last: rest, batch: rest.length }, deadline, { silence });
+      const batch = await this.#batch(call, { multi_last: rest, batch: rest.length }, { silence });
       if (!batch || (batch.isCut && batch.messages.length === 0)) {
-        return [...found, ...await this.#oneByOne(session, rest, deadline)];
+        return [...found, ...await this.#oneByOne(call, rest)];
       }
       found.push(...batch.messages);
       if (!batch.isCut) return found;
@@ -161,31 +158,30 @@ export class StreamReader {
     }
   }
 
-  async #oneByOne(session: Session, subjects: string[], deadline: number): Promise<StoredMessage[]> {
+  async #oneByOne(call: Call, subjects: string[]): Promise<StoredMessage[]> {
     const found: (StoredMessage | null)[] = [];
     for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
       const some = subjects.slice(i, i + IN_FLIGHT);
-      found.push(...await Promise.all(some.map((subject) => this.last(session, subject, deadline))));
+      found.push(...await Promise.all(some.map((subject) => this.last(call, subject))));
     }
     return found.filter((message) => message !== null);
   }
 
   /** The first message of a subject filter from a sequence on. */
   #next(
-    session: Session,
+    call: Call,
     query: { seq: number; next_by_subj: string },
-    deadline: number,
     sure: boolean,
   ): Promise<StoredMessage | null> {
-    if (sure || !this.#direct) return leaderGet(session, this.#stream, query, deadline);
-    const bytes = session.incoming.one(this.#stream);
-    const question = { subject: session.subjects.api(this.#call), payload: JSON.stringify(query) };
-    return session.incoming.take(bytes, deadline).then(() =>
-      this.#heard(session, session.requests.ask(question, deadline, stored, true)).then(
-        (message) => this.#arrived(session, bytes, message),
+    if (sure || !this.#direct) return leaderGet(call, this.#stream, query);
+    const bytes = call.session.incoming.one(this.#stream);
+    const question = { subject: call.session.subjects.api(this.#call), payload: JSON.stringify(query), repeats: true };
+    return call.session.incoming.take(bytes, call.deadline).then(() =>
+      this.#heard(call, call.session.requests.ask(question, call.deadline, stored)).then(
+        (message) => this.#arrived(call.session, bytes, message),
         (error) => {
-          session.incoming.give(bytes);
-          return this.#unanswered(error, session, deadline, () => this.#next(session, query, deadline, sure));
+          call.session.incoming.give(bytes);
+          return this.#unanswered(error, call, () => this.#next(call, query, sure));
         },
       )
     );
@@ -193,28 +189,27 @@ export class StreamReader {
 
   /** Many messages by one request, within the connection's budget of bytes; `null` where that does not work. */
   async #batch(
-    session: Session,
+    call: Call,
     query: { batch: number; [name: string]: unknown },
-    deadline: number,
     { size, silence }: { size?: number; silence?: number },
   ): Promise<Batch | null> {
-    if (!this.#direct || !session.server.atLeast("2.11")) return null;
-    const bytes = session.incoming.several(this.#stream, query.batch, size);
+    if (!this.#direct || !call.session.server.atLeast("2.11")) return null;
+    const bytes = call.session.incoming.several(this.#stream, query.batch, size);
     const batch: Batch = { messages: [], isCut: false };
-    const take = (reply: Msg) => this.#takeOne(session, batch, reply, size === undefined);
+    const take = (reply: Msg) => this.#takeOne(call.session, batch, reply, size === undefined);
     const body = JSON.stringify({ ...query, max_bytes: bytes });
-    const subject = session.subjects.api(this.#call);
+    const subject = call.session.subjects.api(this.#call);
     try {
-      await session.incoming.during(
+      await call.session.incoming.during(
         bytes,
-        deadline,
-        () => this.#heard(session, session.requests.collect(subject, body, deadline, take, silence)),
+        call.deadline,
+        () => this.#heard(call, call.session.requests.collect(subject, body, call.deadline, take, silence)),
       );
       return batch;
     } catch (error) {
       if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
       // No stream, or one without direct gets: a single get finds out, or, where that takes long, the stream's state.
-      return session.subjects.isOwn || await streamInfo(session, this.#stream, deadline) ? null : batch;
+      return call.session.subjects.isOwn || await streamInfo(call, this.#stream) ? null : batch;
     }
   }
 
@@ -243,13 +238,12 @@ export class StreamReader {
    */
   async #unanswered(
     error: unknown,
-    session: Session,
-    deadline: number,
+    call: Call,
     again: () => Promise<StoredMessage | null>,
   ): Promise<StoredMessage | null> {
     if (!(error instanceof Unavailable)) throw error;
     if (error.reason !== "no_responders") throw error;
-    const info = await streamInfo(session, this.#stream, deadline);
+    const info = await streamInfo(call, this.#stream);
     if (!info) return null;
     this.#direct = info.config.allow_direct === true;
     if (this.#direct) throw error;
@@ -257,9 +251,9 @@ export class StreamReader {
   }
 
   /** Waits for the answer to a direct get. */
-  #heard<T>(session: Session, answer: Promise<T>): Promise<T> {
-    return answerOrNoStream(session, answer, async (deadline) => {
-      const info = await streamInfo(session, this.#stream, deadline);
+  #heard<T>(call: Call, answer: Promise<T>): Promise<T> {
+    return answerOrNoStream(call, answer, async (call) => {
+      const info = await streamInfo(call, this.#stream);
       return info?.config.allow_direct === true;
     });
   }

@@ -1,8 +1,8 @@
+import type { Call } from "./call.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api, ErrorCode, isServerError, orElse } from "./api.ts";
 import { readDuration } from "./durations.ts";
 import { damagedReply } from "./reply_json.ts";
-import type { Session } from "./session.ts";
 
 /** What the library reads and writes of a stream's configuration; the rest is kept as it is. */
 export interface StreamConfig {
@@ -58,14 +58,13 @@ export interface StreamInfo {
 
 /** The state of a stream, or `null` if there is none. */
 export async function streamInfo(
-  session: Session,
+  call: Call,
   stream: string,
-  deadline: number,
   query?: Record<string, unknown>,
 ): Promise<StreamInfo | null> {
-  const call = `STREAM.INFO.${stream}`;
-  const info = await orElse(null, api<StreamInfo>(session, call, query, deadline), ErrorCode.streamNotFound);
-  if (info && !(info.config && info.state)) throw damagedReply(call);
+  const method = `STREAM.INFO.${stream}`;
+  const info = await orElse(null, api<StreamInfo>(call, method, query), ErrorCode.streamNotFound);
+  if (info && !(info.config && info.state)) throw damagedReply(method);
   return info;
 }
 
@@ -76,20 +75,19 @@ export async function streamInfo(
  * @param leastWindow Nanoseconds that the duplicate window of a new stream must have; where the server allows no more than that, it gets less than wanted.
  */
 export async function openStream(
-  session: Session,
+  call: Call,
   wanted: StreamConfig,
   adjust: (present: StreamConfig, info: StreamInfo) => Partial<StreamConfig> | null,
-  deadline: number,
   leastWindow = 0,
 ): Promise<StreamInfo> {
-  let info = await streamInfo(session, wanted.name, deadline);
+  let info = await streamInfo(call, wanted.name);
   if (!info) {
     try {
-      return await createStream(session, wanted, leastWindow, deadline);
+      return await createStream(call, wanted, leastWindow);
     } catch (error) {
       // Somebody was faster, with other settings.
       if (!isServerError(error, ErrorCode.streamNameInUse)) throw error;
-      info = await streamInfo(session, wanted.name, deadline);
+      info = await streamInfo(call, wanted.name);
       // In a cluster a stream that was just removed can keep its name for a moment.
       if (!info) {
         throw new Unavailable("no_leader", `The name of the stream ${wanted.name} is not free yet`, { cause: error });
@@ -97,17 +95,16 @@ export async function openStream(
     }
   }
   const change = adjust(info.config, info);
-  return change ? await updateStream(session, { ...info.config, ...change }, deadline) : info;
+  return change ? await updateStream(call, { ...info.config, ...change }) : info;
 }
 
 /** Creates a stream; with a shorter duplicate window where the operator allows none as long as wanted. */
 async function createStream(
-  session: Session,
+  call: Call,
   wanted: StreamConfig,
   leastWindow: number,
-  deadline: number,
 ): Promise<StreamInfo> {
-  const create = (config: StreamConfig) => api<StreamInfo>(session, `STREAM.CREATE.${wanted.name}`, config, deadline);
+  const create = (config: StreamConfig) => api<StreamInfo>(call, `STREAM.CREATE.${wanted.name}`, config);
   try {
     return await create(wanted);
   } catch (error) {
@@ -119,35 +116,42 @@ async function createStream(
 }
 
 /** Replaces a stream's configuration. */
-export function updateStream(session: Session, config: StreamConfig, deadline: number): Promise<StreamInfo> {
-  return api<StreamInfo>(session, `STREAM.UPDATE.${config.name}`, config, deadline);
+export function updateStream(call: Call, config: StreamConfig): Promise<StreamInfo> {
+  return api<StreamInfo>(call, `STREAM.UPDATE.${config.name}`, config);
 }
 
 /** Deletes a stream; `false` if there was none. */
-export async function deleteStream(session: Session, stream: string, deadline: number): Promise<boolean> {
-  const deleted = api(session, `STREAM.DELETE.${stream}`, undefined, deadline);
+export async function deleteStream(call: Call, stream: string): Promise<boolean> {
+  const deleted = api(call, `STREAM.DELETE.${stream}`, undefined);
   return await orElse(false, deleted, ErrorCode.streamNotFound) !== false;
 }
 
 /** Deletes one message by its sequence; `false` if it was not there. */
 export async function deleteMessage(
-  session: Session,
+  call: Call,
   stream: string,
   sequence: number,
-  deadline: number,
 ): Promise<boolean> {
-  const deleted = api(session, `STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }, deadline);
+  const deleted = api(call, deletions(stream), { seq: sequence, no_erase: true });
   const { noMessage, sequenceNotFound, messageNotDeleted } = ErrorCode;
   return await orElse(false, deleted, noMessage, sequenceNotFound, messageNotDeleted) !== false;
 }
 
+/** Whether this call may have deleted a message of a stream without an answer. */
+export function mayBeDeleted(call: Call, stream: string): boolean {
+  return call.isUnconfirmed(call.session.subjects.api(deletions(stream)));
+}
+
+function deletions(stream: string): string {
+  return `STREAM.MSG.DELETE.${stream}`;
+}
+
 /** Removes messages: those of a subject filter, below a sequence, or all but the newest `keep`. Returns how many. */
 export async function purgeStream(
-  session: Session,
+  call: Call,
   stream: string,
   what: { filter?: string; seq?: number; keep?: number },
-  deadline: number,
 ): Promise<number> {
-  const done = api<{ purged: number }>(session, `STREAM.PURGE.${stream}`, what, deadline);
+  const done = api<{ purged: number }>(call, `STREAM.PURGE.${stream}`, what);
   return (await orElse({ purged: 0 }, done, ErrorCode.streamNotFound)).purged;
 }

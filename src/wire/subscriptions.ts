@@ -32,6 +32,8 @@ export class OwnSubscription {
   readonly #options: SubscriptionOptions;
   #subscription: Subscription;
   #over = false;
+  /** How often the server was asked for it. */
+  requests = 1;
   /** Whether it only makes something quicker. */
   readonly optional: boolean;
 
@@ -54,6 +56,7 @@ export class OwnSubscription {
   /** Subscribes once more in place of the subscription that the server refused. */
   renew(): void {
     if (this.#over || this.#nc.isClosed()) return;
+    this.requests++;
     this.#subscription.unsubscribe();
     this.#subscription = this.#nc.subscribe(this.#subject, this.#options);
   }
@@ -109,8 +112,11 @@ export class Subscriptions {
   }
 
   #confirm(subscription: OwnSubscription): void {
+    const { requests } = subscription;
     this.#unconfirmed.add(subscription);
     this.confirmed().then(() => {
+      // What is confirmed now may have been refused before, and asked for again since.
+      if (subscription.requests !== requests) return;
       this.#unconfirmed.delete(subscription);
       if (subscription.optional && !subscription.over) this.#optional.add(subscription);
     });

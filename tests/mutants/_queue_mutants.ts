@@ -5,8 +5,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "says that there was no job where the answer of a delete was lost",
     file: "src/queue/manage/cancel_job.ts",
-    find: "if (!known.deleted && known.unsure)",
-    replace: "if (known.deleted && known.unsure)",
+    find: "if (!known.deleted && mayBeDeleted(call, names.stream)) {",
+    replace: "if (known.deleted && mayBeDeleted(call, names.stream)) {",
     tests: ["tests/queue/manage/cancel_test.ts", "tests/queue/delivery/lost_acknowledgement_test.ts"],
   },
   {
@@ -171,14 +171,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "keeps the expiry of a dead letter that is redriven",
     file: "src/queue/manage/redrive_job.ts",
-    find: '  "Job-Expires-At",\n]);',
-    replace: "]);",
+    find: '  "Job-Expires-At",\n',
+    replace: "",
     tests: ["tests/queue/manage/redrive_test.ts"],
   },
   {
     does: "does not look behind a schedule that fires while its job is cancelled",
     file: "src/queue/manage/cancel_job.ts",
-    find: "    await passFiringSchedule(call, token);\n  }\n",
+    find: "    await passFiringSchedule(call, names, token);\n  }\n",
     replace: "  }\n",
     tests: ["tests/queue/manage/cancel_test.ts"],
   },
@@ -207,7 +207,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "leaves the message that a moved copy replaces",
     file: "src/queue/store/run_history.ts",
-    find: "await deleteMessage(session, stream, replaces, deadline);",
+    find: "await deleteMessage(call, stream, replaces);",
     replace: "await Promise.resolve();",
     tests: ["tests/queue/work/run_history_test.ts"],
   },
@@ -237,14 +237,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "starts jobs whose results may not be read",
     file: "src/queue/store/requirement_checks.ts",
-    find: "  await leaderGet(session, names.resultsStream, { last_by_subj: subject }, deadline);\n",
+    find: "  await leaderGet(call, names.resultsStream, { last_by_subj: subject });\n",
     replace: "",
     tests: ["tests/queue/delivery/requirements_test.ts"],
   },
   {
     does: "starts jobs again and again that may not be looked up",
     file: "src/queue/store/requirement_checks.ts",
-    find: "await leaderGet(session, names.stream, { seq: 1 }, deadline);",
+    find: "await leaderGet(call, names.stream, { seq: 1 });",
     replace: "await Promise.resolve([session, names.stream, deadline]);",
     tests: ["tests/queue/delivery/requirements_test.ts"],
   },

@@ -15,7 +15,7 @@ export async function openSession(options: ConnectOptions): Promise<OpenSession>
   const settings = new Settings(() => undefined);
   const logger = new CollectedLog();
   const connection = new Connection(settings, logger, options, (nc) => new Session(nc, logger));
-  const session = await connection.attempt((session) => Promise.resolve(session), { timeout: 5_000 });
+  const session = await connection.attempt(({ session }) => Promise.resolve(session), { timeout: 5_000 });
   if (!session) throw new Error("There is no connection");
   return { session, connection, [Symbol.asyncDispose]: () => connection.close(1_000) };
 }

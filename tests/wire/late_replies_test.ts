@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Unavailable } from "../../src/connection/unavailable.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { HeaderBlock } from "../../src/connection/nats/headers.ts";
-import { publish } from "../../src/wire/publish.ts";
+import { callWithin } from "../../src/wire/call.ts";
+import { mayBeStored, publish } from "../../src/wire/publish.ts";
 import type { Session } from "../../src/wire/session.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { openSession, within } from "./_open_session.ts";
@@ -26,9 +27,8 @@ Deno.test("Requests.request sends an unanswered request again, and the answer to
   await using client = await openSession({ servers: server.url });
   const { session } = client;
   const replies = asked(session, "slow", (replies) => replies.length === 2 && session.send(replies[0], "the first"));
-  const repeats = { count: 0 };
-  const reply = await session.requests.request("slow", "", within(30_000), undefined, repeats);
-  assertEquals([reply.string(), replies.length, repeats.count], ["the first", 2, 1]);
+  const reply = await session.requests.request("slow", "", within(30_000), undefined, true);
+  assertEquals([reply.string(), replies.length], ["the first", 2]);
   // The second answer is nobody's.
   session.send(replies[1], "the second");
   session.subscribe("quick", ({ reply }) => session.send(reply!, "quick"), fail);
@@ -54,7 +54,7 @@ Deno.test("Requests.request sends an unanswered request at most three times in f
   assertEquals(session.requests.size, 0);
 });
 
-Deno.test("publish stores a message once whose acknowledgement was lost, and counts its repeats", async () => {
+Deno.test("publish stores a message once whose acknowledgement was lost, and the call notes that it was sent again", async () => {
   await using server = await startNatsServer();
   let lost = 0;
   await using proxy = new Proxy(server.url, { drop: (_, payload) => payload.includes(`"seq":1`) && lost++ === 0 });
@@ -62,10 +62,13 @@ Deno.test("publish stores a message once whose acknowledgement was lost, and cou
   const { session } = client;
   await session.requests.request(
     "$JS.API.STREAM.CREATE.S",
-    JSON.stringify({ name: "S", subjects: ["s"], storage: "memory" }),
+    JSON.stringify({ name: "S", subjects: ["s", "t"], storage: "memory" }),
     within(10_000),
   );
-  const repeats = { count: 0 };
-  const ack = await publish(session, "s", "x", within(20_000), new HeaderBlock({ "Nats-Msg-Id": "a" }), repeats);
-  assertEquals([ack.seq, ack.duplicate, repeats.count, lost >= 1], [1, true, 1, true]);
+  const call = callWithin(session, 20_000);
+  const headers = new HeaderBlock({ "Nats-Msg-Id": "a" });
+  const ack = await publish(call, "s", "x", headers, true);
+  assertEquals([ack.seq, ack.duplicate, mayBeStored(call, "s"), lost >= 1], [1, true, true, true]);
+  await publish(call, "t", "x", headers, true);
+  assertEquals([mayBeStored(call, "t"), mayBeStored(call.until(0), "s")], [false, true]);
 });

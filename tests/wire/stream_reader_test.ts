@@ -4,7 +4,8 @@ import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { StreamReader } from "../../src/wire/stream_reader.ts";
 import { Proxy } from "../_support/proxy.ts";
-import { openSession, within } from "./_open_session.ts";
+import { callWithin } from "../../src/wire/call.ts";
+import { openSession } from "./_open_session.ts";
 
 /** A server with two streams of the same 60 messages, of which every third is on `<stream>.a` and each tenth is deleted. */
 async function startFilled() {
@@ -29,19 +30,19 @@ for (const version of [undefined, "2.10.29"]) {
     const { session } = open;
     for (const stream of ["DIRECT", "LEADER"]) {
       const page = (query: { seq: number; batch: number }, sure = false, reader = new StreamReader(stream)) =>
-        reader.page(session, { next_by_subj: `${stream}.a`, ...query }, within(5_000), sure)
+        reader.page(callWithin(session, 5_000), { next_by_subj: `${stream}.a`, ...query }, sure)
           .then((messages) => messages.map(({ sequence, subject }) => subject === `${stream}.a` ? sequence : subject));
       for (const sure of [false, true]) {
         assertEquals(await page({ seq: 4, batch: 10 }, sure), [6, 9, 12, 15, 18, 21, 24, 27, 33, 36]);
         assertEquals(await page({ seq: 54, batch: 10 }, sure), [54, 57]);
         assertEquals(await page({ seq: 58, batch: 10 }, sure), []);
         const reader = new StreamReader(stream);
-        const newest = await reader.last(session, `${stream}.a`, within(5_000), sure);
+        const newest = await reader.last(callWithin(session, 5_000), `${stream}.a`, sure);
         assertEquals([newest?.sequence, newest?.subject], [57, `${stream}.a`]);
-        assertEquals(await reader.last(session, `${stream}.none`, within(5_000), sure), null);
+        assertEquals(await reader.last(callWithin(session, 5_000), `${stream}.none`, sure), null);
       }
       const subjects = ["b1", "a", "none", "b2", "b10"].map((end) => `${stream}.${end}`);
-      const found = await new StreamReader(stream).many(session, subjects, within(5_000));
+      const found = await new StreamReader(stream).many(callWithin(session, 5_000), subjects);
       assertEquals(found.map(({ sequence }) => sequence).sort((a, b) => a - b), [1, 2, 57]);
     }
   });
@@ -52,10 +53,13 @@ for (const version of [undefined, "2.10.29"]) {
     await using open = await openSession({ servers: proxy.url });
     const reader = new StreamReader("NONE");
     for (const sure of [false, true]) {
-      assertEquals(await reader.page(open.session, { seq: 1, next_by_subj: ">", batch: 10 }, within(5_000), sure), []);
-      assertEquals(await reader.last(open.session, "a", within(5_000), sure), null);
+      assertEquals(
+        await reader.page(callWithin(open.session, 5_000), { seq: 1, next_by_subj: ">", batch: 10 }, sure),
+        [],
+      );
+      assertEquals(await reader.last(callWithin(open.session, 5_000), "a", sure), null);
     }
-    assertEquals(await reader.many(open.session, ["a", "b"], within(5_000)), []);
+    assertEquals(await reader.many(callWithin(open.session, 5_000), ["a", "b"]), []);
   });
 }
 
@@ -86,7 +90,7 @@ Deno.test("StreamReader.many asks for the rest where a server of 2.11 or 2.12 le
   });
   await nc.flush();
   await using open = await openSession({ servers: server.url });
-  const found = await new StreamReader("OLD").many(open.session, ["s1", "s2", "s3", "s4"], within(5_000));
+  const found = await new StreamReader("OLD").many(callWithin(open.session, 5_000), ["s1", "s2", "s3", "s4"]);
   assertEquals(found.map(({ sequence }) => sequence), [1, 2, 3, 4]);
   assertEquals(asked, [["s1", "s2", "s3", "s4"], ["s3", "s4"], ["s4"]]);
   await nc.close();
@@ -107,7 +111,7 @@ Deno.test("StreamReader.last asks again after a 408, which does not mean that th
   await using open = await openSession({ servers: server.url });
   const reader = new StreamReader("S");
   const found = await open.connection.attempt(
-    (session, deadline) => reader.last(session, "a", deadline),
+    (call) => reader.last(call, "a"),
     { timeout: 20_000 },
   );
   assertEquals([found?.sequence, new TextDecoder().decode(found?.data), asked], [7, "value", 2]);

@@ -51,10 +51,10 @@ export class Acknowledger {
    */
   async finish(delivery: Delivery, refused?: () => Promise<unknown>): Promise<boolean> {
     if (await this.acknowledge(delivery)) return true;
-    return await this.#calls.persist(delivery, "acknowledgements", async ({ session, deadline }) => {
-      if (!delivery.orphaned) return await session.requests.request(delivery.ack, "+ACK", deadline);
+    return await this.#calls.persist(delivery, "acknowledgements", async (call) => {
+      if (!delivery.orphaned) return await call.session.requests.request(delivery.ack, "+ACK", call.deadline);
       // The consumer that delivered it is gone: one made again would take the acknowledgement for another's.
-      return await deleteMessage(session, this.#queue.names.stream, delivery.sequence, deadline);
+      return await deleteMessage(call, this.#queue.names.stream, delivery.sequence);
     }, refused) !== null;
   }
 
@@ -78,11 +78,11 @@ export class Acknowledger {
     const word = delay > 0 ? `-NAK {"delay": ${Math.round(delay * 1e6)}}` : "-NAK";
     let sent = false;
     delivery.handedBack = true;
-    return async ({ session, deadline }) => {
+    return async (call) => {
       if (sent) return true;
       sent = true;
       try {
-        await session.requests.request(delivery.ack, word, deadline);
+        await call.session.requests.request(delivery.ack, word, call.deadline);
       } catch (error) {
         // What was refused has not reached the server.
         if (error instanceof JetStreamStoreError) sent = false;
@@ -98,7 +98,7 @@ export class Acknowledger {
     const extended = await this.#calls.demand(
       delivery,
       "acknowledgements",
-      ({ session, deadline }) => session.requests.request(delivery.ack, "+WPI", deadline),
+      (call) => call.session.requests.request(delivery.ack, "+WPI", call.deadline),
     );
     if (extended) delivery.extendTo(sent + delivery.lease);
   }

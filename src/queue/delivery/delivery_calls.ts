@@ -1,11 +1,12 @@
+import type { Call } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
-import { insist } from "../../wire/insist.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import type { StreamIdentity } from "./stream_identity.ts";
-import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { isRefusal } from "./refusals.ts";
 import type { Requirement, RunRequirements } from "./run_requirements.ts";
@@ -14,7 +15,7 @@ import type { Requirement, RunRequirements } from "./run_requirements.ts";
 const REFUSED_RETRY_MS = { base: 200, max: 5_000 };
 
 /** Something that is sent about a delivery: once, or again until it is answered. */
-export type DeliveryCall<R> = (call: QueueCall) => Promise<R>;
+export type DeliveryCall<R> = (call: Call) => Promise<R>;
 
 /** Makes the calls that concern a delivery: over reconnects, until they are answered or its lease is lost. */
 export class DeliveryCalls {
@@ -62,10 +63,10 @@ export class DeliveryCalls {
 
   /** Asks the server for its time, over reconnects: by how much its clock is ahead of `performance.now()`, at least. `null` if nobody can tell. */
   async askServerAhead(): Promise<number | null> {
-    const { context } = this.#queue;
+    const { context, names } = this.#queue;
     while (!this.#stopped && context.connection.isOn) {
-      const answer = await callQueue(this.#queue, async ({ session, deadline, names }) => {
-        const info = await streamInfo(session, names.stream, deadline);
+      const answer = await callQueue(this.#queue, async (call) => {
+        const info = await streamInfo(call, names.stream);
         return { ahead: Date.parse(info?.ts ?? "") - performance.now() };
       }, { timeout: context.timeout, persist: true, patient: true });
       if (answer) return Number.isNaN(answer.ahead) ? null : answer.ahead;
@@ -103,9 +104,9 @@ export class DeliveryCalls {
    * @throws {JetStreamStoreError} If the server refuses.
    */
   async insist<R>(delivery: Delivery, call: DeliveryCall<R>): Promise<R | null> {
-    const untilAnswered = async (attempt: QueueCall) =>
-      await this.#identity.isSame(attempt)
-        ? { answer: await insist(attempt.deadline, (deadline) => call({ ...attempt, deadline })) }
+    const untilAnswered = async (attempt: Call) =>
+      await this.#identity.isSame(attempt, this.#queue.names)
+        ? { answer: await retryUntil(attempt, call) }
         : { answer: null };
     await this.doubt;
     // The lease is extended meanwhile, so that one call may be over before it.

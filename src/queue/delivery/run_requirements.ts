@@ -180,10 +180,10 @@ export class RunRequirements {
   async #checkNow(requirement: Requirement, delivery?: Delivery): Promise<boolean | null> {
     try {
       const answered = await callQueue(this.#queue, async (call) => {
-        if (requirement === "dead letters") await checkDeadLetters(call);
-        else if (requirement === "moves") await checkMoves(call);
-        else if (requirement === "results") await checkResults(call, this.#queue.results);
-        else if (requirement === "look-ups") await checkLookUps(call);
+        if (requirement === "dead letters") await checkDeadLetters(call, this.#queue);
+        else if (requirement === "moves") await checkMoves(call, this.#queue.names);
+        else if (requirement === "results") await checkResults(call, this.#queue);
+        else if (requirement === "look-ups") await checkLookUps(call, this.#queue.names);
         // An extension goes to the same subject as the acknowledgement.
         else if (requirement === "acknowledgements" && delivery) {
           await call.session.requests.request(delivery.ack, "+WPI", call.deadline);

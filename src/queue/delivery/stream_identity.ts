@@ -1,7 +1,8 @@
-import { insist } from "../../wire/insist.ts";
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 
 /**
  * Knows which stream has delivered the jobs that are held. One that was deleted and created again counts from 1, and would take a report for another
@@ -31,9 +32,9 @@ export class StreamIdentity {
   }
 
   /** Whether the stream is still the same, or there is none. */
-  async isSame({ session, deadline, names }: QueueCall): Promise<boolean> {
-    if (this.isKnown(session)) return true;
-    const info = await insist(deadline, (deadline) => streamInfo(session, names.stream, deadline));
+  async isSame(call: Call, names: QueueNames): Promise<boolean> {
+    if (this.isKnown(call.session)) return true;
+    const info = await retryUntil(call, (call) => streamInfo(call, names.stream));
     return info === null || info.created === this.#created;
   }
 }

@@ -68,14 +68,17 @@ export function cancelMatches(
   filter: JobFilter,
   options: MatchOptions,
 ): Promise<MatchCounts | null> {
+  const { names } = parts;
   return actOnEach(jobMessages(parts), (message) => matchesJob(message, filter), options, (message) => {
     const token = tokenOf(message.subject);
-    const known = { deleted: false, unsure: false };
+    const known = { deleted: false };
     return callQueue(parts, async (call) => {
-      // Another job may have its id by now.
-      const present = known.deleted ? message : await findJobMessage(call, token);
-      if (!known.deleted && !(present && matchesJob(present, filter))) return false;
-      return await cancelJob(call, token, known);
+      if (!known.deleted && !mayBeDeleted(call, names.stream)) {
+        // Another job may have its id by now.
+        const present = await findJobMessage(call, names, token);
+        if (!present || !matchesJob(present, filter)) return false;
+      }
+      return await cancelJob(call, parts, token, known);
     });
   });
 }
@@ -111,12 +114,7 @@ export function discardMatches(
   const { context, names } = parts;
   const letters = deadLetterMessages(context, names);
   return actOnEach(letters, (letter) => matchesDeadLetter(letter, filter), options, ({ sequence }) => {
-    const discard = callQueue(
-      parts,
-      ({ session, deadline }) => deleteMessage(session, names.deadStream, sequence, deadline),
-      REMOVAL,
-    );
-    return discard;
+    return callQueue(parts, (call) => deleteMessage(call, names.deadStream, sequence), REMOVAL);
   });
 }
 
@@ -162,14 +160,14 @@ function shared(messages: AsyncGenerator<StoredMessage, void>): AsyncIterable<St
 /** All jobs that are in the queue when it begins, in the order of their messages, fetched by page. */
 async function* jobMessages({ context, names }: QueueParts): AsyncGenerator<StoredMessage, void> {
   const what = `The jobs of queue ${names.queue}`;
-  const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline));
+  const info = await listingStep(context, what, (call) => streamInfo(call, names.stream));
   if (!info) return;
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
   const { last_seq } = info.state;
   for (let seq = 1; seq <= last_seq;) {
     const query = { seq, next_by_subj: names.idFilter("*"), batch: PAGE };
-    const page = await listingStep(context, what, (session, deadline) => reader.page(session, query, deadline));
+    const page = await listingStep(context, what, (call) => reader.page(call, query));
     if (page.length === 0) return;
     yield* page.filter(({ sequence }) => sequence <= last_seq);
     seq = page[page.length - 1].sequence + 1;

@@ -1,3 +1,5 @@
+import type { QueueStore } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
@@ -5,7 +7,6 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import type { JobHeaders } from "../format/job_headers.ts";
 import { dueTime } from "../publish/publish_options.ts";
 import { type JobCopy, keptHeaders, readySubject, replaceJob, type Replacement } from "../publish/replace_job.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 
 /** When a job is to run. */
 export interface RescheduleOptions {
@@ -65,9 +66,9 @@ export class JobChange implements Replacement {
    * @returns `false`: there is no such job, or it is active.
    * @throws {Unavailable} If nobody can tell.
    */
-  async make(call: QueueCall, token: string): Promise<boolean> {
-    this.#readySubject = (present) => readySubject(call, present);
-    const result = await replaceJob(call, token, this);
+  async make(call: Call, queue: QueueStore, token: string): Promise<boolean> {
+    this.#readySubject = (present) => readySubject(queue, present);
+    const result = await replaceJob(call, queue, token, this);
     if (typeof result === "object") return true;
     if (this.unconfirmed) throw new Unavailable("timeout", "The reply to a change of the job was lost");
     return false;

@@ -1,5 +1,6 @@
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
 import { deleteStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "../store/stream_kinds.ts";
 
 /**
@@ -7,16 +8,16 @@ import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "..
  *
  * @throws {JetStreamStoreError} `wrong_kind`, if the stream of that name is not a queue.
  */
-export async function destroyQueue({ session, deadline, names, stream }: QueueCall): Promise<boolean> {
+export async function destroyQueue(call: Call, { names, stream }: QueueParts): Promise<boolean> {
   stream.forget();
-  const jobs = await streamInfo(session, names.stream, deadline);
+  const jobs = await streamInfo(call, names.stream);
   if (jobs && !isJobStream(jobs.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const remove = async (name: string, isOwn: (config: StreamConfig) => boolean | Promise<boolean>) => {
-    const info = await streamInfo(session, name, deadline);
-    if (info && await isOwn(info.config)) await deleteStream(session, name, deadline);
+    const info = await streamInfo(call, name);
+    if (info && await isOwn(info.config)) await deleteStream(call, name);
   };
-  const destroyed = jobs !== null && await deleteStream(session, names.stream, deadline);
+  const destroyed = jobs !== null && await deleteStream(call, names.stream);
   await remove(names.deadStream, (config) => isDeadLetterStream(config, names));
-  await remove(names.resultsStream, (config) => isResultsStream(session, config, names, deadline));
+  await remove(names.resultsStream, (config) => isResultsStream(call, config, names));
   return destroyed;
 }

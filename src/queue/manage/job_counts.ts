@@ -1,6 +1,8 @@
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
 import { type ConsumerInfo, consumerInfos } from "../store/durable_consumer.ts";
 import { NO_END } from "./pause_queue.ts";
@@ -34,14 +36,13 @@ export interface QueuePause {
 }
 
 /** Counts the jobs of a queue by what the server keeps count of: as quick with a million jobs as with none. `null` if there is no queue. */
-export async function countJobs(call: QueueCall): Promise<JobCounts | null> {
-  const { session, deadline, names, stream } = call;
-  const info = await streamInfo(session, names.stream, deadline, { subjects_filter: names.schedule("*") });
+export async function countJobs(call: Call, { names, stream }: QueueParts): Promise<JobCounts | null> {
+  const info = await streamInfo(call, names.stream, { subjects_filter: names.schedule("*") });
   if (!info) return null;
-  await stream.openConsumers(session, deadline);
+  await stream.openConsumers(call);
   const [dead, consumers] = await Promise.all([
-    streamInfo(session, names.deadStream, deadline),
-    consumerInfos(call),
+    streamInfo(call, names.deadStream),
+    consumerInfos(call, names),
   ]);
   const [high, normal, low] = PRIORITIES.map((priority) =>
     sum(consumers.filter(({ name }) => name === priority), "num_pending")
@@ -54,7 +55,7 @@ export async function countJobs(call: QueueCall): Promise<JobCounts | null> {
     active,
     delayed: Math.max(0, info.state.messages - ready - active - schedules),
     dead: dead?.state.messages ?? 0,
-    oldest: await oldestReady(call, consumers),
+    oldest: await oldestReady(call, names, consumers),
     ended: Math.max(0, info.state.last_seq - info.state.messages),
     paused: pauseOf(consumers),
     limits: { high: limitOf(consumers, "high"), normal: limitOf(consumers, "normal"), low: limitOf(consumers, "low") },
@@ -74,11 +75,11 @@ function limitOf(consumers: ConsumerInfo[], priority: Priority): number | null {
   return limit > 0 ? limit : null;
 }
 
-async function oldestReady({ session, deadline, names }: QueueCall, consumers: ConsumerInfo[]): Promise<number | null> {
+async function oldestReady(call: Call, names: QueueNames, consumers: ConsumerInfo[]): Promise<number | null> {
   const waiting = consumers.filter(({ num_pending }) => num_pending > 0);
   const ages = await Promise.all(waiting.map(async ({ delivered, config, ts }) => {
     const query = { seq: delivered.stream_seq + 1, next_by_subj: config.filter_subject };
-    const first = await leaderGet(session, names.stream, query, deadline);
+    const first = await leaderGet(call, names.stream, query);
     // By the server's clock, which wrote both.
     return first ? Date.parse(ts) - first.time.getTime() : null;
   }));

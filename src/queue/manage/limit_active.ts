@@ -1,5 +1,6 @@
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
 import { checkObject, wrong } from "../../checks.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
 import { adjustConsumers, type ConsumerInfo } from "../store/durable_consumer.ts";
 
@@ -16,14 +17,14 @@ export type ActiveLimits = {
 };
 
 /** Lets the server enforce the limits, and tells the workers to look at them. */
-export async function limitActive(call: QueueCall, limits: ActiveLimits): Promise<void> {
-  await call.stream.openConsumers(call.session, call.deadline);
+export async function limitActive(call: Call, { names, stream }: QueueParts, limits: ActiveLimits): Promise<void> {
+  await stream.openConsumers(call);
   const adjust = ({ name, config }: ConsumerInfo) => {
     const limit = limits[name as Priority];
     const max_ack_pending = limit ?? -1;
     return limit === undefined || config.max_ack_pending === max_ack_pending ? null : { max_ack_pending };
   };
-  await adjustConsumers(call, adjust);
+  await adjustConsumers(call, names, adjust);
 }
 
 /**

@@ -1,7 +1,7 @@
+import type { Call } from "../../wire/call.ts";
 import { checkOneOf, checkWhole, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { listingStep } from "../../wire/listing.ts";
-import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
@@ -79,11 +79,11 @@ function filtersOf(names: QueueNames, kind: ListJobsOptions["kind"], priority?: 
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
 export async function* listJobs<T>(
-  { context, names, stream }: QueueParts,
+  { context, names }: QueueParts,
   { filters, after, state }: JobList,
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;
-  const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.stream, deadline));
+  const info = await listingStep(context, what, (call) => streamInfo(call, names.stream));
   if (!info) return;
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
@@ -91,16 +91,14 @@ export async function* listJobs<T>(
     let seq = after + 1;
     if (state === "ready") {
       // What was handed out is older than what was not.
-      const passed = (session: Session, deadline: number) =>
-        deliveredUpTo({ session, deadline, names, stream }, filter);
+      const passed = (call: Call) => deliveredUpTo(call, names, filter);
       seq = Math.max(seq, (await listingStep(context, what, passed) ?? 0) + 1);
     }
     for (;;) {
-      const page = await listingStep(context, what, async (session, deadline) => {
-        const messages = await reader.page(session, { seq, next_by_subj: filter, batch: PAGE }, deadline);
-        const call = { session, deadline, names, stream };
+      const page = await listingStep(context, what, async (call) => {
+        const messages = await reader.page(call, { seq, next_by_subj: filter, batch: PAGE });
         const subjects = [...new Set(messages.map((message) => placeOf(message)))];
-        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, subject)));
+        const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, names, subject)));
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
         return messages.map((message) => readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null));
       });

@@ -1,10 +1,12 @@
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { Call } from "../../wire/call.ts";
 import { delay } from "../../delay.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
 import { consumerInfo, consumerInfos } from "../store/durable_consumer.ts";
 import { checkMoment } from "../publish/publish_options.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { checkPriority, type Priority } from "../format/queue_names.ts";
 
 /** A pause without an end lasts until then. */
@@ -26,30 +28,33 @@ export interface PauseOptions {
 const OPTIONS: OptionNames<PauseOptions> = { priority: true };
 
 /** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
-export async function pauseQueue(call: QueueCall, until: Date | null, { priority }: PauseOptions): Promise<void> {
-  const { session, deadline, stream } = call;
-  session.server.require("2.11", "Pausing a queue");
-  await stream.openConsumers(session, deadline);
-  const consumers = await consumerInfos(call);
+export async function pauseQueue(
+  call: Call,
+  { names, stream }: QueueParts,
+  until: Date | null,
+  { priority }: PauseOptions,
+): Promise<void> {
+  call.session.server.require("2.11", "Pausing a queue");
+  await stream.openConsumers(call);
+  const consumers = await consumerInfos(call, names);
   await Promise.all(consumers.map(async ({ name }) => {
     if (priority !== undefined && name !== priority) return;
-    await pauseConsumer(call, name, until);
+    await pauseConsumer(call, names, name, until);
   }));
 }
 
 /** Pauses one durable consumer until a moment, or (`null`) resumes it; resolves when that is in force. */
-export async function pauseConsumer(call: QueueCall, name: string, until: Date | null): Promise<void> {
-  const { session, deadline, names } = call;
+export async function pauseConsumer(call: Call, names: QueueNames, name: string, until: Date | null): Promise<void> {
   const body = until === null ? {} : { pause_until: until.toISOString() };
-  await api(session, `CONSUMER.PAUSE.${names.stream}.${name}`, body, deadline);
-  await untilInForce(call, name, until);
+  await api(call, `CONSUMER.PAUSE.${names.stream}.${name}`, body);
+  await untilInForce(call, names, name, until);
 }
 
 /** A cluster answers before the consumer's leader has heard of it. */
-async function untilInForce(call: QueueCall, name: string, until: Date | null): Promise<void> {
+async function untilInForce(call: Call, names: QueueNames, name: string, until: Date | null): Promise<void> {
   const wanted = until !== null && until.getTime() > call.session.now() ? until.getTime() : null;
   for (;;) {
-    const info = await consumerInfo(call, name);
+    const info = await consumerInfo(call, names, name);
     const { paused = false, config } = info ?? {};
     if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
     if (performance.now() > call.deadline) {

@@ -1,7 +1,9 @@
+import type { QueueStore } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
-import { publish } from "../../wire/publish.ts";
+import { mayBeStored, publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
@@ -15,7 +17,6 @@ import {
   waitToLookAgain,
 } from "../publish/replace_job.ts";
 import { deliveredUpTo, findJobMessage, isUndecided } from "../store/find_job.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 
 /** What is known of a promote, over all its attempts. */
 export interface Promoting {
@@ -29,23 +30,23 @@ export interface Promoting {
  * @returns Whether it waits; `false`: there is none, or it is active.
  * @throws {Unavailable} If nobody can tell.
  */
-export async function promoteJob(call: QueueCall, token: string, known: Promoting): Promise<boolean> {
+export async function promoteJob(call: Call, queue: QueueStore, token: string, known: Promoting): Promise<boolean> {
   call.session.server.require(REPLACE_VERSION, "Promoting a job");
   for (;;) {
-    const present = await findJobMessage(call, token);
+    const present = await findJobMessage(call, queue.names, token);
     if (!present) {
-      await call.stream.checkKind(call);
+      await queue.stream.checkKind(call);
       return endedUnless(known);
     }
     const headers = parseJobHeaders(present.headers());
     if (!isUndecided(present)) {
       if (kindOf(present.subject) !== "later") {
-        const delivered = await deliveredUpTo(call, present.subject);
+        const delivered = await deliveredUpTo(call, queue.names, present.subject);
         return (delivered ?? 0) < present.sequence || endedUnless(known);
       }
       // Its schedule makes it wait within a second. A promoted copy would be a second one.
-      if (await mayBeFiring(call, present)) return true;
-      if (await promoteMessage(call, present, headers, known)) return true;
+      if (await mayBeFiring(call, queue, present)) return true;
+      if (await promoteMessage(call, queue, present, headers, known)) return true;
     }
     await waitToLookAgain(call);
   }
@@ -58,25 +59,25 @@ function endedUnless({ unconfirmed }: Promoting): false {
 }
 
 async function promoteMessage(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   present: StoredMessage,
   headers: JobHeaders,
   known: Promoting,
 ): Promise<boolean> {
-  const { session, deadline, names } = call;
   const { subject, sequence, data } = present;
   // The same nonce: it is the same firing of the job, should a killed server have the delayed message back.
   const nonce: [string, string][] = headers.nonce === undefined ? [] : [["Job-Nonce", headers.nonce]];
   const after: [string, string][] = headers.after ? [["Job-After", headers.after.join(",")]] : [];
   const schedule: [string, string][] = [["Nats-Scheduler", subject], ["Nats-Schedule-Next", "purge"]];
-  const guard = guardHeaders(names, tokenOf(subject), sequence);
+  const guard = guardHeaders(queue.names, tokenOf(subject), sequence);
   const block = new HeaderBlock(keptHeaders(present, headers), nonce, after, schedule, guard);
-  const repeats = { count: 0 };
+  const ready = readySubject(queue, present);
   try {
-    await publish(session, readySubject(call, present), data, deadline, block, repeats);
+    await publish(call, ready, data, block, true);
     return true;
   } catch (error) {
-    if (error instanceof Unavailable || repeats.count > 0) known.unconfirmed = true;
+    if (error instanceof Unavailable || mayBeStored(call, ready)) known.unconfirmed = true;
     if (isServerError(error, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown)) return false;
     throw error;
   }

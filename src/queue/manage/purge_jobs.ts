@@ -1,8 +1,9 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { deleteMessage, purgeStream, streamInfo } from "../../wire/streams.ts";
 import { consumerInfo } from "../store/durable_consumer.ts";
 import { findJobMessage } from "../store/find_job.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { PRIORITIES, tokenOf } from "../format/queue_names.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 
@@ -11,31 +12,29 @@ import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
  *
  * @throws {JetStreamStoreError} `wrong_kind`, if the stream of that name is not a queue.
  */
-export async function purgeJobs(call: QueueCall): Promise<number> {
-  const { session, deadline, names } = call;
-  const info = await streamInfo(session, names.stream, deadline);
+export async function purgeJobs(call: Call, names: QueueNames): Promise<number> {
+  const info = await streamInfo(call, names.stream);
   if (!info) return 0;
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
-  await Promise.all(PRIORITIES.map((priority) => removeReplaced(call, priority)));
+  await Promise.all(PRIORITIES.map((priority) => removeReplaced(call, names, priority)));
   // At one stroke: no job passes from one place to another meanwhile. And it is wider than the filters of the durable consumers: only then does
   // the server count on right.
-  return await purgeStream(session, names.stream, { filter: names.idFilter("*") }, deadline);
+  return await purgeStream(call, names.stream, { filter: names.idFilter("*") });
 }
 
 /** Removes the messages of running jobs that have been put back as new ones, and would count twice. */
-async function removeReplaced(call: QueueCall, priority: string): Promise<void> {
-  const { session, deadline, names } = call;
-  const consumer = await consumerInfo(call, priority);
+async function removeReplaced(call: Call, names: QueueNames, priority: string): Promise<void> {
+  const consumer = await consumerInfo(call, names, priority);
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;
   const reader = new StreamReader(names.stream);
   for (let seq = 1; seq <= delivered.stream_seq;) {
-    const page = await reader.page(session, { seq, next_by_subj: config.filter_subject, batch: 256 }, deadline);
+    const page = await reader.page(call, { seq, next_by_subj: config.filter_subject, batch: 256 });
     if (page.length === 0) return;
     await Promise.all(page.map(async ({ subject, sequence }) => {
       if (sequence > delivered.stream_seq) return;
-      const newest = await findJobMessage(call, tokenOf(subject));
-      if (newest && newest.sequence > sequence) await deleteMessage(session, names.stream, sequence, deadline);
+      const newest = await findJobMessage(call, names, tokenOf(subject));
+      if (newest && newest.sequence > sequence) await deleteMessage(call, names.stream, sequence);
     }));
     seq = page[page.length - 1].sequence + 1;
   }

@@ -1,11 +1,11 @@
+import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { deleteMessage } from "../../wire/streams.ts";
+import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
 import { findDeadLetter } from "../store/dead_letters.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
-import type { JobPublisher } from "../publish/publish_job.ts";
 import { partitionOf, type PreparedJob } from "../publish/publish_options.ts";
-import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { callQueue } from "../store/queue_call.ts";
 import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 
@@ -21,12 +21,6 @@ const LEFT_BEHIND = new Set([
   "Job-After",
 ]);
 
-/** What one call of redrive has done so far with a dead letter, over all its attempts. */
-export interface RedriveCall {
-  /** Whether it may have removed the dead letter. */
-  removing: boolean;
-}
-
 /**
  * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter. Of several who redrive it at once,
  * the one who removes it has redriven it.
@@ -34,10 +28,9 @@ export interface RedriveCall {
  * @returns Whether this call has redriven it; `false`: another one has, or a job of its id is in the queue, so that it stays a dead letter.
  */
 export async function redriveJob(
-  { session, deadline, names, stream }: QueueCall,
-  publisher: JobPublisher,
+  call: Call,
+  { names, stream, publisher }: QueueParts,
   letter: StoredMessage,
-  call: RedriveCall,
 ): Promise<boolean> {
   const token = tokenOf(letter.subject);
   const all = letter.headers();
@@ -59,22 +52,21 @@ export async function redriveJob(
     replaces: false,
     headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
   };
-  await publisher.open(session, job.keyed, deadline);
-  const send = () => publisher.send(session, job, deadline, { tried: true });
-  const { duplicate } = await stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
+  await publisher.open(call, job.keyed);
+  const send = () => publisher.send(call, job, true);
+  const { duplicate } = await stream.publishWithin(call, jobBytes(job), 1, send);
   if (duplicate) return false;
   // If the answer of an earlier attempt was lost, the letter that is not there any more was removed by that.
-  const again = call.removing;
-  call.removing = true;
-  return await deleteMessage(session, names.deadStream, letter.sequence, deadline) || again;
+  const isRemoved = mayBeDeleted(call, names.deadStream);
+  return await deleteMessage(call, names.deadStream, letter.sequence) || isRemoved;
 }
 
 /** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed; `null` if that is not confirmed. */
 export function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
-  const redrive: RedriveCall = { removing: false };
+  const { names } = parts;
   return callQueue(parts, async (call) => {
-    const present = redrive.removing ? letter : await findDeadLetter(call, tokenOf(letter.subject));
-    if (present?.sequence !== letter.sequence) return false;
-    return await redriveJob(call, parts.publisher, letter, redrive);
+    const isRemoved = mayBeDeleted(call, names.deadStream);
+    const present = isRemoved ? letter : await findDeadLetter(call, names, tokenOf(letter.subject));
+    return present?.sequence === letter.sequence && await redriveJob(call, parts, letter);
   });
 }

@@ -1,13 +1,13 @@
+import type { Call } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { delay } from "../../delay.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { insist } from "../../wire/insist.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import { listingStep } from "../../wire/listing.ts";
 import { publish } from "../../wire/publish.ts";
-import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { deleteMessage, streamInfo } from "../../wire/streams.ts";
@@ -16,7 +16,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { wholeSeconds } from "../../wire/durations.ts";
 import type { HeaderList } from "../format/job_headers.ts";
 import type { JobReceipt } from "../publish/publish_job.ts";
-import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { checkCron, nextOfCron } from "../format/cron_expression.ts";
 import { parseJobData } from "../format/job_data.ts";
@@ -132,16 +132,19 @@ const LOOK_AGAIN_MS = 20;
  * Stores a schedule, in place of the one of its id if that differs. One with the same settings stays as it is, and so keeps its phase: services store
  * their schedules at each start.
  */
-export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule): Promise<void> {
-  const { session, deadline, names, stream } = call;
-  session.server.require(VERSION, "A schedule that repeats");
-  checkSize(schedule, session.maxPayload, DOING);
-  await stream.open(session, deadline);
+export async function storeSchedule(
+  call: Call,
+  { names, stream }: QueueParts,
+  schedule: PreparedSchedule,
+): Promise<void> {
+  call.session.server.require(VERSION, "A schedule that repeats");
+  checkSize(schedule, call.session.maxPayload, DOING);
+  await stream.open(call);
   try {
     for (;;) {
-      const kept = await leaderGet(session, names.stream, { last_by_subj: names.schedule(schedule.token) }, deadline);
+      const kept = await leaderGet(call, names.stream, { last_by_subj: names.schedule(schedule.token) });
       if (kept && isSame(kept, schedule)) return;
-      const store = () => replaceSchedule(call, schedule, kept?.sequence ?? 0);
+      const store = () => replaceSchedule(call, names, schedule, kept?.sequence ?? 0);
       if (await stream.publishWithin(call, jobBytes(schedule), 1, store)) return;
       await delay(LOOK_AGAIN_MS);
     }
@@ -154,14 +157,15 @@ export async function storeSchedule(call: QueueCall, schedule: PreparedSchedule)
 
 /** Stores a schedule in place of the message of this sequence; `false` if another one is there, which may be this one, stored by an earlier try. */
 async function replaceSchedule(
-  { session, deadline, names }: QueueCall,
+  call: Call,
+  names: QueueNames,
   { token, headers, payload }: PreparedSchedule,
   sequence: number,
 ): Promise<boolean> {
   const block = new HeaderBlock([...headers, ["Nats-Expected-Last-Subject-Sequence", String(sequence)]]);
-  const send = (deadline: number) => publish(session, names.schedule(token), payload, deadline, block);
+  const send = (call: Call) => publish(call, names.schedule(token), payload, block);
   const { wrongLastSequence, wrongLastSequenceUnknown } = ErrorCode;
-  return await orElse(null, insist(deadline, send), wrongLastSequence, wrongLastSequenceUnknown) !== null;
+  return await orElse(null, retryUntil(call, send), wrongLastSequence, wrongLastSequenceUnknown) !== null;
 }
 
 function isSame(kept: StoredMessage, { headers, payload }: PreparedSchedule): boolean {
@@ -170,42 +174,43 @@ function isSame(kept: StoredMessage, { headers, payload }: PreparedSchedule): bo
 }
 
 /** Removes a schedule; `false` if there was none. Jobs that it has made stay. */
-export async function removeSchedule({ session, deadline, names }: QueueCall, token: string): Promise<boolean> {
+export async function removeSchedule(call: Call, names: QueueNames, token: string): Promise<boolean> {
   let removed = false;
   for (;;) {
-    const message = await leaderGet(session, names.stream, { last_by_subj: names.schedule(token) }, deadline);
+    const message = await leaderGet(call, names.stream, { last_by_subj: names.schedule(token) });
     if (!message) return removed;
-    removed = await deleteMessage(session, names.stream, message.sequence, deadline) || removed;
+    removed = await deleteMessage(call, names.stream, message.sequence) || removed;
   }
 }
 
 /** Publishes what a schedule makes, now and beside its ticks; `null` if there is no such schedule, or it is not confirmed. */
 export function runSchedule(parts: QueueParts, token: string): Promise<JobReceipt | null> {
-  // The same over all tries.
+  const { names } = parts;
+  // The same over all attempts.
   const headers = new HeaderBlock([["Nats-Msg-Id", nuid.next()]]);
-  return callQueue(parts, async ({ session, deadline, names }) => {
-    const schedule = await leaderGet(session, names.stream, { last_by_subj: names.schedule(token) }, deadline);
+  return callQueue(parts, async (call) => {
+    const schedule = await leaderGet(call, names.stream, { last_by_subj: names.schedule(token) });
     if (!schedule) return null;
-    const { priority } = readSchedule(schedule, session.now());
+    const { priority } = readSchedule(schedule, call.session.now());
     const subject = names.ready(priority, tickToken(token));
-    const ack = await insist(deadline, (deadline) => publish(session, subject, schedule.data, deadline, headers));
+    const ack = await retryUntil(call, (call) => publish(call, subject, schedule.data, headers));
     return { id: idOf(tickToken(token)), queue: names.queue, sequence: ack.seq, duplicate: ack.duplicate === true };
   });
 }
 
 /** The schedules of a queue; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection. */
 export async function* listSchedules<T>({ context, names }: QueueParts): AsyncGenerator<ScheduleInfo<T>, void> {
-  const read = (session: Session, deadline: number) => readSchedules<T>(session, names, deadline);
+  const read = (call: Call) => readSchedules<T>(call, names);
   yield* await listingStep(context, `The schedules of queue ${names.queue}`, read);
 }
 
-async function readSchedules<T>(session: Session, names: QueueNames, deadline: number): Promise<ScheduleInfo<T>[]> {
-  const info = await streamInfo(session, names.stream, deadline, { subjects_filter: names.schedule("*") });
+async function readSchedules<T>(call: Call, names: QueueNames): Promise<ScheduleInfo<T>[]> {
+  const info = await streamInfo(call, names.stream, { subjects_filter: names.schedule("*") });
   const subjects = Object.keys(info?.state.subjects ?? {}).sort();
   const messages = await Promise.all(
-    subjects.map((subject) => leaderGet(session, names.stream, { last_by_subj: subject }, deadline)),
+    subjects.map((subject) => leaderGet(call, names.stream, { last_by_subj: subject })),
   );
-  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message, session.now()));
+  return messages.filter((message) => message !== null).map((message) => readSchedule<T>(message, call.session.now()));
 }
 
 function readSchedule<T>(message: StoredMessage, now: number): ScheduleInfo<T> {

@@ -1,3 +1,4 @@
+import type { Call } from "../../wire/call.ts";
 import { checkDuration } from "../../checks.ts";
 import { settledWithin } from "../../delay.ts";
 import { JetStreamStoreError, JobFailedError } from "../../errors.ts";
@@ -8,8 +9,7 @@ import { findJobMessage } from "../store/find_job.ts";
 import type { JobEvent } from "../format/job_event.ts";
 import { listenToEvents } from "../store/job_events.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
-import type { JobResults } from "../store/job_results.ts";
-import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { callQueue } from "../store/queue_call.ts";
 import { idOf } from "../format/queue_names.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 
@@ -125,13 +125,13 @@ class JobWait {
   }
 
   async #look(): Promise<Outcome | null> {
-    const { context, results } = this.#parts;
+    const { context } = this.#parts;
     const left = this.#until - performance.now();
     // One that cannot be answered any more would tell nothing.
     if (left <= 1 && this.#answered) return null;
     const done = await callQueue(
       this.#parts,
-      async (call) => ({ found: await look(call, results, this.#token, this.#seen) }),
+      async (call) => ({ found: await look(call, this.#parts, this.#token, this.#seen) }),
       { timeout: Math.min(Math.max(1, left), context.timeout) },
     );
     this.#answered = done !== null;
@@ -172,10 +172,15 @@ interface Seen {
 }
 
 /** How the job ended, or `null` if it has not, or nobody can tell. */
-async function look(call: QueueCall, results: JobResults, token: string, seen: Seen): Promise<Outcome | null> {
+async function look(
+  call: Call,
+  { names, results }: QueueParts,
+  token: string,
+  seen: Seen,
+): Promise<Outcome | null> {
   // One that comes while it looks tells of a job that may not have been there yet when it looked for the result: then it looks again.
   const { lastEvent } = seen;
-  const message = await findJobMessage(call, token);
+  const message = await findJobMessage(call, names, token);
   if (message) {
     seen.stored = message.time;
     seen.keepsResult = parseJobHeaders(message.headers()).keepResult !== undefined;
@@ -188,7 +193,7 @@ async function look(call: QueueCall, results: JobResults, token: string, seen: S
   const since = seen.stored?.getTime() ?? 0;
   const kept = await results.result(call, token);
   const result = kept && kept.time.getTime() >= since ? kept : null;
-  const letter = await findDeadLetter(call, token);
+  const letter = await findDeadLetter(call, names, token);
   if (letter && letter.time.getTime() >= since && !(result && result.time >= letter.time)) {
     const { reason, attempts } = readDeadLetter(letter);
     return fail(reason, attempts);

@@ -1,10 +1,11 @@
+import type { Call } from "../../wire/call.ts";
 import { setImmediate } from "node:timers";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import type { Context } from "../../wire/context.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { publish } from "../../wire/publish.ts";
+import { mayBeStored, publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
@@ -28,12 +29,6 @@ export interface JobReceipt {
   sequence: number;
   /** Whether a job of this id was there already, or this publish was a repeat: nothing was added. */
   duplicate: boolean;
-}
-
-/** What one call of publish has done so far, over all its attempts. */
-export interface PublishCall {
-  /** Whether it may have stored the job. */
-  tried: boolean;
 }
 
 /**
@@ -63,26 +58,21 @@ export class JobPublisher {
   /** Publishes one job within `timeout` milliseconds; `null` if it is not confirmed. */
   publish(job: PreparedJob, timeout: number = this.#context.timeout): Promise<JobReceipt | null> {
     if (job.replaces) return this.#replacing.publish(job, timeout);
-    const call = { tried: false };
-    return this.#context.connection.attempt((session, deadline) => {
-      const opened = this.#stream.opened(session);
+    return this.#context.connection.attempt((call) => {
+      const opened = this.#stream.opened(call.session);
       return opened && !job.keyed
-        ? this.publishReady(session, readyJob(checkJob(session, job), opened.dedupe, session.now()), deadline, call)
-        : this.ready(session, [job], deadline).then(([ready]) => this.publishReady(session, ready, deadline, call));
+        ? this.publishReady(call, readyJob(checkJob(call.session, job), opened.dedupe, call.session.now()))
+        : this.ready(call, [job]).then(([ready]) => this.publishReady(call, ready));
     }, { timeout, persist: true });
   }
 
   /** Publishes jobs that are ready, all at once; `null` for each that is not confirmed. */
   async publishAll(jobs: readonly PreparedJob[]): Promise<(JobReceipt | null)[]> {
     const { connection, timeout } = this.#context;
-    const publish = (job: PreparedJob) => {
-      if (job.replaces) return this.#replacing.publish(job, timeout);
-      const call = { tried: false };
-      return connection.attempt(
-        (session, deadline) => this.publishReady(session, job, deadline, call),
-        { timeout, persist: true },
-      );
-    };
+    const publish = (job: PreparedJob) =>
+      job.replaces
+        ? this.#replacing.publish(job, timeout)
+        : connection.attempt((call) => this.publishReady(call, job), { timeout, persist: true });
     const parts: Promise<(JobReceipt | null)[]>[] = [];
     for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
       // The server works at the first ones while the next are made ready to be sent.
@@ -96,21 +86,21 @@ export class JobPublisher {
   }
 
   /** The jobs as this queue takes them; makes the queue if it is missing. */
-  async ready(session: Session, jobs: readonly PreparedJob[], deadline: number): Promise<PreparedJob[]> {
-    for (const job of jobs) checkJob(session, job);
-    const opened = await this.open(session, jobs.some((job) => job.keyed), deadline);
+  async ready(call: Call, jobs: readonly PreparedJob[]): Promise<PreparedJob[]> {
+    for (const job of jobs) checkJob(call.session, job);
+    const opened = await this.open(call, jobs.some((job) => job.keyed));
     // None is stored if there is not room for all.
-    if (jobs.length > 1 && !this.#stream.isUnlimited(session)) {
+    if (jobs.length > 1 && !this.#stream.isUnlimited(call.session)) {
       const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
-      await this.#stream.publishWithin({ session, deadline }, bytes, jobs.length, () => Promise.resolve());
+      await this.#stream.publishWithin(call, bytes, jobs.length, () => Promise.resolve());
     }
-    return jobs.map((job) => job.replaces ? job : readyJob(job, opened.dedupe, session.now()));
+    return jobs.map((job) => job.replaces ? job : readyJob(job, opened.dedupe, call.session.now()));
   }
 
   /** Makes the queue if it is missing, with what jobs that have a key need. */
-  async open(session: Session, keyed: boolean, deadline: number): Promise<OpenQueue> {
-    const open = await this.#stream.open(session, deadline);
-    if (keyed) await this.#stream.openPartitions(session, deadline);
+  async open(call: Call, keyed: boolean): Promise<OpenQueue> {
+    const open = await this.#stream.open(call);
+    if (keyed) await this.#stream.openPartitions(call);
     return open;
   }
 
@@ -119,63 +109,64 @@ export class JobPublisher {
    *
    * @throws {JetStreamStoreError} `limits`, if it has none.
    */
-  publishReady(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
+  publishReady(
+    call: Call,
+    job: PreparedJob,
+    sentBefore: boolean = mayBeStored(call, job.subject),
+  ): Promise<JobReceipt> {
     // The usual way, without what only a limit needs. A repeat takes no more room.
-    if (this.#stream.isUnlimited(session) || call.tried) return this.send(session, job, deadline, call);
-    const send = () => this.send(session, job, deadline, call);
-    return this.#stream.publishWithin({ session, deadline }, jobBytes(job), 1, send);
+    if (this.#stream.isUnlimited(call.session) || sentBefore) return this.send(call, job, sentBefore);
+    return this.#stream.publishWithin(call, jobBytes(job), 1, () => this.send(call, job, sentBefore));
   }
 
-  /** Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes. */
-  send(session: Session, job: PreparedJob, deadline: number, call: PublishCall): Promise<JobReceipt> {
-    const { tried } = call;
-    call.tried = true;
-    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, tried), job.headers);
-    const repeats = { count: 0 };
-    const again = () => tried || repeats.count > 0;
-    return publish(session, job.subject, job.payload, deadline, headers, repeats).then(
+  /**
+   * Sends a job that is ready, again under the same message id until it is confirmed or the deadline passes.
+   *
+   * @param sentBefore Whether the job may be stored already, by an earlier attempt.
+   */
+  send(call: Call, job: PreparedJob, sentBefore: boolean = mayBeStored(call, job.subject)): Promise<JobReceipt> {
+    const headers = new HeaderBlock(uniqueHeaders(this.#names, job, sentBefore), job.headers);
+    const again = () => sentBefore || mayBeStored(call, job.subject);
+    return publish(call, job.subject, job.payload, headers, true).then(
       // A repeat within this call finds the message that this call stored.
       (ack) => this.#receipt(job, ack.seq, ack.duplicate === true && (job.repeatable || !again())),
-      (error) => this.#notStored(session, job, error, again(), deadline),
+      (error) => this.#notStored(call, job, error, again()),
     );
   }
 
   /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
-  async remakeIfGone(session: Session, error: unknown, keyed: boolean, deadline: number): Promise<void> {
+  async remakeIfGone(call: Call, error: unknown, keyed: boolean): Promise<void> {
     if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
     this.#stream.forget();
-    await this.open(session, keyed, deadline);
+    await this.open(call, keyed);
   }
 
   async #notStored(
-    session: Session,
+    call: Call,
     job: PreparedJob,
     error: unknown,
     again: boolean,
-    deadline: number,
   ): Promise<JobReceipt> {
     if (isServerError(error, ErrorCode.wrongLastSequence)) {
-      return await this.#whoseIsIt(session, job, error, again, deadline);
+      return await this.#whoseIsIt(call, job, error, again);
     }
     if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
       throw new Unavailable("no_leader", "Another publish of this id is in flight");
     }
-    await this.remakeIfGone(session, error, job.keyed, deadline);
+    await this.remakeIfGone(call, error, job.keyed);
     throw error;
   }
 
   /** A job of this id is there: another's, or this very publish's, whose confirmation was lost. */
   async #whoseIsIt(
-    session: Session,
+    call: Call,
     job: PreparedJob,
     error: JetStreamStoreError,
     again: boolean,
-    deadline: number,
   ): Promise<JobReceipt> {
     const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
     if (!again && !job.repeatable) return this.#receipt(job, sequence, true);
-    const call = { session, deadline, names: this.#names, stream: this.#stream };
-    const found = await findJobMessage(call, job.token);
+    const found = await findJobMessage(call, this.#names, job.token);
     if (!found) throw new Unavailable("no_leader", "The job of this id has gone meanwhile", { cause: error });
     const own = parseJobHeaders(found.headers()).nonce === job.nonce;
     return this.#receipt(job, found.sequence, !own || job.repeatable);

@@ -1,3 +1,5 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { nuid } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
@@ -6,15 +8,14 @@ import type { OptionNames } from "../../options.ts";
 import { apiError, type ApiErrorBody, ErrorCode, isServerError } from "../../wire/api.ts";
 import { budgetPerSession } from "../../wire/budget.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { insist } from "../../wire/insist.ts";
-import { type PubAck, publish } from "../../wire/publish.ts";
-import type { Session } from "../../wire/session.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
+import { mayBeStored, type PubAck, publish } from "../../wire/publish.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
-import { type JobPublisher, type JobReceipt, uniqueHeaders } from "./publish_job.ts";
+import { type JobReceipt, uniqueHeaders } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
-import { callQueue, type QueueCall } from "../store/queue_call.ts";
+import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 
 /** Options of {@linkcode JobQueue.publishMany}. */
@@ -59,32 +60,28 @@ class BatchQueue {
   /** The next one. */
   next(): Batch | undefined {
     const batch = this.#waiting.shift();
-    if (!batch || batch.jobs.length <= this.#most) return batch;
-    this.#waiting.unshift(...chunksOf(batch.jobs, this.#most));
+    if (!batch || batch.length <= this.#most) return batch;
+    this.#waiting.unshift(...chunksOf(batch, this.#most));
     return this.#waiting.shift();
   }
 
   /** Puts a batch back in parts that the server refused, so that nothing of it is stored, because it is too large; tells whether it did. */
   split(batch: Batch, error: unknown): boolean {
-    if (!isServerError(error, ErrorCode.batchTooLarge) || batch.jobs.length === 1) return false;
+    if (!isServerError(error, ErrorCode.batchTooLarge) || batch.length === 1) return false;
     const limit = Number(/too large: (\d+)/.exec(error.message)?.[1] ?? 0);
-    const half = Math.ceil(batch.jobs.length / 2);
-    this.#most = Math.min(this.#most, limit > 0 && limit < batch.jobs.length ? limit : half);
-    this.#waiting.unshift({ jobs: batch.jobs, tries: 0 });
+    const half = Math.ceil(batch.length / 2);
+    this.#most = Math.min(this.#most, limit > 0 && limit < batch.length ? limit : half);
+    this.#waiting.unshift(batch);
     return true;
   }
 }
 
-function chunksOf(jobs: readonly PreparedJob[], size: number): Batch[] {
-  const chunk = (_: unknown, i: number): Batch => ({ jobs: jobs.slice(i * size, (i + 1) * size), tries: 0 });
-  return Array.from({ length: Math.ceil(jobs.length / size) }, chunk);
+function chunksOf(jobs: Batch, size: number): Batch[] {
+  return Array.from({ length: Math.ceil(jobs.length / size) }, (_, i) => jobs.slice(i * size, (i + 1) * size));
 }
 
-/** A batch, and how often it was sent: the answer of each time may have been lost. */
-interface Batch {
-  jobs: readonly PreparedJob[];
-  tries: number;
-}
+/** Jobs that are stored together. */
+type Batch = readonly PreparedJob[];
 
 /**
  * Publishes jobs that are ready as batches; a batch that is not confirmed is `null` for all of its jobs.
@@ -105,7 +102,7 @@ export async function publishBatches(
     for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
       try {
         const done = await publishBatch(parts, batch);
-        batch.jobs.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
+        batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
         if (!batches.split(batch, error)) refusals.push(error);
       }
@@ -122,51 +119,57 @@ export async function publishBatches(
 }
 
 async function publishBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
-  const bytes = batch.jobs.reduce((sum, job) => sum + jobBytes(job), 0);
-  const store = (call: QueueCall) =>
+  const bytes = batch.reduce((sum, job) => sum + jobBytes(job), 0);
+  const store = (call: Call) =>
     budgetOf(call.session).during(1, () => call.deadline, () => {
-      const send = () => storeBatch(call, parts.publisher, batch);
-      return batch.tries > 0 ? send() : parts.stream.publishWithin(call, bytes, batch.jobs.length, send);
+      const send = () => storeBatch(call, parts, batch);
+      return isUnconfirmed(call, batch) ? send() : parts.stream.publishWithin(call, bytes, batch.length, send);
     });
   return await callQueue(parts, store, { persist: true });
 }
 
+/** Whether a batch may have been stored by this call: its last message is the one that commits it. */
+function isUnconfirmed(call: Call, batch: Batch): boolean {
+  return batch.some((job) => mayBeStored(call, job.subject));
+}
+
 /** Stores jobs, whose ids differ, as one batch (ADR-50): all of them or none. Those whose ids are in the queue are duplicates, and left out. */
-async function storeBatch(call: QueueCall, publisher: JobPublisher, batch: Batch): Promise<JobReceipt[]> {
-  const { session, deadline, names } = call;
-  session.server.require("2.12", "Publishing jobs as one batch");
+async function storeBatch(call: Call, { names, publisher }: QueueParts, batch: Batch): Promise<JobReceipt[]> {
+  call.session.server.require("2.12", "Publishing jobs as one batch");
   const receipts = new Map<PreparedJob, JobReceipt>();
   const note = (job: PreparedJob, sequence: number, duplicate: boolean) =>
     receipts.set(job, { id: job.id, queue: names.queue, sequence, duplicate });
-  for (let rest = [...batch.jobs]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
+  for (let rest = [...batch]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
     try {
-      const ack = await insist(deadline, (deadline) => sendBatch({ ...call, deadline }, rest, ++batch.tries > 1));
+      const ack = await retryUntil(call, (call) => sendBatch(call, names, rest, isUnconfirmed(call, batch)));
       rest.forEach((job, i) => note(job, ack.seq - rest.length + 1 + i, false));
     } catch (error) {
-      await publisher.remakeIfGone(session, error, rest.some((job) => job.keyed), deadline);
+      await publisher.remakeIfGone(call, error, rest.some((job) => job.keyed));
       if (!(error instanceof JetStreamStoreError) || !REFUSED.has(error.serverCode)) throw error;
-      const found = await Promise.all(rest.map((job) => findJobMessage(call, job.token)));
+      const found = await Promise.all(rest.map((job) => findJobMessage(call, names, job.token)));
       const own = found.map((message, i) =>
         message !== null && parseJobHeaders(message.headers()).nonce === rest[i].nonce
       );
-      // An earlier try was stored and its answer lost: publishing one of its jobs again only asks for its receipt.
-      const stored = batch.tries > 1 && (own.includes(true) || found.every((message) => message === null));
+      // An earlier attempt was stored and its answer lost: publishing one of its jobs again only asks for its receipt.
+      const stored = isUnconfirmed(call, batch) &&
+        (own.includes(true) || found.every((message) => message === null));
       const asked = stored
         ? rest
         : found.some((message) => message !== null)
         ? []
         : rest.filter((job) => job.repeatable);
       if (!stored) found.forEach((message, i) => message && note(rest[i], message.sequence, true));
-      const told = await Promise.all(asked.map((job) => publisher.send(session, job, deadline, { tried: true })));
+      const told = await Promise.all(asked.map((job) => publisher.send(call, job, true)));
       asked.forEach((job, i) => receipts.set(job, told[i]));
-      if (told.length === 0 && receipts.size === batch.jobs.length - rest.length) throw error;
+      if (told.length === 0 && receipts.size === batch.length - rest.length) throw error;
     }
   }
-  return batch.jobs.map((job) => receipts.get(job)!);
+  return batch.map((job) => receipts.get(job)!);
 }
 
 async function sendBatch(
-  { session, names, deadline }: QueueCall,
+  call: Call,
+  names: QueueNames,
   jobs: PreparedJob[],
   again: boolean,
 ): Promise<PubAck> {
@@ -177,13 +180,13 @@ async function sendBatch(
     return new HeaderBlock(uniqueHeaders(names, job, again), job.headers, headers);
   };
   // The server tells only the first message why it takes no batch now.
-  const begun = jobs.length > 1 ? beginBatch(session, jobs[0], headersOf(jobs[0], 1), deadline) : Promise.resolve(null);
+  const begun = jobs.length > 1 ? beginBatch(call, jobs[0], headersOf(jobs[0], 1)) : Promise.resolve(null);
   jobs.slice(1, -1).forEach((job, i) => {
-    session.send(session.subjects.publish(job.subject), job.payload, { headers: headersOf(job, i + 2) });
+    call.session.send(call.session.subjects.publish(job.subject), job.payload, { headers: headersOf(job, i + 2) });
   });
   const last = jobs[jobs.length - 1];
   try {
-    return await publish(session, last.subject, last.payload, deadline, headersOf(last, jobs.length));
+    return await publish(call, last.subject, last.payload, headersOf(last, jobs.length));
   } catch (error) {
     throw isServerError(error, ErrorCode.batchIncomplete) ? await begun ?? error : error;
   }
@@ -191,13 +194,16 @@ async function sendBatch(
 
 /** Sends the first message of a batch; resolves with the reason for which the server refuses to begin, or `null`. */
 async function beginBatch(
-  session: Session,
+  call: Call,
   { subject, payload }: PreparedJob,
   headers: HeaderBlock,
-  deadline: number,
 ): Promise<unknown> {
   try {
-    await session.requests.ask({ subject: session.subjects.publish(subject), payload, headers }, deadline, readBegun);
+    await call.session.requests.ask(
+      { subject: call.session.subjects.publish(subject), payload, headers },
+      call.deadline,
+      readBegun,
+    );
     return null;
   } catch (error) {
     if (isServerError(error, ErrorCode.tooManyBatches)) return new Unavailable("no_leader", error.message);

@@ -1,16 +1,17 @@
+import type { QueueStore } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
 import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { publish } from "../../wire/publish.ts";
+import { mayBeStored, publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { type HeaderList, type JobHeaders, MAX_AFTER, parseJobHeaders } from "../format/job_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
 import { deliveredUpTo, findJobMessage, isMessageOf, isUndecided } from "../store/find_job.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 
 /** The version of nats-server that stores a message and removes the schedule it replaces in one step. */
@@ -92,12 +93,17 @@ interface Undecided extends Place {
  * @throws {JetStreamStoreError} `unsupported`, if the server is too old, or the job has a key or was made by a schedule.
  * @throws {RangeError} If the copy is too large.
  */
-export async function replaceJob(call: QueueCall, token: string, replacement: Replacement): Promise<ReplaceResult> {
+export async function replaceJob(
+  call: Call,
+  queue: QueueStore,
+  token: string,
+  replacement: Replacement,
+): Promise<ReplaceResult> {
   call.session.server.require(REPLACE_VERSION, "Changing a job that waits");
   for (;;) {
-    const present = await findJobMessage(call, token);
+    const present = await findJobMessage(call, queue.names, token);
     if (!present) {
-      await call.stream.checkKind(call);
+      await queue.stream.checkKind(call);
       return "absent";
     }
     const headers = parseJobHeaders(present.headers());
@@ -105,9 +111,9 @@ export async function replaceJob(call: QueueCall, token: string, replacement: Re
     const undecided = isUndecided(present);
     if (isOwn && !undecided) return { sequence: present.sequence };
     const result = !undecided
-      ? await replaceMessage(call, present, headers, replacement)
+      ? await replaceMessage(call, queue, present, headers, replacement)
       : isOwn
-      ? await goOn(call, undecidedOf(present, headers, replacement), replacement)
+      ? await goOn(call, queue, undecidedOf(present, headers, replacement), replacement)
       : null;
     if (result) return result;
     await waitToLookAgain(call);
@@ -115,17 +121,19 @@ export async function replaceJob(call: QueueCall, token: string, replacement: Re
 }
 
 /** Whether the server may be storing what the schedule of a delayed message makes, so that a copy would be a second one. */
-export async function mayBeFiring({ session, deadline, stream }: QueueCall, message: StoredMessage): Promise<boolean> {
-  const { replicas } = await stream.existing(session, deadline);
-  const left = dueOf(message) - session.now();
+export async function mayBeFiring(call: Call, { stream }: QueueStore, message: StoredMessage): Promise<boolean> {
+  const { replicas } = await stream.existing(call);
+  const left = dueOf(message) - call.session.now();
   const { before, beforeWithReplicas, after } = FIRING_MS;
   return left < (replicas > 1 ? beforeWithReplicas : before) && left > -after;
 }
 
 /** Waits a moment, as another call or a schedule is at work on the job. */
-export async function waitToLookAgain({ session, deadline }: QueueCall): Promise<void> {
-  await delay(LOOK_AGAIN_MS, { signal: session.signal });
-  if (performance.now() >= deadline) throw new Unavailable("timeout", "Another call or a schedule changes the job");
+export async function waitToLookAgain(call: Call): Promise<void> {
+  await delay(LOOK_AGAIN_MS, { signal: call.session.signal });
+  if (performance.now() >= call.deadline) {
+    throw new Unavailable("timeout", "Another call or a schedule changes the job");
+  }
 }
 
 /** When a delayed message is due, in milliseconds; `NaN` of any other. */
@@ -143,7 +151,7 @@ export function keptHeaders(present: StoredMessage, headers: JobHeaders): Header
 const SET_ANEW = /^(nats-.*|job-nonce|job-replacing|job-after)$/i;
 
 /** The subject under which workers get the job of a message, whether it waits or is delayed. */
-export function readySubject({ names }: QueueCall, present: StoredMessage): string {
+export function readySubject({ names }: QueueStore, present: StoredMessage): string {
   const { subject } = present;
   if (kindOf(subject) !== "later") return subject;
   const target = present.header("Nats-Schedule-Target");
@@ -156,13 +164,14 @@ export function kindOf(subject: string): string {
 }
 
 /** The subject of a delayed job that workers get under a subject. */
-function laterSubject({ names }: QueueCall, ready: string): string {
+function laterSubject({ names }: QueueStore, ready: string): string {
   return names.later(priorityOf(ready.split(".")[3]), tokenOf(ready));
 }
 
 /** @returns `null`: the job has changed meanwhile, and is to be looked at again. */
 async function replaceMessage(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   present: StoredMessage,
   headers: JobHeaders,
   replacement: Replacement,
@@ -172,13 +181,15 @@ async function replaceMessage(
   const { after = [] } = headers;
   const copy = replacement.copy(present, headers, kindOf(subject) === "later" ? dueOf(present) : undefined);
   if (kindOf(subject) === "later") {
-    if (await mayBeFiring(call, present)) return null;
-    return await storeCopy(call, { later: subject, sequence }, replacement, copy, after);
+    if (await mayBeFiring(call, queue, present)) return null;
+    return await storeCopy(call, queue, { later: subject, sequence }, replacement, copy, after);
   }
-  const undecided = { later: laterSubject(call, subject), sequence, replaced: sequence, after, copy };
-  if (await isDelivered(call, subject, sequence)) return await endBehindActive(call, undecided, replacement);
-  const stored = await storeAnnounced(call, undecided, replacement);
-  return stored === null ? null : await decide(call, { ...undecided, sequence: stored }, replacement);
+  const undecided = { later: laterSubject(queue, subject), sequence, replaced: sequence, after, copy };
+  if (await isDelivered(call, queue, subject, sequence)) {
+    return await endBehindActive(call, queue, undecided, replacement);
+  }
+  const stored = await storeAnnounced(call, queue, undecided, replacement);
+  return stored === null ? null : await decide(call, queue, { ...undecided, sequence: stored }, replacement);
 }
 
 /** Ticks and jobs with a key keep their messages. */
@@ -206,54 +217,75 @@ function undecidedOf(
 }
 
 /** Goes on with an undecided copy of an earlier attempt of this call: one about which it had not decided is withdrawn, and it begins anew. */
-async function goOn(call: QueueCall, undecided: Undecided, replacement: Replacement): Promise<ReplaceResult | null> {
-  if (replacement.decided === undecided.sequence) return await commit(call, undecided, replacement);
-  await removeMessage(call, undecided.sequence);
+async function goOn(
+  call: Call,
+  queue: QueueStore,
+  undecided: Undecided,
+  replacement: Replacement,
+): Promise<ReplaceResult | null> {
+  if (replacement.decided === undecided.sequence) return await commit(call, queue, undecided, replacement);
+  await removeMessage(call, queue, undecided.sequence);
   return null;
 }
 
 /** Decides about an undecided copy, by whether the waiting message was delivered before the copy was there. */
-async function decide(call: QueueCall, undecided: Undecided, replacement: Replacement): Promise<ReplaceResult | null> {
+async function decide(
+  call: Call,
+  queue: QueueStore,
+  undecided: Undecided,
+  replacement: Replacement,
+): Promise<ReplaceResult | null> {
   const { later, sequence, replaced } = undecided;
-  const waiting = call.names.ready(priorityOf(later.split(".")[3]), tokenOf(later));
-  if (await isDelivered(call, waiting, replaced)) return await endBehindActive(call, undecided, replacement);
+  const waiting = queue.names.ready(priorityOf(later.split(".")[3]), tokenOf(later));
+  if (await isDelivered(call, queue, waiting, replaced)) {
+    return await endBehindActive(call, queue, undecided, replacement);
+  }
   replacement.decided = sequence;
-  return await commit(call, undecided, replacement);
+  return await commit(call, queue, undecided, replacement);
 }
 
-async function commit(call: QueueCall, undecided: Undecided, replacement: Replacement): Promise<ReplaceResult | null> {
-  await removeMessage(call, undecided.replaced);
-  return await storeCopy(call, undecided, replacement, undecided.copy, undecided.after);
+async function commit(
+  call: Call,
+  queue: QueueStore,
+  undecided: Undecided,
+  replacement: Replacement,
+): Promise<ReplaceResult | null> {
+  await removeMessage(call, queue, undecided.replaced);
+  return await storeCopy(call, queue, undecided, replacement, undecided.copy, undecided.after);
 }
 
-function removeMessage({ session, deadline, names }: QueueCall, sequence: number): Promise<boolean> {
-  return deleteMessage(session, names.stream, sequence, deadline);
+function removeMessage(call: Call, queue: QueueStore, sequence: number): Promise<boolean> {
+  return deleteMessage(call, queue.names.stream, sequence);
 }
 
 /** The message was delivered first: the copy follows it, or is withdrawn. */
 async function endBehindActive(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   undecided: Undecided,
   replacement: Replacement,
 ): Promise<ReplaceResult | null> {
   const { sequence, replaced, copy, after } = undecided;
   if (!replacement.behindActive) {
-    if (sequence !== replaced) await removeMessage(call, sequence);
+    if (sequence !== replaced) await removeMessage(call, queue, sequence);
     return "active";
   }
-  const stored = await Promise.all(after.map((sequence) => isMessageOf(call, sequence, tokenOf(copy.ready))));
+  const stored = await Promise.all(
+    after.map((sequence) => isMessageOf(call, queue.names, sequence, tokenOf(copy.ready))),
+  );
   const runsAfter = [...after.filter((_, i) => stored[i]), replaced].slice(-MAX_AFTER);
   const due = Math.max(copy.due ?? 0, call.session.now() + BEHIND_ACTIVE_MS);
-  return await storeCopy(call, undecided, replacement, { ...copy, due }, runsAfter);
+  return await storeCopy(call, queue, undecided, replacement, { ...copy, due }, runsAfter);
 }
 
-async function isDelivered(call: QueueCall, subject: string, sequence: number): Promise<boolean> {
-  return (await deliveredUpTo(call, subject) ?? 0) >= sequence;
+async function isDelivered(call: Call, queue: QueueStore, subject: string, sequence: number): Promise<boolean> {
+  return (await deliveredUpTo(call, queue.names, subject) ?? 0) >= sequence;
 }
 
 /** Stores a copy for good, in place of the delayed message that is there. */
 async function storeCopy(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   { later, sequence }: Place,
   replacement: Replacement,
   copy: JobCopy,
@@ -267,11 +299,10 @@ async function storeCopy(
   if (waits) headers.push(["Nats-Scheduler", later], ["Nats-Schedule-Next", "purge"]);
   else headers.push(...scheduleHeaders(ready, due), ["Nats-Rollup", "sub"]);
   const message = { ...copy, subject: waits ? ready : later, headers: [...copy.headers, ...headers] };
-  const repeats = { count: 0 };
   try {
-    const stored = await store(call, message, sequence, replacement, repeats);
-    // Refused at a repeat: the first try may have been stored, and its job may be over.
-    if (stored === null && repeats.count > 0) replacement.unconfirmed = true;
+    const stored = await store(call, queue, message, sequence, replacement);
+    // Refused at a repeat: the first sending may have been stored, and its job may be over.
+    if (stored === null && mayBeStored(call, message.subject)) replacement.unconfirmed = true;
     return stored === null ? null : { sequence: stored };
   } catch (error) {
     if (error instanceof Unavailable) replacement.unconfirmed = true;
@@ -285,21 +316,21 @@ async function storeCopy(
  * @throws {JetStreamStoreError} `permission`, if the workers cannot be told: they would start what is being replaced.
  */
 async function storeAnnounced(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   undecided: Undecided,
   replacement: Replacement,
 ): Promise<number | null> {
-  const { session, names } = call;
   let refusal: JetStreamStoreError | undefined;
-  const stopFollowing = session.onDenied((subject, error) => {
-    if (subject === names.changing) refusal = error;
+  const stopFollowing = call.session.onDenied((subject, error) => {
+    if (subject === queue.names.changing) refusal = error;
   });
   try {
-    session.send(names.changing, tokenOf(undecided.later));
-    const stored = await storeUndecided(call, undecided, replacement);
+    call.session.send(queue.names.changing, tokenOf(undecided.later));
+    const stored = await storeUndecided(call, queue, undecided, replacement);
     // The server tells a refusal before it answers what was sent behind it.
     if (!refusal) return stored;
-    if (stored !== null) await removeMessage(call, stored);
+    if (stored !== null) await removeMessage(call, queue, stored);
     throw refusal;
   } finally {
     stopFollowing();
@@ -308,7 +339,8 @@ async function storeAnnounced(
 
 /** Stores a copy that a call has to decide about; if the call dies it fires late, and a worker decides. */
 async function storeUndecided(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   { later, sequence, replaced, copy, after }: Undecided,
   replacement: Replacement,
 ): Promise<number | null> {
@@ -319,7 +351,7 @@ async function storeUndecided(
     ...scheduleHeaders(copy.ready, call.session.now() + UNDECIDED_MS),
   ];
   if (after.length > 0) headers.push(["Job-After", after.join(",")]);
-  return await store(call, { ...copy, subject: later, headers }, sequence, replacement, { count: 0 });
+  return await store(call.separate(), queue, { ...copy, subject: later, headers }, sequence, replacement);
 }
 
 function scheduleHeaders(target: string, due: number): HeaderList {
@@ -328,19 +360,18 @@ function scheduleHeaders(target: string, due: number): HeaderList {
 
 /** Stores a message if the newest one of its id has this sequence; `null` if it has not. */
 async function store(
-  call: QueueCall,
+  call: Call,
+  queue: QueueStore,
   message: { subject: string; payload: Uint8Array | string; headers: HeaderList },
   sequence: number,
   { doing }: Replacement,
-  repeats: { count: number },
 ): Promise<number | null> {
-  const { session, deadline, names, stream } = call;
   const { subject, payload, headers } = message;
-  checkSize(message, session.maxPayload, doing);
-  const block = new HeaderBlock(headers, guardHeaders(names, tokenOf(subject), sequence));
+  checkSize(message, call.session.maxPayload, doing);
+  const block = new HeaderBlock(headers, guardHeaders(queue.names, tokenOf(subject), sequence));
   try {
-    const send = () => publish(session, subject, payload, deadline, block, repeats);
-    return (await stream.publishWithin(call, jobBytes(message), 1, send)).seq;
+    const send = () => publish(call, subject, payload, block, true);
+    return (await queue.stream.publishWithin(call, jobBytes(message), 1, send)).seq;
   } catch (error) {
     if (isServerError(error, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown)) return null;
     throw error;

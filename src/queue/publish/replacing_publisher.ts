@@ -1,7 +1,8 @@
+import type { QueueNames } from "../format/queue_names.ts";
+import type { Call } from "../../wire/call.ts";
+import { mayBeStored } from "../../wire/publish.ts";
 import { settledWithin } from "../../delay.ts";
 import type { Context } from "../../wire/context.ts";
-import type { QueueNames } from "../format/queue_names.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueStream } from "../store/queue_stream.ts";
 import type { JobPublisher, JobReceipt } from "./publish_job.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
@@ -66,27 +67,27 @@ export class ReplacingPublisher {
 
   #attempt(job: PreparedJob, timeout: number): Promise<JobReceipt | null> {
     const replacing = new ReplacingJob(job);
-    return this.#context.connection.attempt(async (session, deadline) => {
-      await this.#publisher.ready(session, [job], deadline);
-      const call = { session, deadline, names: this.#names, stream: this.#stream };
+    return this.#context.connection.attempt(async (call) => {
+      await this.#publisher.ready(call, [job]);
       return await this.#store(call, replacing);
     }, { timeout, persist: true });
   }
 
-  async #store(call: QueueCall, replacing: ReplacingJob): Promise<JobReceipt> {
-    const { session, deadline, names } = call;
+  async #store(call: Call, replacing: ReplacingJob): Promise<JobReceipt> {
     const { id, token } = replacing.job;
-    const ready = replacing.ready(session.now());
+    const queue = { names: this.#names, stream: this.#stream };
+    const ready = replacing.ready(call.session.now());
     for (;;) {
-      const result = await replaceJob(call, token, replacing);
-      if (typeof result === "object") return { id, queue: names.queue, sequence: result.sequence, duplicate: false };
-      const known = { tried: replacing.unconfirmed };
+      const result = await replaceJob(call, queue, token, replacing);
+      if (typeof result === "object") {
+        return { id, queue: queue.names.queue, sequence: result.sequence, duplicate: false };
+      }
       try {
-        const receipt = await this.#publisher.publishReady(session, ready, deadline, known);
+        const receipt = await this.#publisher.publishReady(call, ready, replacing.unconfirmed);
         // Another job of this id came first, and is to be replaced.
         if (!receipt.duplicate) return receipt;
       } finally {
-        replacing.unconfirmed ||= known.tried;
+        replacing.unconfirmed ||= mayBeStored(call, ready.subject);
       }
     }
   }

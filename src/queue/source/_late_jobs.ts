@@ -1,3 +1,4 @@
+import { type Call, callWithin } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -52,7 +53,7 @@ export class LateJobs {
   /** Looks at a page of delayed jobs. */
   async look(session: Session, lease: number): Promise<void> {
     const query = { seq: this.#next, next_by_subj: this.#queue.names.later("*", "*"), batch: PAGE };
-    const page = await this.#reader.page(session, query, this.#deadline);
+    const page = await this.#reader.page(this.#call(session), query);
     const due = session.now() - Math.max(lease, LATE_MS);
     const late = page.filter((message) => dueTime(message) < due);
     const again = late.filter(({ sequence }) => this.#late.has(sequence)).slice(0, MAX_ASKED);
@@ -63,11 +64,10 @@ export class LateJobs {
   }
 
   async #settle(session: Session, late: StoredMessage[]): Promise<void> {
-    const { names, stream } = this.#queue;
+    const { names } = this.#queue;
     const unknown: StoredMessage[] = [];
     for (const message of late) {
-      const call = { session, deadline: this.#deadline, names, stream };
-      const newest = await findJobMessage(call, tokenOf(message.subject));
+      const newest = await findJobMessage(this.#call(session), names, tokenOf(message.subject));
       if (newest && newest.sequence > message.sequence) await this.#remove(session, message);
       else unknown.push(message);
     }
@@ -80,7 +80,7 @@ export class LateJobs {
   }
 
   async #remove(session: Session, message: StoredMessage): Promise<void> {
-    if (await deleteMessage(session, this.#queue.names.stream, message.sequence, this.#deadline)) {
+    if (await deleteMessage(this.#call(session), this.#queue.names.stream, message.sequence)) {
       this.#warn(message, "has a newer message: the delayed one was removed");
     }
   }
@@ -89,7 +89,7 @@ export class LateJobs {
   async #storeAgain(session: Session, sequence: number): Promise<void> {
     const { names } = this.#queue;
     // As its stream has it: a direct get adds headers of its own.
-    const message = await leaderGet(session, names.stream, { seq: sequence }, this.#deadline);
+    const message = await leaderGet(this.#call(session), names.stream, { seq: sequence });
     if (!message) return;
     const headers: HeaderList = [
       ...message.headers().filter(([name]) => COPIED.test(name)),
@@ -97,7 +97,7 @@ export class LateJobs {
       ["Nats-Rollup", "sub"],
       ...guardHeaders(names, tokenOf(message.subject), sequence),
     ];
-    const stored = publish(session, message.subject, message.data, this.#deadline, new HeaderBlock(headers));
+    const stored = publish(this.#call(session), message.subject, message.data, new HeaderBlock(headers));
     const { wrongLastSequence, wrongLastSequenceUnknown } = ErrorCode;
     if (await orElse(null, stored, wrongLastSequence, wrongLastSequenceUnknown)) {
       this.#warn(message, "was not started when it was due: its schedule was set again");
@@ -109,8 +109,8 @@ export class LateJobs {
     context.logger.warn(`Delayed job ${idOf(tokenOf(message.subject))} of queue ${names.queue} ${what}`);
   }
 
-  get #deadline(): number {
-    return performance.now() + this.#queue.context.timeout;
+  #call(session: Session): Call {
+    return callWithin(session, this.#queue.context.timeout);
   }
 }
 

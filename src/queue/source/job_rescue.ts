@@ -1,3 +1,4 @@
+import { type Call, callWithin } from "../../wire/call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { MAX_TIMER } from "../../checks.ts";
 import { delay } from "../../delay.ts";
@@ -77,7 +78,7 @@ export class JobRescue {
       await delay(Math.min(pause * (1 + Math.random()), MAX_TIMER), { signal, persistent: false });
       if (signal.aborted) break;
       try {
-        const { lease, replicas } = await this.#queue.stream.existing(session, this.#deadline);
+        const { lease, replicas } = await this.#queue.stream.existing(this.#call(session));
         pause = Math.max(lease, MIN_INTERVAL_MS) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
         await this.#serveKeys(session);
         if (replicas === 1) floors = await this.#look(session, floors);
@@ -97,15 +98,15 @@ export class JobRescue {
   async #serveKeys(session: Session): Promise<void> {
     const { names, stream } = this.#queue;
     const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
-    const stray = await leaderGet(session, names.stream, query, this.#deadline);
-    if (stray) await stream.openPartitions(session, this.#deadline);
+    const stray = await leaderGet(this.#call(session), names.stream, query);
+    if (stray) await stream.openPartitions(this.#call(session));
   }
 
   /** @returns The ack floors of now, by durable consumer. */
   async #look(session: Session, last: Map<string, number>): Promise<Map<string, number>> {
     const { names } = this.#queue;
     const list = `CONSUMER.LIST.${names.stream}`;
-    const { consumers } = await api<{ consumers: ConsumerInfo[] }>(session, list, undefined, this.#deadline);
+    const { consumers } = await api<{ consumers: ConsumerInfo[] }>(this.#call(session), list, undefined);
     this.#waiting = Math.max(0, ...consumers.map(({ num_waiting }) => num_waiting));
     for (const { name, config, ack_floor } of consumers) {
       const floor = ack_floor.stream_seq;
@@ -122,7 +123,7 @@ export class JobRescue {
     const strays: StoredMessage[] = [];
     for (let seq = from; strays.length < MAX_ASKED;) {
       const query = { seq, next_by_subj: filter };
-      const stray = await leaderGet(session, this.#queue.names.stream, query, this.#deadline);
+      const stray = await leaderGet(this.#call(session), this.#queue.names.stream, query);
       if (!stray || stray.sequence > floor) break;
       strays.push(stray);
       seq = stray.sequence + 1;
@@ -149,7 +150,7 @@ export class JobRescue {
     if (this.#removing.has(sequence)) return;
     this.#removing.add(sequence);
     try {
-      const stray = await leaderGet(session, this.#queue.names.stream, { seq: sequence }, this.#deadline);
+      const stray = await leaderGet(this.#call(session), this.#queue.names.stream, { seq: sequence });
       if (!stray || this.#survey.stateOf(sequence, stray.time.getTime(), firingOfMessage(stray)) !== "ended") return;
       await this.#remove(session, stray, "had ended: its message was removed");
     } finally {
@@ -159,7 +160,6 @@ export class JobRescue {
 
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
   async #bringBack(session: Session, stray: StoredMessage): Promise<void> {
-    const { names, stream } = this.#queue;
     const { subject, sequence, data } = stray;
     const { priority, enqueuedAt } = readJobInfo(stray, null);
     const token = subject.slice(subject.lastIndexOf(".") + 1);
@@ -167,7 +167,7 @@ export class JobRescue {
     const job = { subject, token, priority, sequence, allHeaders, enqueuedAt, data };
     try {
       // It was handed out, so it may have started.
-      if (!await moveJob({ session, deadline: this.#deadline, names, stream }, job, {})) return;
+      if (!await moveJob(this.#call(session), this.#queue.names, job, {})) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       return this.#complain(`${this.#describe(stray)} cannot be put back`, error);
@@ -176,7 +176,7 @@ export class JobRescue {
   }
 
   async #remove(session: Session, stray: StoredMessage, why: string): Promise<void> {
-    const removed = await deleteMessage(session, this.#queue.names.stream, stray.sequence, this.#deadline);
+    const removed = await deleteMessage(this.#call(session), this.#queue.names.stream, stray.sequence);
     if (removed) this.#queue.context.logger.warn(`${this.#describe(stray)} ${why}`);
   }
 
@@ -185,8 +185,8 @@ export class JobRescue {
     return `Job ${id} of queue ${this.#queue.names.queue} belonged to no consumer, and`;
   }
 
-  get #deadline(): number {
-    return performance.now() + this.#queue.context.timeout;
+  #call(session: Session): Call {
+    return callWithin(session, this.#queue.context.timeout);
   }
 
   /** Says once what will be the same at the next look. */

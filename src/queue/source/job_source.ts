@@ -1,3 +1,4 @@
+import { callWithin } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { delay, settledWithin } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
@@ -166,7 +167,7 @@ export class JobSource {
   async #isMade(session: Session): Promise<boolean> {
     const { context: { timeout }, names } = this.#queue;
     try {
-      const isMade = await streamInfo(session, names.stream, performance.now() + timeout) !== null;
+      const isMade = await streamInfo(callWithin(session, timeout), names.stream) !== null;
       if (!isMade) this.#listener.serves("impaired", DESTROYED);
       return isMade;
     } catch (error) {

@@ -1,3 +1,4 @@
+import { type Call, callWithin } from "../../wire/call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
@@ -6,7 +7,6 @@ import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 import { messageOf } from "../format/thrown.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
 import { listenToQueue } from "../store/queue_advisories.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Capacity } from "./capacity.ts";
 import { Delivery } from "../delivery/delivery.ts";
@@ -84,8 +84,8 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
    */
   async open(mayCreate: boolean): Promise<boolean> {
     const { names, stream } = this.#queue;
-    if (!mayCreate && !await streamInfo(this.#session, names.stream, this.#deadline)) return false;
-    await stream.openConsumers(this.#session, this.#deadline);
+    if (!mayCreate && !await streamInfo(this.#call(), names.stream)) return false;
+    await stream.openConsumers(this.#call());
     this.#listening = listenToQueue(this.#session, names, {
       deleted: (sequence) => this.#listener.deleted(sequence),
       destroyed: () => this.#change(),
@@ -166,7 +166,8 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
   /** Looks which durable consumers there are, and at their settings. Pulls that wait are kept: what is under way to them would be lost. */
   async #look(): Promise<void> {
     const call = this.#call();
-    const info = await streamInfo(this.#session, call.names.stream, call.deadline);
+    const { names } = this.#queue;
+    const info = await streamInfo(call, names.stream);
     if (this.#isOpen && info?.created !== this.created) {
       throw new Unavailable("no_responders", "The stream was deleted");
     }
@@ -174,7 +175,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const keyed = this.#served.keyed && (info?.state.consumer_count ?? 0) > PRIORITIES.length;
     const { priorities } = this.#served;
     const consumers = [...priorities, ...keyed ? partitionNames() : []];
-    const infos = await Promise.all(consumers.map((name) => consumerInfo(call, name)));
+    const infos = await Promise.all(consumers.map((name) => consumerInfo(call, names, name)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
@@ -208,7 +209,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
   async ended({ consumer }: PullSource, expired: boolean): Promise<void> {
     if (expired) {
       // The next pull meets the reason of a failure.
-      const info = await consumerInfo(this.#call(), consumer).catch(() => null);
+      const info = await consumerInfo(this.#call(), this.#queue.names, consumer).catch(() => null);
       if (info) this.#pulls.find((pulls) => pulls.consumer === consumer)?.goBy(info);
     }
     this.fill();
@@ -222,8 +223,8 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
   /** From its pulls: the server does not answer a pull for which it has no place. Any other silence means that the pull is lost. */
   async silent(pulls: PullSource, reason: string): Promise<void> {
     if (!this.#isBroken) this.#listener.serves("impaired", reason);
-    const deadline = performance.now() + EXPLANATION_TIMEOUT_MS;
-    const info = await consumerInfo({ ...this.#call(), deadline }, pulls.consumer).catch(() => null);
+    const call = this.#call(EXPLANATION_TIMEOUT_MS);
+    const info = await consumerInfo(call, this.#queue.names, pulls.consumer).catch(() => null);
     if (this.#closed || info && this.#places.note(pulls, info)) return;
     this.#break(reason);
   }
@@ -264,12 +265,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     this.#broken.resolve(reason);
   }
 
-  get #deadline(): number {
-    return performance.now() + this.#queue.context.timeout;
-  }
-
-  #call(): QueueCall {
-    const { names, stream } = this.#queue;
-    return { session: this.#session, deadline: this.#deadline, names, stream };
+  #call(ms: number = this.#queue.context.timeout): Call {
+    return callWithin(this.#session, ms);
   }
 }

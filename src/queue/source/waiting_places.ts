@@ -1,9 +1,9 @@
+import { callWithin } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import type { PullSource } from "./pull_listener.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import { messageOf } from "../format/thrown.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Session } from "../../wire/session.ts";
@@ -90,11 +90,11 @@ export class WaitingPlaces {
   }
 
   async #widen(consumer: string): Promise<void> {
-    const { context: { logger, timeout }, names, stream } = this.#queue;
-    const call: QueueCall = { session: this.#session, deadline: performance.now() + timeout, names, stream };
+    const { context: { logger, timeout }, names } = this.#queue;
+    const call = callWithin(this.#session, timeout);
     const what = `The durable consumer ${consumer} of queue ${names.queue}`;
     try {
-      if (await widenConsumer(call, consumer)) logger.info(`${what} was made again for more workers`);
+      if (await widenConsumer(call, names, consumer)) logger.info(`${what} was made again for more workers`);
     } catch (error) {
       // Without the permission it polls, and says so once.
       if (this.#failures > 1 || error instanceof Unavailable) return;

@@ -1,3 +1,5 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { api, ErrorCode, isServerError } from "../../wire/api.ts";
 import { milliseconds } from "../../wire/durations.ts";
 import {
@@ -9,7 +11,6 @@ import {
 } from "../store/durable_consumer.ts";
 import { isWide } from "./pull_limits.ts";
 import { pauseConsumer } from "../manage/pause_queue.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 
 /** Milliseconds for which a durable consumer delivers nothing while it is made again. */
 const PAUSE_MS = 3_000;
@@ -23,19 +24,18 @@ const DELETE_WITHIN_MS = 1_500;
  *
  * @returns Whether that was done; `false`: jobs are active, the server cannot pause (before 2.11), or somebody else was faster.
  */
-export async function widenConsumer(call: QueueCall, name: string): Promise<boolean> {
-  const { session, deadline, names } = call;
-  if (!session.server.atLeast("2.11")) return false;
-  const before = await consumerInfo(call, name);
+export async function widenConsumer(call: Call, names: QueueNames, name: string): Promise<boolean> {
+  if (!call.session.server.atLeast("2.11")) return false;
+  const before = await consumerInfo(call, names, name);
   if (!before || isWide(before) || before.num_ack_pending > 0) return false;
-  const until = pauseEnd(before, session.now() + PAUSE_MS);
+  const until = pauseEnd(before, call.session.now() + PAUSE_MS);
   const begun = performance.now();
-  await pauseConsumer(call, name, until);
-  const info = await consumerInfo(call, name);
+  await pauseConsumer(call, names, name, until);
+  const info = await consumerInfo(call, names, name);
   if (!info?.paused || isWide(info) || info.num_ack_pending > 0) return false;
   if (performance.now() - begun > DELETE_WITHIN_MS) return false;
-  await api(session, `CONSUMER.DELETE.${names.stream}.${name}`, undefined, deadline);
-  await replaceConsumer(call, {
+  await api(call, `CONSUMER.DELETE.${names.stream}.${name}`, undefined);
+  await replaceConsumer(call, names, {
     ...consumerConfig(name, info.config.filter_subject, milliseconds(info.config.ack_wait)),
     max_ack_pending: info.config.max_ack_pending,
     pause_until: until.toISOString(),
@@ -49,15 +49,15 @@ function pauseEnd({ paused, config }: ConsumerInfo, least: number): Date {
   return new Date(present > least ? present : least);
 }
 
-async function replaceConsumer(call: QueueCall, config: ConsumerConfig): Promise<void> {
+async function replaceConsumer(call: Call, names: QueueNames, config: ConsumerConfig): Promise<void> {
   try {
-    await writeConsumer(call, config, "create");
+    await writeConsumer(call, names, config, "create");
   } catch (error) {
     // A worker that found it missing made it with the usual settings.
     if (!isServerError(error, ErrorCode.consumerExists)) throw error;
-    const present = await consumerInfo(call, config.durable_name);
+    const present = await consumerInfo(call, names, config.durable_name);
     if (!present) throw error;
     const { max_ack_pending, pause_until } = config;
-    await writeConsumer(call, { ...present.config, max_ack_pending, pause_until }, "update");
+    await writeConsumer(call, names, { ...present.config, max_ack_pending, pause_until }, "update");
   }
 }

@@ -1,8 +1,8 @@
+import type { Call } from "../../wire/call.ts";
 import { checkWhole } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { Context } from "../../wire/context.ts";
 import { listingStep } from "../../wire/listing.ts";
-import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
@@ -54,7 +54,7 @@ export async function* deadLetterMessages(
   before: number = Infinity,
 ): AsyncGenerator<StoredMessage, void> {
   const what = `The dead letters of queue ${names.queue}`;
-  const info = await listingStep(context, what, (session, deadline) => streamInfo(session, names.deadStream, deadline));
+  const info = await listingStep(context, what, (call) => streamInfo(call, names.deadStream));
   if (!info || info.state.messages === 0) return;
   const reader = new StreamReader(names.deadStream);
   // Deleted ones leave gaps in the sequences, so a window that brought little is followed by a wider one.
@@ -62,8 +62,7 @@ export async function* deadLetterMessages(
   let last = Math.min(info.state.last_seq, before - 1);
   while (last >= info.state.first_seq) {
     const first = Math.max(info.state.first_seq, last - width + 1);
-    const readWindow = (session: Session, deadline: number) =>
-      readRange(session, reader, { filter: names.deadFilter, first, last }, deadline);
+    const readWindow = (call: Call) => readRange(call, reader, { filter: names.deadFilter, first, last });
     const window = await listingStep(context, what, readWindow);
     yield* window.reverse();
     last = first - 1;
@@ -73,17 +72,15 @@ export async function* deadLetterMessages(
 
 /** The messages between two sequences, both included, oldest first. */
 async function readRange(
-  session: Session,
+  call: Call,
   reader: StreamReader,
   { filter, first, last }: { filter: string; first: number; last: number },
-  deadline: number,
 ): Promise<StoredMessage[]> {
   const found: StoredMessage[] = [];
   for (let seq = first; seq <= last;) {
     const page = await reader.page(
-      session,
+      call,
       { seq, next_by_subj: filter, batch: Math.min(PAGE, last - seq + 1) },
-      deadline,
     );
     if (page.length === 0) break;
     found.push(...page.filter((message) => message.sequence <= last));

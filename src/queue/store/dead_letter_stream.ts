@@ -1,7 +1,7 @@
+import type { Call } from "../../wire/call.ts";
 import type { Context } from "../../wire/context.ts";
 import { milliseconds, nanoseconds } from "../../wire/durations.ts";
 import { Once } from "../../wire/once.ts";
-import type { Session } from "../../wire/session.ts";
 import { openStream, type StreamConfig } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { DEFAULT_DEAD_LETTER_TTL, type QueueOptions } from "./queue_options.ts";
@@ -23,20 +23,18 @@ export class DeadLetterStream {
     context: Context,
     names: QueueNames,
     options: QueueOptions,
-    replicasOf: (session: Session, deadline: number) => Promise<number>,
+    replicasOf: (call: Call) => Promise<number>,
   ) {
     this.#context = context;
     this.#names = names;
     this.#options = options;
-    this.#once = new Once(async (session, deadline) =>
-      await this.#open(session, await replicasOf(session, deadline), deadline)
-    );
+    this.#once = new Once(async (call) => await this.#open(call, await replicasOf(call)));
   }
 
   /** Opens it once, and from time to time again: a limit that somebody sets must not remove dead letters. */
-  open(session: Session, deadline: number): Promise<unknown> {
+  open(call: Call): Promise<unknown> {
     if (performance.now() - this.#lookedAt >= LOOK_AGAIN_MS) this.forget();
-    return this.#once.get(session, deadline);
+    return this.#once.get(call);
   }
 
   /** Looks again at the next use. */
@@ -44,7 +42,7 @@ export class DeadLetterStream {
     this.#once.forget();
   }
 
-  async #open(session: Session, replicas: number, deadline: number): Promise<unknown> {
+  async #open(call: Call, replicas: number): Promise<unknown> {
     const { deadLetterTtl, maxBytes } = this.#options;
     const wanted: StreamConfig = {
       name: this.#names.deadStream,
@@ -61,7 +59,7 @@ export class DeadLetterStream {
       metadata: queueLabel(this.#names),
     };
     this.#lookedAt = performance.now();
-    return await openStream(session, wanted, (present) => this.#change(wanted, present), deadline);
+    return await openStream(call, wanted, (present) => this.#change(wanted, present));
   }
 
   #change(wanted: StreamConfig, present: StreamConfig): Partial<StreamConfig> | null {

@@ -1,3 +1,6 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { QueueStream } from "./queue_stream.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -8,7 +11,6 @@ import type { JobMessage } from "../format/job_message.ts";
 import { fitHeaders } from "../format/job_size.ts";
 import { parseJobData } from "../format/job_data.ts";
 import { lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
-import type { QueueCall } from "./queue_call.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 import { MAX_REASON, MAX_STACK } from "../format/thrown.ts";
 
@@ -36,15 +38,16 @@ export interface DeadLetter<T = unknown> {
 
 /** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
 export async function storeDeadLetter(
-  { session, deadline, names, stream }: QueueCall,
+  call: Call,
+  { names, stream }: { names: QueueNames; stream: QueueStream },
   job: JobMessage,
   { reason, stack, attempts }: { reason: string; stack: string | undefined; attempts: number },
 ): Promise<void> {
   const headers = fitHeaders(
-    session.maxPayload - job.data.length,
+    call.session.maxPayload - job.data.length,
     [
       ["Job-Attempts", String(attempts)],
-      ["Job-Died-At", new Date(session.now()).toISOString()],
+      ["Job-Died-At", new Date(call.session.now()).toISOString()],
       ["Job-Priority", job.priority],
       ...lastingHeaders(job.headers, job.enqueuedAt),
     ],
@@ -54,14 +57,14 @@ export async function storeDeadLetter(
     ],
   );
   const block = headers.length > 0 ? new HeaderBlock(headers) : undefined;
-  await stream.openDeadLetters(session, deadline);
+  await stream.openDeadLetters(call);
   try {
     // Stored twice it is still one: its stream keeps the newest of each id.
-    await publish(session, names.dead(job.token), job.data, deadline, block, true);
+    await publish(call, names.dead(job.token), job.data, block, true);
   } catch (error) {
     if (error instanceof Unavailable && error.reason === "no_responders") {
       stream.forget();
-      await stream.openDeadLetters(session, deadline);
+      await stream.openDeadLetters(call);
     }
     throw error;
   }
@@ -69,16 +72,17 @@ export async function storeDeadLetter(
 
 /** The dead letter of a job's id, as its stream keeps it, or `null`. */
 export function findDeadLetter(
-  { session, deadline, names }: QueueCall,
+  call: Call,
+  names: QueueNames,
   token: string,
 ): Promise<StoredMessage | null> {
-  return leaderGet(session, names.deadStream, { last_by_subj: names.dead(token) }, deadline);
+  return leaderGet(call, names.deadStream, { last_by_subj: names.dead(token) });
 }
 
 /** Removes the dead letter of a job's id; `false` if there was none. */
-export async function discardDeadLetter(call: QueueCall, token: string): Promise<boolean> {
-  const letter = await findDeadLetter(call, token);
-  return letter !== null && await deleteMessage(call.session, call.names.deadStream, letter.sequence, call.deadline);
+export async function discardDeadLetter(call: Call, names: QueueNames, token: string): Promise<boolean> {
+  const letter = await findDeadLetter(call, names, token);
+  return letter !== null && await deleteMessage(call, names.deadStream, letter.sequence);
 }
 
 /** Reads a dead letter. What is malformed counts as absent, and what is too long is cut: anybody may have written it. */

@@ -1,9 +1,10 @@
+import type { QueueNames } from "../format/queue_names.ts";
+import type { Call } from "../../wire/call.ts";
 import { delay } from "../../delay.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { api, ErrorCode, orElse } from "../../wire/api.ts";
 import { nanoseconds } from "../../wire/durations.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import type { QueueCall } from "./queue_call.ts";
 import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 
 /** The configuration of a durable consumer, as far as the queue reads or writes it. */
@@ -60,18 +61,18 @@ export function consumerConfig(name: string, filter: string, lease: number): Con
 }
 
 /** The state of a durable consumer, or `null` if there is none. */
-export function consumerInfo({ session, deadline, names }: QueueCall, name: string): Promise<ConsumerInfo | null> {
-  const answer = api<ConsumerInfo>(session, `CONSUMER.INFO.${names.stream}.${name}`, undefined, deadline);
+export function consumerInfo(call: Call, names: QueueNames, name: string): Promise<ConsumerInfo | null> {
+  const answer = api<ConsumerInfo>(call, `CONSUMER.INFO.${names.stream}.${name}`, undefined);
   return orElse(null, answer, ErrorCode.consumerNotFound, ErrorCode.streamNotFound);
 }
 
 /** The durable consumers that there are: those of the priorities, and those of the partitions once there are jobs with a key. */
-export async function consumerInfos(call: QueueCall): Promise<ConsumerInfo[]> {
-  const info = await streamInfo(call.session, call.names.stream, call.deadline);
+export async function consumerInfos(call: Call, names: QueueNames): Promise<ConsumerInfo[]> {
+  const info = await streamInfo(call, names.stream);
   if (!info) return [];
   // One by one: a list of them, in a cluster, may lack some.
   const all = info.state.consumer_count > PRIORITIES.length ? [...PRIORITIES, ...partitionNames()] : PRIORITIES;
-  const infos = await Promise.all(all.map((name) => consumerInfo(call, name)));
+  const infos = await Promise.all(all.map((name) => consumerInfo(call, names, name)));
   return infos.filter((info) => info !== null);
 }
 
@@ -85,52 +86,55 @@ const SETTLED = { after: 20, looks: 3 };
  * @param adjust Gets the present state of each; returns what is to change, or `null`.
  */
 export async function adjustConsumers(
-  call: QueueCall,
+  call: Call,
+  names: QueueNames,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<void> {
-  for (let looks = 0; await adjustOnce(call, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
+  for (let looks = 0; await adjustOnce(call, names, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
 }
 
 /** @returns Whether there was anything to change. */
 async function adjustOnce(
-  call: QueueCall,
+  call: Call,
+  names: QueueNames,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<boolean> {
   let changed = false;
   try {
-    const infos = await consumerInfos(call);
+    const infos = await consumerInfos(call, names);
     // At once, as the workers are to hear of a shorter lease before it is over for what they have.
     await Promise.all(infos.map((info) => {
       const change = adjust(info);
       if (!change) return;
       // Also if the answer is lost.
       changed = true;
-      return writeConsumer(call, { ...info.config, ...change }, "update");
+      return writeConsumer(call, names, { ...info.config, ...change }, "update");
     }));
   } finally {
-    if (changed) call.session.send(call.names.changed, "");
+    if (changed) call.session.send(names.changed, "");
   }
   return changed;
 }
 
 /** Makes a durable consumer if it is missing; one that is there stays as it is. */
-export async function ensureConsumer(call: QueueCall, wanted: ConsumerConfig): Promise<void> {
+export async function ensureConsumer(call: Call, names: QueueNames, wanted: ConsumerConfig): Promise<void> {
   const name = wanted.durable_name;
-  if (await consumerInfo(call, name)) return;
+  if (await consumerInfo(call, names, name)) return;
   try {
-    await writeConsumer(call, wanted, "create");
+    await writeConsumer(call, names, wanted, "create");
   } catch (error) {
     // Two workers that start together: the other one made it.
-    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(call, name)) throw error;
+    if (!(error instanceof JetStreamStoreError) || !await consumerInfo(call, names, name)) throw error;
   }
 }
 
 /** Creates or changes a durable consumer. */
 export function writeConsumer(
-  { session, deadline, names: { stream } }: QueueCall,
+  call: Call,
+  { stream }: QueueNames,
   config: ConsumerConfig,
   action: "create" | "update",
 ): Promise<unknown> {
-  const call = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
-  return api(session, call, { stream_name: stream, config, action }, deadline);
+  const method = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
+  return api(call, method, { stream_name: stream, config, action });
 }

@@ -1,10 +1,13 @@
+import type { QueueStream } from "./queue_stream.ts";
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { consumerInfo } from "./durable_consumer.ts";
 import { parseJobData } from "../format/job_data.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
-import { callQueue, type QueueCall } from "./queue_call.ts";
+import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { idOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
 
@@ -31,8 +34,8 @@ export interface JobInfo<T = unknown> {
 }
 
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
-export function findJobMessage({ session, deadline, names }: QueueCall, token: string): Promise<StoredMessage | null> {
-  return leaderGet(session, names.stream, { last_by_subj: names.idFilter(token) }, deadline);
+export function findJobMessage(call: Call, names: QueueNames, token: string): Promise<StoredMessage | null> {
+  return leaderGet(call, names.stream, { last_by_subj: names.idFilter(token) });
 }
 
 /** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
@@ -40,19 +43,20 @@ export function isStored(
   parts: QueueParts,
   { sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">,
 ): Promise<boolean | null> {
-  return callQueue(parts, async ({ session, deadline, names }) => {
-    const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
+  return callQueue(parts, async (call) => {
+    const message = await leaderGet(call, parts.names.stream, { seq: sequence });
     return message !== null && storedAt.startsWith(String(message.time.getTime()));
   });
 }
 
 /** Whether the message of this sequence is stored, and of the job with this subject token. */
 export async function isMessageOf(
-  { session, deadline, names }: QueueCall,
+  call: Call,
+  names: QueueNames,
   sequence: number,
   token: string,
 ): Promise<boolean> {
-  const message = await leaderGet(session, names.stream, { seq: sequence }, deadline);
+  const message = await leaderGet(call, names.stream, { seq: sequence });
   return message !== null && tokenOf(message.subject) === token;
 }
 
@@ -62,20 +66,24 @@ export function isUndecided(message: StoredMessage): boolean {
 }
 
 /** Looks a job up by its id. */
-export async function findJob<T>(call: QueueCall, token: string): Promise<JobInfo<T> | null> {
-  const message = await findJobMessage(call, token);
+export async function findJob<T>(
+  call: Call,
+  { names, stream }: { names: QueueNames; stream: QueueStream },
+  token: string,
+): Promise<JobInfo<T> | null> {
+  const message = await findJobMessage(call, names, token);
   if (!message) {
-    await call.stream.checkKind(call);
+    await stream.checkKind(call);
     return null;
   }
-  return readJobInfo<T>(message, await deliveredUpTo(call, message.subject));
+  return readJobInfo<T>(message, await deliveredUpTo(call, names, message.subject));
 }
 
 /** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */
-export async function deliveredUpTo(call: QueueCall, subject: string): Promise<number | null> {
+export async function deliveredUpTo(call: Call, names: QueueNames, subject: string): Promise<number | null> {
   const [, , kind, place] = subject.split(".");
   if (kind === "later") return null;
-  const info = await consumerInfo(call, kind === "keyed" ? `k${place}` : place);
+  const info = await consumerInfo(call, names, kind === "keyed" ? `k${place}` : place);
   return info?.delivered.stream_seq ?? 0;
 }
 

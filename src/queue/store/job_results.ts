@@ -1,15 +1,14 @@
+import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { nanoseconds, wholeSeconds } from "../../wire/durations.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { Once } from "../../wire/once.ts";
 import { publish } from "../../wire/publish.ts";
-import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { openStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { isCount, parseJobData } from "../format/job_data.ts";
-import type { QueueCall } from "./queue_call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { MAX_REASON } from "../format/thrown.ts";
@@ -46,8 +45,8 @@ export class JobResults {
   readonly #stream: QueueStream;
   readonly #bucket: string;
   /** Whether the bucket of that name is the queue's own. */
-  readonly #isOwn: Once<boolean> = new Once((session, deadline) => this.#checkOwn(session, deadline));
-  readonly #open: Once<unknown> = new Once((session, deadline) => this.#openBucket(session, deadline));
+  readonly #isOwn: Once<boolean> = new Once((call) => this.#checkOwn(call));
+  readonly #open: Once<unknown> = new Once((call) => this.#openBucket(call));
 
   constructor(names: QueueNames, stream: QueueStream) {
     this.#names = names;
@@ -56,14 +55,14 @@ export class JobResults {
   }
 
   /** Opens the bucket; looks for it again each time, as what is kept there may be needed soon. */
-  async open({ session, deadline }: QueueCall): Promise<void> {
+  async open(call: Call): Promise<void> {
     this.#open.forget();
     this.#isOwn.forget();
-    await this.#open.get(session, deadline);
+    await this.#open.get(call);
   }
 
   /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
-  async storeResult(call: QueueCall, token: string, value: string | undefined, ttl: number): Promise<void> {
+  async storeResult(call: Call, token: string, value: string | undefined, ttl: number): Promise<void> {
     const headers: [string, string][] = value === undefined ? [[NO_VALUE, "1"]] : [];
     // Older servers keep it as long as the bucket keeps anything.
     if (call.session.server.atLeast("2.11")) {
@@ -73,19 +72,19 @@ export class JobResults {
   }
 
   /** Keeps the last progress of a job, as JSON. */
-  async storeProgress(call: QueueCall, token: string, value: string): Promise<void> {
+  async storeProgress(call: Call, token: string, value: string): Promise<void> {
     await this.#store(call, `${token}.progress`, value);
   }
 
   /** The last progress of a job, or `null` if there is none. */
-  async progress(call: QueueCall, token: string): Promise<KeptResult | null> {
+  async progress(call: Call, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.progress`);
     const value = message && parseJobData<unknown>(message.data);
     return message && value !== undefined ? { value, time: message.time } : null;
   }
 
   /** What a handler returned, or `null` if nothing is kept. */
-  async result(call: QueueCall, token: string): Promise<KeptResult | null> {
+  async result(call: Call, token: string): Promise<KeptResult | null> {
     const message = await this.#load(call, `${token}.result`);
     if (message === null) return null;
     if (message.header(NO_VALUE) !== undefined) return { value: undefined, time: message.time };
@@ -96,7 +95,7 @@ export class JobResults {
 
   /** What is known of the earlier runs of a message's job; `undefined` if nothing is. */
   async pastRuns(
-    call: QueueCall,
+    call: Call,
     { token, sequence }: Pick<JobMessage, "token" | "sequence">,
   ): Promise<PastRuns | undefined> {
     const message = await this.#load(call, `${token}.runs`);
@@ -105,7 +104,7 @@ export class JobResults {
 
   /** Keeps what is known of the runs of a message's job. */
   async storePastRuns(
-    call: QueueCall,
+    call: Call,
     { token, sequence }: Pick<JobMessage, "token" | "sequence">,
     runs: PastRuns,
   ): Promise<void> {
@@ -113,17 +112,17 @@ export class JobResults {
   }
 
   /** From the leader: a replica that lags would tell a job as done without a result. */
-  async #load({ session, deadline }: QueueCall, key: string): Promise<StoredMessage | null> {
+  async #load(call: Call, key: string): Promise<StoredMessage | null> {
     const subject = `$KV.${this.#bucket}.${key}`;
-    const message = await leaderGet(session, this.#names.resultsStream, { last_by_subj: subject }, deadline);
-    return message && await this.#isOwn.get(session, deadline) ? message : null;
+    const message = await leaderGet(call, this.#names.resultsStream, { last_by_subj: subject });
+    return message && await this.#isOwn.get(call) ? message : null;
   }
 
-  async #store({ session, deadline }: QueueCall, key: string, text: string, headers?: HeaderBlock): Promise<void> {
+  async #store(call: Call, key: string, text: string, headers?: HeaderBlock): Promise<void> {
     try {
-      await this.#open.get(session, deadline);
+      await this.#open.get(call);
       // The bucket keeps the newest of each key.
-      await publish(session, `$KV.${this.#bucket}.${key}`, text, deadline, headers, true);
+      await publish(call, `$KV.${this.#bucket}.${key}`, text, headers, true);
     } catch (error) {
       this.#open.forget();
       this.#isOwn.forget();
@@ -135,8 +134,8 @@ export class JobResults {
     }
   }
 
-  async #openBucket(session: Session, deadline: number): Promise<unknown> {
-    const { replicas } = await this.#stream.existing(session, deadline);
+  async #openBucket(call: Call): Promise<unknown> {
+    const { replicas } = await this.#stream.existing(call);
     const wanted: StreamConfig = {
       name: this.#names.resultsStream,
       subjects: [`$KV.${this.#bucket}.>`],
@@ -150,22 +149,22 @@ export class JobResults {
       allow_direct: true,
       allow_rollup_hdrs: true,
       deny_delete: true,
-      ...(session.server.atLeast("2.11") && { allow_msg_ttl: true }),
+      ...(call.session.server.atLeast("2.11") && { allow_msg_ttl: true }),
       metadata: queueLabel(this.#names),
     };
     // Of one that an older server or another client made, results could not go before all else does.
     const adjust = ({ allow_msg_ttl }: StreamConfig) =>
       wanted.allow_msg_ttl && !allow_msg_ttl ? { allow_msg_ttl: true } : null;
-    if (!await this.#checkOwn(session, deadline)) {
+    if (!await this.#checkOwn(call)) {
       throw notOfQueue(this.#names.resultsStream, "the results", this.#names);
     }
-    return await openStream(session, wanted, adjust, deadline);
+    return await openStream(call, wanted, adjust);
   }
 
   /** A user's own bucket may have this name. */
-  async #checkOwn(session: Session, deadline: number): Promise<boolean> {
-    const info = await streamInfo(session, this.#names.resultsStream, deadline);
-    return info === null || await isResultsStream(session, info.config, this.#names, deadline);
+  async #checkOwn(call: Call): Promise<boolean> {
+    const info = await streamInfo(call, this.#names.resultsStream);
+    return info === null || await isResultsStream(call, info.config, this.#names);
   }
 }
 

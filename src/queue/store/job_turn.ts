@@ -1,8 +1,9 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { findJobMessage, isMessageOf, isUndecided } from "./find_job.ts";
-import type { QueueCall } from "./queue_call.ts";
 
 /** Whether a message that was delivered is to run: now, after an active message of its id, or not at all, as another message takes its place. */
 export type JobTurn = "now" | "behind" | "superseded";
@@ -13,17 +14,18 @@ export type JobTurn = "now" | "behind" | "superseded";
  * @throws {Unavailable} While it is not decided.
  */
 export async function findTurn(
-  call: QueueCall,
+  call: Call,
+  names: QueueNames,
   { sequence, token, headers }: Pick<JobMessage, "sequence" | "token" | "headers">,
 ): Promise<JobTurn> {
   const { replacing, after = [] } = headers;
   // The call that was to decide has died. What it was to replace is there: it stays as it was.
-  if (replacing !== undefined && await isMessageOf(call, replacing, token)) return "superseded";
-  const newest = await findJobMessage(call, token);
+  if (replacing !== undefined && await isMessageOf(call, names, replacing, token)) return "superseded";
+  const newest = await findJobMessage(call, names, token);
   if (newest && newest.sequence > sequence) {
     if (isUndecided(newest)) throw new Unavailable("no_leader", "The job is being changed");
     if (!parseJobHeaders(newest.headers()).after?.includes(sequence)) return "superseded";
   }
-  const stored = await Promise.all(after.map((active) => isMessageOf(call, active, token)));
+  const stored = await Promise.all(after.map((active) => isMessageOf(call, names, active, token)));
   return stored.includes(true) ? "behind" : "now";
 }

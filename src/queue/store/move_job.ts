@@ -1,3 +1,5 @@
+import type { QueueNames } from "../format/queue_names.ts";
+import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -6,7 +8,6 @@ import type { JobMessage } from "../format/job_message.ts";
 import { findJobMessage, isUndecided } from "./find_job.ts";
 import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
-import type { QueueCall } from "./queue_call.ts";
 
 /** What is put back: a job that was handed out, as its message has it. */
 export type MovedJob = Pick<
@@ -37,7 +38,8 @@ export interface Move {
  * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
  */
 export async function moveJob(
-  { session, deadline, names, stream }: QueueCall,
+  call: Call,
+  names: QueueNames,
   job: MovedJob,
   move: Move,
 ): Promise<boolean> {
@@ -50,19 +52,19 @@ export async function moveJob(
     ...guardHeaders(names, token, sequence),
   ];
   if (delay > 0) {
-    moved.push(["Nats-Schedule", `@at ${new Date(session.now() + delay).toISOString()}`], [
+    moved.push(["Nats-Schedule", `@at ${new Date(call.session.now() + delay).toISOString()}`], [
       "Nats-Schedule-Target",
       job.subject,
     ]);
   }
   const subject = delay > 0 ? names.later(priority, token) : job.subject;
   try {
-    await publish(session, subject, job.data, deadline, new HeaderBlock(moved), true);
+    await publish(call, subject, job.data, new HeaderBlock(moved), true);
     return true;
   } catch (error) {
     if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
     // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
-    const newest = await findJobMessage({ session, deadline, names, stream }, token);
+    const newest = await findJobMessage(call, names, token);
     if (newest && newest.sequence > sequence && isUndecided(newest)) {
       throw new Unavailable("no_leader", "The job is being changed");
     }

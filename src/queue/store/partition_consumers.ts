@@ -1,9 +1,9 @@
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Logger } from "../../connection/logger.ts";
 import { Once } from "../../wire/once.ts";
-import type { Session } from "../../wire/session.ts";
 import { consumerConfig, consumerInfo, consumerInfos, ensureConsumer } from "./durable_consumer.ts";
-import type { QueueCall } from "./queue_call.ts";
 import { partitionNames } from "../format/queue_names.ts";
 import { messageOf } from "../format/thrown.ts";
 
@@ -12,11 +12,11 @@ const LOOK_AGAIN_MS = 1_000;
 
 /** What the partitions need of their queue. */
 export interface PartitionsQueue {
-  call(session: Session, deadline: number): QueueCall;
+  readonly names: QueueNames;
   /** Opens the stream, also where it was removed since it was last opened; gives the lease in milliseconds. */
-  reopen(session: Session, deadline: number): Promise<number>;
+  reopen(call: Call): Promise<number>;
   /** The lease of a queue that is there, in milliseconds. */
-  leaseOf(session: Session, deadline: number): Promise<number>;
+  leaseOf(call: Call): Promise<number>;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface PartitionsQueue {
 export class PartitionConsumers {
   readonly #queue: PartitionsQueue;
   readonly #logger: Logger;
-  readonly #once: Once<void> = new Once((session, deadline) => this.#openAll(session, deadline));
+  readonly #once: Once<void> = new Once((call) => this.#openAll(call));
   /** When they were last looked for, by `performance.now()`. */
   #seen = -Infinity;
 
@@ -36,9 +36,9 @@ export class PartitionConsumers {
   }
 
   /** Makes those that are missing; opened once. */
-  open(session: Session, deadline: number): Promise<void> {
-    const opened = this.#once.get(session, deadline);
-    if (performance.now() - this.#seen >= LOOK_AGAIN_MS) this.#lookAgain(session, deadline);
+  open(call: Call): Promise<void> {
+    const opened = this.#once.get(call);
+    if (performance.now() - this.#seen >= LOOK_AGAIN_MS) this.#lookAgain(call);
     return opened;
   }
 
@@ -47,45 +47,45 @@ export class PartitionConsumers {
     this.#once.forget();
   }
 
-  async #lookAgain(session: Session, deadline: number): Promise<void> {
+  async #lookAgain(call: Call): Promise<void> {
     this.#seen = performance.now();
-    const call = this.#queue.call(session, deadline);
+    const { names } = this.#queue;
     try {
-      if (await hasPartitions(call)) return;
+      if (await hasPartitions(call, names)) return;
       // A queue that was removed stays so.
-      await makePartitions(call, await this.#queue.leaseOf(session, deadline));
+      await makePartitions(call, names, await this.#queue.leaseOf(call));
     } catch (error) {
       if (error instanceof Unavailable) return;
-      this.#logger.warn(`Jobs with a key of queue ${call.names.queue} may not be served: ${messageOf(error)}`);
+      this.#logger.warn(`Jobs with a key of queue ${names.queue} may not be served: ${messageOf(error)}`);
     }
   }
 
-  async #openAll(session: Session, deadline: number): Promise<void> {
+  async #openAll(call: Call): Promise<void> {
     this.#seen = performance.now();
-    const call = this.#queue.call(session, deadline);
-    if (await hasPartitions(call)) return;
+    const { names } = this.#queue;
+    if (await hasPartitions(call, names)) return;
     // What was opened may be gone, too.
-    await makePartitions(call, await this.#queue.reopen(session, deadline));
+    await makePartitions(call, names, await this.#queue.reopen(call));
   }
 }
 
 /** The last one is made last: that it is there says that all are. */
-async function hasPartitions(call: QueueCall): Promise<boolean> {
-  return await consumerInfo(call, partitionNames().at(-1)!) !== null;
+async function hasPartitions(call: Call, names: QueueNames): Promise<boolean> {
+  return await consumerInfo(call, names, partitionNames().at(-1)!) !== null;
 }
 
-async function makePartitions(call: QueueCall, lease: number): Promise<void> {
-  const names = partitionNames();
-  const last = names.pop()!;
-  const others = await consumerInfos(call);
+async function makePartitions(call: Call, names: QueueNames, lease: number): Promise<void> {
+  const consumers = partitionNames();
+  const last = consumers.pop()!;
+  const others = await consumerInfos(call, names);
   // If the whole queue is paused, so are they.
   const pause_until = others.every(({ paused }) => paused) ? others[0]?.config.pause_until : undefined;
   const ensure = (name: string, partition: number) => {
-    const config = consumerConfig(name, call.names.keyed(partition, "*"), lease);
-    return ensureConsumer(call, { ...config, max_ack_pending: 1, pause_until });
+    const config = consumerConfig(name, names.keyed(partition, "*"), lease);
+    return ensureConsumer(call, names, { ...config, max_ack_pending: 1, pause_until });
   };
-  await Promise.all(names.map(ensure));
-  await ensure(last, names.length);
+  await Promise.all(consumers.map(ensure));
+  await ensure(last, consumers.length);
   // Workers that are there already are to serve them.
-  call.session.send(call.names.changed, "");
+  call.session.send(names.changed, "");
 }

@@ -7,6 +7,9 @@ import type { JobPublisher } from "../publish/publish_job.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
+/** What calls on a queue need of it. */
+export type QueueStore = Pick<QueueParts, "names" | "stream">;
+
 /** What all that works on one queue shares. */
 export interface QueueParts<Out = unknown> {
   readonly context: Context;

@@ -1,3 +1,4 @@
+import { type Call, callWithin } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { ErrorCode, isServerError, orElsePermission } from "../../wire/api.ts";
 import type { Context } from "../../wire/context.ts";
@@ -9,7 +10,6 @@ import { adjustConsumers, consumerConfig, type ConsumerInfo, ensureConsumer } fr
 import { DeadLetterStream } from "./dead_letter_stream.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
 import { checkFits, PublishRoom } from "./publish_room.ts";
-import type { QueueCall } from "./queue_call.ts";
 import { PRIORITIES, type QueueNames } from "../format/queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
 import { sharedPerSession } from "./shared_per_session.ts";
@@ -40,7 +40,7 @@ export class QueueStream {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #options: QueueOptions;
-  readonly #jobs: Once<OpenQueue> = new Once((session, deadline) => this.#openJobs(session, deadline));
+  readonly #jobs: Once<OpenQueue> = new Once((call) => this.#openJobs(call));
   readonly #deadLetters: DeadLetterStream;
   readonly #partitions: PartitionConsumers;
   /** When what is in force was last looked for, by `performance.now()`. */
@@ -57,14 +57,14 @@ export class QueueStream {
     this.#options = options;
     this.room = new PublishRoom(names.stream);
     this.#updates = new StreamUpdates(names.stream);
-    const replicasOf = async (session: Session, deadline: number) => (await this.existing(session, deadline)).replicas;
+    const replicasOf = async (call: Call) => (await this.existing(call)).replicas;
     this.#deadLetters = new DeadLetterStream(context, names, options, replicasOf);
     this.#partitions = new PartitionConsumers({
-      call: (session, deadline) => this.#call(session, deadline),
-      leaseOf: async (session, deadline) => (await this.existing(session, deadline)).lease,
-      reopen: async (session, deadline) => {
+      names,
+      leaseOf: async (call) => (await this.existing(call)).lease,
+      reopen: async (call) => {
         this.#jobs.forget();
-        return (await this.open(session, deadline)).lease;
+        return (await this.open(call)).lease;
       },
     }, context.logger);
   }
@@ -75,9 +75,9 @@ export class QueueStream {
   }
 
   /** The stream of the jobs; opened once. Whoever opens it with a lease gives that to the durable consumers that there are. */
-  open(session: Session, deadline: number): Promise<OpenQueue> {
-    const opened = this.opened(session);
-    return opened ? Promise.resolve(opened) : this.#jobs.get(session, deadline);
+  open(call: Call): Promise<OpenQueue> {
+    const opened = this.opened(call.session);
+    return opened ? Promise.resolve(opened) : this.#jobs.get(call);
   }
 
   /**
@@ -85,10 +85,10 @@ export class QueueStream {
    *
    * @throws {Unavailable} `no_responders`, if there is no such queue.
    */
-  async existing(session: Session, deadline: number): Promise<OpenQueue> {
-    const opened = this.opened(session);
+  async existing(call: Call): Promise<OpenQueue> {
+    const opened = this.opened(call.session);
     if (opened) return opened;
-    const info = await this.#look(session, deadline);
+    const info = await this.#look(call);
     if (!info) throw new Unavailable("no_responders", `There is no queue ${this.#names.queue}`);
     return inForce(info.config);
   }
@@ -102,8 +102,8 @@ export class QueueStream {
   }
 
   /** The stream of the dead letters; opened once. */
-  openDeadLetters(session: Session, deadline: number): Promise<unknown> {
-    return this.#deadLetters.open(session, deadline);
+  openDeadLetters(call: Call): Promise<unknown> {
+    return this.#deadLetters.open(call);
   }
 
   /** Whether the stream has no limit that matters to publishes, as far as the server has told. */
@@ -119,13 +119,13 @@ export class QueueStream {
    * @throws {JetStreamStoreError} `limits`, if it has none.
    */
   publishWithin<R>(
-    { session, deadline }: { session: Session; deadline: number },
+    call: Call,
     bytes: number,
     messages: number,
     publish: () => Promise<R>,
   ): Promise<R> {
-    if (this.isUnlimited(session)) return publish();
-    return this.room.during(bytes, messages, () => this.#look(session, deadline), publish);
+    if (this.isUnlimited(call.session)) return publish();
+    return this.room.during(bytes, messages, () => this.#look(call), publish);
   }
 
   /**
@@ -133,11 +133,11 @@ export class QueueStream {
    *
    * @throws {JetStreamStoreError} `wrong_kind`, if there is one that does not.
    */
-  async checkKind({ session, deadline }: QueueCall): Promise<void> {
-    if (this.#jobs.value || this.#seenIn === session) return;
+  async checkKind(call: Call): Promise<void> {
+    if (this.#jobs.value || this.#seenIn === call.session) return;
     // Who may not ask looks jobs up all the same.
-    await orElsePermission(null, this.#look(session, deadline));
-    this.#seenIn = session;
+    await orElsePermission(null, this.#look(call));
+    this.#seenIn = call.session;
   }
 
   /** Looks again at the next use: a stream was found missing, or the server is another. */
@@ -148,44 +148,39 @@ export class QueueStream {
   }
 
   /** The durable consumers of the priorities; with the stream, if others removed that since it was opened. */
-  async openConsumers(session: Session, deadline: number): Promise<void> {
+  async openConsumers(call: Call): Promise<void> {
     try {
-      await this.#openConsumers(session, deadline);
+      await this.#openConsumers(call);
     } catch (error) {
       if (!isServerError(error, ErrorCode.streamNotFound)) throw error;
       this.forget();
-      await this.#openConsumers(session, deadline);
+      await this.#openConsumers(call);
     }
   }
 
-  async #openConsumers(session: Session, deadline: number): Promise<void> {
-    await this.#ensureConsumers(session, await this.open(session, deadline), deadline);
+  async #openConsumers(call: Call): Promise<void> {
+    await this.#ensureConsumers(call, await this.open(call));
   }
 
-  async #ensureConsumers(session: Session, { lease }: OpenQueue, deadline: number): Promise<void> {
-    const call = this.#call(session, deadline);
+  async #ensureConsumers(call: Call, { lease }: OpenQueue): Promise<void> {
     const configs = PRIORITIES.map((priority) => consumerConfig(priority, this.#names.readyFilter(priority), lease));
-    await Promise.all(configs.map((config) => ensureConsumer(call, config)));
+    await Promise.all(configs.map((config) => ensureConsumer(call, this.#names, config)));
   }
 
   /** Makes the durable consumers of a queue that has none, so that its depth is seen before a worker comes. A producer may lack the permission. */
-  async #makeConsumers(session: Session, opened: OpenQueue, isNew: boolean, deadline: number): Promise<void> {
+  async #makeConsumers(call: Call, opened: OpenQueue, isNew: boolean): Promise<void> {
     try {
-      await this.#ensureConsumers(session, opened, deadline);
+      await this.#ensureConsumers(call, opened);
     } catch {
       // The first worker makes them.
     }
     // Workers may wait for the queue to be made again.
-    if (isNew) session.send(this.#names.changed, "");
+    if (isNew) call.session.send(this.#names.changed, "");
   }
 
   /** The durable consumers of the partitions; opened once. */
-  openPartitions(session: Session, deadline: number): Promise<void> {
-    return this.#partitions.open(session, deadline);
-  }
-
-  #call(session: Session, deadline: number): QueueCall {
-    return { session, deadline, names: this.#names, stream: this };
+  openPartitions(call: Call): Promise<void> {
+    return this.#partitions.open(call);
   }
 
   /** What is known of the stream's limits counts no longer once the stream was changed. */
@@ -197,42 +192,42 @@ export class QueueStream {
 
   async #lookAtSettings(session: Session, before: OpenQueue): Promise<void> {
     try {
-      const info = await this.#look(session, performance.now() + this.#context.timeout);
+      const info = await this.#look(callWithin(session, this.#context.timeout));
       if (info) this.#jobs.renew(before, inForce(info.config));
     } catch {
       // Who needs the queue meets the reason.
     }
   }
 
-  async #look(session: Session, deadline: number): Promise<StreamInfo | null> {
+  async #look(call: Call): Promise<StreamInfo | null> {
     this.#jobsSeen = performance.now();
-    const info = await streamInfo(session, this.#names.stream, deadline);
+    const info = await streamInfo(call, this.#names.stream);
     if (!info) return null;
     if (!isJobStream(info.config, this.#names)) throw notOfQueue(info.config.name, "the jobs", this.#names);
     this.room.note(info);
     return info;
   }
 
-  async #openJobs(session: Session, deadline: number): Promise<OpenQueue> {
+  async #openJobs(call: Call): Promise<OpenQueue> {
     this.#jobsSeen = performance.now();
     const { lease, dedupe = 0 } = this.#options;
-    const wanted = this.#wanted(session.server.atLeast("2.12"));
+    const wanted = this.#wanted(call.session.server.atLeast("2.12"));
     let isNew = true;
     const change = (present: StreamConfig, info: StreamInfo) => {
       isNew = false;
       return this.#change(wanted, present, info.state.bytes);
     };
-    const info = await openStream(session, wanted, change, deadline, nanoseconds(dedupe));
+    const info = await openStream(call, wanted, change, nanoseconds(dedupe));
     this.room.note(info);
     if (info.state.consumer_count < PRIORITIES.length) {
-      const make = () => this.#makeConsumers(session, inForce(info.config), isNew, deadline);
-      await sharedPerSession(session, this.#names.stream, make);
+      const make = () => this.#makeConsumers(call, inForce(info.config), isNew);
+      await sharedPerSession(call.session, this.#names.stream, make);
     }
     // The server goes by what its consumers say, whatever stands with the queue.
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };
-      await adjustConsumers(this.#call(session, deadline), adjust);
+      await adjustConsumers(call, this.#names, adjust);
     }
     return inForce(info.config);
   }

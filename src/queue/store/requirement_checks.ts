@@ -1,3 +1,6 @@
+import type { QueueParts } from "../store/queue_parts.ts";
+import type { Call } from "../../wire/call.ts";
+import type { QueueNames } from "../format/queue_names.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { api, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -5,8 +8,6 @@ import { leaderGet } from "../../wire/leader_get.ts";
 import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import { type StreamInfo, streamInfo } from "../../wire/streams.ts";
-import type { JobResults } from "./job_results.ts";
-import type { QueueCall } from "./queue_call.ts";
 
 /** A token that is no encoded id. */
 const PROBE = "=";
@@ -31,11 +32,10 @@ interface AccountInfo {
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkDeadLetters(call: QueueCall): Promise<void> {
-  const { session, deadline, names, stream } = call;
-  await stream.openDeadLetters(session, deadline);
+export async function checkDeadLetters(call: Call, { names, stream }: QueueParts): Promise<void> {
+  await stream.openDeadLetters(call);
   await probe(call, names.dead(PROBE));
-  checkRoom(await streamInfo(session, names.deadStream, deadline));
+  checkRoom(await streamInfo(call, names.deadStream));
   await checkAccount(call);
 }
 
@@ -44,13 +44,12 @@ export async function checkDeadLetters(call: QueueCall): Promise<void> {
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkResults(call: QueueCall, results: JobResults): Promise<void> {
-  const { session, deadline, names } = call;
+export async function checkResults(call: Call, { names, results }: QueueParts): Promise<void> {
   await results.open(call);
   const subject = `$KV.${names.resultsBucket}.${PROBE}`;
   await probe(call, subject);
-  await leaderGet(session, names.resultsStream, { last_by_subj: subject }, deadline);
-  checkRoom(await streamInfo(session, names.resultsStream, deadline));
+  await leaderGet(call, names.resultsStream, { last_by_subj: subject });
+  checkRoom(await streamInfo(call, names.resultsStream));
   await checkAccount(call);
 }
 
@@ -59,10 +58,10 @@ export async function checkResults(call: QueueCall, results: JobResults): Promis
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkMoves(call: QueueCall): Promise<void> {
+export async function checkMoves(call: Call, names: QueueNames): Promise<void> {
   if (!call.session.server.atLeast("2.12")) return;
-  await probe(call, call.names.ready("normal", PROBE));
-  await probe(call, call.names.later("normal", PROBE));
+  await probe(call, names.ready("normal", PROBE));
+  await probe(call, names.later("normal", PROBE));
 }
 
 /**
@@ -70,15 +69,15 @@ export async function checkMoves(call: QueueCall): Promise<void> {
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkLookUps({ session, deadline, names }: QueueCall): Promise<void> {
-  await leaderGet(session, names.stream, { seq: 1 }, deadline);
+export async function checkLookUps(call: Call, names: QueueNames): Promise<void> {
+  await leaderGet(call, names.stream, { seq: 1 });
 }
 
 /** Publishes with an expectation that cannot hold: the server refuses the message if it may be sent, and stores nothing. */
-async function probe({ session, deadline }: QueueCall, subject: string): Promise<void> {
+async function probe(call: Call, subject: string): Promise<void> {
   const expectation = new HeaderBlock({ "Nats-Expected-Stream": "-" });
   try {
-    await publish(session, subject, "", deadline, expectation, true);
+    await publish(call, subject, "", expectation, true);
   } catch (error) {
     if (!isServerError(error, STREAM_NOT_MATCH)) throw error;
   }
@@ -97,14 +96,14 @@ function checkRoom(info: StreamInfo | null): void {
 }
 
 /** Checks the storage of the account, where the server tells it. */
-async function checkAccount({ session, deadline }: QueueCall): Promise<void> {
-  if (withoutAccountInfo.has(session)) return;
+async function checkAccount(call: Call): Promise<void> {
+  if (withoutAccountInfo.has(call.session)) return;
   let info: AccountInfo;
   try {
-    info = await api<AccountInfo>(session, "INFO", undefined, deadline);
+    info = await api<AccountInfo>(call, "INFO", undefined);
   } catch (error) {
     if (!(error instanceof JetStreamStoreError)) throw error;
-    withoutAccountInfo.add(session);
+    withoutAccountInfo.add(call.session);
     return;
   }
   const { storage, limits: { max_storage } } = info;

@@ -1,6 +1,6 @@
+import type { Call } from "../../wire/call.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { nanoseconds } from "../../wire/durations.ts";
-import type { Session } from "../../wire/session.ts";
 import { type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
@@ -41,16 +41,15 @@ export function isDeadLetterStream(config: StreamConfig, names: QueueNames): boo
  * bucket may have the same name.
  */
 export async function isResultsStream(
-  session: Session,
+  call: Call,
   { metadata = {}, subjects = [], max_age, max_msgs_per_subject, deny_delete }: StreamConfig,
   names: QueueNames,
-  deadline: number,
 ): Promise<boolean> {
   const filter = `$KV.${names.resultsBucket}.>`;
   if (subjects.length !== 1 || subjects[0] !== filter) return false;
   if (QUEUE_LABEL in metadata) return metadata[QUEUE_LABEL] === names.queue;
   if (max_age !== nanoseconds(MAX_RESULT_TTL) || max_msgs_per_subject !== 1 || !deny_delete) return false;
-  const info = await streamInfo(session, names.resultsStream, deadline, { subjects_filter: filter });
+  const info = await streamInfo(call, names.resultsStream, { subjects_filter: filter });
   return Object.keys(info?.state.subjects ?? {}).every((subject) => {
     const tokens = subject.split(".");
     return tokens.length === 4 && RESULT_KEYS.includes(tokens[3]);

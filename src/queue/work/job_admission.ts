@@ -1,9 +1,9 @@
+import type { Call } from "../../wire/call.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import type { Admission } from "../store/run_outcome.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import { findTurn } from "../store/job_turn.ts";
 import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
@@ -87,7 +87,11 @@ export class JobAdmission {
     if (this.#mayBeReplaced(delivery)) return await this.#endIfNotItsTurn(delivery);
     if (!tick) return undefined;
     // Ticks that were collected while no worker was there count as one.
-    const superseded = await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
+    const superseded = await this.#calls.demand(
+      delivery,
+      "look-ups",
+      (call) => hasNewerMessage(call, this.#queue.names, delivery),
+    );
     if (superseded === null) return "released";
     return superseded ? await this.#reporter.drop(delivery, "skipped") : undefined;
   }
@@ -99,7 +103,7 @@ export class JobAdmission {
 
   /** What runs after an active message of its job is put back while that is there. */
   async #endIfNotItsTurn(delivery: Delivery): Promise<RunEnd | undefined> {
-    const turn = await this.#calls.demand(delivery, "look-ups", (call) => findTurn(call, delivery));
+    const turn = await this.#calls.demand(delivery, "look-ups", (call) => findTurn(call, this.#queue.names, delivery));
     if (turn === "now") return undefined;
     if (turn === null) return "released";
     if (turn === "superseded") return await this.#reporter.drop(delivery, "skipped");
@@ -119,12 +123,12 @@ export class JobAdmission {
 
   /** Stores that it starts; tells whether that is confirmed. */
   async #keepStart(delivery: Delivery, runs: PastRuns): Promise<boolean> {
-    const store = (call: QueueCall) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
+    const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
     return await this.#calls.demand(delivery, "results", store) === true;
   }
 
   async #clearReplaced(delivery: Delivery): Promise<boolean> {
-    const clear = (call: QueueCall) => removeReplaced(call, delivery).then(() => true);
+    const clear = (call: Call) => removeReplaced(call, this.#queue.names, delivery).then(() => true);
     return await this.#calls.demand(delivery, "look-ups", clear) === true;
   }
 

@@ -53,7 +53,7 @@ export class RunOutcomes {
     }
     // A newer tick of its schedule will run in its place.
     const superseded = back === false &&
-      await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, delivery));
+      await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, this.#queue.names, delivery));
     return superseded ? await this.#reporter.drop(delivery, "skipped") : "released";
   }
 

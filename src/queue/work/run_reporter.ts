@@ -1,3 +1,4 @@
+import type { Call } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
@@ -9,7 +10,6 @@ import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
-import type { QueueCall } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Admission, RunMove } from "../store/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
@@ -87,7 +87,8 @@ export class RunReporter {
   /** Stores the dead letter, and only then acknowledges the job. */
   async bury(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
     const { reason, stack } = failure;
-    const store = (call: QueueCall) => storeDeadLetter(call, delivery, { reason, stack, attempts }).then(() => true);
+    const store = (call: Call) =>
+      storeDeadLetter(call, this.#queue, delivery, { reason, stack, attempts }).then(() => true);
     const remember = () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason });
     try {
       const stored = await this.#calls.persist(delivery, "dead letters", store, remember);
@@ -107,7 +108,7 @@ export class RunReporter {
   /** Stores how a run ended whose end the server refuses, so that no other worker runs it again. The refusal is reported anyway. */
   async #remember(delivery: Delivery, { attempt, postponed }: Admission, ended: Partial<PastRuns>): Promise<void> {
     const runs = { attempts: attempt - 1, postponed, starts: 0, ...ended };
-    const store = (call: QueueCall) => this.#queue.results.storePastRuns(call, delivery, runs);
+    const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs);
     await this.#calls.insist(delivery, store).catch(() => {});
   }
 
@@ -143,7 +144,7 @@ export class RunReporter {
         const moved = await this.#calls.persist(
           delivery,
           "moves",
-          (call) => moveJob(call, delivery, { attempt, postponed, delay, deliveries: 0 }),
+          (call) => moveJob(call, this.#queue.names, delivery, { attempt, postponed, delay, deliveries: 0 }),
           () => this.#remember(delivery, move, {}),
         );
         return moved ? await this.#acknowledger.finish(delivery) || null : moved;
@@ -153,7 +154,7 @@ export class RunReporter {
       }
     }
     const runs = { attempts: attempt - 1, postponed, starts: 0 };
-    const store = (call: QueueCall) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
+    const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
     if (!await this.#calls.persist(delivery, "results", store)) return null;
     // The next delivery is another run.
     this.#queue.ended.forgetOutcome(delivery);
@@ -162,7 +163,11 @@ export class RunReporter {
 
   /** Puts a job that was redelivered back as a new message; `false` if that is refused. */
   async renew(delivery: Delivery, move: Move): Promise<boolean | null> {
-    const moved = await this.#calls.demand(delivery, "moves", (call) => moveJob(call, delivery, move));
+    const moved = await this.#calls.demand(
+      delivery,
+      "moves",
+      (call) => moveJob(call, this.#queue.names, delivery, move),
+    );
     return moved ? await this.#acknowledger.finish(delivery) || null : moved;
   }
 
@@ -217,7 +222,7 @@ export class RunReporter {
   async keepResult(delivery: Delivery, value: unknown, ttl: number): Promise<true | string | null> {
     const { results } = this.#queue;
     const store = async (text?: string) => {
-      const stored = (call: QueueCall) => results.storeResult(call, delivery.token, text, ttl).then(() => true);
+      const stored = (call: Call) => results.storeResult(call, delivery.token, text, ttl).then(() => true);
       return await this.#calls.demand(delivery, "results", stored) === true;
     };
     try {

@@ -1,0 +1,46 @@
+import type { Session } from "./sessions.ts";
+
+/**
+ * One attempt of a call: over which session, until when, and what earlier attempts of the same call may have done. That memory is shared by all attempts
+ * of one public call, so it outlives a reconnect.
+ */
+export class Call<S extends Session> {
+  /** What it works over; an attempt never passes from one session to the next. */
+  readonly session: S;
+  /** The moment of `performance.now()` by which it must settle. */
+  readonly deadline: number;
+  /** The first attempt, which keeps what is known of all of them. */
+  readonly #first: Call<S>;
+  #unconfirmed: Set<string> | null = null;
+
+  constructor(session: S, deadline: number, first?: Call<S>) {
+    this.session = session;
+    this.deadline = deadline;
+    this.#first = first ?? this;
+  }
+
+  /** Whether this attempt, or an earlier one, sent a write on a subject and got no answer: it may have been done. */
+  isUnconfirmed(subject: string): boolean {
+    return this.#first.#unconfirmed?.has(subject) ?? false;
+  }
+
+  /** A write on a subject was sent, or sent again, and not answered. */
+  noteUnconfirmed(subject: string): void {
+    (this.#first.#unconfirmed ??= new Set()).add(subject);
+  }
+
+  /** The next attempt of the same call. */
+  next(session: S): Call<S> {
+    return new Call(session, this.deadline, this.#first);
+  }
+
+  /** A part of this attempt that remembers its writes by itself. */
+  separate(): Call<S> {
+    return new Call(this.session, this.deadline);
+  }
+
+  /** The same attempt with another deadline. */
+  until(deadline: number): Call<S> {
+    return new Call(this.session, deadline, this.#first);
+  }
+}
