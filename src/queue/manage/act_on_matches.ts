@@ -4,7 +4,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { listingStep } from "../../wire/listing.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
-import { deleteMessage, streamInfo } from "../../wire/streams.ts";
+import { deleteMessage, mayBeDeleted, streamInfo } from "../../wire/streams.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 import { deadLetterMessages } from "../store/dead_letter_list.ts";
 import { findJobMessage } from "../store/find_job.ts";
