@@ -29,6 +29,7 @@ import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
 import type { QueueOptions } from "./queue/store/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Context } from "./wire/context.ts";
 import { ControlLine } from "./wire/control_line.ts";
 import { Session } from "./wire/session.ts";
@@ -104,12 +105,18 @@ export class JetStreamStores implements AsyncDisposable {
     const logger = guardedLogger(given);
     const settings = new Settings(env);
     const line = new ControlLine();
-    const open = (nc: NatsConnection, apiPrefix?: string) => new Session(nc, logger, line, apiPrefix);
+    const telemetry = new Telemetry();
+    const open = (nc: NatsConnection, apiPrefix?: string) => {
+      const session = new Session(nc, logger, line, apiPrefix);
+      telemetry.connected(session, nc.getServer());
+      return session;
+    };
     this.#connection = new Connection(settings, logger, connectOptions, open);
     this.#context = {
       connection: this.#connection,
       settings,
       logger,
+      telemetry,
       timeout,
       closers: new Set(),
       shared: new SharedState(),

@@ -174,6 +174,14 @@ export class BucketStream {
     return this.context.connection.attempt(operation, repeatable ? { ...this.#waiting, repeatable } : this.#waiting);
   }
 
+  /** As {@linkcode BucketStream.attempt}, for a call of a user, which telemetry observes under this name. */
+  observe<T>(name: string, operation: (call: Call) => Promise<T>, repeatable?: () => boolean): Promise<T | null> {
+    const observed = this.context.telemetry.call(this.bucket, name);
+    if (!observed) return this.attempt(operation, repeatable);
+    const options = { ...this.#waiting, repeatable, degraded: observed.unavailable };
+    return observed.run(() => this.context.connection.attempt(operation, options));
+  }
+
   /** {@linkcode listingStep} of this bucket. */
   listingStep<T>(operation: (call: Call) => Promise<T>): Promise<T> {
     return listingStep(this.context, this.what, operation);
@@ -186,7 +194,7 @@ export class BucketStream {
    */
   async destroy(): Promise<boolean | null> {
     let tried = false;
-    return await this.attempt(async (call) => {
+    return await this.observe("destroy", async (call) => {
       // What is gone after a try without an answer was there before it, or was not.
       const info = await this.info(call);
       if (!info) return tried ? null : false;

@@ -4,6 +4,7 @@ import { Call } from "./call.ts";
 import { CallsUnderWay, Losses } from "./calls_under_way.ts";
 import type { ConnectionCounters } from "./connection_info.ts";
 import { delay, settledWithin } from "../delay.ts";
+import { countDegradedCall } from "../telemetry/instruments.ts";
 import type { Session, Sessions } from "./sessions.ts";
 import { Unavailable } from "./unavailable.ts";
 
@@ -17,6 +18,8 @@ export interface AttemptOptions {
   patient?: boolean;
   /** Whether what has failed so may be tried again; by default it may. */
   repeatable?: (failure: Unavailable) => boolean;
+  /** Called before the call gives `null` because NATS was unavailable. */
+  degraded?: () => void;
 }
 
 /** Milliseconds between two tries of one call; doubles from the first to the last. */
@@ -108,6 +111,8 @@ export class Attempts<S extends Session> {
       }
     }
     this.#counters.degraded++;
+    countDegradedCall();
+    options.degraded?.();
     // Who calls again at once must not keep the event loop from what brings the connection back.
     await new Promise((resolve) => setImmediate(resolve));
     return null;

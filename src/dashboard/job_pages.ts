@@ -10,6 +10,7 @@ import { queueOf } from "./queue_changes.ts";
 import { jobChanges } from "./job_changes.ts";
 import { idOf, json } from "./job_text.ts";
 import { path, type Site } from "./site.ts";
+import { traceIdOf } from "./trace_id.ts";
 
 /** The page of a job, alive or dead, and what can be done with it. */
 export function jobPages(app: Hono, site: Site): void {
@@ -104,9 +105,8 @@ function letterFacts({ reason, attempts, enqueuedAt, diedAt, headers }: DeadLett
   ];
 }
 
-/** The id of the trace that the job belongs to, as W3C's `traceparent` has it. */
 function traceFacts(headers: Record<string, string>): Fact[] {
-  const [, trace] = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/.exec(headers.traceparent ?? "") ?? [];
+  const trace = traceIdOf(headers);
   return trace === undefined ? [] : [["Trace", trace]];
 }
 

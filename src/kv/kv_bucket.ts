@@ -73,7 +73,7 @@ export class KvBucket {
     if (held) return new StoredEntry(key, "put", held);
     const foreign = this.#stream.foreignSubjectOf(key);
     if (held === null && foreign === null) return null;
-    const message = await this.#stream.attempt((call) => {
+    const message = await this.#stream.observe("get", (call) => {
       const newest = this.#stream.last(call, subject);
       if (foreign === null) return newest;
       return newest.then((message) => message ?? this.#stream.last(call, foreign));
@@ -100,7 +100,7 @@ export class KvBucket {
       else if (held === undefined || this.#stream.foreignSubjectOf(key) !== null) missing.set(key, subject);
     }
     if (missing.size === 0) return entries;
-    return await this.#stream.attempt(async (call) => {
+    return await this.#stream.observe("getMany", async (call) => {
       for (const [key, message] of await this.#stream.newest(call, missing)) {
         if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
       }
@@ -115,7 +115,7 @@ export class KvBucket {
    */
   async put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
     const write = this.#write(key, value, options, "store the value");
-    return await this.#stream.attempt((call) => this.#writer.store(call, write));
+    return await this.#stream.observe("put", (call) => this.#writer.store(call, write));
   }
 
   /**
@@ -132,7 +132,7 @@ export class KvBucket {
    * ```
    */
   async create(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | false | null> {
-    return await this.#guarded(0, this.#write(key, value, options, "create the key"));
+    return await this.#guarded("create", 0, this.#write(key, value, options, "create the key"));
   }
 
   /**
@@ -151,7 +151,7 @@ export class KvBucket {
       const rule = "must be a whole number ≥ 1 (create() is for keys without a value)";
       throw wrong(RangeError, `update the value as 'revision' ${rule}`, revision);
     }
-    return await this.#guarded(revision, write);
+    return await this.#guarded("update", revision, write);
   }
 
   /**
@@ -167,7 +167,7 @@ export class KvBucket {
    */
   delete(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async delete(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
-    return await this.#mark(key, DELETE, options, "delete the key");
+    return await this.#mark("delete", key, DELETE, options);
   }
 
   /**
@@ -183,7 +183,7 @@ export class KvBucket {
    */
   purge(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async purge(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
-    return await this.#mark(key, PURGE, options, "purge the key");
+    return await this.#mark("purge", key, PURGE, options);
   }
 
   /**
@@ -208,9 +208,7 @@ export class KvBucket {
     return listNewest(this.#stream, subjects, (message) => this.#entry(message, true));
   }
 
-  /**
-   * All revisions of a key that are kept, the oldest first, deletions among them.
-   */
+  /** All revisions of a key that are kept, the oldest first, deletions among them. */
   history(key: string): AsyncIterable<KvEntry> {
     const subject = this.#stream.subjectOf(key, "read the history");
     return listAll(this.#stream, subject, (message) => new StoredEntry(key, operationOf(message), message));
@@ -253,7 +251,7 @@ export class KvBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    */
   async status(): Promise<KvStatus | null> {
-    return await this.#stream.attempt(async (call) => {
+    return await this.#stream.observe("status", async (call) => {
       const info = await this.#stream.info(call);
       return info && kvStatus(this.name, info);
     });
@@ -281,20 +279,21 @@ export class KvBucket {
   }
 
   #mark(
+    name: "delete" | "purge",
     key: string,
     marker: Record<string, string>,
     options: KvDeleteOptions | undefined,
-    doing: string,
   ): Promise<boolean | null> {
+    const doing = `${name} the key`;
     const subject = this.#stream.subjectOf(key, doing);
     const { revision } = checkKvDeleteOptions(options, doing);
     const guard = revision === undefined ? undefined : new Guard(revision);
     const write = { subject, value: "", ttl: undefined, marker, guard };
-    return this.#stream.attempt((call) => this.#writer.mark(call, write));
+    return this.#stream.observe(name, (call) => this.#writer.mark(call, write));
   }
 
-  #guarded(expected: number, write: KvWrite): Promise<number | false | null> {
+  #guarded(name: string, expected: number, write: KvWrite): Promise<number | false | null> {
     const guarded = { ...write, guard: new Guard(expected) };
-    return this.#stream.attempt((call) => this.#writer.guarded(call, guarded));
+    return this.#stream.observe(name, (call) => this.#writer.guarded(call, guarded));
   }
 }

@@ -89,7 +89,7 @@ export class ObjectBucket {
     const { chunkSize = this.#chunkSize } = options;
     const bytes = dataBytes(data, STORING);
     const object = { name, options, chunkSize };
-    return await this.#stream.attempt((call) => this.#writer.put(call, object, bytes));
+    return await this.#stream.observe("put", (call) => this.#writer.put(call, object, bytes));
   }
 
   /**
@@ -121,7 +121,7 @@ export class ObjectBucket {
     let begun = false;
     try {
       signal?.throwIfAborted();
-      return await this.#stream.attempt(async (call) => {
+      return await this.#stream.observe("putStream", async (call) => {
         await this.#stream.open(call);
         begun = true;
         return await this.#writer.putFrom(call, object, source, signal);
@@ -157,13 +157,12 @@ export class ObjectBucket {
    */
   async getStream(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
     this.#check(name, "read the object");
-    return await this.#stream.attempt((call) =>
+    return await this.#stream.observe("getStream", (call) =>
       this.#reader.read(call, name, async (pieces) => {
         const first = pieces.left > 0 ? await pieces.next(call) : [];
         if (first.length === 0 && pieces.left > 0) return null;
         return new ReadableStream(new Download(pieces, first), { highWaterMark: 0 });
-      })
-    );
+      }));
   }
 
   /**
@@ -173,7 +172,7 @@ export class ObjectBucket {
    */
   async info(name: string): Promise<ObjectInfo | null> {
     this.#check(name, "look at the object");
-    return await this.#stream.attempt(async (call) => {
+    return await this.#stream.observe("info", async (call) => {
       const meta = await this.#reader.find(call, name, false);
       return meta && !meta.deleted ? objectInfo(meta, meta.message.time) : null;
     });
@@ -187,7 +186,7 @@ export class ObjectBucket {
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
     const deletion: Deletion = { name };
-    return await this.#stream.attempt((call) => this.#writer.delete(call, deletion));
+    return await this.#stream.observe("delete", (call) => this.#writer.delete(call, deletion));
   }
 
   /**
@@ -241,7 +240,7 @@ export class ObjectBucket {
    * @returns `null` if there is no such bucket, or without a connection.
    */
   async status(): Promise<BucketStatus | null> {
-    return await this.#stream.attempt(async (call) => {
+    return await this.#stream.observe("status", async (call) => {
       const info = await this.#stream.info(call);
       return info && bucketStatus(this.name, info);
     });
@@ -259,7 +258,7 @@ export class ObjectBucket {
 
   #read(name: string): Promise<Uint8Array | null> {
     this.#check(name, "read the object");
-    return this.#stream.attempt((call) => this.#reader.read(call, name, (pieces) => pieces.all(call)));
+    return this.#stream.observe("get", (call) => this.#reader.read(call, name, (pieces) => pieces.all(call)));
   }
 
   #check(name: string, doing: string): void {

@@ -3,6 +3,7 @@ import { checkBoolean, wrongType } from "../checks.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { checkOptions } from "../options.ts";
 import type { Context } from "../wire/context.ts";
+import type { QueueDepth } from "../telemetry/gauges.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { JobEvent } from "./format/job_event.ts";
 import { jsonText } from "./format/json_text.ts";
@@ -26,6 +27,7 @@ import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
 import { promoteJob } from "./manage/promote_job.ts";
 import { purgeJobs } from "./manage/purge_jobs.ts";
+import { queueDepth } from "./manage/queue_depth.ts";
 import {
   checkDeadLetterFilter,
   checkJobFilter,
@@ -49,7 +51,13 @@ import type { WorkerInfo } from "./format/worker_info.ts";
 import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
 import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
-import { checkEntry, checkPublishOptions, prepareJob, type PublishOptions } from "./publish/publish_options.ts";
+import {
+  checkEntry,
+  checkPublishOptions,
+  type PreparedJob,
+  prepareJob,
+  type PublishOptions,
+} from "./publish/publish_options.ts";
 import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./store/dead_letter_list.ts";
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
 import { ChangingJobs } from "./store/changing_jobs.ts";
@@ -86,6 +94,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       ended: context.shared.of(EndedJobs, names.stream),
       changing: new ChangingJobs(),
       schema: options.schema,
+      observed: { name, depth: () => this.#depth() },
     };
   }
 
@@ -94,12 +103,13 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   async publish(data: In, options?: PublishOptions): Promise<JobReceipt | null> {
-    const { context, names, publisher, schema } = this.#parts;
+    const { context, names, observed, publisher, schema } = this.#parts;
     const job = prepareJob(names, data, checkPublishOptions(options));
-    if (!schema) return await publisher.publish(job);
+    const send = (timeout?: number) => context.telemetry.send(observed, [job], () => publisher.publish(job, timeout));
+    if (!schema) return await send();
     const began = performance.now();
     await checkData(schema, job.payload, "publish the job", context.timeout);
-    return await publisher.publish(job, Math.max(1, context.timeout - (performance.now() - began)));
+    return await send(Math.max(1, context.timeout - (performance.now() - began)));
   }
 
   async publishMany(
@@ -109,7 +119,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     const { atomic = false } = checkOptions(options, MANY_OPTIONS, "publish jobs");
     checkBoolean(atomic, "publish jobs", "atomic");
     if (!Array.isArray(jobs)) throw wrongType("publish jobs as 'jobs' must be an array", jobs);
-    const { context, names, publisher, schema } = this.#parts;
+    const { context, names, observed, schema } = this.#parts;
     const entries = Array.from(jobs, (entry) => checkEntry<In>(entry));
     const prepared = entries.map((entry) => prepareJob(names, entry.data, entry));
     if (atomic && prepared.some((job) => job.replaces)) {
@@ -120,10 +130,15 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     if (schema) {
       await Promise.all(prepared.map(({ payload }) => checkData(schema, payload, "publish the job", context.timeout)));
     }
+    return await context.telemetry.send(observed, prepared, () => this.#publishAll(prepared, atomic), true);
+  }
+
+  async #publishAll(jobs: readonly PreparedJob[], atomic: boolean): Promise<(JobReceipt | null)[] | null> {
+    const { publisher } = this.#parts;
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.#parts,
-      (call) => publisher.ready(call, prepared),
+      (call) => publisher.ready(call, jobs),
     );
     if (!ready) return null;
     const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
@@ -137,7 +152,7 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out> {
     const { size, wait, concurrency, ...others } = checkOptions(options, BATCH_OPTIONS, "consume batches");
-    const batches = new JobBatches<Out>(this.#parts.context, handler, { size, wait, concurrency });
+    const batches = new JobBatches<Out>(this.#parts, handler, { size, wait, concurrency });
     const settings = consumeSettings(handler, { ...others, concurrency: batches.jobs });
     return new JobConsumer<Out>(this.#parts, settings, batches);
   }
@@ -192,6 +207,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
 
   async counts(): Promise<JobCounts | null> {
     return await callQueue(this.#parts, (call) => countJobs(call, this.#parts));
+  }
+
+  async #depth(): Promise<QueueDepth | null> {
+    const counts = await this.counts();
+    return counts && queueDepth(counts);
   }
 
   deadLetters(options?: ListDeadLettersOptions): AsyncGenerator<DeadLetter<In>, void> {

@@ -1,6 +1,7 @@
 import type { Connection } from "../connection/connection.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Settings } from "../settings.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Session } from "./session.ts";
 import type { SharedState } from "./shared_state.ts";
 
@@ -9,6 +10,7 @@ export interface Context {
   readonly connection: Connection<Session>;
   readonly settings: Settings;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
   /** Milliseconds that a call may take. */
   readonly timeout: number;
   /** What has to be stopped before the connection is closed: each gets the milliseconds it may take. */

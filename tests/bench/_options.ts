@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
 /** The parts of the benchmark, in the order in which they run. */
-export const PARTS = ["kv", "objects", "queue", "memory", "backlog"] as const;
+export const PARTS = ["kv", "objects", "queue", "memory", "backlog", "telemetry"] as const;
 
 /** The name of a part. */
 export type PartName = (typeof PARTS)[number];

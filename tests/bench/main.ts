@@ -13,6 +13,7 @@ import { kvPart } from "./kv_part.ts";
 import { memoryPart } from "./memory_part.ts";
 import { objectsPart } from "./objects_part.ts";
 import { queuePart } from "./queue_part.ts";
+import { telemetryPart } from "./telemetry_part.ts";
 
 const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
   kv: kvPart,
@@ -20,6 +21,7 @@ const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
   queue: queuePart,
   memory: memoryPart,
   backlog: backlogPart,
+  telemetry: telemetryPart,
 };
 
 async function main(args: string[]): Promise<number> {

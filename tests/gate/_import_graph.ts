@@ -21,6 +21,7 @@ const CHAINS = [
     ["src/bucket/"],
     ["src/wire/"],
     ["src/connection/"],
+    ["src/telemetry/"],
     ["src/errors.ts", "src/settings.ts", "src/delay.ts"],
     ["src/options.ts"],
     ["src/checks.ts"],

@@ -3,6 +3,7 @@ import { KvMirror } from "../../src/kv/kv_mirror.ts";
 import { KvStream } from "../../src/kv/kv_stream.ts";
 import { Settings } from "../../src/settings.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { SharedState } from "../../src/wire/shared_state.ts";
 import { CollectedLog } from "../connection/_collected_log.ts";
 import { waitUntil } from "../_support/wait_until.ts";
@@ -22,6 +23,7 @@ for (const history of [1, 2]) {
       connection: open.connection,
       settings: new Settings(() => undefined),
       logger: new CollectedLog(),
+      telemetry: new Telemetry(),
       timeout: 5_000,
       closers,
       shared: new SharedState(),

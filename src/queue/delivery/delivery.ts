@@ -1,4 +1,5 @@
 import type { Msg } from "@nats-io/nats-core";
+import type { Operation } from "../../telemetry/operation.ts";
 import { parseAcknowledgement } from "../../wire/acknowledgement.ts";
 import { firingOf, type JobHeaders, readJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
@@ -30,6 +31,8 @@ export class Delivery implements JobMessage {
   handedBack = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
+  /** Its run as telemetry sees it; `null`: nobody observes it, or it has not begun. */
+  observed: Operation | null = null;
   #headers: JobHeaders | undefined;
   #controller: AbortController | null = null;
   #aborted: { reason: unknown } | null = null;

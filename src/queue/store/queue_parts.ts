@@ -2,6 +2,7 @@ import type { Context } from "../../wire/context.ts";
 import type { ChangingJobs } from "./changing_jobs.ts";
 import type { EndedJobs } from "./ended_jobs.ts";
 import type { JobResults } from "./job_results.ts";
+import type { ObservedQueue } from "../../telemetry/telemetry.ts";
 import type { JobSchema } from "../format/job_schema.ts";
 import type { JobPublisher } from "../publish/publish_job.ts";
 import type { QueueNames } from "../format/queue_names.ts";
@@ -20,4 +21,6 @@ export interface QueueParts<Out = unknown> {
   readonly ended: EndedJobs;
   readonly changing: ChangingJobs;
   readonly schema: JobSchema<Out> | undefined;
+  /** The queue as telemetry sees it. */
+  readonly observed: ObservedQueue;
 }

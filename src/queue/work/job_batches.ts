@@ -1,5 +1,6 @@
 import { checkDuration, checkFunction, checkWhole, MAX_TIMER } from "../../checks.ts";
 import type { OptionNames } from "../../options.ts";
+import type { QueueParts } from "../store/queue_parts.ts";
 import { CONSUME_OPTIONS, type ConsumeOptions } from "./consume_options.ts";
 import { callHandler } from "./handler_scope.ts";
 import type { Job } from "./job.ts";
@@ -27,6 +28,9 @@ export const BATCH_OPTIONS: OptionNames<BatchOptions> = { ...CONSUME_OPTIONS, si
 /** Handles a batch: what it returns has the outcome of each job at its place, an `Error` for one that failed. To throw fails all of them. */
 export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
 
+/** What batches need to know of their queue. */
+type BatchQueue = Pick<QueueParts, "context" | "observed">;
+
 interface Waiting<T> {
   job: Job<T>;
   /** Tells whether it is to run, now. */
@@ -35,7 +39,7 @@ interface Waiting<T> {
 
 /** Gathers jobs that run at the same time into batches. */
 export class JobBatches<T> implements JobHandler<T> {
-  readonly #owner: object;
+  readonly #queue: BatchQueue;
   readonly #handler: BatchHandler<T>;
   readonly #size: number;
   readonly #wait: number;
@@ -48,16 +52,19 @@ export class JobBatches<T> implements JobHandler<T> {
   #stopped = false;
 
   /**
-   * @param owner The stores over which the jobs come.
    * @throws {TypeError | RangeError} If an option is wrong.
    */
-  constructor(owner: object, handler: BatchHandler<T>, options: Pick<BatchOptions, "size" | "wait" | "concurrency">) {
+  constructor(
+    queue: BatchQueue,
+    handler: BatchHandler<T>,
+    options: Pick<BatchOptions, "size" | "wait" | "concurrency">,
+  ) {
     const { size = 100, wait = 10, concurrency = 1 } = options;
     checkFunction(handler, "consume batches", "handler");
     checkWhole(size, "consume batches", "size", 1);
     checkWhole(concurrency, "consume batches", "concurrency", 1);
     checkDuration(wait, "consume batches", "wait", 0, MAX_TIMER);
-    this.#owner = owner;
+    this.#queue = queue;
     this.#handler = handler;
     this.#size = size;
     this.#wait = wait;
@@ -122,7 +129,10 @@ export class JobBatches<T> implements JobHandler<T> {
   }
 
   async #handle(jobs: Job<T>[]): Promise<unknown> {
-    return await callHandler(this.#owner, jobs, () => this.#handler(jobs));
+    const { context, observed } = this.#queue;
+    const handle = () => callHandler(context, jobs, () => this.#handler(jobs));
+    const run = context.telemetry.processBatch(observed, jobs);
+    return await (run ? run.run(() => run.within(handle)) : handle());
   }
 }
 

@@ -96,16 +96,20 @@ export class JobRunner<T> {
   async #handle(job: Job<T>, delivery: Delivery, admission: Admission, spent: number): Promise<RunEnd> {
     const { reporter, acknowledger } = this.#tools;
     reporter.tell(delivery, "started", { attempt: admission.attempt });
+    const { context: { telemetry }, observed } = this.#queue;
+    // A batch is observed as a whole.
+    const run = delivery.observed = this.#handler.begin ? null : telemetry.process(observed, job);
     let value: unknown;
     try {
       const timeout = this.#timeoutOf(delivery);
-      const run = this.#handler.run(job);
-      value = await (timeout === undefined ? run : this.#within(run, delivery, timeout, spent));
+      const result = run ? run.within(() => this.#handler.run(job)) : this.#handler.run(job);
+      value = await (timeout === undefined ? result : this.#within(result, delivery, timeout, spent));
     } catch (error) {
       this.#listener.handled(delivery);
       // Without the lease its signal has aborted, which may be why it failed.
-      if (!delivery.ours) return "released";
-      return await this.#report(delivery, this.#outcomes.failed(delivery, admission, error));
+      const outcome = delivery.ours ? this.#outcomes.failed(delivery, admission, error) : null;
+      if (outcome?.end !== "postponed") run?.failed(error);
+      return outcome ? await this.#report(delivery, outcome) : "released";
     }
     this.#listener.handled(delivery);
     // The usual way, without what only a failure needs.
@@ -166,7 +170,7 @@ export class JobRunner<T> {
   }
 
   /** @param spent Milliseconds of the attempt's timeout that its schema took. */
-  async #within(run: unknown, delivery: Delivery, timeout: number, spent: number): Promise<unknown> {
+  async #within(result: unknown, delivery: Delivery, timeout: number, spent: number): Promise<unknown> {
     const { promise: tooLate, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const error = new DOMException(`The attempt took longer than its ${timeout} ms`, "TimeoutError");
@@ -174,7 +178,7 @@ export class JobRunner<T> {
       reject(error);
     }, Math.max(1, timeout - spent));
     try {
-      return await Promise.race([run, tooLate]);
+      return await Promise.race([result, tooLate]);
     } finally {
       clearTimeout(timer);
     }

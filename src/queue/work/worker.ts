@@ -29,6 +29,7 @@ const MAX_PREFETCHED_MS = 1_000;
 /** Starts what a source delivers as capacity allows, and keeps account of how each delivery ended. */
 export class Worker<T> implements SourceListener, LeaseListener, RequirementsListener, RunListener {
   readonly #context: Context;
+  readonly #queue: string;
   readonly #handler: JobHandler<T>;
   readonly #held: HeldJobs;
   readonly #capacity: Capacity;
@@ -58,6 +59,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     const over = this.#over.signal;
     const identity = new StreamIdentity();
     this.#context = context;
+    this.#queue = names.queue;
     this.#handler = handler;
     this.#log = new WorkerLog(context.logger, names.queue);
     const held = this.#held = new HeldJobs(context.shared.of(RunningTicks, names.stream));
@@ -187,7 +189,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     }
     this.#capacity.ended(delivery);
     if (end === "given_back") this.#givenBack++;
-    else this.#ended[end]++;
+    else this.#count(end, delivery);
     this.#held.end(delivery);
     this.stopping.look();
     this.refresh();
@@ -212,10 +214,15 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
 
   async #skip(tick: Delivery): Promise<void> {
     try {
-      this.#ended[await this.#acknowledger.finish(tick) ? "skipped" : "released"]++;
+      this.#count(await this.#acknowledger.finish(tick) ? "skipped" : "released", tick);
     } catch (error) {
       this.#log.warn(tick, "could not be skipped and is delivered again", error);
     }
+  }
+
+  #count(end: RunEnd, { observed }: Delivery): void {
+    this.#ended[end]++;
+    this.#context.telemetry.ended(this.#queue, end, observed);
   }
 
   /** Gives back what has not started. */
