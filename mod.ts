@@ -4,17 +4,31 @@
  *
  * @example Results, values and jobs
  * ```ts
- * import { close, consumeJobs, jobQueue, loadHealthcheck, loadKV, publishJob, storeHealthcheck, storeKV } from "@supercheck/jetstream";
+ * import {
+ *   close,
+ *   consumeJobs,
+ *   jobQueue,
+ *   loadHealthcheck,
+ *   loadKV,
+ *   publishJob,
+ *   storeHealthcheck,
+ *   storeKV,
+ * } from "@supercheck/jetstream";
  *
  * // SUPERCHECK_NATS_URL names the server; without it, each of these is null.
- * await storeHealthcheck("https://example.com/health", JSON.stringify({ status: 200 }));
- * console.log(await loadHealthcheck("https://example.com/health"));
+ * const url = "https://example.com/health";
+ * await storeHealthcheck(url, JSON.stringify({ status: 200 }));
+ * console.log(await loadHealthcheck(url)); // {"status":200}
  *
- * await storeKV("https://example.com/health", "up");
- * console.log(await loadKV("https://example.com/health"));
+ * await storeKV(url, "up");
+ * console.log(await loadKV(url)); // { key: "https://…", val: "up" }
  *
- * const consumer = await consumeJobs<{ url: string }>("checks", (job) => console.log(job.data.url));
- * const receipt = await publishJob("checks", { url: "https://example.com/health" }, { keepResult: 60_000 });
+ * const consumer = await consumeJobs<{ url: string }>("checks", (job) => {
+ *   console.log(job.data.url);
+ * });
+ * // What is kept makes the wait below certain.
+ * const keepResult = 60_000;
+ * const receipt = await publishJob("checks", { url }, { keepResult });
  * if (receipt) await jobQueue("checks").waitFor(receipt.id, { timeout: 5_000 });
  *
  * await consumer?.stop();
@@ -56,8 +70,9 @@ export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
 export type { WatchOptions as ObjectWatchOptions } from "./src/bucket/watch.ts";
 
 // Jobs.
-export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/functions.ts";
-export type { JobProgress, JobQueue } from "./src/queue/job_queue.ts";
+export { consumeJobs, jobQueue, publishJob, publishJobs } from "./src/job_functions.ts";
+export type { JobQueue } from "./src/queue/job_queue.ts";
+export type { JobProgress } from "./src/queue/store/job_results.ts";
 export type { WaitOptions } from "./src/queue/manage/wait_for_job.ts";
 export type { BatchHandler, BatchOptions } from "./src/queue/work/job_batches.ts";
 export type { QueueOptions } from "./src/queue/store/queue_options.ts";

@@ -23,6 +23,8 @@ import { shownMessage, shownReason } from "./shown.ts";
  * | `damaged` | stored data does not match its digest, or the info of an object cannot be what it says |
  * | `replaced` | an object was replaced, deleted or has expired while its stream was read |
  * | `server` | any other refusal by the server; or its replies cannot be read until the deadline |
+ *
+ * @category Errors
  */
 export type StoreErrorCode =
   | "disconnected"
@@ -38,7 +40,11 @@ export type StoreErrorCode =
   | "replaced"
   | "server";
 
-/** Options of {@linkcode JetStreamStoreError}. */
+/**
+ * Options of {@linkcode JetStreamStoreError}.
+ *
+ * @category Errors
+ */
 export interface StoreErrorOptions extends ErrorOptions {
   /** The server's own error code (`err_code` of the JetStream API), where it gave one. */
   serverCode?: number;
@@ -54,10 +60,12 @@ export interface StoreErrorOptions extends ErrorOptions {
  * try {
  *   await storeKV("visits", "1");
  * } catch (error) {
- *   if (error instanceof JetStreamStoreError && error.code === "limits") console.error(error.message);
- *   else throw error;
+ *   if (!(error instanceof JetStreamStoreError)) throw error;
+ *   console.error(error.code === "limits" ? "full" : error.message);
  * }
  * ```
+ *
+ * @category Errors
  */
 export class JetStreamStoreError extends Error {
   /** Why it was thrown. */
@@ -80,7 +88,22 @@ export class JetStreamStoreError extends Error {
   }
 }
 
-/** Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once, with the error's message as the reason. */
+/**
+ * Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once, with the error's message as the reason.
+ *
+ * @example Wrong input
+ * ```ts
+ * import { jobQueue, UnrecoverableJobError } from "@supercheck/jetstream";
+ *
+ * const mails = jobQueue<{ to: string }>("mails");
+ * const consumer = mails.consume(({ data: { to } }) => {
+ *   if (!to.includes("@")) throw new UnrecoverableJobError("no address");
+ * });
+ * await consumer.stop();
+ * ```
+ *
+ * @category Errors
+ */
 export class UnrecoverableJobError extends Error {
   /** The name of the class. */
   override readonly name: string = "UnrecoverableJobError";
@@ -92,7 +115,11 @@ export class UnrecoverableJobError extends Error {
  */
 export const RETRY_DELAY_MS = 1_000;
 
-/** Options of {@linkcode RetryJobError}. */
+/**
+ * Options of {@linkcode RetryJobError}.
+ *
+ * @category Errors
+ */
 export interface RetryJobOptions extends ErrorOptions {
   /**
    * Milliseconds until the job runs again. With 0 it runs again at once, more than a thousand times a second if the handler goes on postponing it.
@@ -115,6 +142,8 @@ const RETRY_OPTIONS: OptionNames<RetryJobOptions> = { delay: true, cause: "null"
  *   if (job.postponed < 10) throw new RetryJobError({ delay: 5_000 });
  * });
  * ```
+ *
+ * @category Errors
  */
 export class RetryJobError extends Error {
   /** Milliseconds until the job runs again. */
@@ -137,7 +166,11 @@ export class RetryJobError extends Error {
   }
 }
 
-/** What a {@linkcode JobFailedError} tells of the dead letter. */
+/**
+ * What a {@linkcode JobFailedError} tells of the dead letter.
+ *
+ * @category Errors
+ */
 export interface JobFailedOptions extends ErrorOptions {
   /** The job's id. */
   id: string;
@@ -145,7 +178,23 @@ export interface JobFailedOptions extends ErrorOptions {
   attempts?: number;
 }
 
-/** The job that was waited for will not be done: it is a dead letter, was cancelled, or had not started in time. */
+/**
+ * The job that was waited for will not be done: it is a dead letter, was cancelled, or had not started in time.
+ *
+ * @example A job that failed for good
+ * ```ts
+ * import { jobQueue, JobFailedError } from "@supercheck/jetstream";
+ *
+ * try {
+ *   await jobQueue("mails").waitFor("welcome-ann", { timeout: 100 });
+ * } catch (error) {
+ *   if (error instanceof JobFailedError) console.error(error.attempts);
+ *   else console.error("not done yet, or no connection");
+ * }
+ * ```
+ *
+ * @category Errors
+ */
 export class JobFailedError extends Error {
   /** The job's id. */
   readonly id: string;

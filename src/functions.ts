@@ -1,5 +1,5 @@
 /**
- * The process-wide instance, and the functions that services import: each is the method of the same name of {@linkcode JetStreamStores}.
+ * The functions that services import: each is the method of the same name of {@linkcode JetStreamStores}, of the process-wide instance.
  * @module
  */
 import type { ConnectOptions } from "./connection/connect_options.ts";
@@ -11,20 +11,8 @@ import type { KvWriteOptions } from "./kv/kv_write.ts";
 import type { ObjectBucket } from "./object/object_bucket.ts";
 import type { ObjectInfo } from "./object/object_info.ts";
 import type { ObjectBucketOptions } from "./object/object_options.ts";
-import type { ConsumeOptions } from "./queue/work/consume_options.ts";
-import type { Job } from "./queue/work/job.ts";
-import type { JobConsumer } from "./queue/work/job_consumer.ts";
-import type { JobQueue } from "./queue/job_queue.ts";
-import type { JobReceipt } from "./queue/publish/publish_job.ts";
-import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
-import type { PublishOptions } from "./queue/publish/publish_options.ts";
-import type { QueueOptions } from "./queue/store/queue_options.ts";
-import { JetStreamStores, type KeyAndValue } from "./stores.ts";
-
-/** The instance behind the functions of this module. */
-export const processStores: JetStreamStores = new JetStreamStores();
-
-const stores = processStores;
+import type { KeyAndValue } from "./stores.ts";
+import { processStores as stores } from "./process_stores.ts";
 
 /**
  * Connects, if there is no connection yet, and waits for the first attempt. Nobody has to call it: the first use of any function connects to
@@ -41,6 +29,8 @@ const stores = processStores;
  * const server = await connect();
  * console.log(server ? `NATS ${server.version}` : "without NATS for now");
  * ```
+ *
+ * @category Connection
  */
 export const connect = (options?: ConnectOptions): Promise<ConnectionInfo | null> => stores.connect(options);
 
@@ -58,6 +48,8 @@ export const connect = (options?: ConnectOptions): Promise<ConnectionInfo | null
  *
  * useConnection(await connect({ servers: "nats://127.0.0.1:4222" }));
  * ```
+ *
+ * @category Connection
  */
 export const useConnection = (nc: unknown): void => stores.useConnection(nc);
 
@@ -71,10 +63,24 @@ export const useConnection = (nc: unknown): void => stores.useConnection(nc);
  * console.log(connectionStatus()); // "none", before the first use
  * console.log(connectionCounters().disconnects);
  * ```
+ *
+ * @category Connection
  */
 export const connectionStatus = (): ConnectionStatus => stores.connectionStatus();
 
-/** How many calls were `null` for want of NATS, and how often the connection came and went. */
+/**
+ * How many calls were `null` for want of NATS, and how often the connection came and went.
+ *
+ * @example As metrics
+ * ```ts
+ * import { connectionCounters } from "@supercheck/jetstream";
+ *
+ * const { degraded, disconnects } = connectionCounters();
+ * console.log({ degraded, disconnects });
+ * ```
+ *
+ * @category Connection
+ */
 export const connectionCounters = (): ConnectionCounters => stores.connectionCounters();
 
 /**
@@ -89,6 +95,8 @@ export const connectionCounters = (): ConnectionCounters => stores.connectionCou
  *
  * await close({ deadline: 5_000 });
  * ```
+ *
+ * @category Connection
  */
 export const close = (options?: CloseOptions): Promise<void> => stores.close(options);
 
@@ -102,9 +110,13 @@ export const close = (options?: CloseOptions): Promise<void> => stores.close(opt
  * ```ts
  * import { closeOnSignals, jobQueue } from "@supercheck/jetstream";
  *
- * jobQueue<string>("greetings").consume((job) => console.log(`Hello ${job.data}`));
+ * jobQueue<string>("greetings").consume((job) => {
+ *   console.log(`Hello ${job.data}`);
+ * });
  * closeOnSignals({ deadline: 20_000 });
  * ```
+ *
+ * @category Connection
  */
 export const closeOnSignals = (options?: CloseOnSignalsOptions): void => stores.closeOnSignals(options);
 
@@ -120,9 +132,12 @@ export const closeOnSignals = (options?: CloseOnSignalsOptions): void => stores.
  * ```ts
  * import { loadHealthcheck, storeHealthcheck } from "@supercheck/jetstream";
  *
- * await storeHealthcheck("https://example.com/health", JSON.stringify({ status: 200 }));
- * console.log(await loadHealthcheck("https://example.com/health"));
+ * const url = "https://example.com/health";
+ * await storeHealthcheck(url, JSON.stringify({ status: 200 }));
+ * console.log(await loadHealthcheck(url)); // {"status":200}
  * ```
+ *
+ * @category Health checks and values
  */
 export const storeHealthcheck = (url: string, json: string): Promise<ObjectInfo | null> =>
   stores.storeHealthcheck(url, json);
@@ -132,6 +147,16 @@ export const storeHealthcheck = (url: string, json: string): Promise<ObjectInfo 
  *
  * @throws {TypeError | RangeError} If the URL is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good, or the stored result is damaged.
+ *
+ * @example The newest result
+ * ```ts
+ * import { loadHealthcheck } from "@supercheck/jetstream";
+ *
+ * const json = await loadHealthcheck("https://example.com/health");
+ * console.log(json === null ? "unknown" : JSON.parse(json).status);
+ * ```
+ *
+ * @category Health checks and values
  */
 export const loadHealthcheck = (url: string): Promise<string | null> => stores.loadHealthcheck(url);
 
@@ -150,8 +175,11 @@ export const loadHealthcheck = (url: string): Promise<string | null> => stores.l
  * await storeKV("https://example.com/", "up");
  * const entry = await loadKV("https://example.com/");
  * console.log(entry?.val);
- * if (await deleteKV("https://example.com/") === null) console.error("not confirmed");
+ * const deleted = await deleteKV("https://example.com/");
+ * console.log(deleted ?? "not confirmed"); // true
  * ```
+ *
+ * @category Health checks and values
  */
 export const storeKV = (key: string, value: string, options?: KvWriteOptions): Promise<number | null> =>
   stores.storeKV(key, value, options);
@@ -161,6 +189,16 @@ export const storeKV = (key: string, value: string, options?: KvWriteOptions): P
  *
  * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Load
+ * ```ts
+ * import { loadKV } from "@supercheck/jetstream";
+ *
+ * const { val = "unknown" } = await loadKV("https://example.com/") ?? {};
+ * console.log(val);
+ * ```
+ *
+ * @category Health checks and values
  */
 export const loadKV = (key: string): Promise<KeyAndValue | null> => stores.loadKV(key);
 
@@ -170,83 +208,33 @@ export const loadKV = (key: string): Promise<KeyAndValue | null> => stores.loadK
  * @returns `true`, also if there was none; `null` if it is not confirmed.
  * @throws {TypeError | RangeError} If the key is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
+ *
+ * @example Delete
+ * ```ts
+ * import { deleteKV } from "@supercheck/jetstream";
+ *
+ * const deleted = await deleteKV("https://example.com/");
+ * console.log(deleted ?? "not confirmed");
+ * ```
+ *
+ * @category Health checks and values
  */
 export const deleteKV = (key: string): Promise<true | null> => stores.deleteKV(key);
-
-/**
- * Adds one job to a queue.
- *
- * @returns The server's receipt, with `duplicate: true` if a job of this id was there already; `null` if it is not confirmed. Repeating it
- * is safe with an `id` while the job is pending, or with a `requestId`.
- * @throws {TypeError | RangeError} If the data is no JSON value, or an argument is wrong.
- * @throws {JetStreamStoreError} If the server refuses for good.
- *
- * @example One check per URL, in a minute
- * ```ts
- * import { publishJob } from "@supercheck/jetstream";
- *
- * const url = "https://example.com/health";
- * const receipt = await publishJob("checks", { url }, { id: url, delay: 60_000 });
- * console.log(receipt?.duplicate ? "waits already" : receipt?.id);
- * ```
- */
-export const publishJob = <T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> =>
-  stores.publishJob(queue, data, options);
-
-/**
- * Adds many jobs to a queue.
- *
- * @param options `atomic`: in batches of up to 1000, each stored as a whole or not at all; none is sent after one that the server refuses.
- * @returns A receipt for each, in their order; `null` in the list: this one is not confirmed. `null` without a connection.
- * @throws {TypeError | RangeError} If one of them is wrong; none is stored then.
- * @throws {JetStreamStoreError} If the server refuses for good.
- *
- * @example Two at once
- * ```ts
- * import { publishJobs } from "@supercheck/jetstream";
- *
- * const receipts = await publishJobs("mails", [{ data: { to: "ann" } }, { data: { to: "bob" }, priority: "high" }]);
- * console.log(receipts?.filter((receipt) => receipt !== null).length);
- * ```
- */
-export const publishJobs = <T>(
-  queue: string,
-  jobs: readonly (PublishOptions & { /** What the job is about. */ data: T })[],
-  options?: PublishManyOptions,
-): Promise<(JobReceipt | null)[] | null> => stores.publishJobs(queue, jobs, options);
-
-/**
- * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped; until then it also keeps the process alive. A
- * handler that returns has done its job; one that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
- *
- * @returns The consumer; `null` if there is no connection now: {@linkcode jobQueue}`(queue).consume()` starts by itself when there is one.
- * @throws {TypeError | RangeError} If an argument is wrong.
- * @throws {JetStreamStoreError} If the server refuses for good.
- *
- * @example Ten at a time
- * ```ts
- * import { closeOnSignals, consumeJobs } from "@supercheck/jetstream";
- *
- * const consumer = await consumeJobs<{ url: string }>("checks", async (job) => {
- *   const response = await fetch(job.data.url, { signal: job.signal });
- *   await response.body?.cancel();
- * }, { concurrency: 10 });
- * console.log(consumer?.status().state);
- *
- * // The worker keeps the process alive until SIGTERM or Ctrl-C.
- * closeOnSignals();
- * ```
- */
-export const consumeJobs = <T>(
-  queue: string,
-  handler: (job: Job<T>) => unknown,
-  options?: ConsumeOptions,
-): Promise<JobConsumer<T> | null> => stores.consumeJobs(queue, handler, options);
 
 /**
  * An object bucket, made at once, and cheap to keep; {@linkcode ObjectBucket} shows what to do with it.
  *
  * @throws {TypeError | RangeError} If the name or an option is wrong.
+ *
+ * @example Objects of a day
+ * ```ts
+ * import { objectBucket } from "@supercheck/jetstream";
+ *
+ * const reports = objectBucket("reports", { ttl: 86_400_000 });
+ * await reports.put("today.txt", "all up");
+ * ```
+ *
+ * @category Buckets
  */
 export const objectBucket = (name: string, options?: ObjectBucketOptions): ObjectBucket =>
   stores.objectBucket(name, options);
@@ -255,23 +243,15 @@ export const objectBucket = (name: string, options?: ObjectBucketOptions): Objec
  * A key-value bucket, made at once, and cheap to keep; {@linkcode KvBucket} shows what to do with it.
  *
  * @throws {TypeError | RangeError} If the name or an option is wrong.
+ *
+ * @example Values of an hour
+ * ```ts
+ * import { kvBucket } from "@supercheck/jetstream";
+ *
+ * const sessions = kvBucket("sessions", { ttl: 3_600_000 });
+ * await sessions.put("ann", JSON.stringify({ theme: "dark" }));
+ * ```
+ *
+ * @category Buckets
  */
 export const kvBucket = (name: string, options?: KvBucketOptions): KvBucket => stores.kvBucket(name, options);
-
-/**
- * A queue of jobs: made at once, and cheap to keep. Its consumers start by themselves as soon as there is a connection.
- *
- * @throws {TypeError | RangeError} If the name or an option is wrong.
- *
- * @example Typed jobs
- * ```ts
- * import { closeOnSignals, jobQueue } from "@supercheck/jetstream";
- *
- * const mails = jobQueue<{ to: string }>("mails");
- * mails.consume((job) => console.log(job.data.to));
- * await mails.publish({ to: "ann" });
- * closeOnSignals();
- * ```
- */
-export const jobQueue = <Out = unknown, In = Out>(name: string, options?: QueueOptions<Out, In>): JobQueue<Out, In> =>
-  stores.jobQueue(name, options);

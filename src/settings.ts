@@ -5,7 +5,11 @@
 import process from "node:process";
 import { wrong } from "./checks.ts";
 
-/** Looks up one environment variable; `undefined` when it is unset or may not be read. */
+/**
+ * Looks up one environment variable; `undefined` when it is unset or may not be read.
+ *
+ * @category Stores
+ */
 export type ReadVariable = (name: string) => string | undefined;
 
 /** The `SUPERCHECK_NATS_*` variables of one process. */

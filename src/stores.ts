@@ -37,7 +37,11 @@ import { SharedState } from "./wire/shared_state.ts";
 import { streamNames } from "./wire/stream_names.ts";
 import { isName } from "./wire/tokens.ts";
 
-/** Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common. */
+/**
+ * Options of {@linkcode JetStreamStores}: where to connect, and what its calls have in common.
+ *
+ * @category Stores
+ */
 export interface StoresOptions extends ConnectOptions {
   /**
    * Milliseconds that a call may take before it is `null`, which may be seen 50 later.
@@ -59,7 +63,11 @@ export interface StoresOptions extends ConnectOptions {
   env?: ReadVariable;
 }
 
-/** A key with its value, as {@linkcode JetStreamStores.loadKV} gives them. */
+/**
+ * A key with its value, as {@linkcode JetStreamStores.loadKV} gives them.
+ *
+ * @category Health checks and values
+ */
 export type KeyAndValue = { key: string; val: string };
 
 const STORES_OPTIONS: OptionNames<StoresOptions> = { ...CONNECT_OPTIONS, timeout: true, logger: true, env: true };
@@ -74,9 +82,16 @@ const STORES_OPTIONS: OptionNames<StoresOptions> = { ...CONNECT_OPTIONS, timeout
  * ```ts
  * import { JetStreamStores } from "@supercheck/jetstream";
  *
- * await using north = new JetStreamStores({ servers: "nats://127.0.0.1:1", user: "north", password: "…" });
- * console.log(await north.kvBucket("plans").get("basic")); // null: nobody listens on port 1
+ * await using north = new JetStreamStores({
+ *   servers: "nats://127.0.0.1:1",
+ *   user: "north",
+ *   password: "…",
+ * });
+ * const plans = north.kvBucket("plans");
+ * console.log(await plans.get("basic")); // null: nobody listens on port 1
  * ```
+ *
+ * @category Stores
  */
 export class JetStreamStores implements AsyncDisposable {
   readonly #connection: Connection<Session>;

@@ -21,7 +21,11 @@ import { wrongType } from "../checks.ts";
 import { KvBucket } from "../kv/kv_bucket.ts";
 import { AdapterBucket } from "./adapter_bucket.ts";
 
-/** What Keyv stores with {@linkcode KeyvStore.setMany}. */
+/**
+ * What Keyv stores with {@linkcode KeyvStore.setMany}.
+ *
+ * @category Adapters
+ */
 export interface KeyvStoreEntry {
   /** The key, with the namespace before it. */
   key: string;
@@ -54,6 +58,8 @@ export interface KeyvStoreEntry {
  * await keyv.set("greeting", "hello");
  * await close();
  * ```
+ *
+ * @category Adapters
  */
 export class KeyvStore {
   /** What Keyv 5 reads of a store. */

@@ -25,7 +25,11 @@ import { JetStreamStoreError } from "../errors.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { AdapterBucket } from "./adapter_bucket.ts";
 
-/** Options of {@linkcode unstorageDriver}. */
+/**
+ * Options of {@linkcode unstorageDriver}.
+ *
+ * @category Adapters
+ */
 export interface UnstorageDriverOptions {
   /**
    * Called with the error that ends a watch, or that a listener of one has thrown.
@@ -35,13 +39,21 @@ export interface UnstorageDriverOptions {
   onError?: (error: unknown) => void;
 }
 
-/** Options of one call, as unstorage hands them through. */
+/**
+ * Options of one call, as unstorage hands them through.
+ *
+ * @category Adapters
+ */
 export interface UnstorageItemOptions {
   /** Seconds that an item lives, as in the other drivers of unstorage. Needs nats-server 2.11 and a bucket with `history` 1. */
   ttl?: number;
 }
 
-/** What the server knows of an item. */
+/**
+ * What the server knows of an item.
+ *
+ * @category Adapters
+ */
 export interface UnstorageItemMeta {
   /** When it was stored. */
   mtime: Date;
@@ -53,7 +65,11 @@ export interface UnstorageItemMeta {
   [name: string]: Date | number;
 }
 
-/** An item of a call for many. */
+/**
+ * An item of a call for many.
+ *
+ * @category Adapters
+ */
 export interface UnstorageItem {
   /** Its key. */
   key: string;
@@ -64,6 +80,8 @@ export interface UnstorageItem {
 /**
  * What unstorage calls a driver: everything that is asked of it goes to the bucket. Each method throws a `JetStreamStoreError` (`disconnected`) without a
  * connection, and when a write is not confirmed.
+ *
+ * @category Adapters
  */
 export interface UnstorageDriver {
   /** The driver's name. */
@@ -130,6 +148,8 @@ const OPTIONS: OptionNames<UnstorageDriverOptions> = { onError: true };
  * }
  * await close();
  * ```
+ *
+ * @category Adapters
  */
 export function unstorageDriver(bucket: KvBucket, options?: UnstorageDriverOptions): UnstorageDriver {
   const doing = "make the driver of unstorage";

@@ -3,10 +3,18 @@ import type { OptionNames } from "../options.ts";
 
 const DOING = "open the bucket";
 
-/** Which server may answer a read, see {@linkcode BucketOptions.consistency}. */
+/**
+ * Which server may answer a read, see {@linkcode BucketOptions.consistency}.
+ *
+ * @category Buckets
+ */
 export type Consistency = "own" | "leader";
 
-/** How a bucket of any kind is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
+/**
+ * How a bucket of any kind is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept.
+ *
+ * @category Buckets
+ */
 export interface BucketOptions {
   /**
    * Milliseconds that what is stored lives, at least 100; `0`: until it is deleted.

@@ -1,7 +1,11 @@
 import { milliseconds } from "../wire/durations.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 
-/** The state of a bucket of any kind, and how it was made. */
+/**
+ * The state of a bucket of any kind, and how it was made.
+ *
+ * @category Buckets
+ */
 export interface BucketStatus {
   /** The bucket's name. */
   bucket: string;

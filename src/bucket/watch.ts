@@ -6,7 +6,11 @@ import { type FollowOptions, followStream } from "../wire/follow_stream.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 
-/** What a watch gives. */
+/**
+ * What a watch gives.
+ *
+ * @category Buckets
+ */
 export interface WatchOptions {
   /**
    * Whether deleted ones are left out.

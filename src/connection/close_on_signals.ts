@@ -2,7 +2,11 @@ import process from "node:process";
 import { checkDuration, checkOneOf, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 
-/** Options of {@linkcode JetStreamStores.close}. */
+/**
+ * Options of {@linkcode JetStreamStores.close}.
+ *
+ * @category Connection
+ */
 export interface CloseOptions {
   /**
    * Milliseconds that closing may take: running jobs may finish within it.
@@ -12,7 +16,11 @@ export interface CloseOptions {
   deadline?: number;
 }
 
-/** Options of {@linkcode JetStreamStores.closeOnSignals}. */
+/**
+ * Options of {@linkcode JetStreamStores.closeOnSignals}.
+ *
+ * @category Connection
+ */
 export interface CloseOnSignalsOptions extends CloseOptions {
   /**
    * The signals.

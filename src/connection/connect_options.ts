@@ -3,7 +3,11 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import { checkApiPrefix } from "./api_prefix.ts";
 import { checkPath } from "./secret_file.ts";
 
-/** How a connection uses TLS. */
+/**
+ * How a connection uses TLS.
+ *
+ * @category Connection
+ */
 export interface TlsOptions {
   /** Path of a PEM file with the authority to trust. */
   ca?: string;
@@ -20,7 +24,11 @@ export interface TlsOptions {
   handshakeFirst?: boolean;
 }
 
-/** Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used. */
+/**
+ * Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used.
+ *
+ * @category Connection
+ */
 export interface ConnectOptions {
   /**
    * Servers of one NATS system: `nats://host:port`, `tls://…`, `ws://…` or `wss://…`; one, a list, or a comma-separated string.

@@ -1,6 +1,10 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 
-/** The server that a connection leads to. */
+/**
+ * The server that a connection leads to.
+ *
+ * @category Connection
+ */
 export interface ConnectionInfo {
   /** `host:port` of the server. */
   server: string;
@@ -16,10 +20,18 @@ export interface ConnectionInfo {
   apiPrefix?: string;
 }
 
-/** Where the connection stands. */
+/**
+ * Where the connection stands.
+ *
+ * @category Connection
+ */
 export type ConnectionStatus = "none" | "connecting" | "connected" | "reconnecting" | "closed";
 
-/** How often calls went without NATS. */
+/**
+ * How often calls went without NATS.
+ *
+ * @category Connection
+ */
 export interface ConnectionCounters {
   /** Calls that were `null` for want of a connection or of an answer. */
   degraded: number;

@@ -1,6 +1,10 @@
 import { shownMessage } from "../shown.ts";
 
-/** Where changes of state are told; `console` fits. */
+/**
+ * Where changes of state are told; `console` fits.
+ *
+ * @category Connection
+ */
 export interface Logger {
   /** Something went back to normal. */
   info(message: string): void;

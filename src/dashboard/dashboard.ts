@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { wrongType } from "../checks.ts";
 import { consoleLogger, guardedLogger, type Logger } from "../connection/logger.ts";
-import { processStores } from "../functions.ts";
+import { processStores } from "../process_stores.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { JetStreamStores } from "../stores.ts";
 import { guard } from "./guard.ts";
@@ -21,7 +21,11 @@ import { ICON, STYLE } from "./style.ts";
 import { WorkerMonitor } from "./worker_monitor.ts";
 import { valuePages } from "./value_pages.ts";
 
-/** Options of {@linkcode dashboard}. */
+/**
+ * Options of {@linkcode dashboard}.
+ *
+ * @category Dashboard
+ */
 export interface DashboardOptions {
   /**
    * Whose queues and buckets are shown.
@@ -92,8 +96,11 @@ const BASE = /^(?:\/[A-Za-z0-9_~%-][A-Za-z0-9._~%-]*)*\/?$/;
  *   base: "/jetstream",
  *   authorize: (request) => request.headers.get("x-role") === "operator",
  * });
- * console.log((await handler(new Request("http://localhost/jetstream"))).status); // 403
+ * const request = new Request("http://localhost/jetstream");
+ * console.log((await handler(request)).status); // 403
  * ```
+ *
+ * @category Dashboard
  */
 export function dashboard(options?: DashboardOptions): (request: Request) => Promise<Response> {
   const doing = "make the dashboard";

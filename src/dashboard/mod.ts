@@ -5,7 +5,8 @@
  * ```ts
  * import { dashboard } from "@supercheck/jetstream/dashboard";
  *
- * const server = Deno.serve({ port: 0, hostname: "127.0.0.1" }, dashboard({ readOnly: true }));
+ * const handler = dashboard({ readOnly: true });
+ * const server = Deno.serve({ port: 0, hostname: "127.0.0.1" }, handler);
  * await server.shutdown();
  * ```
  * @module

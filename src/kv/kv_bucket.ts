@@ -38,9 +38,12 @@ import { checkWrite, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter,
  *
  * const visits = kvBucket("visits", { ttl: 3_600_000 });
  * await visits.put("page.home", JSON.stringify({ count: 1 }));
- * const page: { count: number } | undefined = (await visits.get("page.home"))?.json();
- * console.log(page?.count);
+ * const entry = await visits.get("page.home");
+ * const page: { count: number } | undefined = entry?.json();
+ * console.log(page?.count); // 1
  * ```
+ *
+ * @category Buckets
  */
 export class KvBucket {
   /** The bucket's name. */
@@ -128,7 +131,8 @@ export class KvBucket {
    * import { kvBucket } from "@supercheck/jetstream";
    *
    * const locks = kvBucket("locks", { ttl: 60_000 });
-   * if (await locks.create("nightly-report", "me")) console.log("it is mine for a minute");
+   * const isMine = await locks.create("nightly-report", "me");
+   * if (isMine) console.log("it is mine for a minute");
    * ```
    */
   async create(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | false | null> {

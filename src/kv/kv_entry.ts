@@ -1,9 +1,17 @@
 import type { StoredMessage } from "../wire/stored_message.ts";
 
-/** What an entry says of its key: a value, or that there is none any more. */
+/**
+ * What an entry says of its key: a value, or that there is none any more.
+ *
+ * @category Buckets
+ */
 export type KvOperation = "put" | "delete" | "purge";
 
-/** One revision of a key. */
+/**
+ * One revision of a key.
+ *
+ * @category Buckets
+ */
 export interface KvEntry {
   /** The key. */
   readonly key: string;

@@ -4,7 +4,11 @@ import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucke
 // By the name that mod.ts gives it, so that the documentation of the one leads to the other.
 import { checkWatchOptions, WATCH_OPTIONS, type WatchOptions as ObjectWatchOptions } from "../bucket/watch.ts";
 
-/** How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
+/**
+ * How a key-value bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept.
+ *
+ * @category Buckets
+ */
 export interface KvBucketOptions extends BucketOptions {
   /**
    * Revisions that are kept of each key, 1 to 64.
@@ -30,7 +34,11 @@ export interface KvBucketOptions extends BucketOptions {
   cache?: boolean;
 }
 
-/** What a watch of keys gives. */
+/**
+ * What a watch of keys gives.
+ *
+ * @category Buckets
+ */
 export interface KvWatchOptions extends ObjectWatchOptions {
   /**
    * Whether it begins with all revisions that are kept, not with the newest one of each key.
@@ -40,7 +48,11 @@ export interface KvWatchOptions extends ObjectWatchOptions {
   includeHistory?: boolean;
 }
 
-/** Under which condition a key is deleted or purged. */
+/**
+ * Under which condition a key is deleted or purged.
+ *
+ * @category Buckets
+ */
 export interface KvDeleteOptions {
   /**
    * The revision that the key must still have.

@@ -1,7 +1,11 @@
 import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 
-/** The state of a key-value bucket, and how it was made. */
+/**
+ * The state of a key-value bucket, and how it was made.
+ *
+ * @category Buckets
+ */
 export interface KvStatus extends BucketStatus {
   /** Messages in it: values, their older revisions, and the markers of deleted keys. */
   values: number;

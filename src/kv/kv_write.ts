@@ -15,7 +15,11 @@ import type { StreamConfig } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./kv_stream.ts";
 
-/** How one value is stored. */
+/**
+ * How one value is stored.
+ *
+ * @category Buckets
+ */
 export interface KvWriteOptions {
   /**
    * Milliseconds that this value lives, rounded up to whole seconds; the bucket's `ttl` ends it, too. Needs nats-server 2.11. For `put` and

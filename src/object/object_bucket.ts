@@ -50,9 +50,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * import { objectBucket } from "@supercheck/jetstream";
  *
  * const reports = objectBucket("reports", { ttl: 86_400_000 });
- * await reports.put("2026/weekly.json", JSON.stringify({ checks: 12 }), { headers: { "Content-Type": "application/json" } });
+ * const headers = { "Content-Type": "application/json" };
+ * await reports.put("2026/weekly.json", '{ "checks": 12 }', { headers });
  * console.log(await reports.getText("2026/weekly.json"));
  * ```
+ *
+ * @category Buckets
  */
 export class ObjectBucket {
   /** The bucket's name. */
@@ -105,7 +108,8 @@ export class ObjectBucket {
    * import { objectBucket } from "@supercheck/jetstream";
    *
    * const source = new Blob(["a large file"]).stream();
-   * await objectBucket("files").putStream("large.bin", source, { signal: AbortSignal.timeout(60_000) });
+   * const signal = AbortSignal.timeout(60_000);
+   * await objectBucket("files").putStream("large.bin", source, { signal });
    * ```
    */
   async putStream(

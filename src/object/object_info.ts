@@ -2,7 +2,11 @@ import type { Logger } from "../connection/logger.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { type ObjectMeta, parseMeta } from "./object_meta.ts";
 
-/** Where a link leads. */
+/**
+ * Where a link leads.
+ *
+ * @category Buckets
+ */
 export interface ObjectLink {
   /** The bucket. */
   bucket: string;
@@ -10,7 +14,11 @@ export interface ObjectLink {
   name?: string;
 }
 
-/** What a bucket knows of an object. */
+/**
+ * What a bucket knows of an object.
+ *
+ * @category Buckets
+ */
 export interface ObjectInfo {
   /** The object's name. */
   name: string;

@@ -3,7 +3,11 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import { shownName } from "../shown.ts";
 import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucket/bucket_options.ts";
 
-/** How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept. */
+/**
+ * How an object bucket is made; of one that exists already, what is given here and differs is changed at the first write, and the rest is kept.
+ *
+ * @category Buckets
+ */
 export interface ObjectBucketOptions extends BucketOptions {
   /**
    * Bytes of the pieces that larger objects are stored in; fewer where the server takes no messages as large.
@@ -13,7 +17,11 @@ export interface ObjectBucketOptions extends BucketOptions {
   maxChunkSize?: number;
 }
 
-/** What is stored along with an object. */
+/**
+ * What is stored along with an object.
+ *
+ * @category Buckets
+ */
 export interface PutOptions {
   /** What the object is. */
   description?: string;
@@ -29,7 +37,11 @@ export interface PutOptions {
   chunkSize?: number;
 }
 
-/** Options of {@linkcode ObjectBucket.putStream}. */
+/**
+ * Options of {@linkcode ObjectBucket.putStream}.
+ *
+ * @category Buckets
+ */
 export interface PutStreamOptions extends PutOptions {
   /** Gives the upload up: it throws the signal's reason, and nothing is stored. */
   signal?: AbortSignal;

@@ -16,18 +16,11 @@ import type { ListDeadLettersOptions } from "./store/dead_letter_list.ts";
 import type { DeadLetter } from "./store/dead_letters.ts";
 import type { JobInfo } from "./store/find_job.ts";
 import type { EventsOptions } from "./store/job_events.ts";
+import type { JobProgress } from "./store/job_results.ts";
 import type { ConsumeOptions } from "./work/consume_options.ts";
 import type { Job } from "./work/job.ts";
 import type { BatchHandler, BatchOptions } from "./work/job_batches.ts";
 import type { JobConsumer } from "./work/job_consumer.ts";
-
-/** What a handler last reported with `job.progress()`. */
-export interface JobProgress<R = unknown> {
-  /** What it reported. */
-  value: R;
-  /** When that was stored. */
-  at: Date;
-}
 
 /**
  * One queue of jobs: publishes, consumes and manages them. Made by {@linkcode jobQueue} at once, without a connection, and cheap to keep.
@@ -55,6 +48,8 @@ export interface JobProgress<R = unknown> {
  *
  * @typeParam Out What handlers get: the output of the queue's schema.
  * @typeParam In What is published and stored: the input of the schema. Without a schema both are the same.
+ *
+ * @category Jobs
  */
 export interface JobQueue<Out = unknown, In = Out> {
   /** The queue's name. */
@@ -119,17 +114,6 @@ export interface JobQueue<Out = unknown, In = Out> {
   /**
    * Removes all jobs that match, page by page, whether they are waiting, delayed or active.
    *
-   * @example Count first, then act
-   * ```ts
-   * import { jobQueue } from "@supercheck/jetstream";
-   *
-   * const mails = jobQueue("mails");
-   * const filter = { idPrefix: "welcome-", enqueuedBefore: new Date("2026-01-31") };
-   * const before = await mails.cancel(filter, { dryRun: true });
-   * console.log(before?.matched);
-   * await mails.cancel(filter, { progress: ({ matched, done }) => console.log(`${done} of ${matched} so far`) });
-   * ```
-   *
    * @returns How many matched, and how many of them were cancelled; `null` if it broke off: some may be cancelled.
    * @throws {TypeError | RangeError} If the filter has nothing, or something unknown.
    */
@@ -138,17 +122,6 @@ export interface JobQueue<Out = unknown, In = Out> {
   /**
    * Runs a delayed job, or a retry, as soon as a worker is free. A job that is waiting stays as it is. One that is due within
    * 250 ms, or a second with replicas, is left to its schedule. Needs nats-server 2.14.
-   *
-   * @example
-   * ```ts
-   * import { jobQueue } from "@supercheck/jetstream";
-   *
-   * const mails = jobQueue<{ to: string }>("mails");
-   * await mails.publish({ to: "ann@example.com" }, { id: "welcome-ann", delay: 3_600_000 });
-   * await mails.update("welcome-ann", { to: "ann@example.org" });
-   * await mails.reschedule("welcome-ann", { delay: 60_000 });
-   * await mails.promote("welcome-ann");
-   * ```
    *
    * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
@@ -213,11 +186,7 @@ export interface JobQueue<Out = unknown, In = Out> {
    */
   discard(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
 
-  /**
-   * Removes all jobs, active ones included (they end, but report nothing); schedules and dead letters stay.
-   *
-   * @returns How many; `null`: not confirmed.
-   */
+  /** Removes all jobs, active ones included (they end, but report nothing), and tells how many; schedules and dead letters stay. */
   purge(): Promise<number | null>;
 
   /**
@@ -243,15 +212,6 @@ export interface JobQueue<Out = unknown, In = Out> {
    *
    * @returns The workers, the oldest first; `null` without a connection. It says nothing of whether there is such a queue.
    * @throws {JetStreamStoreError} `permission`, if this user may not publish to `wqevt.<queue>.workers` or not subscribe below it.
-   *
-   * @example How busy the workers are
-   * ```ts
-   * import { jobQueue } from "@supercheck/jetstream";
-   *
-   * for (const { address, pid, active, concurrency } of await jobQueue("mails").workers() ?? []) {
-   *   console.log(`${address} ${pid}: ${active} of ${concurrency}`);
-   * }
-   * ```
    */
   workers(): Promise<WorkerInfo[] | null>;
 
@@ -292,15 +252,10 @@ export interface JobQueue<Out = unknown, In = Out> {
    *
    * @returns `null` if it is not confirmed.
    * @throws {TypeError | RangeError} If an option is wrong; of a cron expression, the message shows the field.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   schedule(id: string, options: ScheduleOptions<In>): Promise<true | null>;
 
-  /**
-   * Removes a schedule; the jobs it has made stay.
-   *
-   * @returns `false`: there was none; `null`: not confirmed.
-   */
+  /** Removes a schedule; the jobs it has made stay. `false`: there was none; `null`: not confirmed. */
   unschedule(id: string): Promise<boolean | null>;
 
   /** Lists the schedules, with their next runs. */
@@ -319,16 +274,10 @@ export interface JobQueue<Out = unknown, In = Out> {
    *
    * @param until When it goes on by itself, at once if that is past; absent: when {@linkcode JobQueue.resume} is called.
    * @returns `null` if it is not confirmed.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   pause(until?: Date, options?: PauseOptions): Promise<true | null>;
 
-  /**
-   * Lets the server deliver jobs again; workers fetch them at once.
-   *
-   * @returns `null` if it is not confirmed.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
-   */
+  /** Lets the server deliver jobs again; workers fetch them at once. `null` if it is not confirmed. */
   resume(options?: PauseOptions): Promise<true | null>;
 
   /**

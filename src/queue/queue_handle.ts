@@ -9,7 +9,7 @@ import type { JobEvent } from "./format/job_event.ts";
 import { jsonText } from "./format/json_text.ts";
 import { checkData } from "./format/job_schema.ts";
 import { idToken, lookUpTokens, QueueNames } from "./format/queue_names.ts";
-import type { JobProgress, JobQueue } from "./job_queue.ts";
+import type { JobQueue } from "./job_queue.ts";
 import {
   cancelMatches,
   checkMatchOptions,
@@ -64,7 +64,7 @@ import { ChangingJobs } from "./store/changing_jobs.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
 import { type EventsOptions, followEvents } from "./store/job_events.ts";
-import { JobResults } from "./store/job_results.ts";
+import { type JobProgress, JobResults } from "./store/job_results.ts";
 import { mayBeDeleted } from "../wire/streams.ts";
 import { callQueue, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";

@@ -6,7 +6,11 @@ import { requirePermissions } from "./_require_permissions.ts";
 import { SERVER_VERSION } from "./_server_sources.ts";
 import { findInstalledServer, installServer } from "./_install_server.ts";
 
-/** Options of {@linkcode findNatsServer}. */
+/**
+ * Options of {@linkcode findNatsServer}.
+ *
+ * @category Testing
+ */
 export interface FindOptions {
   /**
    * Aborting ends a search that has come to installing.
@@ -30,6 +34,15 @@ const OPTIONS: OptionNames<FindOptions> = { signal: true };
  * @throws {AggregateError} When there is none and none can be installed; the message says what was tried and what to do.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When `NATS_SERVER` does not name a program, or on Windows.
+ *
+ * @example Install the program before the tests begin
+ * ```ts
+ * import { findNatsServer } from "@supercheck/jetstream/testing";
+ *
+ * console.log(await findNatsServer());
+ * ```
+ *
+ * @category Testing
  */
 export async function findNatsServer(options?: FindOptions): Promise<string> {
   const { signal } = checkOptions(options, OPTIONS, "find a nats-server");

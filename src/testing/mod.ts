@@ -14,7 +14,8 @@
  * This part of the library works on Deno only (on Linux and macOS), and needs at least these permissions:
  *
  * ```sh
- * deno test --allow-run=sh --allow-read --allow-write --allow-net=127.0.0.1 --allow-env
+ * deno test --allow-run=sh --allow-read --allow-write \
+ *   --allow-net=127.0.0.1 --allow-env
  * ```
  *
  * Of the environment it reads `NATS_SERVER`, `PATH`, `XDG_CACHE_HOME`, `HOME` and `TMPDIR`. Installing from the release archive also needs

@@ -23,7 +23,20 @@ interface MetaGroup {
   replicas?: { name: string; current: boolean }[];
 }
 
-/** A private cluster of nats-servers, made by {@linkcode startNatsCluster}. */
+/**
+ * A private cluster of nats-servers, made by {@linkcode startNatsCluster}.
+ *
+ * @example Lose a server
+ * ```ts
+ * import { startNatsCluster } from "@supercheck/jetstream/testing";
+ *
+ * await using cluster = await startNatsCluster();
+ * await cluster.servers[0].kill();
+ * console.log(cluster.servers.map(({ running }) => running));
+ * ```
+ *
+ * @category Testing
+ */
 export class NatsCluster implements AsyncDisposable {
   /** The cluster's name; the servers are called `<name>-1`, `<name>-2`, … */
   readonly name: string;

@@ -19,7 +19,20 @@ export interface NatsServerSetup extends Omit<ServerConfig, "storeDir"> {
   signal?: AbortSignal;
 }
 
-/** A private nats-server, made by {@linkcode startNatsServer}. */
+/**
+ * A private nats-server, made by {@linkcode startNatsServer}.
+ *
+ * @example Survive a restart
+ * ```ts
+ * import { startNatsServer } from "@supercheck/jetstream/testing";
+ *
+ * await using server = await startNatsServer();
+ * await server.restart();
+ * console.log(server.url, server.version);
+ * ```
+ *
+ * @category Testing
+ */
 export class NatsServer implements AsyncDisposable {
   /** The server's name. */
   readonly name: string;

@@ -5,6 +5,8 @@ import { shownName } from "../shown.ts";
 /**
  * How clients of a {@linkcode NatsServer} identify themselves. `nkey` is the public key (`U…`) of a user. For users with `.creds` files `operator` is the
  * operator's JWT, and `accounts` has the JWT of each account under the account's public key (`A…`).
+ *
+ * @category Testing
  */
 export type NatsServerAuth =
   | { token: string }
@@ -12,7 +14,11 @@ export type NatsServerAuth =
   | { nkey: string }
   | { operator: string; accounts: Record<string, string>; systemAccount?: string };
 
-/** Paths of PEM files that switch on TLS. */
+/**
+ * Paths of PEM files that switch on TLS.
+ *
+ * @category Testing
+ */
 export interface NatsServerTls {
   /** The server's certificate. */
   cert: string;

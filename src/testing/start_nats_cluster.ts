@@ -4,7 +4,11 @@ import { findNatsServer } from "./find_nats_server.ts";
 import { NatsCluster } from "./nats_cluster.ts";
 import { checkCommonOptions, COMMON_OPTIONS, type CommonServerOptions } from "./start_nats_server.ts";
 
-/** Options of {@linkcode startNatsCluster}. */
+/**
+ * Options of {@linkcode startNatsCluster}.
+ *
+ * @category Testing
+ */
 export interface NatsClusterOptions extends CommonServerOptions {
   /**
    * How many servers, at least 2.
@@ -43,6 +47,8 @@ const DOING = "start the cluster";
  * @throws {AggregateError} When there is no nats-server and none can be installed.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When the servers do not start, or elect no leader in time; the message carries what they logged.
+ *
+ * @category Testing
  */
 export async function startNatsCluster(given?: NatsClusterOptions): Promise<NatsCluster> {
   const options = checkOptions(given, OPTIONS, DOING);

@@ -5,7 +5,11 @@ import { withFreePorts } from "./_free_ports.ts";
 import { NatsServer } from "./nats_server.ts";
 import { checkAccess, type NatsServerAuth, type NatsServerTls } from "./server_config.ts";
 
-/** What the options of {@linkcode startNatsServer} and {@linkcode startNatsCluster} have in common. */
+/**
+ * What the options of {@linkcode startNatsServer} and {@linkcode startNatsCluster} have in common.
+ *
+ * @category Testing
+ */
 export interface CommonServerOptions {
   /**
    * Directory of the JetStream store, of a cluster the directory with its servers' stores. One that is given stays at disposal.
@@ -49,7 +53,11 @@ export const COMMON_OPTIONS: OptionNames<CommonServerOptions> = {
   signal: true,
 };
 
-/** Options of {@linkcode startNatsServer}. */
+/**
+ * Options of {@linkcode startNatsServer}.
+ *
+ * @category Testing
+ */
 export interface NatsServerOptions extends CommonServerOptions {
   /**
    * The client port on 127.0.0.1.
@@ -99,6 +107,8 @@ const DOING = "start the nats-server";
  * @throws {AggregateError} When there is no nats-server and none can be installed.
  * @throws {Deno.errors.NotCapable} When a permission is missing.
  * @throws {Error} When the server does not start; the message carries what it logged.
+ *
+ * @category Testing
  */
 export async function startNatsServer(given?: NatsServerOptions): Promise<NatsServer> {
   const options = checkOptions(given, OPTIONS, DOING);

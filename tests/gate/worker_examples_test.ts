@@ -29,7 +29,7 @@ async function workerExamples(): Promise<Example[]> {
 
 const WORKERS: [file: string, queue: string, data: unknown][] = [
   ["README.md", "mails", { to: "ann@example.com" }],
-  ["src/functions.ts", "checks", { url: "data:text/plain,up" }],
+  ["src/job_functions.ts", "checks", { url: "data:text/plain,up" }],
   ["src/functions.ts", "greetings", "ann"],
 ];
 

@@ -1,6 +1,10 @@
 import { readJobData } from "./job_data.ts";
 
-/** What every event of a job tells. */
+/**
+ * What every event of a job tells.
+ *
+ * @category Jobs
+ */
 export interface JobEventBase {
   /** The job's id. */
   id: string;
@@ -25,8 +29,11 @@ export interface JobEventBase {
  *       return `${event.id}: ${event.type}`;
  *   }
  * }
- * console.log(describe({ type: "expired", id: "a", at: new Date() })); // a: expired
+ * const event: JobEvent = { type: "expired", id: "a", at: new Date() };
+ * console.log(describe(event)); // a: expired
  * ```
+ *
+ * @category Jobs
  */
 export type JobEvent =
   & JobEventBase

@@ -6,7 +6,11 @@ import { messageOf } from "./thrown.ts";
 /** Issues that a message tells. */
 const MAX_ISSUES = 10;
 
-/** What a {@linkcode JobSchema} finds wrong. */
+/**
+ * What a {@linkcode JobSchema} finds wrong.
+ *
+ * @category Jobs
+ */
 export interface SchemaIssue {
   /** What is wrong. */
   readonly message: string;
@@ -19,7 +23,11 @@ export interface SchemaIssue {
   >;
 }
 
-/** The verdict of a {@linkcode JobSchema}: the value as it is to be used, or the issues. */
+/**
+ * The verdict of a {@linkcode JobSchema}: the value as it is to be used, or the issues.
+ *
+ * @category Jobs
+ */
 export interface SchemaResult<T> {
   /** The value, if there are no issues. */
   readonly value?: T;
@@ -32,6 +40,8 @@ export interface SchemaResult<T> {
  *
  * @typeParam Out What it makes of a value: what handlers get.
  * @typeParam In What it takes: what is published and stored.
+ *
+ * @category Jobs
  */
 export interface JobSchema<Out, In = unknown> {
   /** The standard part of the schema. */

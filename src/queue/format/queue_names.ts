@@ -1,7 +1,11 @@
 import { checkText, wrong } from "../../checks.ts";
 import { checkSubject, decodeToken, encodeToken } from "../../wire/tokens.ts";
 
-/** How urgent a job is. Workers take `high` before `normal` before `low`, and see to it that none starves. */
+/**
+ * How urgent a job is. Workers take `high` before `normal` before `low`, and see to it that none starves.
+ *
+ * @category Jobs
+ */
 export type Priority = "high" | "normal" | "low";
 
 /** From the most to the least urgent. */

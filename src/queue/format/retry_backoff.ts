@@ -2,7 +2,11 @@ import { backoff as exponential } from "../../connection/backoff.ts";
 import { checkDuration, wrong, wrongType } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 
-/** Exponential backoff with jitter. */
+/**
+ * Exponential backoff with jitter.
+ *
+ * @category Jobs
+ */
 export interface ExponentialBackoff {
   /** Milliseconds after the first failure, doubled after each further one. */
   base: number;
@@ -10,10 +14,18 @@ export interface ExponentialBackoff {
   max: number;
 }
 
-/** Milliseconds until a failed job runs again: the same each time, one per attempt (the last one repeats), or exponential. */
+/**
+ * Milliseconds until a failed job runs again: the same each time, one per attempt (the last one repeats), or exponential.
+ *
+ * @category Jobs
+ */
 export type Backoff = number | readonly number[] | ExponentialBackoff;
 
-/** {@linkcode Backoff}, or a function of the attempt that failed (from 1) and its error. */
+/**
+ * {@linkcode Backoff}, or a function of the attempt that failed (from 1) and its error.
+ *
+ * @category Jobs
+ */
 export type BackoffOption = Backoff | ((attempt: number, error: unknown) => number);
 
 /** How long a failed job waits when neither it nor its consumer says. */

@@ -3,7 +3,21 @@ import { shownMessage } from "../../shown.ts";
 import { isCount, readJobData } from "./job_data.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 
-/** A worker of a queue: one `consume()` in one process, as it tells of itself. */
+/**
+ * A worker of a queue: one `consume()` in one process, as it tells of itself.
+ *
+ * @example How busy the workers are
+ * ```ts
+ * import { jobQueue } from "@supercheck/jetstream";
+ *
+ * const workers = await jobQueue("mails").workers();
+ * for (const { address, pid, active, concurrency } of workers ?? []) {
+ *   console.log(`${address} ${pid}: ${active} of ${concurrency}`);
+ * }
+ * ```
+ *
+ * @category Jobs
+ */
 export interface WorkerInfo {
   /** Its id, another one for each `consume()`. */
   id: string;
@@ -35,7 +49,11 @@ export interface WorkerInfo {
   failed: number;
 }
 
-/** How a worker fares. */
+/**
+ * How a worker fares.
+ *
+ * @category Jobs
+ */
 export type WorkerState = "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
 
 const STATES: readonly WorkerState[] = ["connecting", "serving", "impaired", "paused", "stopping", "stopped"];

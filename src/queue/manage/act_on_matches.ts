@@ -15,7 +15,11 @@ import { cancelJob } from "./cancel_job.ts";
 import { type DeadLetterFilter, type JobFilter, matchesDeadLetter, matchesJob } from "./job_filter.ts";
 import { redriveListed } from "./redrive_job.ts";
 
-/** How far it has come that acts on all that match. */
+/**
+ * How far it has come that acts on all that match.
+ *
+ * @category Jobs
+ */
 export interface MatchCounts {
   /** How many were found that match. */
   matched: number;
@@ -23,7 +27,11 @@ export interface MatchCounts {
   done: number;
 }
 
-/** Options of what acts on all that match. */
+/**
+ * Options of what acts on all that match.
+ *
+ * @category Jobs
+ */
 export interface MatchOptions {
   /**
    * Whether to count only what matches, and to do nothing.

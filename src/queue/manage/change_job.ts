@@ -8,7 +8,23 @@ import type { JobHeaders } from "../format/job_headers.ts";
 import { dueTime } from "../publish/publish_options.ts";
 import { type JobCopy, keptHeaders, readySubject, replaceJob, type Replacement } from "../publish/replace_job.ts";
 
-/** When a job is to run. */
+/**
+ * When a job is to run.
+ *
+ * @example
+ * ```ts
+ * import { jobQueue } from "@supercheck/jetstream";
+ *
+ * const mails = jobQueue<{ to: string }>("mails");
+ * const options = { id: "welcome-ann", delay: 3_600_000 };
+ * await mails.publish({ to: "ann@example.com" }, options);
+ * await mails.update("welcome-ann", { to: "ann@example.org" });
+ * await mails.reschedule("welcome-ann", { delay: 60_000 });
+ * await mails.promote("welcome-ann");
+ * ```
+ *
+ * @category Jobs
+ */
 export interface RescheduleOptions {
   /** Milliseconds from now on. Either this or `runAt`. */
   delay?: number;

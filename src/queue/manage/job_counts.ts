@@ -7,7 +7,11 @@ import { PRIORITIES, type Priority } from "../format/queue_names.ts";
 import { type ConsumerInfo, consumerInfos } from "../store/durable_consumer.ts";
 import { NO_END } from "./pause_queue.ts";
 
-/** How many jobs a queue has. */
+/**
+ * How many jobs a queue has.
+ *
+ * @category Jobs
+ */
 export interface JobCounts {
   /** Jobs that wait for a worker. */
   ready: { high: number; normal: number; low: number; keyed: number };
@@ -27,7 +31,11 @@ export interface JobCounts {
   limits: { high: number | null; normal: number | null; low: number | null };
 }
 
-/** A pause of a queue, or of some priorities. */
+/**
+ * A pause of a queue, or of some priorities.
+ *
+ * @category Jobs
+ */
 export interface QueuePause {
   /** The priorities that are paused. */
   priorities: Priority[];

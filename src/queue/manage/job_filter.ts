@@ -5,7 +5,24 @@ import { PRIORITIES, type Priority, priorityOf } from "../format/queue_names.ts"
 import { readDeadLetter } from "../store/dead_letters.ts";
 import { readJobInfo } from "../store/find_job.ts";
 
-/** Which jobs are meant: those that match all that is given, which is at least one. */
+/**
+ * Which jobs are meant: those that match all that is given, which is at least one.
+ *
+ * @example Count first, then act
+ * ```ts
+ * import { jobQueue } from "@supercheck/jetstream";
+ *
+ * const mails = jobQueue("mails");
+ * const filter = { idPrefix: "welcome-", enqueuedBefore: new Date("2026-01-31") };
+ * const before = await mails.cancel(filter, { dryRun: true });
+ * console.log(before?.matched);
+ * await mails.cancel(filter, {
+ *   progress: ({ matched, done }) => console.log(`${done} of ${matched}`),
+ * });
+ * ```
+ *
+ * @category Jobs
+ */
 export interface JobFilter {
   /** Their id begins with this. */
   idPrefix?: string;
@@ -15,7 +32,11 @@ export interface JobFilter {
   priority?: Priority;
 }
 
-/** Which dead letters are meant: those that match all that is given, which is at least one. */
+/**
+ * Which dead letters are meant: those that match all that is given, which is at least one.
+ *
+ * @category Jobs
+ */
 export interface DeadLetterFilter extends JobFilter {
   /** Their reason, the last error's message, contains this text. */
   reason?: string;

@@ -6,7 +6,11 @@ import { adjustConsumers, type ConsumerInfo } from "../store/durable_consumer.ts
 
 const DOING = "limit the active jobs";
 
-/** How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays. */
+/**
+ * How many jobs of each priority may be with workers at the same time, over all processes; `null` lifts a limit, and what is absent stays.
+ *
+ * @category Jobs
+ */
 export type ActiveLimits = {
   /** Of the high ones. */
   high?: number | null;

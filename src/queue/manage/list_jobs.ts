@@ -10,7 +10,11 @@ import { PRIORITIES, type Priority, type QueueNames } from "../format/queue_name
 import type { QueueParts } from "../store/queue_parts.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 
-/** Which jobs {@linkcode JobQueue.jobs} lists. */
+/**
+ * Which jobs {@linkcode JobQueue.jobs} lists.
+ *
+ * @category Jobs
+ */
 export interface ListJobsOptions {
   /**
    * `ready`: wait for a worker. `active`: handed to one. `waiting`: both. `delayed`: not due yet. `keyed`: with a key, in whatever state.

@@ -15,7 +15,11 @@ export const NO_END = new Date("9999-01-01T00:00:00Z");
 /** Milliseconds between two looks whether a consumer has heard of a pause. */
 const LOOK_AGAIN = 10;
 
-/** Options of {@linkcode JobQueue.pause} and {@linkcode JobQueue.resume}. */
+/**
+ * Options of {@linkcode JobQueue.pause} and {@linkcode JobQueue.resume}.
+ *
+ * @category Jobs
+ */
 export interface PauseOptions {
   /**
    * Only this priority.

@@ -32,7 +32,11 @@ import {
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { jsonText } from "../format/json_text.ts";
 
-/** When a job repeats, and what it is. */
+/**
+ * When a job repeats, and what it is.
+ *
+ * @category Jobs
+ */
 export interface ScheduleOptions<T = unknown> {
   /** Milliseconds between two runs, at least 1000; whole seconds, rounded up. Either this or `cron`. */
   every?: number;
@@ -61,7 +65,11 @@ export interface ScheduleOptions<T = unknown> {
 
 const OPTIONS: OptionNames<ScheduleOptions> = { every: true, cron: true, timeZone: true, priority: true, data: "null" };
 
-/** A schedule as the server keeps it. */
+/**
+ * A schedule as the server keeps it.
+ *
+ * @category Jobs
+ */
 export interface ScheduleInfo<T = unknown> {
   /** The schedule's id. */
   id: string;

@@ -13,7 +13,11 @@ import { callQueue } from "../store/queue_call.ts";
 import { idOf } from "../format/queue_names.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 
-/** Options of {@linkcode JobQueue.waitFor}. */
+/**
+ * Options of {@linkcode JobQueue.waitFor}.
+ *
+ * @category Jobs
+ */
 export interface WaitOptions {
   /** Milliseconds that it waits at most. */
   timeout: number;

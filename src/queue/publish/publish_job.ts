@@ -19,7 +19,11 @@ import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 /** Jobs of one call that are sent within one turn of the event loop. */
 const SENT_TOGETHER = 64;
 
-/** The server's word that it keeps a job. */
+/**
+ * The server's word that it keeps a job.
+ *
+ * @category Jobs
+ */
 export interface JobReceipt {
   /** The job's id. */
   id: string;

@@ -18,7 +18,11 @@ import type { PreparedJob } from "./publish_options.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 
-/** Options of {@linkcode JobQueue.publishMany}. */
+/**
+ * Options of {@linkcode JobQueue.publishMany}.
+ *
+ * @category Jobs
+ */
 export interface PublishManyOptions {
   /**
    * Whether the jobs are stored in batches of up to 1000, each as a whole or not at all; needs nats-server 2.12. If the server refuses a batch for

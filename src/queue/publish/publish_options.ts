@@ -16,7 +16,11 @@ import { jsonText } from "../format/json_text.ts";
 import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "../format/queue_names.ts";
 import { type Backoff, checkBackoff } from "../format/retry_backoff.ts";
 
-/** How one job is published. */
+/**
+ * How one job is published.
+ *
+ * @category Jobs
+ */
 export interface PublishOptions {
   /**
    * The job's id, unique in its queue while the job waits, is delayed or runs.

@@ -11,7 +11,11 @@ import type { QueueNames } from "../format/queue_names.ts";
 
 const PAGE = 256;
 
-/** Which dead letters {@linkcode JobQueue.deadLetters} lists. */
+/**
+ * Which dead letters {@linkcode JobQueue.deadLetters} lists.
+ *
+ * @category Jobs
+ */
 export interface ListDeadLettersOptions {
   /**
    * Only those before this `sequence`, the one of the last dead letter of a page.

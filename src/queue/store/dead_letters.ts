@@ -14,7 +14,11 @@ import { lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 import { MAX_REASON, MAX_STACK } from "../format/thrown.ts";
 
-/** A job that will not be tried again, with the reason. */
+/**
+ * A job that will not be tried again, with the reason.
+ *
+ * @category Jobs
+ */
 export interface DeadLetter<T = unknown> {
   /** The job's id. */
   id: string;

@@ -11,7 +11,11 @@ import { callQueue } from "./queue_call.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { idOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
 
-/** A job that is in the queue. */
+/**
+ * A job that is in the queue.
+ *
+ * @category Jobs
+ */
 export interface JobInfo<T = unknown> {
   /** The job's id. */
   id: string;

@@ -110,7 +110,11 @@ export function listenToEvents(
   };
 }
 
-/** Options of {@linkcode JobQueue.events}. */
+/**
+ * Options of {@linkcode JobQueue.events}.
+ *
+ * @category Jobs
+ */
 export interface EventsOptions {
   /** Ends the iteration, without an error. */
   signal?: AbortSignal;

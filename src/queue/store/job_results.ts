@@ -22,6 +22,18 @@ export interface KeptResult {
   time: Date;
 }
 
+/**
+ * What a handler last reported with `job.progress()`.
+ *
+ * @category Jobs
+ */
+export interface JobProgress<R = unknown> {
+  /** What it reported. */
+  value: R;
+  /** When that was stored. */
+  at: Date;
+}
+
 /** What is known of the earlier runs of a message's job. */
 export interface PastRuns {
   /** Attempts that failed. */

@@ -2,7 +2,11 @@ import { checkDuration, checkWhole } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { JobSchema } from "../format/job_schema.ts";
 
-/** What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays. */
+/**
+ * What all users of a queue share; kept on the server with the queue. Of a queue that is there, what is given is changed for all, and the rest stays.
+ *
+ * @category Jobs
+ */
 export interface QueueOptions<Out = unknown, In = Out> {
   /**
    * Any Standard Schema (zod, valibot, arktype, …): checks the data of jobs when they are published and when they are received, both times as JSON

@@ -3,7 +3,11 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
 import { type BackoffOption, checkBackoff, DEFAULT_BACKOFF } from "../format/retry_backoff.ts";
 
-/** How a consumer works. */
+/**
+ * How a consumer works.
+ *
+ * @category Jobs
+ */
 export interface ConsumeOptions {
   /**
    * Jobs that run at the same time. A job that has run makes room at once: while the server confirms the end of up to 256, the next ones run.

@@ -3,7 +3,23 @@ import { jsonText } from "../format/json_text.ts";
 import type { Priority } from "../format/queue_names.ts";
 import type { Admission } from "../store/run_outcome.ts";
 
-/** One run of a job, as its handler sees it. */
+/**
+ * One run of a job, as its handler sees it.
+ *
+ * @example A handler that can be stopped, and runs again later when it fails
+ * ```ts
+ * import type { Job } from "@supercheck/jetstream";
+ *
+ * async function check({ data, signal, attempt }: Job<{ url: string }>) {
+ *   const { ok, status } = await fetch(data.url, { signal });
+ *   if (!ok) throw new Error(`Attempt ${attempt}: status ${status}`);
+ *   return status;
+ * }
+ * console.log(check.name);
+ * ```
+ *
+ * @category Jobs
+ */
 export interface Job<T = unknown> {
   /** The job's id. */
   readonly id: string;

@@ -6,7 +6,11 @@ import { callHandler } from "./handler_scope.ts";
 import type { Job } from "./job.ts";
 import type { JobHandler } from "./job_handler.ts";
 
-/** How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here. */
+/**
+ * How {@linkcode JobQueue.consumeBatches} works: `concurrency` counts batches here.
+ *
+ * @category Jobs
+ */
 export interface BatchOptions extends ConsumeOptions {
   /**
    * Jobs that one batch has at most.
@@ -25,7 +29,11 @@ export interface BatchOptions extends ConsumeOptions {
 /** All names of {@linkcode BatchOptions}. */
 export const BATCH_OPTIONS: OptionNames<BatchOptions> = { ...CONSUME_OPTIONS, size: true, wait: true };
 
-/** Handles a batch: what it returns has the outcome of each job at its place, an `Error` for one that failed. To throw fails all of them. */
+/**
+ * Handles a batch: what it returns has the outcome of each job at its place, an `Error` for one that failed. To throw fails all of them.
+ *
+ * @category Jobs
+ */
 export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
 
 /** What batches need to know of their queue. */

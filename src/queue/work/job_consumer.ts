@@ -12,7 +12,24 @@ import { Worker } from "./worker.ts";
 /** Milliseconds that a stop waits for running jobs, unless its caller says. */
 const STOP_DEADLINE_MS = 10_000;
 
-/** Fetches jobs and runs them, until it is stopped. */
+/**
+ * Fetches jobs and runs them, until it is stopped.
+ *
+ * @example Until the end of a block
+ * ```ts
+ * import { close, jobQueue } from "@supercheck/jetstream";
+ *
+ * {
+ *   await using consumer = jobQueue<string>("greetings").consume((job) => {
+ *     console.log(`Hello ${job.data}`);
+ *   });
+ *   console.log(consumer.status().state);
+ * }
+ * await close();
+ * ```
+ *
+ * @category Jobs
+ */
 export class JobConsumer<T = unknown> implements AsyncDisposable {
   readonly #context: Context;
   readonly #worker: Worker<T>;

@@ -12,10 +12,16 @@ import type { OptionNames } from "../../options.ts";
  * | `expired` | it had not started when its `ttl` was over |
  * | `skipped` | it needed no run: it is done already, or a newer copy of it exists |
  * | `released` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
+ *
+ * @category Jobs
  */
 export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "released";
 
-/** How a consumer fares. */
+/**
+ * How a consumer fares.
+ *
+ * @category Jobs
+ */
 export interface JobConsumerStatus {
   /**
    * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served, or not
@@ -43,7 +49,11 @@ export const NO_ENDS: JobConsumerStatus["ended"] = {
   released: 0,
 };
 
-/** Options of {@linkcode JobConsumer.stop}. */
+/**
+ * Options of {@linkcode JobConsumer.stop}.
+ *
+ * @category Jobs
+ */
 export interface StopOptions {
   /**
    * Milliseconds for running jobs to finish; then their signals abort, and they are abandoned: another worker runs them when their lease is over.
@@ -57,7 +67,11 @@ export interface StopOptions {
 /** All names of {@linkcode StopOptions}. */
 export const STOP_OPTIONS: OptionNames<StopOptions> = { deadline: true };
 
-/** What a consumer left when it stopped. */
+/**
+ * What a consumer left when it stopped.
+ *
+ * @category Jobs
+ */
 export interface StopSummary {
   /** Jobs that had been fetched and were given back; it cost them no attempt. */
   givenBack: number;
