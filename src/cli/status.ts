@@ -9,9 +9,6 @@ import { columns } from "./terminal/columns.ts";
 
 /** What this library can do only with newer servers, and the version that brought it. */
 const FEATURES = [
-  { feature: "values with a life of their own (ttl)", since: "2.11" },
-  { feature: "job ids unique over all priorities", since: "2.11" },
-  { feature: "pausing queues", since: "2.11" },
   { feature: "delayed jobs, retries as moves", since: "2.12" },
   { feature: "batches stored whole or not at all", since: "2.12" },
   { feature: "repeating jobs (schedules)", since: "2.14" },

@@ -1,6 +1,10 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Logger } from "./logger.ts";
+import { ServerVersion } from "./server_version.ts";
+
+/** The oldest server that is supported. */
+const OLDEST = "2.12";
 
 /** Tells each change of the connection's state once. */
 export class StateLog {
@@ -30,7 +34,12 @@ export class StateLog {
     this.#told.clear();
     const what = this.#connectedBefore ? "Connected again" : "Connected";
     this.#connectedBefore = true;
-    this.#logger.info(`${what} to NATS ${nc.info?.version ?? ""} at ${nc.getServer()}`);
+    const version = nc.info?.version ?? "";
+    this.#logger.info(`${what} to NATS ${version} at ${nc.getServer()}`);
+    if (new ServerVersion(version).atLeast(OLDEST)) return;
+    this.#logger.warn(
+      `NATS ${version} is older than ${OLDEST}, the oldest supported: queues do not work, update the server`,
+    );
   }
 
   lost(nc: NatsConnection, why?: Error): void {

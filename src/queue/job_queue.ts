@@ -270,7 +270,7 @@ export interface JobQueue<Out = unknown, In = Out> {
   runNow(id: string): Promise<JobReceipt | null>;
 
   /**
-   * Stops the server from delivering jobs; active ones go on. It makes the queue if there is none. Needs nats-server 2.11.
+   * Stops the server from delivering jobs; active ones go on. It makes the queue if there is none.
    *
    * @param until When it goes on by itself, at once if that is past; absent: when {@linkcode JobQueue.resume} is called.
    * @returns `null` if it is not confirmed.

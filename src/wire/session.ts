@@ -10,7 +10,7 @@ import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { Incoming } from "./incoming.ts";
 import { JetStreamSubjects } from "./jetstream_subjects.ts";
 import { Requests } from "./requests.ts";
-import { ServerVersion } from "./server_version.ts";
+import { ServerVersion } from "../connection/server_version.ts";
 import { deniedError, type OwnSubscription, type SubscribeOptions, Subscriptions } from "./subscriptions.ts";
 
 /** A subscription of a session. */

@@ -193,7 +193,7 @@ export class StreamReader {
     query: { batch: number; [name: string]: unknown },
     { size, silence }: { size?: number; silence?: number },
   ): Promise<Batch | null> {
-    if (!this.#direct || !call.session.server.atLeast("2.11")) return null;
+    if (!this.#direct) return null;
     const bytes = call.session.incoming.several(this.#stream, query.batch, size);
     const batch: Batch = { messages: [], isCut: false };
     const take = (reply: Msg) => this.#takeOne(call.session, batch, reply, size === undefined);

@@ -1,4 +1,4 @@
-import { ServerVersion } from "../../src/wire/server_version.ts";
+import { ServerVersion } from "../../src/connection/server_version.ts";
 
 /** The version of the nats-server that `NATS_SERVER` names; `null` where the tests choose one: then it is the newest. */
 const CHOSEN = chosenVersion();

@@ -1,8 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
-import { Proxy } from "../_support/proxy.ts";
 
 Deno.test("KvBucket.getMany gives the values of the keys that have one", async () => {
   await using server = await startNatsServer();
@@ -44,22 +42,6 @@ Deno.test("KvBucket.getMany goes on where the server cuts an answer short", asyn
   const entries = (await bucket.getMany(keys))!;
   assertEquals(entries.size, 400);
   assertEquals([...entries.values()].every((entry) => entry.value.length === 200_000), true);
-});
-
-Deno.test("KvBucket.getMany asks servers before 2.11 key by key", async () => {
-  await using server = await startNatsServer();
-  await using proxy = new Proxy(server.url, { version: "2.10.29" });
-  await using stores = new KvStores({ servers: proxy.url });
-  const bucket = stores.kvBucket("many");
-  const keys = Array.from({ length: 600 }, (_, i) => `k${i}`);
-  await Promise.all(keys.map((key, i) => bucket.put(key, `${i}`)));
-  const asked: string[] = [];
-  const stop = await stores.listen("$JS.API.DIRECT.GET.>", (subject) => asked.push(subject));
-  const entries = (await bucket.getMany([...keys, "none"]))!;
-  assertEquals(entries.size, 600);
-  assertEquals(entries.get("k599")?.text(), "599");
-  await waitUntil(() => new Set(asked).size === 601);
-  stop();
 });
 
 Deno.test("KvBucket.getMany asks for no more than the server keeps for a connection, also several at once", async () => {

@@ -88,10 +88,10 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   },
   {
     does: "takes 2.9 for newer than 2.10",
-    file: "src/wire/server_version.ts",
+    file: "src/connection/server_version.ts",
     find: "this.#parts[1] >= minor",
     replace: "String(this.#parts[1]) >= String(minor)",
-    tests: ["tests/wire/server_version_test.ts"],
+    tests: ["tests/connection/server_version_test.ts"],
   },
   {
     does: "takes a replica's 408 for no value",

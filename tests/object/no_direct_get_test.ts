@@ -30,20 +30,6 @@ Deno.test("ObjectBucket works over a bucket that does not allow direct gets", as
   await server.assertClean("slow");
 });
 
-Deno.test("ObjectBucket reads large objects from servers without batched gets, also when their pieces lie apart", async () => {
-  await using server = await ObjectServer.start();
-  await using proxy = new Proxy(server.server.url, { version: "2.10.29" });
-  await using other = new ObjectServer.Stores(proxy.url);
-  const bucket = other.objectBucket("old");
-  const data = SIZES.map(randomBytes);
-  // Written at the same time, so that their pieces are mixed in the stream.
-  await Promise.all(data.map((bytes) => bucket.put(`of ${bytes.length}`, bytes, { chunkSize: 50_000 })));
-  for (const bytes of data) {
-    assertBytes(await bucket.get(`of ${bytes.length}`), bytes);
-    assertBytes(await new Response(await bucket.getStream(`of ${bytes.length}`)).bytes(), bytes);
-  }
-});
-
 Deno.test("ObjectBucket reads an object again that came damaged, and gives it if it is whole then", async () => {
   await using server = await ObjectServer.start();
   await using proxy = new Proxy(server.server.url);

@@ -5,7 +5,6 @@ import type { QueueNames } from "./queue_names.ts";
 export function guardHeaders(names: QueueNames, token: string, sequence: number): HeaderList {
   return [
     ["Nats-Expected-Last-Subject-Sequence", String(sequence)],
-    // Servers before 2.11 do not know this one and compare the exact subject.
     ["Nats-Expected-Last-Subject-Sequence-Subject", names.idFilter(token)],
   ];
 }

@@ -38,7 +38,6 @@ export async function pauseQueue(
   until: Date | null,
   { priority }: PauseOptions,
 ): Promise<void> {
-  call.session.server.require("2.11", "Pausing a queue");
   await stream.openConsumers(call);
   const consumers = await consumerInfos(call, names);
   await Promise.all(consumers.map(async ({ name }) => {

@@ -22,10 +22,9 @@ const DELETE_WITHIN_MS = 1_500;
  * Makes a durable consumer again that has few places for waiting pull requests, which the server lets nobody change. It waits until no job of it is
  * active, so no delivery is lost: jobs stay in the stream. Meanwhile it is paused, and nobody resumes it: so several workers may do this at once.
  *
- * @returns Whether that was done; `false`: jobs are active, the server cannot pause (before 2.11), or somebody else was faster.
+ * @returns Whether that was done; `false`: jobs are active, or somebody else was faster.
  */
 export async function widenConsumer(call: Call, names: QueueNames, name: string): Promise<boolean> {
-  if (!call.session.server.atLeast("2.11")) return false;
   const before = await consumerInfo(call, names, name);
   if (!before || isWide(before) || before.num_ack_pending > 0) return false;
   const until = pauseEnd(before, call.session.now() + PAUSE_MS);

@@ -75,11 +75,8 @@ export class JobResults {
 
   /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
   async storeResult(call: Call, token: string, value: string | undefined, ttl: number): Promise<void> {
-    const headers: [string, string][] = value === undefined ? [[NO_VALUE, "1"]] : [];
-    // Older servers keep it as long as the bucket keeps anything.
-    if (call.session.server.atLeast("2.11")) {
-      headers.push(["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s`]);
-    }
+    const headers: [string, string][] = [["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s`]];
+    if (value === undefined) headers.push([NO_VALUE, "1"]);
     await this.#store(call, `${token}.result`, value ?? "null", new HeaderBlock(headers));
   }
 
@@ -161,12 +158,11 @@ export class JobResults {
       allow_direct: true,
       allow_rollup_hdrs: true,
       deny_delete: true,
-      ...(call.session.server.atLeast("2.11") && { allow_msg_ttl: true }),
+      allow_msg_ttl: true,
       metadata: queueLabel(this.#names),
     };
     // Of one that an older server or another client made, results could not go before all else does.
-    const adjust = ({ allow_msg_ttl }: StreamConfig) =>
-      wanted.allow_msg_ttl && !allow_msg_ttl ? { allow_msg_ttl: true } : null;
+    const adjust = ({ allow_msg_ttl }: StreamConfig) => allow_msg_ttl ? null : { allow_msg_ttl: true };
     if (!await this.#checkOwn(call)) {
       throw notOfQueue(this.#names.resultsStream, "the results", this.#names);
     }

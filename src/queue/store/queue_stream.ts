@@ -211,7 +211,8 @@ export class QueueStream {
   async #openJobs(call: Call): Promise<OpenQueue> {
     this.#jobsSeen = performance.now();
     const { lease, dedupe = 0 } = this.#options;
-    const wanted = this.#wanted(call.session.server.atLeast("2.12"));
+    call.session.server.require("2.12", "A work queue");
+    const wanted = this.#wanted();
     let isNew = true;
     const change = (present: StreamConfig, info: StreamInfo) => {
       isNew = false;
@@ -232,8 +233,7 @@ export class QueueStream {
     return inForce(info.config);
   }
 
-  /** @param schedules Whether the server has them. */
-  #wanted(schedules: boolean): StreamConfig {
+  #wanted(): StreamConfig {
     const { lease = DEFAULT_LEASE, dedupe = 0, replicas } = this.#options;
     return {
       name: this.#names.stream,
@@ -246,7 +246,8 @@ export class QueueStream {
       max_bytes: this.maxBytes,
       duplicate_window: nanoseconds(Math.max(dedupe, REPEAT_WINDOW)),
       allow_direct: true,
-      ...(schedules && { allow_msg_schedules: true, allow_atomic: true }),
+      allow_msg_schedules: true,
+      allow_atomic: true,
       metadata: { ...queueLabel(this.#names), [META.lease]: String(lease), [META.dedupe]: String(dedupe) },
     };
   }
@@ -272,7 +273,7 @@ export class QueueStream {
     }
     const labels = Object.keys(metadata).filter((name) => metadata[name] !== present.metadata?.[name]);
     if (labels.length > 0) change.metadata = metadata;
-    if (wanted.allow_msg_schedules && !present.allow_msg_schedules) {
+    if (!present.allow_msg_schedules) {
       Object.assign(change, { allow_msg_schedules: true, allow_atomic: true });
     }
     if (Object.keys(change).length === 0) return null;

@@ -59,7 +59,6 @@ export async function checkResults(call: Call, { names, results }: QueueParts): 
  * @throws {JetStreamStoreError} If not.
  */
 export async function checkMoves(call: Call, names: QueueNames): Promise<void> {
-  if (!call.session.server.atLeast("2.12")) return;
   await probe(call, names.ready("normal", PROBE));
   await probe(call, names.later("normal", PROBE));
 }

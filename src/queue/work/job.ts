@@ -33,7 +33,7 @@ export interface Job<T = unknown> {
   readonly maxAttempts: number;
   /**
    * How often the server delivered this attempt, this time included. More than once does not mean that it ran before: a worker may have died with
-   * it, but a delivery can also be lost on its way. Of a job with a `key`, and with servers before 2.12, earlier attempts count, too.
+   * it, but a delivery can also be lost on its way. Of a job with a `key`, earlier attempts count, too.
    */
   readonly deliveries: number;
   /** How often the job was postponed before, by a `RetryJobError`. */

@@ -42,7 +42,7 @@ export class JobAdmission {
 
   /** What the server has to allow before it runs. */
   requirementsOf(delivery: Delivery): readonly Requirement[] {
-    if (this.#reporter.keepsPlace(delivery)) return IN_PLACE;
+    if (delivery.keyed) return IN_PLACE;
     return delivery.headers.keepResult !== undefined || this.#countsStart(delivery) ? ALL : USUAL;
   }
 

@@ -1,7 +1,6 @@
 import type { Call } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { JetStreamStoreError } from "../../errors.ts";
-import type { Session } from "../../wire/session.ts";
 import { bytesOf, copyRoom } from "../format/job_size.ts";
 import { type Failure, messageOf } from "../format/thrown.ts";
 import type { Delivery } from "../delivery/delivery.ts";
@@ -44,8 +43,6 @@ export class RunReporter {
   readonly #acknowledger: Acknowledger;
   readonly #log: WorkerLog;
   readonly #events: EventSender;
-  /** Whether the server has schedules: without them, jobs are not moved but handed back with a delay. */
-  #hasSchedules = true;
 
   constructor(queue: QueueParts, { calls, acknowledger, log }: ReportTools) {
     this.#queue = queue;
@@ -53,11 +50,6 @@ export class RunReporter {
     this.#acknowledger = acknowledger;
     this.#log = log;
     this.#events = new EventSender(queue.names);
-  }
-
-  /** Reports go over this session from now on. */
-  serve(session: Session): void {
-    this.#hasSchedules = session.server.atLeast("2.12");
   }
 
   /** The server's time in milliseconds. */
@@ -112,17 +104,12 @@ export class RunReporter {
     await this.#calls.insist(delivery, store).catch(() => {});
   }
 
-  /** Whether a job keeps its message in a retry. Jobs with a key do, since their order is the point. */
-  keepsPlace(delivery: Delivery): boolean {
-    return delivery.keyed || !this.#hasSchedules;
-  }
-
   /**
-   * Whether a job can be put back as a new message: not one that keeps its place, nor a foreign one that leaves no room for the headers of a copy, nor
+   * Whether a job can be put back as a new message: not one with a key, whose order is the point, nor a foreign one that leaves no room for the headers of a copy, nor
    * where a copy could make the server remove another job.
    */
   movable(delivery: Delivery): boolean {
-    if (this.keepsPlace(delivery)) return false;
+    if (delivery.keyed) return false;
     const { session } = this.#calls;
     const { stream } = this.#queue;
     // Limits may have been set since it was opened.

@@ -106,7 +106,6 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     const options = { once: true, signal: this.#over.signal };
     this.#calls.serve(session, options);
     this.#acknowledger.serve(session, options);
-    this.#reporter.serve(session);
     session.signal.addEventListener("abort", () => this.serves("connecting", this.#reason), options);
     this.#source.serve(session);
     this.#rescue.serve(session);

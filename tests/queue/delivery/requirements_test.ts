@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { JetStreamStores, JobConsumer, PublishOptions } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { Proxy } from "../../_support/proxy.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
@@ -422,21 +421,4 @@ Deno.test("JobConsumer.stop gives back no job whose end another worker of the pr
   await waitUntil(() => first.status().ended.dead === 1);
   await waitUntil(async () => await admin.jobQueue("checks").get("a") === null);
   assertEquals(runs.all.length, 1);
-});
-
-Deno.test("JobConsumer on a server without schedules starts no job while it may not keep attempts aside", async () => {
-  const subject = "$KV.wq_checks.>";
-  await using server = await startNatsServer({ config: users(subject) });
-  await using proxy = new Proxy(server.url, { version: "2.11.9" });
-  await using admin = storesOf(server.url, "admin");
-  await using stores = storesOf(proxy.url, "worker");
-  await admin.jobQueue("checks", { lease: 1_000 }).open();
-  await publishAll(admin, { "fails twice": { maxAttempts: 2, backoff: 0 } });
-  const runs = mixedRuns();
-  await using worker = stores.jobQueue("checks").consume(runs.handler);
-  assertMatch(await untilImpaired(worker), /^results: /);
-  assertEquals(runs.all, []);
-  await reload(server, users(subject), users());
-  await waitUntil(() => worker.status().ended.dead === 1);
-  assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2]);
 });

@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { JetStreamStoreError, type ScheduleOptions } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { ServerVersion } from "../../../src/wire/server_version.ts";
+import { ServerVersion } from "../../../src/connection/server_version.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { openStores } from "../_open_stores.ts";

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type JobInfo, UnrecoverableJobError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { Proxy } from "../../_support/proxy.ts";
 import { within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../_foreign_client.ts";
 import { QueueStores } from "../_queue_stores.ts";
@@ -42,14 +41,4 @@ Deno.test("JobQueue.jobs and deadLetters list what streams without direct gets k
   const queue = stores.jobQueue("checks");
   assertEquals(await ids(queue.jobs()), waiting);
   assertEquals(await ids(queue.deadLetters()), dead);
-});
-
-Deno.test("JobQueue.jobs and deadLetters list what servers without batched gets keep", async () => {
-  await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
-  const { waiting, dead } = await fill(stores);
-  await using proxy = new Proxy(server.url, { version: "2.10.29" });
-  await using old = new QueueStores(proxy.url);
-  assertEquals(await ids(old.jobQueue("checks").jobs()), waiting);
-  assertEquals(await ids(old.jobQueue("checks").deadLetters()), dead);
 });
