@@ -25,3 +25,13 @@ export async function hasNewerMessage(
   const newest = await findJobMessage(call, names, token);
   return newest !== null && newest.sequence > sequence;
 }
+
+/** Removes the moved copy of a message whose run has ended: the worker that moved it did not know of the run. */
+export async function removeCopy(
+  call: QueueCall,
+  { sequence, token }: Pick<JobMessage, "sequence" | "token">,
+): Promise<void> {
+  const copy = await findJobMessage(call, token);
+  if (copy?.header("Job-Replaces") !== String(sequence)) return;
+  await deleteMessage(call.session, call.names.stream, copy.sequence, call.deadline);
+}

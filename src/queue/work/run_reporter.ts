@@ -8,6 +8,7 @@ import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
+import { removeCopy } from "../store/run_history.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Admission, RunMove } from "../store/run_outcome.ts";
@@ -66,7 +67,25 @@ export class RunReporter {
 
   /** Acknowledges a job whose handler has returned. */
   async complete(delivery: Delivery, admission: Admission): Promise<boolean> {
-    return await this.#acknowledger.finish(delivery, () => this.#remember(delivery, admission, { end: "completed" }));
+    // A job without a result was tried before.
+    const isTried = delivery.headers.keepResult === undefined;
+    return await this.#end(delivery, isTried, () => this.#remember(delivery, admission, { end: "completed" }));
+  }
+
+  /**
+   * Acknowledges a job that has ended. Where that takes more than one try, the server may have changed its leader or restarted, and have delivered the
+   * job to another worker, which has moved it: the copy is removed, so that it does not run again.
+   */
+  async #end(delivery: Delivery, isTried: boolean, refused: () => Promise<unknown>): Promise<boolean> {
+    if (!isTried && await this.#acknowledger.acknowledge(delivery)) return true;
+    if (!await this.#acknowledger.finish(delivery, refused)) return false;
+    try {
+      await this.#calls.insist(delivery, (call) => removeCopy(call, delivery));
+    } catch (error) {
+      if (!(error instanceof JetStreamStoreError)) throw error;
+      this.#log.warn(delivery, "has ended, and may run again, as no copy of it can be looked for", error);
+    }
+    return true;
   }
 
   /** Acknowledges a job that is not to run. */
@@ -84,7 +103,7 @@ export class RunReporter {
     const remember = () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason });
     try {
       const stored = await this.#calls.persist(delivery, "dead letters", store, remember);
-      if (!stored || !await this.#acknowledger.finish(delivery, remember)) return "released";
+      if (!stored || !await this.#end(delivery, false, remember)) return "released";
     } catch (error) {
       if (!isTooLarge(error)) throw error;
       // Nothing of the job may be lost: it stays in the queue, without another run, until its dead letter is taken.

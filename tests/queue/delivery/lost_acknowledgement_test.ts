@@ -269,3 +269,37 @@ Deno.test("JobConsumer does not run a job again whose acknowledgement was confir
   });
   assertEquals([confirmed, ...runs.ids], [1, "a"]);
 });
+
+Deno.test("JobConsumer that acknowledges a job late removes the copy that another worker has made of it meanwhile", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 15_000 });
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  let acknowledgement = "";
+  proxy.tampering.lose = (subject, payload) => {
+    if (payload.startsWith("+ACK")) acknowledgement = subject;
+    return payload.startsWith("+ACK");
+  };
+  await queue.publish(1, { id: "a" });
+  await waitUntil(() => acknowledgement !== "");
+  const waiting = async () =>
+    (await foreign.api<{ num_waiting: number }>("CONSUMER.INFO.WQ_checks.normal")).num_waiting;
+  const stopped = consumer.stop({ deadline: 60_000 });
+  await waitUntil(async () => await waiting() === 0);
+  // As a server does that changes its leader, it delivers the job to another worker.
+  const other = others.jobQueue("checks").consume(runs.handler);
+  await waitUntil(async () => await waiting() === 1);
+  foreign.connection.publish(acknowledgement, "-NAK");
+  await waitUntil(() => other.status().ended.skipped === 1);
+  await other.stop();
+  assertEquals((await foreign.messages("WQ_checks")).map(({ headers }) => headers["Job-Replaces"]), ["1"]);
+  proxy.tampering.lose = undefined;
+  await stopped;
+  assertEquals(consumer.status().ended.completed, 1);
+  assertEquals((await foreign.messages("WQ_checks")).length, 0);
+  assertEquals(runs.ids, ["a"]);
+});
