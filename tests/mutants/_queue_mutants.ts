@@ -23,8 +23,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "moves jobs with a key, which lose their place",
     file: "src/queue/work/run_reporter.ts",
-    find: "return delivery.keyed || !this.#hasSchedules;",
-    replace: "return !this.#hasSchedules;",
+    find: "    if (delivery.keyed) return false;\n",
+    replace: "",
     tests: ["tests/queue/publish/keys_test.ts", "tests/queue/work/key_order_test.ts"],
   },
   {
@@ -261,5 +261,19 @@ export const QUEUE_MUTANTS: Mutant[] = [
     find: "if (!session.signal.aborted) this.#complain(error);",
     replace: "if (session.signal.aborted) this.#complain(error);",
     tests: ["tests/queue/source/destroyed_queue_test.ts"],
+  },
+  {
+    does: "leaves the copy of a job that ended while another worker moved it",
+    file: "src/queue/store/run_history.ts",
+    find: 'if (copy?.header("Job-Replaces") !== String(sequence)) return;',
+    replace: 'if (copy?.header("Job-Replaces") !== "") return;',
+    tests: ["tests/queue/delivery/lost_acknowledgement_test.ts"],
+  },
+  {
+    does: "sends the publish behind a cancelled schedule once",
+    file: "src/queue/manage/cancel_job.ts",
+    find: '"", deadline, headers, true);',
+    replace: '"", deadline, headers);',
+    tests: ["tests/queue/manage/wait_for_test.ts"],
   },
 ];
