@@ -105,7 +105,7 @@ export class ObjectServer implements AsyncDisposable {
    */
   async assertClean(bucket: string, others = false): Promise<void> {
     // Old pieces are removed off the callers' path.
-    await waitUntil(async () => (await this.contents(bucket)).orphans.length === 0, 5_000).catch(() => {});
+    await waitUntil(async () => (await this.contents(bucket)).orphans.length === 0).catch(() => {});
     const { consumers, orphans, incomplete } = await this.contents(bucket);
     assertEquals({ orphans, incomplete }, { orphans: [], incomplete: [] });
     if (!others) assertEquals(consumers, 0);
@@ -116,6 +116,7 @@ export class ObjectServer implements AsyncDisposable {
     const reply = await this.nc.request(
       `$JS.API.STREAM.MSG.GET.OBJ_${bucket}`,
       JSON.stringify({ last_by_subj: subject }),
+      { timeout: 10_000 },
     );
     const { message } = reply.json<{ message?: { data: string } }>();
     return message && JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(message.data), (c) => c.charCodeAt(0))));
