@@ -56,7 +56,7 @@ export class LaggingReplica implements AsyncDisposable {
     this.#kept = [];
     for (let seq = 1;; seq++) {
       const body = JSON.stringify({ seq, next_by_subj: ">" });
-      const reply = await this.#nc.request(`$JS.API.STREAM.MSG.GET.${this.#stream}`, body);
+      const reply = await this.#nc.request(`$JS.API.STREAM.MSG.GET.${this.#stream}`, body, { timeout: 10_000 });
       const { message } = reply.json<{ message?: Kept }>();
       if (!message) break;
       this.#kept.push(message);

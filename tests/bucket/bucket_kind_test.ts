@@ -15,7 +15,9 @@ async function start(config?: string) {
     stores,
     nc,
     async api<T = Record<string, unknown>>(call: string, body: object = {}): Promise<T> {
-      const answer = (await nc.request(`$JS.API.${call}`, JSON.stringify(body))).json<T & { error?: unknown }>();
+      const answer = (await nc.request(`$JS.API.${call}`, JSON.stringify(body), { timeout: 10_000 })).json<
+        T & { error?: unknown }
+      >();
       if (answer.error) throw new Error(JSON.stringify(answer.error));
       return answer;
     },

@@ -433,7 +433,7 @@ Deno.test("dashboard's overview says which queues cannot be counted, once in the
   // Streams that have the name of a queue, and are none.
   for (const name of broken) {
     const config = { name: `WQ_${name}`, subjects: [`wq.${name}.other`], storage: "memory" };
-    await nc.request(`$JS.API.STREAM.CREATE.WQ_${name}`, JSON.stringify(config));
+    await nc.request(`$JS.API.STREAM.CREATE.WQ_${name}`, JSON.stringify(config), { timeout: 10_000 });
   }
   await nc.close();
   await waitUntil(async () => {

@@ -29,7 +29,7 @@ Deno.test("ObjectBucket throws for an object that does not match its digest", as
       last_by_subj: piece,
     });
     await server.api("STREAM.MSG.DELETE.OBJ_damaged", { seq: message.seq });
-    await server.nc.request(piece, randomBytes(size - (info!.chunks - 1) * 131_072));
+    await server.nc.request(piece, randomBytes(size - (info!.chunks - 1) * 131_072), { timeout: 10_000 });
     await assertDamaged(bucket, "object");
     assertEquals((await bucket.info("object"))?.size, size);
   }
@@ -46,7 +46,7 @@ Deno.test("ObjectBucket throws for an object that has another size than its reco
     const record = `$O.damaged.M.${btoa("object")}`;
     for (const wrong of [size - 1, size + 1]) {
       const { mtime: _, ...meta } = info!;
-      await server.nc.request(record, JSON.stringify({ ...meta, size: wrong }));
+      await server.nc.request(record, JSON.stringify({ ...meta, size: wrong }), { timeout: 10_000 });
       await assertDamaged(bucket, "object");
     }
   }
@@ -70,6 +70,7 @@ Deno.test("ObjectBucket.get reads digests as other clients have spelled them", a
     await server.nc.request(
       `$O.spelled.M.${btoa("object")}`,
       JSON.stringify({ ...info, digest: `SHA-256=${spelling}` }),
+      { timeout: 10_000 },
     );
     assertEquals(await bucket.getText("object"), "hello?>");
   }
@@ -80,7 +81,7 @@ Deno.test("ObjectBucket leaves a damaged info out of lists and watches with one 
   const bucket = server.bucket("garbage");
   await bucket.put("good", "w");
   for (const [name, garbage] of [["a", "no JSON"], ["b", "null"], ["c", "{}"]]) {
-    await server.nc.request(`$O.garbage.M.${btoa(name).padEnd(4, "=")}`, garbage);
+    await server.nc.request(`$O.garbage.M.${btoa(name).padEnd(4, "=")}`, garbage, { timeout: 10_000 });
     const error = await assertRejects(() => bucket.get(name), JetStreamStoreError, "The info of the object");
     assertEquals(error.code, "damaged");
   }
@@ -109,7 +110,7 @@ Deno.test("ObjectBucket does not take a record's word for subjects and sizes: it
   ];
   const subject = `$O.foreign.M.${btoa("a").padEnd(4, "=")}`;
   for (const record of wrong) {
-    await server.nc.request(subject, JSON.stringify(record));
+    await server.nc.request(subject, JSON.stringify(record), { timeout: 10_000 });
     const uses = [
       () => bucket.get("a"),
       () => bucket.getStream("a"),
@@ -150,7 +151,7 @@ Deno.test("ObjectBucket throws 'damaged' for an info with a field of a wrong typ
   };
   const subject = `$O.typed.M.${btoa("odd")}`;
   const store = (change: Record<string, unknown>) =>
-    server.nc.request(subject, JSON.stringify({ ...whole, name: "odd", mtime, ...change }));
+    server.nc.request(subject, JSON.stringify({ ...whole, name: "odd", mtime, ...change }), { timeout: 10_000 });
   const changes: Record<string, unknown>[] = Object.entries(fits).flatMap(([field, fit]) =>
     odd.filter((value) => !fit(value)).map((value) => ({ [field]: value }))
   );

@@ -7,7 +7,9 @@ import { ObjectServer } from "./_object_server.ts";
 /** Another client stores an info that names the version of another object, as when it has begun to rename that object. */
 async function nameAgain(server: ObjectServer, bucket: string, object: string, name: string): Promise<void> {
   const info = await server.bucket(bucket).info(object);
-  await server.nc.request(`$O.${bucket}.M.${encodeObjectName(name)}`, JSON.stringify({ ...info, name }));
+  await server.nc.request(`$O.${bucket}.M.${encodeObjectName(name)}`, JSON.stringify({ ...info, name }), {
+    timeout: 10_000,
+  });
 }
 
 /** Waits until all chunks are removed that are going to be: closing does not leave them for later. */

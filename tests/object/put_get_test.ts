@@ -89,7 +89,7 @@ Deno.test("ObjectBucket.put removes what a client that does not guard its writes
   const bucket = server.bucket("unguarded");
   const { mtime: _, ...info } = (await bucket.put("object", "ours"))!;
   // As a client does that has read the record of the version before ours.
-  await server.nc.request("$O.unguarded.C.theirs", "ours");
+  await server.nc.request("$O.unguarded.C.theirs", "ours", { timeout: 10_000 });
   const rollup = headers();
   rollup.set("Nats-Rollup", "sub");
   await server.nc.request(`$O.unguarded.M.${btoa("object")}`, JSON.stringify({ ...info, nuid: "theirs" }), {

@@ -17,7 +17,7 @@ async function assertAuth(auth: NatsServerAuth, right: Authenticator, wrong: Aut
   await using server = await startNatsServer({ auth, websocket: true });
   const servers = server.websocketUrl;
   const nc = await wsconnect({ servers, authenticator: right });
-  const answer = (await nc.request("$JS.API.INFO")).json<{ error?: unknown }>();
+  const answer = (await nc.request("$JS.API.INFO", "", { timeout: 10_000 })).json<{ error?: unknown }>();
   await nc.close();
   assertEquals(answer.error, undefined);
   for (const authenticator of [wrong, undefined]) {

@@ -12,7 +12,9 @@ Deno.test("startNatsCluster gives servers that take a replicated stream at once,
     assertEquals(cluster.urls, cluster.servers.map((server) => `nats://127.0.0.1:${server.port}`));
     const nc = await connect({ servers: cluster.urls[0] });
     const config = JSON.stringify({ name: "R3", subjects: ["r3"], num_replicas: 3 });
-    const answer = (await nc.request("$JS.API.STREAM.CREATE.R3", config)).json<Record<string, unknown>>();
+    const answer = (await nc.request("$JS.API.STREAM.CREATE.R3", config, { timeout: 10_000 })).json<
+      Record<string, unknown>
+    >();
     await nc.close();
     assertEquals(answer.error, undefined);
   }

@@ -7,7 +7,7 @@ async function request<T>(server: NatsServer, subject: string, data?: unknown): 
   let nc: NatsConnection | undefined;
   try {
     nc = await connect({ servers: server.url });
-    return (await nc.request(subject, JSON.stringify(data ?? ""))).json<T>();
+    return (await nc.request(subject, JSON.stringify(data ?? ""), { timeout: 10_000 })).json<T>();
   } finally {
     await nc?.close();
   }

@@ -6,7 +6,7 @@ import { exists, isAlive } from "./_is_alive.ts";
 Deno.test("startNatsServer gives a server that answers at once, with JetStream", async () => {
   await using server = await startNatsServer();
   const nc = await connect({ servers: server.url });
-  const answer = (await nc.request("$JS.API.INFO")).json<{ error?: unknown }>();
+  const answer = (await nc.request("$JS.API.INFO", "", { timeout: 10_000 })).json<{ error?: unknown }>();
   await nc.close();
   assertEquals(answer.error, undefined);
   assertMatch(server.version, /^2\.\d+\.\d+/);

@@ -36,8 +36,10 @@ async function start() {
   await stores.kvBucket("b").put("k", "v");
   await stores.jobQueue("q").publish(1);
   const nc = await connect({ servers: server.url });
-  const info = (await nc.request("$JS.API.STREAM.INFO.OBJ_leader")).json<{ config: object }>();
-  await nc.request("$JS.API.STREAM.UPDATE.OBJ_leader", JSON.stringify({ ...info.config, allow_direct: false }));
+  const info = (await nc.request("$JS.API.STREAM.INFO.OBJ_leader", "", { timeout: 10_000 })).json<{ config: object }>();
+  await nc.request("$JS.API.STREAM.UPDATE.OBJ_leader", JSON.stringify({ ...info.config, allow_direct: false }), {
+    timeout: 10_000,
+  });
   await nc.close();
   return {
     stores,

@@ -11,10 +11,12 @@ import { openSession } from "./_open_session.ts";
 async function startFilled() {
   const server = await startNatsServer();
   const nc = await connect({ servers: server.url });
-  const api = (call: string, body: unknown) => nc.request(`$JS.API.${call}`, JSON.stringify(body));
+  const api = (call: string, body: unknown) => nc.request(`$JS.API.${call}`, JSON.stringify(body), { timeout: 10_000 });
   for (const [name, allow_direct] of [["DIRECT", true], ["LEADER", false]]) {
     await api(`STREAM.CREATE.${name}`, { name, subjects: [`${name}.>`], allow_direct });
-    for (let n = 1; n <= 60; n++) await nc.request(`${name}.${n % 3 === 0 ? "a" : `b${n}`}`, `${n}`);
+    for (let n = 1; n <= 60; n++) {
+      await nc.request(`${name}.${n % 3 === 0 ? "a" : `b${n}`}`, `${n}`, { timeout: 10_000 });
+    }
     for (let seq = 10; seq <= 60; seq += 10) await api(`STREAM.MSG.DELETE.${name}`, { seq });
   }
   await nc.close();

@@ -25,7 +25,7 @@ async function takeAll(client: ForeignClient): Promise<void> {
   client.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${STREAM}.normal`, pull, { reply: "taken" });
   await waitUntil(() => taken.length === JOBS.length);
   await purgeJob2(client);
-  await client.connection.request(taken[3].reply!, "+ACK");
+  await client.connection.request(taken[3].reply!, "+ACK", { timeout: 10_000 });
 }
 
 /** Waits until the server hands out again only so many. */

@@ -72,7 +72,9 @@ Deno.test("JobQueue.redrive of all leaves a letter that is too large for a job, 
   await using foreign = await ForeignClient.connect(server.url);
   const queue = stores.jobQueue("checks");
   await bury(stores, [{ id: "first" }]);
-  await foreign.connection.request("wq.checks.ready.normal.full", JSON.stringify("x".repeat(65_534)));
+  await foreign.connection.request("wq.checks.ready.normal.full", JSON.stringify("x".repeat(65_534)), {
+    timeout: 10_000,
+  });
   await bury(stores, [{ id: "last" }], 2);
   await assertRejects(() => queue.redrive("full"), RangeError, "max_payload");
   assertEquals(await queue.redrive("all"), 2);

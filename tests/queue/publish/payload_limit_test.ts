@@ -77,7 +77,7 @@ Deno.test("JobConsumer buries a foreign job that fills a message to its last byt
   await queue.open();
   const body = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
   // Without headers.
-  await foreign.connection.request("wq.checks.ready.normal.full", body);
+  await foreign.connection.request("wq.checks.ready.normal.full", body, { timeout: 10_000 });
   const runs = new RecordedRuns(() => {
     throw new Error("no");
   });

@@ -9,7 +9,7 @@ Deno.test("JobQueue says wrong_kind where it finds nothing in a stream that is n
   await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog(), env: () => undefined });
   const nc = await connect({ servers: server.url });
   const config = { name: "WQ_orders", subjects: ["orders.>"], allow_direct: true };
-  await nc.request("$JS.API.STREAM.CREATE.WQ_orders", JSON.stringify(config));
+  await nc.request("$JS.API.STREAM.CREATE.WQ_orders", JSON.stringify(config), { timeout: 10_000 });
   const queue = stores.jobQueue("orders");
   const calls: Record<string, () => Promise<unknown>> = {
     publish: () => queue.publish(1),
