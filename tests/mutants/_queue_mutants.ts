@@ -272,8 +272,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "sends the publish behind a cancelled schedule once",
     file: "src/queue/manage/cancel_job.ts",
-    find: '"", deadline, headers, true);',
-    replace: '"", deadline, headers);',
+    find: '"", headers, true);',
+    replace: '"", headers);',
     tests: ["tests/queue/manage/wait_for_test.ts"],
   },
 ];

@@ -36,12 +36,13 @@ Deno.test("Requests.request takes the answer that came before its deadline, thou
   await using server = await startNatsServer();
   await using client = await openSession({ servers: server.url });
   const { requests } = client.session;
-  const asked = Array.from({ length: 2_000 }, () => requests.request("$JS.API.INFO", "", within(200)));
+  const asked = Array.from({ length: 500 }, () => requests.request("$JS.API.INFO", "", within(1_000)));
   const answered = Promise.all(asked);
   await new Promise((resolve) => setImmediate(resolve));
   assertNotEquals(requests.size, 0);
-  for (const end = within(400); performance.now() < end;);
-  assertEquals((await answered).length, 2_000);
+  // Long enough for a server that has to share the machine with this loop.
+  for (const end = within(1_500); performance.now() < end;);
+  assertEquals((await answered).length, 500);
 });
 
 Deno.test("Requests.request sends headers and gives those of the reply", async () => {

@@ -28,10 +28,11 @@ export async function hasNewerMessage(
 
 /** Removes the moved copy of a message whose run has ended: the worker that moved it did not know of the run. */
 export async function removeCopy(
-  call: QueueCall,
+  call: Call,
+  names: QueueNames,
   { sequence, token }: Pick<JobMessage, "sequence" | "token">,
 ): Promise<void> {
-  const copy = await findJobMessage(call, token);
+  const copy = await findJobMessage(call, names, token);
   if (copy?.header("Job-Replaces") !== String(sequence)) return;
-  await deleteMessage(call.session, call.names.stream, copy.sequence, call.deadline);
+  await deleteMessage(call, names.stream, copy.sequence);
 }

@@ -80,7 +80,7 @@ export class RunReporter {
     if (!isTried && await this.#acknowledger.acknowledge(delivery)) return true;
     if (!await this.#acknowledger.finish(delivery, refused)) return false;
     try {
-      await this.#calls.insist(delivery, (call) => removeCopy(call, delivery));
+      await this.#calls.insist(delivery, (call) => removeCopy(call, this.#queue.names, delivery));
     } catch (error) {
       if (!(error instanceof JetStreamStoreError)) throw error;
       this.#log.warn(delivery, "has ended, and may run again, as no copy of it can be looked for", error);
