@@ -47,7 +47,7 @@ export function startService(text: string, { env = {}, flags = ["--allow-all"] }
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   }).spawn();
   const code = `import * as jetstream from "${new URL("mod.ts", root)}";\n${text}`;
   const written = ReadableStream.from([new TextEncoder().encode(code)]).pipeTo(child.stdin);
