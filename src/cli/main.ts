@@ -10,6 +10,7 @@
  * `--allow-write`, too. Nothing is exported: it is a program.
  * @module
  */
+import "./require_deno.ts";
 import { Command, CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
@@ -20,6 +21,8 @@ import { metricsCommand } from "./metrics.ts";
 import { objectCommands } from "./object/object_commands.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { helpCommand } from "./help.ts";
+import { completionsCommand } from "./completions.ts";
+import { programName, underName } from "./program_name.ts";
 import { durationOption } from "./option_values.ts";
 import { queueCommands } from "./queue/queue_commands.ts";
 import { statusCommand } from "./status.ts";
@@ -45,7 +48,8 @@ async function main(args: string[]): Promise<number> {
   const screen = new Screen();
   using interruption = new Interruption();
   const signal = AbortSignal.any([interruption.signal, screen.readerGone]);
-  const program = new Command("cli")
+  const name = programName();
+  const program = new Command(name)
     .description("Looks after queues, keys and objects on NATS JetStream.")
     .option("-s, --server <url>", "NATS servers (default: SUPERCHECK_NATS_URL, else nats://127.0.0.1:4222)")
     .addOption(durationOption("--timeout", "how long a call may take", "5s"))
@@ -57,8 +61,8 @@ async function main(args: string[]): Promise<number> {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(--help tells more)")
     .configureOutput({
-      writeOut: (text) => screen.writeText(text),
-      writeErr: (text) => screen.note(text.replace(/\n$/, "")),
+      writeOut: (text) => screen.writeText(underName(text, name)),
+      writeErr: (text) => screen.note(underName(text.replace(/\n$/, ""), name)),
     })
     .version(config.version, "-V, --version", "print the version of this library")
     .exitOverride();
@@ -73,6 +77,7 @@ async function main(args: string[]): Promise<number> {
       topCommand,
       dashboardCommand,
       metricsCommand,
+      completionsCommand,
     ]
   ) add(program, line);
   try {

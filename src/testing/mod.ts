@@ -22,6 +22,8 @@
  * `--allow-net` for the hosts of GitHub; without it the other ways are taken.
  * @module
  */
+import "./_require_deno.ts";
+
 export { findNatsServer } from "./find_nats_server.ts";
 export type { FindOptions } from "./find_nats_server.ts";
 export { startNatsServer } from "./start_nats_server.ts";

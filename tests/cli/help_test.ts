@@ -18,3 +18,14 @@ Deno.test("help tells about a command of a group, as its --help does, and refuse
   assertEquals([unknown.code, unknown.stdout], [2, ""]);
   assertMatch(unknown.stderr, /^error: unknown command 'nope'/);
 });
+
+Deno.test("help shows the name that the program was installed as", async () => {
+  const named = async (path: string, ...args: string[]) =>
+    (await run("main.ts", [...args, "--help"], { env: { _: path } })).stdout;
+  assertMatch(
+    await named("/home/ann/.deno/bin/jets", "queue", "publish"),
+    /^Usage: jets queue publish [^]*\n {2}jets queue publish /,
+  );
+  assertMatch(await named("/usr/bin/deno"), /^Usage: cli \[options\]/);
+  assertMatch(await named("/tmp/$(rm -rf)"), /^Usage: cli \[options\]/);
+});

@@ -29,8 +29,9 @@ export async function publishLines(
       for await (const batch of inputBatches(stream, BATCH)) await publisher.publish(batch);
     } catch (error) {
       if (line.signal.aborted) line.screen.note(`interrupted: ${publisher.summary}`);
-      if (!(error instanceof CommandFailure)) throw error;
-      throw new CommandFailure(`${error.message}; ${publisher.summary}`, error.exitCode, { cause: error });
+      // Whatever ends it: a line, the server, or an input that cannot be read any more.
+      const exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.failed;
+      throw new CommandFailure(`${reasonOf(error)}; ${publisher.summary}`, exitCode, { cause: error });
     }
     line.print({ queue, published: publisher.published }, () => [`${count(publisher.published, "job")} published`]);
   });

@@ -20,6 +20,7 @@ import { queueResume } from "./queue_resume.ts";
 import { queueRun } from "./queue_run.ts";
 import { queueSchedule } from "./queue_schedule.ts";
 import { queueSchedules } from "./queue_schedules.ts";
+import { queueWorkers } from "./queue_workers.ts";
 import { queueUnschedule } from "./queue_unschedule.ts";
 import { queueUpdate } from "./queue_update.ts";
 
@@ -60,6 +61,7 @@ export function queueCommands(program: Command, line: CommandLine): void {
     queueRun,
     queueLimit,
     queueResult,
+    queueWorkers,
     queueEvents,
   ];
   for (const add of commands) add(queue, line);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { DeadLetter, JobQueue } from "../../../mod.ts";
 import { CommandFailure } from "../command_failure.ts";
-import type { CommandLine } from "../command_line.ts";
+import type { CommandLine, Nats } from "../command_line.ts";
 import { wholeNumber } from "../option_values.ts";
 import { printList } from "../print_list.ts";
 import { take } from "../take.ts";
@@ -27,7 +27,7 @@ Examples:
     .action(async (name: string, id: string | undefined, { limit }: { limit: number }) =>
       await line.withNats(async (nats) => {
         const queue = nats.stores.jobQueue(name);
-        if (id !== undefined) return await showOne(queue, id, line);
+        if (id !== undefined) return await showOne(nats, queue, id, line);
         const listed = await printList(line, take(queue.deadLetters(), limit), {
           record: (letter) => letter,
           columns: [
@@ -46,10 +46,9 @@ Examples:
     );
 }
 
-async function showOne(queue: JobQueue, id: string, line: CommandLine): Promise<void> {
-  for await (const letter of queue.deadLetters()) {
-    if (letter.id === id) return line.print(letter, () => describe(letter, line));
-  }
+async function showOne(nats: Nats, queue: JobQueue, id: string, line: CommandLine): Promise<void> {
+  const letter = await nats.ask(queue.deadLetter(id));
+  if (letter) return line.print(letter, () => describe(letter, line));
   throw new CommandFailure(`there is no dead letter ${JSON.stringify(id)} in queue ${queue.name}`);
 }
 

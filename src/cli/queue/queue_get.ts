@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { JobInfo } from "../../../mod.ts";
+import type { JobInfo, JobQueue } from "../../../mod.ts";
 import { CommandFailure } from "../command_failure.ts";
-import type { CommandLine } from "../command_line.ts";
+import type { CommandLine, Nats } from "../command_line.ts";
 import { columns } from "../terminal/columns.ts";
 import { localTime, oneLine, span } from "../terminal/text.ts";
 
@@ -21,11 +21,26 @@ Examples:
     )
     .action(async (name: string, id: string) =>
       await line.withNats(async (nats) => {
-        const job = await nats.ask(nats.stores.jobQueue(name).get(id));
-        if (!job) throw new CommandFailure(`there is no job ${JSON.stringify(id)} in queue ${name}; it may be done`);
+        const queue = nats.stores.jobQueue(name);
+        const job = await nats.ask(queue.get(id));
+        if (!job) throw new CommandFailure(await whereItIs(nats, queue, id));
         line.print(job, () => describe(job, line));
       })
     );
+}
+
+/** What is known of a job that is not in its queue. */
+async function whereItIs(nats: Nats, queue: JobQueue, id: string): Promise<string> {
+  const quoted = JSON.stringify(id);
+  const letter = await nats.ask(queue.deadLetter(id));
+  if (letter) {
+    return `job ${quoted} is a dead letter of queue ${queue.name}: ${
+      oneLine(letter.reason)
+    }; see queue dead ${queue.name} ${quoted}`;
+  }
+  const isCompleted = await nats.ask(queue.result(id)) !== null;
+  const state = isCompleted ? `it is completed; see queue result ${queue.name} ${quoted}` : "it may be done";
+  return `there is no job ${quoted} in queue ${queue.name}; ${state}`;
 }
 
 function describe(
