@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { DeadLetterFilter, MatchCounts, MatchOptions } from "../../../mod.ts";
 import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine, Nats } from "../command_line.ts";
-import { confirm } from "../confirm.ts";
+import { confirm, type ConfirmOptions, dryRunOption } from "../confirm.ts";
 import { moment } from "../option_values.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
@@ -11,6 +11,7 @@ import { existingQueue } from "./existing_queue.ts";
 /** Adds the options by which a command chooses many. */
 export function addMatchOptions(command: Command): Command {
   return command
+    .addOption(dryRunOption())
     .option("--match-id <prefix>", "those whose id begins with this")
     .option("--match-before <moment>", "those first published before, e.g. 2030-01-31T18:00:00Z", moment)
     .addOption(
@@ -19,7 +20,7 @@ export function addMatchOptions(command: Command): Command {
 }
 
 /** The options of a command that acts on ids, on all, or on what matches. */
-export interface MatchCommandOptions {
+export interface MatchCommandOptions extends ConfirmOptions {
   matchReason?: string;
   matchId?: string;
   matchBefore?: Date;
@@ -51,6 +52,8 @@ export interface MatchAction {
   what: string;
   /** Asks before it acts, for instance "cancel 5 jobs of queue mails". */
   question(matched: string): string;
+  /** Whether it only counts. */
+  dryRun: boolean | undefined;
   /** What was done, for instance "cancelled". */
   done: string;
   act(options: MatchOptions): Promise<MatchCounts | null>;
@@ -58,11 +61,11 @@ export interface MatchAction {
 
 /** Counts what matches, asks, and acts on it. */
 export async function actOnMatches(line: CommandLine, nats: Nats, action: MatchAction): Promise<void> {
-  const { queue, what, question, done, act } = action;
+  const { queue, what, question, dryRun, done, act } = action;
   await existingQueue(nats, queue);
   const { matched } = await nats.confirmed(act({ dryRun: true, signal: line.signal }));
   if (matched === 0) return line.print({ matched, [done]: 0 }, () => [`no ${what} matches`]);
-  await confirm(line, question(count(matched, what)));
+  if (!await confirm(line, question(count(matched, what)), { dryRun })) return;
   let counts: MatchCounts = { matched: 0, done: 0 };
   {
     using _progress = new Progress(line.screen, () => `${counts.done} of ${matched} ${done} …`);

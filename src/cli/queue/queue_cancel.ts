@@ -21,7 +21,6 @@ Examples:
   ).action(async (name: string, ids: string[], options: MatchCommandOptions) => {
     checkChoice(ids, options, "ids, or which ones with --match-…");
     const filter = filterOf(options);
-    if (!filter) await confirm(line, `cancel ${named("job", ids)} in queue ${name}`);
     await line.withNats(async (nats) => {
       const queue = nats.stores.jobQueue(name);
       if (filter) {
@@ -31,11 +30,16 @@ Examples:
           queue: name,
           what: "job",
           question,
+          dryRun: options.dryRun,
           done: "cancelled",
           act: (options) => queue.cancel(jobs, options),
         });
       }
-      const act = (id: string) => nats.confirmed(queue.cancel(id));
+      const jobs = await Promise.all(ids.map((id) => nats.ask(queue.get(id))));
+      const there = ids.filter((_, i) => jobs[i]);
+      const what = `cancel ${named("job", there)} in queue ${name}`;
+      if (there.length > 0 && !await confirm(line, what, options)) return;
+      const act = async (id: string) => there.includes(id) && await nats.confirmed(queue.cancel(id));
       const none = (ids: string) => `there is no job in queue ${name}: ${ids}`;
       await actOnEach(line, ids, { field: "id", act, done: "cancelled", none });
     });

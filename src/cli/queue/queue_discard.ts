@@ -34,12 +34,13 @@ Examples:
             queue: name,
             what: "dead letter",
             question: (letters) => `remove ${letters} of queue ${name} for good`,
+            dryRun: options.dryRun,
             done: "discarded",
             act: (options) => queue.discard(filter, options),
           });
         }
         const dead = all ? (await nats.ask(queue.counts()))?.dead ?? 0 : ids.length;
-        await confirm(line, `remove ${count(dead, "dead letter")} of queue ${name} for good`);
+        if (!await confirm(line, `remove ${count(dead, "dead letter")} of queue ${name} for good`, options)) return;
         const act = (id: string) => nats.confirmed(queue.discard(id));
         if (!all) {
           const none = (ids: string) => `there is no dead letter ${ids}`;

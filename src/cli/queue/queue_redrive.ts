@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../command_line.ts";
+import { confirm } from "../confirm.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
@@ -33,9 +34,15 @@ Examples:
             queue: name,
             what: "dead letter",
             question: (letters) => `make ${letters} of queue ${name} jobs again`,
+            dryRun: options.dryRun,
             done: "redriven",
             act: (options) => queue.redrive(filter, options),
           });
+        }
+        if (options.dryRun) {
+          const dead = all ? (await nats.ask(queue.counts()))?.dead ?? 0 : ids.length;
+          await confirm(line, `make ${count(dead, "dead letter")} of queue ${name} jobs again`, options);
+          return;
         }
         if (!all) {
           const act = async (id: string) => await nats.confirmed(queue.redrive(id)) > 0;
