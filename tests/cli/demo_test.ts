@@ -118,6 +118,9 @@ Deno.test("demo --watch brings its own nats-server back after it was killed", as
   await using service = startService();
   await using demo = start("demo.ts", ["--watch", "--interval", "50", `${service.url}/up`]);
   const pid = await demo.until(({ stdout, stderr }) => stdout.includes("1 of 1") && /process (\d+)/.exec(stderr)?.[1]);
+  const [, page] = /Dashboard +(http:\/\/127\.0\.0\.1:\d+\/)/.exec(demo.stderr) ?? [];
+  const checks = await (await fetch(`${page}checks`)).text();
+  assertStringIncludes(checks, `${service.url}/up`);
   Deno.kill(Number(pid), "SIGKILL");
   await demo.until(({ stdout }) => / up .+ no /.test(stdout));
   await demo.until(({ stdout, stderr }) =>

@@ -20,7 +20,8 @@ cache where there is none. Nothing of either stays behind.
 
 Examples:
   deno task demo                         a look at everything, in seconds
-  deno task demo --watch                 goes on; kill the nats-server and see
+  deno task demo --watch                 goes on, with a dashboard; kill the
+                                         nats-server and see
   deno task demo https://example.com     your URLs
   deno task demo --json | jq .checks     for machines: a line of JSON per round
   SUPERCHECK_NATS_URL=localhost deno task demo
@@ -41,7 +42,7 @@ export function demoArguments(args: string[]): DemoArguments {
         "key-value bucket; then everything is loaded back and shown.",
     )
     .argument("[url...]", "http:// or https:// URLs to check")
-    .option("-w, --watch", "go on with a new round again and again, until Ctrl-C")
+    .option("-w, --watch", "go on with a new round again and again, until Ctrl-C, with a dashboard to look at")
     .option("-i, --interval <ms>", "milliseconds between two rounds", milliseconds, 2_000)
     .option(
       "-t, --timeout <ms>",

@@ -61,7 +61,7 @@ export function nextSteps(
 ): string[] {
   const { bold, cyan, dim } = colours;
   const steps = [
-    ...watched ? [] : [["deno task demo --watch", "goes on, NATS or not"]],
+    ...watched ? [] : [["deno task demo --watch", "goes on, NATS or not, with a dashboard"]],
     ...isLocal ? [["deno task demo https://example.com", "your URLs, and certificates"]] : [],
     ...isPrivate ? [["SUPERCHECK_NATS_URL=localhost deno task demo", "with your own NATS"]] : [],
     ["deno task cli --help", "into queues, keys, objects"],

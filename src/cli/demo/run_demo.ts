@@ -5,6 +5,7 @@ import { columns } from "../terminal/columns.ts";
 import { count } from "../terminal/text.ts";
 import { checkTable } from "./check_table.ts";
 import type { DemoArguments } from "./demo_arguments.ts";
+import { DemoDashboard } from "./demo_dashboard.ts";
 import { DemoDisplay } from "./demo_display.ts";
 import { DemoNats } from "./demo_nats.ts";
 import { jsonReport, nextSteps, type Shown, sources } from "./demo_report.ts";
@@ -26,7 +27,8 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   );
   await using nats = await DemoNats.open(isPrivate, display.logger, signal);
   await using services = options.urls.length > 0 ? null : new LocalServices();
-  if (!json) introduce(nats, services, screen);
+  await using pages = watch ? new DemoDashboard(nats.stores) : null;
+  if (!json) introduce(nats, { services: services?.habits, dashboard: pages?.url }, screen);
   display.hear("everything");
   const urls = services?.urls ?? options.urls;
   const queue = `demo_${crypto.randomUUID().slice(0, 4)}`;
@@ -73,7 +75,15 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   return shown !== null && shown.checked.every(({ stored }) => stored);
 }
 
-function introduce({ stores, server }: DemoNats, services: LocalServices | null, screen: Screen): void {
+/** What there is to see beside the table. */
+interface Surroundings {
+  /** What the demo's own services do. */
+  services: string | undefined;
+  /** Where the dashboard is. */
+  dashboard: string | undefined;
+}
+
+function introduce({ stores, server }: DemoNats, { services, dashboard }: Surroundings, screen: Screen): void {
   const nats = stores.connectionInfo();
   screen.note(
     ...columns(
@@ -82,7 +92,8 @@ function introduce({ stores, server }: DemoNats, services: LocalServices | null,
           "NATS",
           nats ? `${nats.version} at ${nats.server}${server ? ` (private, process ${server.pid})` : ""}` : "is away",
         ],
-        ...services ? [["Services", services.habits]] : [],
+        ...services ? [["Services", services]] : [],
+        ...dashboard ? [["Dashboard", dashboard]] : [],
       ],
       [screen.noteColours.dim],
       screen.noteWidth,
