@@ -2,24 +2,21 @@ import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What `mod.ts` imports; the packages of the command line and the dashboard are others. */
-const USED = /^(@nats-io\/.*|@opentelemetry\/api|croner)$/;
-
 /**
  * Makes a folder with the sources, and with what they import, as npm installs it.
  *
  * @param files What is needed beside `mod.ts` and `src/`.
- * @param packages What is installed beside, with the versions.
+ * @param packages What is installed beside, with the versions; none by default.
  */
 export async function packageFolder(
   files: string[],
-  packages: Record<string, string>,
+  packages: Record<string, string> = {},
 ): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir();
   for (const part of ["mod.ts", "src", ...files]) await copy(part, path);
   const used = Object.values(config.imports)
     .map((specifier) => /^npm:((?:@[^/]+\/)?[^/]+)@([^/]+)$/.exec(specifier))
-    .filter((match) => match !== null).filter(([, name]) => USED.test(name));
+    .filter((match) => match !== null);
   const dependencies = { ...Object.fromEntries(used.map(([, name, version]) => [name, version])), ...packages };
   await Deno.writeTextFile(`${path}/package.json`, JSON.stringify({ type: "module", dependencies }));
   await runProgram(path, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts");

@@ -1,5 +1,5 @@
 /**
- * The main job, in Node.js or Bun as in Deno: stores, a queue with a retry and a dead letter, a watch, a mirror, and an end by SIGTERM. Prints one line
+ * The main job, in Node.js or Bun as in Deno: stores, a queue with a retry and a dead letter, a watch, a mirror, the dashboard, and an end by SIGTERM. Prints one line
  * for each thing that works.
  * @module
  */
@@ -16,6 +16,7 @@ import {
   storeKV,
   UnrecoverableJobError,
 } from "../../mod.ts";
+import { dashboard } from "../../src/dashboard/mod.ts";
 
 const server = await connect();
 strictEqual(typeof server?.version, "string");
@@ -53,6 +54,11 @@ await mails.publish({ to: "nobody" }, { id: "nobody" });
 strictEqual(await mails.waitFor("nobody", { timeout: 20_000 }).catch((error) => error.message), "no address");
 for await (const { id, reason } of mails.deadLetters()) strictEqual(`${id}: ${reason}`, "nobody: no address");
 console.log("dead letter");
+
+const page = await dashboard()(new Request("http://localhost/queues/mails"));
+strictEqual(page.status, 200);
+strictEqual(/<b>1<\/b><span>dead letter</.test(await page.text()), true);
+console.log("dashboard");
 
 process.once("SIGTERM", async () => {
   await close();

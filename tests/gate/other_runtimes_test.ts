@@ -1,11 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { packageFolder, runProgram } from "../_support/package_folder.ts";
 
 /** Runtimes other than Deno, by the npm package that brings each. */
 const RUNTIMES = [{ name: "Node.js", package: "node@24" }, { name: "Bun", package: "bun@1.4" }];
 
-const WORKS = ["stores", "watch", "mirror", "retry", "dead letter", "ready"];
+const WORKS = ["stores", "watch", "mirror", "retry", "dead letter", "dashboard", "ready"];
 
 const TYPES = { typescript: "5.9.3", "@types/node": "24.10.1" };
 const runs = Deno.env.get("INTEROP_RUNTIMES") === "1";
@@ -13,7 +14,7 @@ const unless = runs ? "" : " (not tested here: with INTEROP_RUNTIMES=1 only, as 
 
 for (const runtime of RUNTIMES) {
   Deno.test({
-    name: `stores, watch, mirror, queue and an end by SIGTERM work in ${runtime.name}${unless}`,
+    name: `stores, watch, mirror, queue, dashboard and an end by SIGTERM work in ${runtime.name}${unless}`,
     ignore: !runs,
     fn: async () => {
       await using server = await startNatsServer();
@@ -41,7 +42,7 @@ for (const runtime of RUNTIMES) {
 }
 
 Deno.test({
-  name: `mod.ts compiles with tsc, without Deno's types${unless}`,
+  name: `mod.ts and the dashboard compile with tsc, without Deno's types${unless}`,
   ignore: !runs,
   fn: async () => {
     await using folder = await packageFolder(["tests/gate/_runtime_smoke.ts"], TYPES);
@@ -54,7 +55,24 @@ Deno.test({
       lib: ["esnext", "dom", "dom.asynciterable"],
       types: ["node"],
     };
-    await Deno.writeTextFile(`${folder.path}/tsconfig.json`, JSON.stringify({ compilerOptions, files: ["mod.ts"] }));
+    await Deno.writeTextFile(
+      `${folder.path}/tsconfig.json`,
+      JSON.stringify({ compilerOptions, files: ["mod.ts", "src/dashboard/mod.ts"] }),
+    );
     await runProgram(folder.path, "node_modules/.bin/tsc", "-p", ".");
+  },
+});
+
+Deno.test({
+  name: `The command line and testing say in Node.js that they need Deno, before anything else fails${unless}`,
+  ignore: !runs,
+  fn: async () => {
+    await using folder = await packageFolder(["deno.json"]);
+    await runProgram(folder.path, "npm", "install", "--no-save", "--no-audit", "--no-fund", RUNTIMES[0].package);
+    for (const [part, says] of [["cli", "The command line needs Deno"], ["testing", "testing needs Deno"]]) {
+      const file = config.exports[`./${part}` as "./cli"];
+      const error = await runProgram(folder.path, "node_modules/.bin/node", file).then(() => null, (error) => error);
+      assertStringIncludes(String(error), says);
+    }
   },
 });
