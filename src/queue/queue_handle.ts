@@ -35,7 +35,7 @@ import {
   isFilter,
   type JobFilter,
 } from "./manage/job_filter.ts";
-import { redriveJob } from "./manage/redrive_job.ts";
+import { redriveById } from "./manage/redrive_job.ts";
 import {
   checkScheduleOptions,
   listSchedules,
@@ -65,7 +65,6 @@ import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
 import { type EventsOptions, followEvents } from "./store/job_events.ts";
 import { type JobProgress, JobResults } from "./store/job_results.ts";
-import { mayBeDeleted } from "../wire/streams.ts";
 import { callQueue, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
 import type { QueueParts } from "./store/queue_parts.ts";
@@ -237,12 +236,10 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       return await redriveMatches(this.#parts, filter, checkMatchOptions(options, doing));
     }
     if (which === "all") return (await redriveMatches(this.#parts, {}, {}))?.done ?? null;
-    const { names } = this.#parts;
-    return await this.#lookUp(which, "redrive the job", async (call, token) => {
-      const letter = await findDeadLetter(call, names, token);
-      if (!letter) return mayBeDeleted(call, names.deadStream) ? 1 : 0;
-      return await redriveJob(call, this.#parts, letter) ? 1 : 0;
-    });
+    const met = new Map<string, number>();
+    const redrive = (call: Call, token: string) => redriveById(call, this.#parts, token, met);
+    const redriven = await this.#lookUp(which, "redrive the job", redrive);
+    return redriven === null ? null : Number(redriven);
   }
 
   discard(id: string): Promise<boolean | null>;

@@ -58,7 +58,29 @@ export async function redriveJob(
   if (duplicate) return false;
   // If the answer of an earlier attempt was lost, the letter that is not there any more was removed by that.
   const isRemoved = mayBeDeleted(call, names.deadStream);
-  return await deleteMessage(call, names.deadStream, letter.sequence) || isRemoved;
+  if (await deleteMessage(call, names.deadStream, letter.sequence) || isRemoved) return true;
+  // The job may have died again already: then its new dead letter has taken the place of this one.
+  return await findDeadLetter(call, names, token) !== null;
+}
+
+/**
+ * Redrives the dead letter of an id.
+ *
+ * @param met Sequences of the dead letters that this call has met, by their tokens: a later attempt leaves a newer one alone, as the job that an earlier
+ * attempt has stored may have died again.
+ * @returns Whether this call has redriven it.
+ */
+export async function redriveById(
+  call: Call,
+  parts: QueueParts,
+  token: string,
+  met: Map<string, number>,
+): Promise<boolean> {
+  const { names } = parts;
+  const letter = await findDeadLetter(call, names, token);
+  if (letter && !met.has(token)) met.set(token, letter.sequence);
+  if (letter && letter.sequence === met.get(token)) return await redriveJob(call, parts, letter);
+  return met.has(token) && (letter !== null || mayBeDeleted(call, names.deadStream));
 }
 
 /** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed; `null` if that is not confirmed. */

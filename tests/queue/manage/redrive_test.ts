@@ -124,6 +124,50 @@ Deno.test("A redriven job that fails again is a dead letter again", async () => 
   }
 });
 
+Deno.test("JobQueue.redrive is 1 also when the job has died again before its old dead letter was removed", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await bury(stores, [{ id: "a" }]);
+  const queue = stores.jobQueue("checks");
+  await using consumer = queue.consume(() => {
+    throw new Error("again");
+  }, { maxAttempts: 1 });
+  for (let round = 1; round <= 20; round++) {
+    assertEquals(await queue.redrive("a"), 1);
+    await waitUntil(() => consumer.status().ended.dead === round);
+    // The job leaves the queue behind its dead letter.
+    await waitUntil(async () => (await queue.counts())?.active === 0);
+  }
+});
+
+Deno.test("JobQueue.redrive runs a job once when the connection breaks and the job has died again meanwhile", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using lossy = new QueueStores(proxy.url);
+  await bury(stores, [{ id: "a" }, { id: "b" }]);
+  const queue = stores.jobQueue("checks");
+  await lossy.jobQueue("checks").open();
+  await using consumer = queue.consume(() => {
+    throw new Error("again");
+  }, { maxAttempts: 1 });
+  for (const [dead, which, expected] of [[1, "a", 1], [3, "all", 2]] as const) {
+    let lost = false;
+    proxy.tampering.lose = (subject) => {
+      if (lost || !subject.startsWith("$JS.API.STREAM.MSG.DELETE.WQDEAD_")) return false;
+      return lost = true;
+    };
+    const redriven = lossy.jobQueue("checks").redrive(which);
+    await waitUntil(() => lost && consumer.status().ended.dead >= dead - expected + 1);
+    proxy.cut();
+    assertEquals(await redriven, expected);
+    await waitUntil(() => consumer.status().ended.dead === dead);
+    await waitUntil(async () => (await queue.counts())?.active === 0);
+  }
+  assertEquals(consumer.status().ended.dead, 3);
+  assertEquals(await Array.fromAsync(queue.deadLetters(), ({ reason }) => reason), ["again", "again"]);
+});
+
 Deno.test("A redriven job that has a key runs also where its queue had to be made again", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
