@@ -91,6 +91,7 @@ export type { JobEvent, JobEventBase } from "./src/queue/format/job_event.ts";
 export type { ScheduleInfo, ScheduleOptions } from "./src/queue/manage/schedules.ts";
 export type { PauseOptions } from "./src/queue/manage/pause_queue.ts";
 export type { ActiveLimits } from "./src/queue/manage/limit_active.ts";
+export type { StartRate } from "./src/queue/format/start_rate.ts";
 export type { MatchCounts, MatchOptions } from "./src/queue/manage/act_on_matches.ts";
 export type { DeadLetterFilter, JobFilter } from "./src/queue/manage/job_filter.ts";
 export type { RescheduleOptions } from "./src/queue/manage/change_job.ts";

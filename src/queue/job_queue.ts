@@ -2,6 +2,7 @@ import type { JobEvent } from "./format/job_event.ts";
 import type { MatchCounts, MatchOptions } from "./manage/act_on_matches.ts";
 import type { RescheduleOptions } from "./manage/change_job.ts";
 import type { WorkerInfo } from "./format/worker_info.ts";
+import type { StartRate } from "./format/start_rate.ts";
 import type { JobCounts } from "./manage/job_counts.ts";
 import type { ActiveLimits } from "./manage/limit_active.ts";
 import type { DeadLetterFilter, JobFilter } from "./manage/job_filter.ts";
@@ -288,4 +289,19 @@ export interface JobQueue<Out = unknown, In = Out> {
    * @returns `null` if it is not confirmed.
    */
   limitActive(limits: ActiveLimits): Promise<true | null>;
+
+  /**
+   * Limits how many jobs start within an interval, over all workers of the queue, kept on the server; `null` lifts the limit. It creates a missing
+   * queue. Workers take it over within a second. What was not started while the queue was idle or paused is not made up for. Retries count, too.
+   *
+   * @example An API that takes 50 calls a second
+   * ```ts
+   * import { jobQueue } from "@supercheck/jetstream";
+   *
+   * await jobQueue("calls").limitRate({ jobs: 50, interval: 1_000 });
+   * ```
+   *
+   * @returns `null` if it is not confirmed.
+   */
+  limitRate(rate: StartRate | null): Promise<true | null>;
 }

@@ -22,6 +22,8 @@ import { cancelJob } from "./manage/cancel_job.ts";
 import { checkReschedule, JobChange, type RescheduleOptions } from "./manage/change_job.ts";
 import { destroyQueue } from "./manage/destroy_queue.ts";
 import { countJobs, type JobCounts } from "./manage/job_counts.ts";
+import { checkStartRate, type StartRate } from "./format/start_rate.ts";
+import { limitRate } from "./manage/limit_rate.ts";
 import { type ActiveLimits, checkLimits, limitActive } from "./manage/limit_active.ts";
 import { jobList, listJobs, type ListJobsOptions } from "./manage/list_jobs.ts";
 import { checkPause, pauseEnd, type PauseOptions, pauseQueue } from "./manage/pause_queue.ts";
@@ -323,6 +325,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   async limitActive(limits: ActiveLimits): Promise<true | null> {
     checkLimits(limits);
     return await this.#confirm((call) => limitActive(call, this.#parts, limits));
+  }
+
+  async limitRate(rate: StartRate | null): Promise<true | null> {
+    const checked = rate === null ? null : checkStartRate(rate, "limit the rate");
+    return await this.#confirm((call) => limitRate(call, this.#parts, checked));
   }
 
   #confirm(operation: (call: Call) => Promise<unknown>): Promise<true | null> {

@@ -41,7 +41,13 @@ Deno.test("queue limit sets and lifts limits, and queue counts shows them with p
   const [record] = records(await cli(["queue", "counts", "mails", "--json"]));
   assertEquals(record.limits, { high: 3, normal: null, low: 7 });
   assertEquals(record.paused, { priorities: ["low"], until: null });
-  assertEquals((await cli(["queue", "limit", "mails", "--high", "none", "--low", "none"])).code, 0);
+  const rate = await cli(["queue", "limit", "mails", "--rate", "50/1s"]);
+  assertEquals(rate.stdout, "mails: rate: 50 starts in 1000 ms\n");
+  assertStringIncludes((await cli(["queue", "counts", "mails"])).stdout, "low ≤ 7; 50 starts in 1000 ms");
+  assertEquals((await cli(["queue", "limit", "mails", "--rate", "50"])).code, 2);
+  const none = ["--high", "none", "--low", "none", "--rate", "none"];
+  assertEquals((await cli(["queue", "limit", "mails", ...none])).code, 0);
+  assertEquals((await stores.jobQueue("mails").counts())?.rateLimit, null);
   assertEquals((await stores.jobQueue("mails").counts())?.limits, { high: null, normal: null, low: null });
 });
 

@@ -460,6 +460,15 @@ export const JOB_QUEUE: Record<string, Call<JobQueue>> = {
     good: (queue) => queue.limitActive({ high: 5 }),
     bad: [["a limit of 0", (queue) => queue.limitActive({ high: 0 }), RangeError, "'high'"]],
   },
+  limitRate: {
+    gives: "null",
+    good: (queue) => queue.limitRate({ jobs: 5, interval: 100 }),
+    bad: [
+      ["no jobs", (queue) => queue.limitRate({ jobs: 0, interval: 100 }), RangeError, "'jobs' must be a whole number"],
+      ["interval", (queue) => queue.limitRate({ jobs: 1, interval: 1 }), RangeError, "'interval' must be ≥ 10 ms"],
+      ["rate", (queue) => queue.limitRate(BAD), TypeError, "'rate'"],
+    ],
+  },
 };
 
 /** A part of the library with its handle. */

@@ -69,6 +69,7 @@ export async function useQueue(stores: JetStreamStores, name: string, timeout = 
     for await (const { type } of queue.events({ signal: stop.signal })) told.add(type);
   })();
   following.catch(() => {});
+  assertEquals(await queue.limitRate({ jobs: 100, interval: 100 }), true);
   let failed = 0;
   const cancelled = Promise.withResolvers<void>();
   const worker = queue.consume(async (job) => {
@@ -100,6 +101,7 @@ export async function useQueue(stores: JetStreamStores, name: string, timeout = 
   await queue.publish(1, { id: "later", delay: 60_000 });
   assertEquals([(await queue.get("later"))?.state, await queue.cancel("later")], ["delayed", true]);
   assertEquals(await queue.limitActive({ low: 1 }), true);
+  assertEquals([await queue.limitRate({ jobs: 50, interval: 100 }), await queue.limitRate(null)], [true, true]);
   assertEquals([await queue.schedule("s", { every: 60_000, data: 1 }), await queue.unschedule("s")], [true, true]);
   assertEquals((await queue.publishMany([{ data: 1 }, { data: 2 }], { atomic: true }))?.length, 2);
   await waitUntil(() => worker.status().state === "serving", timeout);

@@ -153,6 +153,7 @@ export const ROLES: Record<string, RoleWork> = {
   },
   worker: async ({ stores, owner, client, timeout, names }) => {
     const queue = owner.jobQueue(names.queue);
+    await queue.limitRate({ jobs: 1_000, interval: 100 });
     const id = crypto.randomUUID();
     const cancelled = Promise.withResolvers<void>();
     const failed = new Set<string>();

@@ -33,7 +33,7 @@ export const QUEUE_COLUMN = {
 } satisfies Record<string, Column<CountedQueue>>;
 
 /** Pauses and limits, in a few words; empty without any. */
-function stateOf({ paused, limits }: JobCounts): string {
+function stateOf({ paused, limits, rateLimit }: JobCounts): string {
   const which = paused && paused.priorities.length < 3 ? `${paused.priorities.join(", ")} ` : "";
   const until = paused?.until ? ` until ${localTime(paused.until)}` : "";
   const limited = Object.entries(limits).filter(([, limit]) => limit !== null);
@@ -42,6 +42,7 @@ function stateOf({ paused, limits }: JobCounts): string {
     ...(limited.length > 0
       ? [`active ${limited.map(([priority, limit]) => `${priority} ≤ ${limit}`).join(", ")}`]
       : []),
+    ...(rateLimit ? [`${rateLimit.jobs} starts in ${rateLimit.interval} ms`] : []),
   ].join("; ");
 }
 

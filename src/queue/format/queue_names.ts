@@ -35,6 +35,10 @@ export class QueueNames {
   readonly resultsBucket: string;
   /** The stream of that bucket. */
   readonly resultsStream: string;
+  /** The stream of the permits, where the rate is limited. */
+  readonly permitStream: string;
+  /** The subject of the permits. */
+  readonly permit: string;
 
   constructor(queue: string) {
     this.queue = queue;
@@ -43,6 +47,8 @@ export class QueueNames {
     this.deadFilter = `wqdead.${queue}.*`;
     this.resultsBucket = `wq_${queue}`;
     this.resultsStream = `KV_${this.resultsBucket}`;
+    this.permitStream = `WQRATE_${queue}`;
+    this.permit = `wqrate.${queue}`;
   }
 
   /** What the stream of the jobs listens to: nothing else, so that a misspelt priority is refused. */

@@ -1,6 +1,7 @@
 import type { QueueParts } from "../store/queue_parts.ts";
 import type { Call } from "../../wire/call.ts";
 import { deleteStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
+import { removePermits } from "../store/rate_permits.ts";
 import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "../store/stream_kinds.ts";
 
 /**
@@ -19,5 +20,6 @@ export async function destroyQueue(call: Call, { names, stream }: QueueParts): P
   const destroyed = jobs !== null && await deleteStream(call, names.stream);
   await remove(names.deadStream, (config) => isDeadLetterStream(config, names));
   await remove(names.resultsStream, (config) => isResultsStream(call, config, names));
+  await removePermits(call, names);
   return destroyed;
 }

@@ -4,6 +4,7 @@ import type { QueueNames } from "../format/queue_names.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
+import { parseRate, type StartRate } from "../format/start_rate.ts";
 import { type ConsumerInfo, consumerInfos } from "../store/durable_consumer.ts";
 import { NO_END } from "./pause_queue.ts";
 
@@ -29,6 +30,8 @@ export interface JobCounts {
   paused: QueuePause | null;
   /** How many jobs of each priority may be active at the same time; `null`: no limit. */
   limits: { high: number | null; normal: number | null; low: number | null };
+  /** How many jobs may start within an interval, over all workers; `null`: no limit. */
+  rateLimit: StartRate | null;
 }
 
 /**
@@ -67,6 +70,7 @@ export async function countJobs(call: Call, { names, stream }: QueueParts): Prom
     ended: Math.max(0, info.state.last_seq - info.state.messages),
     paused: pauseOf(consumers),
     limits: { high: limitOf(consumers, "high"), normal: limitOf(consumers, "normal"), low: limitOf(consumers, "low") },
+    rateLimit: parseRate(info.config.metadata),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Delivery } from "../delivery/delivery.ts";
+import type { StartRate } from "../format/start_rate.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 
 /** Jobs that may wait for the confirmation of their end while the next ones run. */
@@ -7,13 +8,6 @@ const MAX_UNCONFIRMED = 256;
 /** Milliseconds of work that are fetched ahead. */
 const PREFETCH_MS = 20;
 const MAX_PREFETCH = 512;
-
-/** Starts that are allowed within an interval. */
-export interface StartRate {
-  jobs: number;
-  /** Milliseconds. */
-  interval: number;
-}
 
 /** What a worker is set to. */
 export interface CapacitySettings {
@@ -27,6 +21,8 @@ export interface CapacitySettings {
 export interface CapacityGate {
   /** Jobs to hold at most. */
   readonly limit: number;
+  /** Jobs that may wait for their start at most. */
+  readonly ahead: number;
 }
 
 /** Decides how many jobs a worker runs, and how many it asks for. */
@@ -53,6 +49,11 @@ export class Capacity {
     return handling.size >= concurrency || running.size >= concurrency + MAX_UNCONFIRMED;
   }
 
+  /** How many more jobs may run. */
+  get free(): number {
+    return Math.max(0, this.#settings.concurrency - this.#held.handling.size);
+  }
+
   /** Milliseconds until the next start is allowed. */
   get wait(): number {
     return this.#rate?.wait ?? 0;
@@ -60,14 +61,14 @@ export class Capacity {
 
   /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
   get wanted(): number {
-    return !this.#isClosed && this.#held.load * 2 <= this.#ahead ? this.room : 0;
+    return !this.#isClosed && this.#held.load * 2 <= Math.min(this.#ahead, this.#gate.ahead) ? this.room : 0;
   }
 
   /** How many more jobs may come. */
   get room(): number {
     const { load, handling, running } = this.#held;
     const room = this.#settings.concurrency + this.#ahead - handling.size - load;
-    const gated = Math.min(room, this.#gate.limit - load - running.size);
+    const gated = Math.min(room, this.#gate.limit - load - running.size, this.#gate.ahead - load);
     return this.#rate ? Math.min(gated, this.#rate.allowed - load) : gated;
   }
 

@@ -3,6 +3,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
+import { parseRate } from "../format/start_rate.ts";
 import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 import { messageOf } from "../format/thrown.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
@@ -181,6 +182,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
     this.created = info?.created ?? "";
+    this.#listener.rateLimited(this.#session, parseRate(info?.config.metadata));
     this.#pulls = present.map((info) => this.#pullsOf(info));
     if (this.#pulls.length > 0) this.#listener.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
   }

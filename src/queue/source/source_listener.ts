@@ -1,4 +1,5 @@
 import type { Session } from "../../wire/session.ts";
+import type { StartRate } from "../format/start_rate.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 
 /** Whether jobs are served: `paused` if the server was told to deliver none. */
@@ -12,6 +13,8 @@ export interface SourceListener {
   delivered(delivery: Delivery, waited: boolean): void;
   /** The shortest lease in force, in milliseconds, is known or may have changed. */
   leased(lease: number): void;
+  /** The limit of the rate in force over this session is known or may have changed. */
+  rateLimited(session: Session, rate: StartRate | null): void;
   /** Whether jobs are served, and why not. */
   serves(state: ServiceState, reason: string | null): void;
   /** The server, or somebody else, says that the message of this sequence was deleted. */

@@ -56,6 +56,11 @@ export async function isResultsStream(
   });
 }
 
+/** Whether a stream keeps the permits of this queue. */
+export function isPermitStream({ metadata = {}, subjects = [] }: StreamConfig, names: QueueNames): boolean {
+  return metadata[QUEUE_LABEL] === names.queue && subjects.length === 1 && subjects[0] === names.permit;
+}
+
 /** What to throw where a stream is not the queue's own. */
 export function notOfQueue(stream: string, part: string, { queue }: QueueNames): JetStreamStoreError {
   return new JetStreamStoreError(

@@ -5,6 +5,8 @@ import type { Delivery } from "../delivery/delivery.ts";
 import { HeldJobs } from "../delivery/held_jobs.ts";
 import { JobRescue } from "../source/job_rescue.ts";
 import { JobSource } from "../source/job_source.ts";
+import { Permits } from "../source/permits.ts";
+import type { StartRate } from "../format/start_rate.ts";
 import type { ServiceState, SourceListener } from "../source/source_listener.ts";
 import { StreamIdentity } from "../delivery/stream_identity.ts";
 import type { QueueParts } from "../store/queue_parts.ts";
@@ -33,6 +35,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
   readonly #handler: JobHandler<T>;
   readonly #held: HeldJobs;
   readonly #capacity: Capacity;
+  readonly #permits: Permits;
   readonly #requirements: RunRequirements;
   readonly #calls: DeliveryCalls;
   readonly #acknowledger: Acknowledger;
@@ -64,7 +67,16 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#log = new WorkerLog(context.logger, names.queue);
     const held = this.#held = new HeldJobs(context.shared.of(RunningTicks, names.stream));
     const requirements = this.#requirements = new RunRequirements(queue, over, this);
-    const capacity = this.#capacity = new Capacity(settings, held, requirements);
+    const permits = this.#permits = new Permits(names, () => this.refresh());
+    const gate = {
+      get limit() {
+        return requirements.limit;
+      },
+      get ahead() {
+        return permits.ahead;
+      },
+    };
+    const capacity = this.#capacity = new Capacity(settings, held, gate);
     const calls = this.#calls = new DeliveryCalls(queue, identity, requirements, over);
     const acknowledger = this.#acknowledger = new Acknowledger(queue, calls);
     const tools = { held, calls, requirements, acknowledger, log: this.#log };
@@ -82,7 +94,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
 
   /** How it fares. */
   status(): JobConsumerStatus {
-    const refusal = this.#state === "serving" ? this.#requirements.reason : null;
+    const refusal = this.#state === "serving" ? this.#requirements.reason ?? this.#permits.reason : null;
     return {
       state: refusal === null ? this.#state : "impaired",
       reason: refusal ?? this.#reason ?? this.#context.connection.failure,
@@ -126,6 +138,11 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
   /** From its source: the shortest lease in force, in milliseconds. */
   leased(lease: number): void {
     this.#leases.lease = lease;
+  }
+
+  /** From its source: the limit of the rate. */
+  rateLimited(session: Session, rate: StartRate | null): void {
+    if (!this.#isStopping) this.#permits.serve(session, rate);
   }
 
   /** From its source: somebody says that a message was deleted. */
@@ -172,7 +189,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
         return;
       }
       const next = this.#held.next();
-      if (!next) return;
+      if (!next || !this.#permits.take(Math.min(this.#held.load, this.#capacity.free))) return;
       this.#run(next);
     }
   }
@@ -201,8 +218,9 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.refresh();
   }
 
-  /** From its lease keeper: this waits here for too long. */
+  /** From its lease keeper: this waits here for too long; for a permit it would wait elsewhere, too. */
   late(delivery: Delivery): void {
+    if (this.#permits.isLimited && !this.#capacity.full) return;
     this.#giveBack(delivery);
   }
 
@@ -242,6 +260,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#capacity.close();
     this.#stopFollowing();
     clearTimeout(this.#limitTimer);
+    this.#permits.stop();
     await this.#source.drain();
   }
 

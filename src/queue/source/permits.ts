@@ -1,0 +1,173 @@
+import type { Msg } from "@nats-io/nats-core";
+import { isAcknowledgement } from "../../wire/acknowledgement.ts";
+import { nanoseconds } from "../../wire/durations.ts";
+import type { Listening, Session } from "../../wire/session.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { StartRate } from "../format/start_rate.ts";
+import { PERMITS } from "../store/rate_permits.ts";
+
+/** Milliseconds that a request for permits waits at the server. */
+const WAIT_MS = 5_000;
+
+/** Milliseconds behind that after which a request that got no answer is lost. */
+const LOST_AFTER_MS = 2_000;
+
+/** Milliseconds until permits are asked for again where there are none. */
+const RETRY_MS = 500;
+
+/** Milliseconds over which permits are counted; for half as long jobs are fetched ahead, since permits may come in bursts. */
+const COUNTED_MS = 1_000;
+
+/** Gets the permits without which no job of a queue with a limit of its rate starts, one for each job that is there. */
+export class Permits {
+  readonly #names: QueueNames;
+  readonly #arrived: () => void;
+  #rate: StartRate | null = null;
+  #session: Session | null = null;
+  #listening: Listening | null = null;
+  #stopFollowing: () => void = () => {};
+  #inbox = "";
+  #requests = 0;
+  /** Permits that were asked for and have not come, by request. */
+  readonly #asked: Map<string, number> = new Map();
+  readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
+  #inHand = 0;
+  #isWaiting = false;
+  #reason: string | null = null;
+  /** Permits that came in the present span of time, and in the one before. */
+  #counted = { since: 0, now: 0, before: 0 };
+
+  /** @param arrived Called when a permit is there: what it does not use at once is dropped. */
+  constructor(names: QueueNames, arrived: () => void) {
+    this.#names = names;
+    this.#arrived = arrived;
+  }
+
+  /** Whether the rate is limited. */
+  get isLimited(): boolean {
+    return this.#rate !== null;
+  }
+
+  /** Why no permits come, or `null`. */
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** How many jobs may wait for a permit: what starts within the time that it takes to fetch the next ones. `Infinity` without a limit. */
+  get ahead(): number {
+    if (!this.#rate) return Infinity;
+    this.#turn();
+    const { before, now } = this.#counted;
+    return Math.max(1, Math.ceil(Math.max(before, now) / 2));
+  }
+
+  /** The limit in force over a session. */
+  serve(session: Session, rate: StartRate | null): void {
+    this.#rate = rate;
+    if (session === this.#session && this.#listening && rate) return;
+    this.stop();
+    if (!rate) return this.#arrived();
+    this.#session = session;
+    this.#inbox = session.inbox();
+    const subject = this.#subject(session);
+    this.#stopFollowing = session.onDenied((denied, error) => denied === subject && this.#none(error.message));
+    this.#listening = session.subscribe(
+      `${this.#inbox}.*`,
+      (message) => this.#receive(message),
+      (error) => this.#none(error.message),
+    );
+    this.#arrived();
+  }
+
+  /** Asks for no more. */
+  stop(): void {
+    this.#listening?.stop();
+    this.#stopFollowing();
+    this.#listening = null;
+    this.#session = null;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#asked.clear();
+    this.#isWaiting = false;
+    this.#inHand = 0;
+    this.#reason = null;
+  }
+
+  /**
+   * Takes a permit for a job that is to start now; without one, asks for as many as are needed.
+   *
+   * @param needed Jobs that are there and could start.
+   */
+  take(needed: number): boolean {
+    if (!this.#rate) return true;
+    if (this.#inHand > 0) {
+      this.#inHand--;
+      return true;
+    }
+    this.#ask(needed);
+    return false;
+  }
+
+  #ask(needed: number): void {
+    const session = this.#session;
+    const batch = needed - [...this.#asked.values()].reduce((sum, count) => sum + count, 0);
+    if (!session || session.signal.aborted || this.#isWaiting || batch <= 0) return;
+    const reply = `${this.#inbox}.${++this.#requests}`;
+    this.#asked.set(reply, batch);
+    session.send(this.#subject(session), JSON.stringify({ batch, expires: nanoseconds(WAIT_MS) }), { reply });
+    this.#later(WAIT_MS + LOST_AFTER_MS, () => {
+      if (this.#asked.delete(reply)) this.#arrived();
+    });
+  }
+
+  #subject(session: Session): string {
+    return session.subjects.api(`CONSUMER.MSG.NEXT.${this.#names.permitStream}.${PERMITS}`);
+  }
+
+  #receive(message: Msg): void {
+    if (!isAcknowledgement(message.reply)) return this.#receiveStatus(message);
+    // The subject of a permit is its own, so requests end in the order in which they were made.
+    const [request, left] = this.#asked.entries().next().value ?? ["", 0];
+    if (left > 1) this.#asked.set(request, left - 1);
+    else this.#asked.delete(request);
+    this.#reason = null;
+    this.#turn();
+    this.#counted.now++;
+    this.#inHand++;
+    this.#arrived();
+    this.#inHand = 0;
+  }
+
+  #receiveStatus({ subject, headers }: Msg): void {
+    this.#asked.delete(subject);
+    // Its time is over.
+    if (headers?.code === 408) return this.#arrived();
+    this.#none(`${headers?.code ?? ""} ${headers?.description || "nobody answers"}`.trim());
+  }
+
+  /** There are no permits: the limit may just have changed. */
+  #none(reason: string): void {
+    this.#reason = `the queue has a limit of its rate, and no permits come (${reason}): set it again with limitRate()`;
+    this.#asked.clear();
+    this.#isWaiting = true;
+    this.#later(RETRY_MS, () => {
+      this.#isWaiting = false;
+      this.#arrived();
+    });
+  }
+
+  #later(ms: number, then: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      then();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** Begins the next span of time in which permits are counted. */
+  #turn(): void {
+    const now = performance.now();
+    const spans = Math.floor((now - this.#counted.since) / COUNTED_MS);
+    if (spans > 0) this.#counted = { since: now, now: 0, before: spans === 1 ? this.#counted.now : 0 };
+  }
+}

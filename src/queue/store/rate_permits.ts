@@ -1,0 +1,79 @@
+import { Unavailable } from "../../connection/unavailable.ts";
+import { api } from "../../wire/api.ts";
+import type { Call } from "../../wire/call.ts";
+import { nanoseconds } from "../../wire/durations.ts";
+import { publish } from "../../wire/publish.ts";
+import { deleteStream, openStream, purgeStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
+import type { QueueNames } from "../format/queue_names.ts";
+import type { StartRate } from "../format/start_rate.ts";
+import { MAX_WAITING } from "./durable_consumer.ts";
+
+import { isPermitStream, notOfQueue, queueLabel } from "./stream_kinds.ts";
+
+/** The durable consumer of the permits. */
+export const PERMITS = "permits";
+
+/** Servers give a permit out again 1 to 2 ms late: for so many milliseconds, and this part of the interval at most, it is asked for early. */
+const EARLY = { ms: 1, part: 0.01 };
+
+/** Permits that are stored at the same time. */
+const AT_ONCE = 256;
+
+/** How often the permits are counted while another call changes them, too. */
+const MAX_LOOKS = 5;
+
+/**
+ * Stores as many permits as jobs may start within an interval. A worker takes one by a pull and never answers it, so that the server gives it out again
+ * after the consumer's ack wait, which is the interval: a worker that dies leaves nothing behind.
+ */
+export async function openPermits(
+  call: Call,
+  names: QueueNames,
+  { jobs, interval }: StartRate,
+  replicas: number,
+): Promise<void> {
+  const wanted: StreamConfig = {
+    name: names.permitStream,
+    subjects: [names.permit],
+    retention: "limits",
+    storage: "file",
+    num_replicas: replicas,
+    metadata: queueLabel(names),
+  };
+  let info = await openStream(call, wanted, (present) => {
+    if (isPermitStream(present, names)) return null;
+    throw notOfQueue(names.permitStream, "the permits", names);
+  });
+  const config = {
+    ...{
+      durable_name: PERMITS,
+      ack_policy: "explicit",
+      ack_wait: nanoseconds(interval - Math.min(EARLY.ms, EARLY.part * interval)),
+      max_deliver: -1,
+    },
+    ...{ max_ack_pending: -1, max_waiting: MAX_WAITING, filter_subject: names.permit },
+    ...{ deliver_policy: "all", replay_policy: "instant" },
+  };
+  const create = `CONSUMER.CREATE.${names.permitStream}.${PERMITS}.${names.permit}`;
+  await api(call, create, { stream_name: names.permitStream, config });
+  for (let looks = 0; looks < MAX_LOOKS && info.state.messages !== jobs; looks++) {
+    if (info.state.messages > jobs) await purgeStream(call, names.permitStream, { keep: jobs });
+    else await storePermits(call, names, jobs - info.state.messages);
+    const next = await streamInfo(call, names.permitStream);
+    if (!next) throw new Unavailable("no_responders", "The permits were removed");
+    info = next;
+  }
+}
+
+async function storePermits(call: Call, names: QueueNames, count: number): Promise<void> {
+  for (let stored = 0; stored < count; stored += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - stored) });
+    await Promise.all(some.map(() => publish(call, names.permit, "")));
+  }
+}
+
+/** Removes the permits. */
+export async function removePermits(call: Call, names: QueueNames): Promise<void> {
+  const info = await streamInfo(call, names.permitStream);
+  if (info && isPermitStream(info.config, names)) await deleteStream(call, names.permitStream);
+}

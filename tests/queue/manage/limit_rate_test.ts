@@ -1,0 +1,172 @@
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { startProcess } from "../../_support/start_process.ts";
+import { waitUntil } from "../../_support/wait_until.ts";
+import { ForeignClient } from "../_foreign_client.ts";
+import { QueueStores } from "../_queue_stores.ts";
+import { RecordedRuns } from "../_recorded_runs.ts";
+
+const WORKER = new URL("./_rate_worker.ts", import.meta.url);
+
+/** By this part of its interval the server may give a permit out early. */
+const EARLY = 0.01;
+
+/** Starts that are allowed within so many milliseconds from when the first worker was there: whatever the machine does, these are not more. */
+function allowed({ jobs, interval }: { jobs: number; interval: number }, ms: number): number {
+  return jobs * (1 + Math.floor(ms / (interval * (1 - EARLY))));
+}
+
+Deno.test("JobQueue.limitRate holds over 8 worker processes that are started and killed", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using cleanup = new AsyncDisposableStack();
+  const queue = stores.jobQueue<number>("checks", { lease: 2_000 });
+  const rate = { jobs: 20, interval: 400 };
+  assertEquals(await queue.limitRate(rate), true);
+  assertEquals((await queue.counts())?.rateLimit, rate);
+  await queue.publishMany(Array.from({ length: 300 }, (_, n) => ({ data: n, id: `job${n}` })));
+  const began = performance.timeOrigin + performance.now();
+  const starts = new Map<string, number[]>();
+  const start = () => {
+    const worker = cleanup.use(startProcess(WORKER, server.url, "checks"));
+    const follow = async () => {
+      for (;;) {
+        const [id, at] = (await worker.nextLine()).split(" ");
+        if (at !== undefined) starts.set(id, [...starts.get(id) ?? [], Number(at)]);
+      }
+    };
+    follow().catch(() => {});
+    return worker;
+  };
+  const workers = Array.from({ length: 8 }, start);
+  for (const [after, victim] of [[60, 0], [120, 1], [180, 2]]) {
+    await waitUntil(() => starts.size >= after, 60_000);
+    await workers[victim].kill();
+    start();
+  }
+  await waitUntil(async () => {
+    const counts = await queue.counts();
+    return counts !== null && counts.ready.normal + counts.active + counts.delayed === 0;
+  }, 60_000);
+  const all = [...starts.values()].flat().sort((a, b) => a - b);
+  assert(all.length >= 250);
+  for (const [n, at] of all.entries()) assert(n + 1 <= allowed(rate, at - began), `start ${n + 1}`);
+});
+
+Deno.test("JobQueue.limitRate makes nothing up for time in which the queue was idle or paused", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const rate = { jobs: 5, interval: 300 };
+  await queue.limitRate(rate);
+  const runs = new RecordedRuns<number>();
+  await using _consumer = queue.consume(runs.handler, { concurrency: 50 });
+  for (const pauses of [false, true]) {
+    const before = runs.all.length;
+    if (pauses) await queue.pause();
+    // Several intervals without a start.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const began = performance.now();
+    await queue.publishMany(Array.from({ length: 25 }, (_, n) => ({ data: n })));
+    if (pauses) await queue.resume();
+    await runs.started(before + 25);
+    for (const [n, { at }] of runs.all.slice(before).entries()) {
+      assert(n + 1 <= allowed(rate, at - began), `start ${n + 1}`);
+    }
+  }
+});
+
+Deno.test("JobQueue.limitRate is changed and lifted at run time", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using other = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const runs = new RecordedRuns<number>();
+  const add = () => queue.publishMany(Array.from({ length: 30 }, (_, n) => ({ data: n })));
+  await queue.limitRate({ jobs: 2, interval: 3_600_000 });
+  await using consumer = other.jobQueue<number>("checks").consume(runs.handler, { concurrency: 3 });
+  await add();
+  await runs.started(2);
+  await waitUntil(() => consumer.status().prefetched > 0);
+  assertEquals([runs.all.length, consumer.status().state], [2, "serving"]);
+  await queue.limitRate({ jobs: 100, interval: 100 });
+  assertEquals((await queue.counts())?.rateLimit, { jobs: 100, interval: 100 });
+  await waitUntil(() => consumer.status().ended.completed === 30);
+  await queue.limitRate({ jobs: 1, interval: 3_600_000 });
+  assertEquals((await foreign.stream("WQRATE_checks"))?.state.messages, 1);
+  await add();
+  // Before the worker has heard of it, it may start some.
+  await waitUntil(() => consumer.status().prefetched > 0);
+  assert(runs.all.length < 60);
+  assertEquals(await queue.limitRate(null), true);
+  await waitUntil(() => consumer.status().ended.completed === 60);
+  assertEquals((await queue.counts())?.rateLimit, null);
+  assertEquals(await foreign.stream("WQRATE_checks"), undefined);
+  assertEquals(new Set(runs.ids).size, 60);
+});
+
+Deno.test("JobQueue.limitRate holds beside limitActive, priorities and keys, and retries count", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  const rate = { jobs: 10, interval: 200 };
+  await queue.limitRate(rate);
+  await queue.limitActive({ normal: 2 });
+  for (const priority of ["high", "normal", "low"] as const) {
+    await queue.publishMany(Array.from({ length: 10 }, (_, n) => ({ data: "", id: `${priority}${n}`, priority })));
+  }
+  await queue.publishMany(Array.from({ length: 10 }, (_, n) => ({ data: "", id: `keyed${n}`, key: "k" })));
+  await queue.publish("fails", { id: "fails" });
+  const began = performance.now();
+  const runs = new RecordedRuns<string>(({ data, attempt }) => {
+    if (data === "fails" && attempt < 5) throw new Error("no");
+  });
+  await using consumer = queue.consume(runs.handler, { concurrency: 20, backoff: 1 });
+  await waitUntil(() => consumer.status().ended.completed === 41);
+  assertEquals(runs.all.length, 45);
+  for (const [n, { at }] of runs.all.entries()) assert(n + 1 <= allowed(rate, at - began), `start ${n + 1}`);
+  assertEquals(runs.ids.filter((id) => id.startsWith("keyed")), Array.from({ length: 10 }, (_, n) => `keyed${n}`));
+});
+
+Deno.test("A worker says that it starts nothing while the permits of its queue are gone, and goes on when they are back", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const rate = { jobs: 50, interval: 100 };
+  await queue.limitRate(rate);
+  const runs = new RecordedRuns<number>();
+  await using consumer = queue.consume(runs.handler);
+  await queue.publish(1);
+  await runs.started(1);
+  await foreign.connection.request("$JS.API.STREAM.DELETE.WQRATE_checks");
+  await queue.publish(2);
+  await waitUntil(() => consumer.status().state === "impaired");
+  assert(consumer.status().reason?.includes("set it again with limitRate()"), consumer.status().reason ?? "");
+  assertEquals(runs.all.length, 1);
+  assertEquals(await queue.limitRate(rate), true);
+  await waitUntil(() => consumer.status().ended.completed === 2);
+  assertEquals(consumer.status().state, "serving");
+  assertEquals(await queue.destroy(), true);
+  assertEquals(await foreign.stream("WQRATE_checks"), undefined);
+});
+
+Deno.test("JobQueue.limitRate keeps its limit when the server is killed and restarted", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  await queue.limitRate({ jobs: 1, interval: 3_600_000 });
+  const runs = new RecordedRuns<number>();
+  await using consumer = queue.consume(runs.handler);
+  await queue.publishMany([{ data: 1 }, { data: 2 }, { data: 3 }]);
+  await runs.started(1);
+  await waitUntil(() => consumer.status().ended.completed === 1 && consumer.status().prefetched > 0);
+  await server.kill();
+  await server.restart();
+  await waitUntil(() => consumer.status().state === "serving");
+  assert(runs.all.length <= 2);
+  await queue.limitRate({ jobs: 10, interval: 100 });
+  await waitUntil(async () => (await queue.counts())?.ready.normal === 0 && consumer.status().active === 0);
+  assertGreater(runs.all.length, 2);
+});
