@@ -66,6 +66,7 @@ export type { KvWriteOptions } from "./src/kv/kv_write.ts";
 export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
+export type { ObjectRange } from "./src/object/object_range.ts";
 export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
 export type { WatchOptions as ObjectWatchOptions } from "./src/bucket/watch.ts";
 

@@ -1,4 +1,4 @@
-import { checkText } from "../checks.ts";
+import { checkText, isInstance, wrongType } from "../checks.ts";
 import { checkOptions } from "../options.ts";
 import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
@@ -11,7 +11,7 @@ import {
   type WatchOptions as ObjectWatchOptions,
 } from "../bucket/watch.ts";
 import { checkSource, dataBytes } from "./object_data.ts";
-import { Download } from "./download.ts";
+import { download } from "./download.ts";
 import { infoReader, type ObjectInfo, objectInfo } from "./object_info.ts";
 import {
   checkObjectBucketOptions,
@@ -21,14 +21,18 @@ import {
   type PutOptions,
   type PutStreamOptions,
 } from "./object_options.ts";
+import { checkRange, type ObjectRange } from "./object_range.ts";
 import { ObjectReader } from "./object_reader.ts";
+import { respond } from "./object_response.ts";
 import { ObjectStream } from "./object_stream.ts";
 import { type Deletion, ObjectWriter } from "./object_writer.ts";
 
-/** Bytes of a piece, where nobody says otherwise: what all clients take. */
+/** Bytes of a chunk, where nobody says otherwise: what all clients take. */
 const CHUNK_SIZE = 131_072;
 
 const STORING = "store the object";
+
+const READING = "read the object";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -138,13 +142,15 @@ export class ObjectBucket {
   }
 
   /**
-   * The bytes of an object. Links that other clients made are followed.
+   * Reads the bytes of an object, or of a part of it, for which only the chunks that hold it are read. Links that other clients made are followed. The
+   * digest is that of the whole object, so a part is not checked against it.
    *
+   * @param range Which bytes; all by default.
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    * @throws {JetStreamStoreError} `damaged`, if the object does not match its digest, or its info is damaged; `wrong_kind`, if it is a link that leads to no object.
    */
-  async get(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
-    const data = await this.#read(name);
+  async get(name: string, range?: ObjectRange): Promise<Uint8Array<ArrayBuffer> | null> {
+    const data = await this.#read(name, range);
     // A view of the socket's buffer would keep all of that alive.
     return data && (data.byteLength < data.buffer.byteLength ? new Uint8Array(data) : data as Uint8Array<ArrayBuffer>);
   }
@@ -159,14 +165,36 @@ export class ObjectBucket {
    * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
    * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
    */
-  async getStream(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
-    this.#check(name, "read the object");
-    return await this.#stream.observe("getStream", (call) =>
-      this.#reader.read(call, name, async (pieces) => {
-        const first = pieces.left > 0 ? await pieces.next(call) : [];
-        if (first.length === 0 && pieces.left > 0) return null;
-        return new ReadableStream(new Download(pieces, first), { highWaterMark: 0 });
-      }));
+  async getStream(name: string, range?: ObjectRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
+    this.#check(name, READING);
+    const part = checkRange(range, READING);
+    return await this.#stream.observe(
+      "getStream",
+      (call) => this.#reader.read(call, name, (chunks) => download(call, chunks.range(part))),
+    );
+  }
+
+  /**
+   * Answers an HTTP request for an object: `GET` and `HEAD`, whole or one range of bytes, also under `If-None-Match`, `If-Modified-Since` and
+   * `If-Range`; of a range only the chunks that hold it are read. The content type is the one that was stored among the object's headers, or follows
+   * from its name; `Cache-Control`, `Content-Disposition`, `Content-Encoding` and `Content-Language` are passed on. The `ETag` is the digest.
+   *
+   * @returns 200, 206, 304, 404, 405 (another method), 416, or 503 without a connection.
+   * @throws {JetStreamStoreError} `damaged` or `wrong_kind`, as {@linkcode ObjectBucket.get}.
+   *
+   * @example Serve a bucket
+   * ```ts
+   * import { objectBucket } from "@supercheck/jetstream";
+   *
+   * const request = new Request("http://localhost/a.txt");
+   * const response = await objectBucket("files").respond(request, "a.txt");
+   * console.log(response.status);
+   * ```
+   */
+  async respond(request: Request, name: string): Promise<Response> {
+    this.#check(name, "answer the request");
+    if (!isInstance(request, Request)) throw wrongType("answer the request as 'request' must be a Request", request);
+    return await respond(this.#stream, this.#reader, request, name);
   }
 
   /**
@@ -201,7 +229,7 @@ export class ObjectBucket {
    */
   list(): AsyncIterable<ObjectInfo> {
     const read = infoReader(this.#stream.context.logger);
-    return listNewest(this.#stream, this.#stream.records, (message) => {
+    return listNewest(this.#stream, this.#stream.infoSubjects, (message) => {
       const object = read(message);
       return object?.deleted ? null : object;
     });
@@ -219,10 +247,7 @@ export class ObjectBucket {
    *
    * const reports = objectBucket("reports");
    * if (await reports.put("weekly", "12 checks")) {
-   *   for await (const { name, size, deleted } of reports.watch()) {
-   *     console.log(name, deleted ? "was deleted" : `has ${size} bytes`);
-   *     break;
-   *   }
+   *   for await (const { name } of reports.watch()) if (name === "weekly") break;
    * }
    * ```
    */
@@ -232,7 +257,7 @@ export class ObjectBucket {
     const { ignoreDeletes = false, updatesOnly = false, initialized, signal } = options;
     const from = updatesOnly ? "new" : "last";
     const read = infoReader(this.#stream.context.logger);
-    return watchBucket(this.#stream, { filter: this.#stream.records, from, initialized, signal }, (message) => {
+    return watchBucket(this.#stream, { filter: this.#stream.infoSubjects, from, initialized, signal }, (message) => {
       const object = read(message);
       return ignoreDeletes && object?.deleted ? null : object;
     });
@@ -260,13 +285,14 @@ export class ObjectBucket {
     return await this.#stream.destroy();
   }
 
-  #read(name: string): Promise<Uint8Array | null> {
-    this.#check(name, "read the object");
-    return this.#stream.observe("get", (call) => this.#reader.read(call, name, (pieces) => pieces.all(call)));
+  #read(name: string, range?: ObjectRange): Promise<Uint8Array | null> {
+    this.#check(name, READING);
+    const part = checkRange(range, READING);
+    return this.#stream.observe("get", (call) => this.#reader.read(call, name, (chunks) => chunks.bytes(call, part)));
   }
 
   #check(name: string, doing: string): void {
     checkText(name, doing, "name");
-    checkSubject(this.#stream.record(name), doing, "name");
+    checkSubject(this.#stream.infoSubject(name), doing, "name");
   }
 }

@@ -25,22 +25,22 @@ export function checkSource(source: unknown, doing: string): void {
   if (source.locked) throw new TypeError(`Cannot ${problem}: current value is locked`);
 }
 
-/** Bytes in pieces of equal size, the last one smaller. */
-export function* dataPieces(data: Uint8Array, size: number): Generator<Uint8Array, void> {
+/** Bytes in chunks of equal size, the last one smaller. */
+export function* dataChunks(data: Uint8Array, size: number): Generator<Uint8Array, void> {
   for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
 }
 
 /**
- * The bytes of a source in pieces of equal size, the last one smaller. However it ends, the source is done with: read to its end, or cancelled.
+ * The bytes of a source in chunks of equal size, the last one smaller. However it ends, the source is done with: read to its end, or cancelled.
  *
  * @throws What the source throws, or the signal's reason.
  */
-export async function* sourcePieces(
+export async function* sourceChunks(
   source: ReadableStream<Uint8Array>,
   size: number,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void> {
-  let piece = new Uint8Array(0);
+  let chunk = new Uint8Array(0);
   let length = 0;
   // What stands between is cancelled at once, however long the source takes over it.
   for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
@@ -52,17 +52,17 @@ export async function* sourcePieces(
         yield taken;
         checkAttached(bytes);
       } else {
-        if (length === 0) piece = new Uint8Array(size);
-        piece.set(taken, length);
+        if (length === 0) chunk = new Uint8Array(size);
+        chunk.set(taken, length);
         length += taken.length;
         if (length < size) continue;
-        yield piece;
+        yield chunk;
         checkAttached(bytes);
         length = 0;
       }
     }
   }
-  if (length > 0) yield piece.subarray(0, length);
+  if (length > 0) yield chunk.subarray(0, length);
 }
 
 /** What a source gives. Shared memory is copied, since it may change between the digest and the sending. */

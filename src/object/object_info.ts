@@ -28,7 +28,7 @@ export interface ObjectInfo {
   nuid: string;
   /** Bytes. */
   size: number;
-  /** Pieces that it is stored in. */
+  /** ObjectChunks that it is stored in. */
   chunks: number;
   /** `SHA-256=` and the padded base64url of the hash. */
   digest: string;

@@ -1,11 +1,12 @@
-import { OwnRun } from "./own_run.ts";
-import { SuspectChunks } from "./suspect_chunks.ts";
+import { Turns } from "../bucket/turns.ts";
+import { OwnSequences } from "./own_sequences.ts";
+import { ReplacedVersions } from "./replaced_versions.ts";
 
 /** The newest info of a name. */
 export interface Newest {
   /** Sequence; 0: there is none. */
   sequence: number;
-  /** The version that it makes an object: nobody needs its chunks when it is replaced, unless another info names it. */
+  /** The version that it names: its chunks are orphaned when it is replaced, unless another info names it. */
   nuid?: string;
 }
 
@@ -18,6 +19,7 @@ export interface KnownInfo extends Newest {
 export class ObjectMemory {
   /** The infos that this process has stored, by subject. */
   readonly infos: Map<string, KnownInfo> = new Map();
-  readonly run: OwnRun = new OwnRun();
-  readonly suspects: SuspectChunks = new SuspectChunks();
+  readonly ownSequences: OwnSequences = new OwnSequences();
+  readonly turns: Turns = new Turns();
+  readonly replaced: ReplacedVersions = new ReplacedVersions();
 }

@@ -10,7 +10,7 @@ import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucke
  */
 export interface ObjectBucketOptions extends BucketOptions {
   /**
-   * Bytes of the pieces that larger objects are stored in; fewer where the server takes no messages as large.
+   * Bytes of the chunks that larger objects are stored in; fewer where the server takes no messages as large.
    *
    * @default {131_072}
    */
@@ -30,7 +30,7 @@ export interface PutOptions {
   /** Labels of your own. */
   metadata?: Record<string, string>;
   /**
-   * Bytes of the pieces that the object is stored in, if it is larger.
+   * Bytes of the chunks that the object is stored in, if it is larger.
    *
    * @default {the bucket's `maxChunkSize`}
    */
@@ -56,7 +56,7 @@ const PUT_STREAM: OptionNames<PutStreamOptions> = { ...PUT, signal: true };
 /** As tokens of HTTP. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Largest piece, in bytes: no server takes larger messages. */
+/** Largest chunk, in bytes: no server takes larger messages. */
 const MAX_CHUNK = 67_108_864;
 
 /**

@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
 import { parseMeta, type StoredMeta } from "./object_meta.ts";
 import { ObjectStream } from "./object_stream.ts";
-import { Pieces } from "./pieces.ts";
+import { ObjectChunks } from "./object_chunks.ts";
 
 /** Links that are followed one after the other. */
 const MAX_LINKS = 8;
@@ -24,15 +24,15 @@ export class ObjectReader {
   }
 
   /**
-   * The newest record of a name: of an object, a link, or a deleted object.
+   * The newest info of a name: of an object, a link, or a deleted object.
    *
    * @param sure Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
    */
   async find(call: Call, name: string, sure: boolean): Promise<StoredMeta | null> {
     const byLeader = sure || undefined;
-    let message = await this.#stream.last(call, this.#stream.record(name), byLeader);
+    let message = await this.#stream.last(call, this.#stream.infoSubject(name), byLeader);
     if (!message) {
-      const otherSpelling = this.#stream.latin1Record(name);
+      const otherSpelling = this.#stream.latin1InfoSubject(name);
       if (otherSpelling !== undefined) message = await this.#stream.last(call, otherSpelling, byLeader);
     }
     return message && parseMeta(message);
@@ -41,20 +41,20 @@ export class ObjectReader {
   /**
    * Reads an object, links followed; `null` if there is none.
    *
-   * @param read Reads the one that was found; `null` if pieces are missing. It is then looked for again, with the leader, as it is when it is damaged:
+   * @param read Reads the one that was found; `null` if chunks are missing. It is then looked for again, with the leader, as it is when it is damaged:
    * mostly the object was replaced meanwhile.
    */
   async read<T>(
     call: Call,
     name: string,
-    read: (pieces: Pieces) => Promise<T | null>,
+    read: (chunks: ObjectChunks) => Promise<T | null>,
   ): Promise<T | null> {
     for (let before: string | null = null;;) {
-      const pieces = await this.#follow(call, name, before !== null);
-      if (!pieces) return null;
-      const { nuid } = pieces.meta;
+      const chunks = await this.#follow(call, name, before !== null);
+      if (!chunks) return null;
+      const { nuid } = chunks.meta;
       try {
-        const value = await read(pieces);
+        const value = await read(chunks);
         if (value !== null || nuid === before) return value;
       } catch (error) {
         if (nuid === before || !(error instanceof JetStreamStoreError && error.code === "damaged")) throw error;
@@ -63,11 +63,11 @@ export class ObjectReader {
     }
   }
 
-  async #follow(call: Call, name: string, sure: boolean, links = 0): Promise<Pieces | null> {
+  async #follow(call: Call, name: string, sure: boolean, links = 0): Promise<ObjectChunks | null> {
     const meta = await this.find(call, name, sure);
     if (!meta || meta.deleted) return null;
     const link = meta.options?.link;
-    if (!link) return new Pieces(this.#stream, meta, sure);
+    if (!link) return new ObjectChunks(this.#stream, meta, sure);
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");

@@ -6,33 +6,33 @@ import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
-import { Leftovers } from "./leftovers.ts";
-import { dataPieces, sourcePieces } from "./object_data.ts";
+import { OrphanedChunks } from "./orphaned_chunks.ts";
+import { dataChunks, sourceChunks } from "./object_data.ts";
 import { digestOf } from "./object_digest.ts";
 import { type ObjectInfo, objectInfo } from "./object_info.ts";
 import type { ObjectMeta, StoredMeta } from "./object_meta.ts";
 import { ObjectMemory } from "./object_memory.ts";
 import type { PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./object_reader.ts";
-import { isOutrun, type NewRecord, ObjectRecords } from "./object_records.ts";
+import { isRefusedByOthers, type NewInfo, ObjectInfos } from "./object_infos.ts";
 import type { ObjectStream } from "./object_stream.ts";
 import { Upload } from "./upload.ts";
 
-/** Bytes of the server's `max_payload` that the headers of a piece may take. */
+/** Bytes of the server's `max_payload` that the headers of a chunk may take. */
 const HEADERS = 128;
 
 /** An object to be stored. */
 export interface NewObject {
   name: string;
   options: PutOptions;
-  /** Bytes of a piece. */
+  /** Bytes of a chunk. */
   chunkSize: number;
 }
 
 /** A deletion. */
 export interface Deletion {
   name: string;
-  /** The version that a try that nobody has answered has marked, perhaps. */
+  /** The version that an unconfirmed attempt may have marked as deleted. */
   nuid?: string;
 }
 
@@ -41,23 +41,23 @@ export class ObjectWriter {
   readonly #stream: ObjectStream;
   readonly #reader: ObjectReader;
   readonly #memory: ObjectMemory;
-  readonly #leftovers: Leftovers;
-  readonly #records: ObjectRecords;
+  readonly #orphans: OrphanedChunks;
+  readonly #infos: ObjectInfos;
 
   constructor(stream: ObjectStream, reader: ObjectReader) {
     this.#stream = stream;
     this.#reader = reader;
     this.#memory = stream.context.shared.of(ObjectMemory, stream.name);
-    this.#leftovers = new Leftovers(stream, this.#memory);
-    this.#records = new ObjectRecords(stream, this.#leftovers, this.#memory);
+    this.#orphans = new OrphanedChunks(stream, this.#memory);
+    this.#infos = new ObjectInfos(stream, this.#orphans, this.#memory);
   }
 
   /** Stores an object. */
   put(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
-    const size = pieceSize(call.session, object);
+    const size = chunkSizeOf(call.session, object);
     return this.#explained(
       data.length > size
-        ? this.#putLarge(object, dataPieces(data, size), () => call)
+        ? this.#putLarge(object, dataChunks(data, size), () => call)
         : this.#putSmall(call, object, data),
     );
   }
@@ -69,12 +69,12 @@ export class ObjectWriter {
     source: ReadableStream<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<ObjectInfo> {
-    // A source that gives nothing must not keep the call once the connection is lost, or a piece is refused or not confirmed.
+    // A source that gives nothing must not hold up the call once the connection is lost, or a chunk is refused or unconfirmed.
     const failing = new AbortController();
     const over = AbortSignal.any([...(signal ? [signal] : []), call.session.signal, failing.signal]);
-    const pieces = sourcePieces(source, pieceSize(call.session, object), over);
+    const chunks = sourceChunks(source, chunkSizeOf(call.session, object), over);
     const present = () => call.until(performance.now() + this.#stream.context.timeout);
-    return this.#explained(this.#putLarge(object, pieces, present, (reason) => failing.abort(reason)));
+    return this.#explained(this.#putLarge(object, chunks, present, (reason) => failing.abort(reason)));
   }
 
   /** Marks an object as deleted; `false` if there is none. */
@@ -85,7 +85,7 @@ export class ObjectWriter {
   /** The stream has gone. */
   forget(): void {
     this.#stream.forget();
-    this.#records.forget();
+    this.#infos.forget();
   }
 
   async #delete(call: Call, deletion: Deletion): Promise<boolean> {
@@ -93,24 +93,24 @@ export class ObjectWriter {
     const first = await find();
     if (!first) return false;
     if (this.#stream.isMirror) await this.#stream.isWritable(call);
-    return await this.#records.inTurn(first.message.subject, call.deadline, async () => {
+    return await this.#infos.inTurn(first.message.subject, call.deadline, async () => {
       for (let meta: StoredMeta | null = first; meta; meta = await find()) {
-        const { message: { subject, sequence }, ...record } = meta;
-        const { nuid } = record;
-        if (record.deleted) {
+        const { message: { subject, sequence }, ...info } = meta;
+        const { nuid } = info;
+        if (info.deleted) {
           if (!nuid || nuid !== deletion.nuid) return false;
-          this.#leftovers.remove({ nuid, replacedBy: sequence });
+          this.#orphans.remove({ nuid, replacedBy: sequence });
           return true;
         }
         const mtime = isoText(new Date());
-        const body = JSON.stringify({ ...record, size: 0, chunks: 0, digest: "", deleted: true, mtime });
-        const marker: NewRecord = { subject, body };
+        const body = JSON.stringify({ ...info, size: 0, chunks: 0, digest: "", deleted: true, mtime });
+        const marker: NewInfo = { subject, body };
         try {
-          await this.#records.store(call, marker, { sequence, nuid });
+          await this.#infos.store(call, marker, { sequence, nuid });
           return true;
         } catch (error) {
-          if (marker.unsure) deletion.nuid = nuid;
-          if (!isOutrun(error)) throw error;
+          if (marker.isUnconfirmed) deletion.nuid = nuid;
+          if (!isRefusedByOthers(error)) throw error;
         }
       }
       return false;
@@ -123,13 +123,13 @@ export class ObjectWriter {
     const chunks = data.length > 0 ? 1 : 0;
     const mtime = new Date();
     const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) }, mtime);
-    const record: NewRecord = { subject: this.#stream.record(object.name), nuid, body: JSON.stringify(meta) };
-    await this.#records.inTurn(record.subject, call.deadline, async () => {
+    const info: NewInfo = { subject: this.#stream.infoSubject(object.name), nuid, body: JSON.stringify(meta) };
+    await this.#infos.inTurn(info.subject, call.deadline, async () => {
       try {
-        if (chunks === 0) await this.#records.replace(call, record);
-        else await this.#storeTogether(call, nuid, data, record);
+        if (chunks === 0) await this.#infos.replace(call, info);
+        else await this.#storeTogether(call, nuid, data, info);
       } catch (error) {
-        await this.#abandon(call, nuid, record.unsure === true || error instanceof Unavailable);
+        await this.#abandon(call, nuid, info.isUnconfirmed === true || error instanceof Unavailable);
         throw error;
       }
     });
@@ -137,94 +137,94 @@ export class ObjectWriter {
   }
 
   /**
-   * Stores the only piece, and where the record to be replaced is known the new one right behind: it is refused if the piece is, so its
-   * confirmation speaks for both. Not where the stream may have replicas: servers from 2.14 on give such a stream up for good, on all replicas, when
-   * the last message is not the expected one, as they look only while they apply what they have agreed upon.
+   * Stores the only chunk and, where the info to be replaced is known, the new info right behind it, which the server refuses if the chunk is not the
+   * last message: so its acknowledgement confirms both. Not where the stream may have replicas: servers from 2.14 stop such a stream for good, on all
+   * replicas, when the last message is not the expected one.
    */
   async #storeTogether(
     call: Call,
     nuid: string,
     data: Uint8Array,
-    record: NewRecord,
+    info: NewInfo,
   ): Promise<void> {
-    const pieces = this.#stream.pieces(nuid);
+    const chunks = this.#stream.chunkSubject(nuid);
     const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
-    let newest = this.#records.known(record.subject);
+    let newest = this.#infos.known(info.subject);
     if (newest && call.session.requests.alone && this.#stream.config?.num_replicas === 1) {
-      call.session.send(pieces, data, { headers });
+      call.session.send(chunks, data, { headers });
       try {
-        return await this.#records.store(call, record, newest, nuid);
+        return await this.#infos.store(call, info, newest, nuid);
       } catch (error) {
-        if (!isOutrun(error)) throw error;
-        // If the piece is there, this is its duplicate; if it was refused, the reason tells more than that the record was.
-        await this.#storePiece(call, pieces, data, headers);
+        if (!isRefusedByOthers(error)) throw error;
+        // A stored chunk is recognised as a duplicate; the reason for which one is refused is the one to report.
+        await this.#storeChunk(call, chunks, data, headers);
         if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
-          newest = await this.#records.look(call, record.subject);
+          newest = await this.#infos.look(call, info.subject);
         }
       }
     } else {
-      const looking = Promise.resolve(newest ?? this.#records.look(call, record.subject));
+      const looking = Promise.resolve(newest ?? this.#infos.look(call, info.subject));
       looking.catch(() => {});
-      await this.#storePiece(call, pieces, data, headers);
+      await this.#storeChunk(call, chunks, data, headers);
       newest = await looking;
     }
-    await this.#records.replace(call, record, newest);
+    await this.#infos.replace(call, info, newest);
   }
 
-  async #storePiece(
+  async #storeChunk(
     call: Call,
     subject: string,
     data: Uint8Array,
     headers: HeaderBlock,
   ): Promise<void> {
     const { seq, duplicate } = await publish(call, subject, data, headers, true);
-    if (!duplicate) this.#memory.run.stored(seq);
+    if (!duplicate) this.#memory.ownSequences.stored(seq);
   }
 
   /**
-   * Stores pieces, and once all are confirmed the record.
+   * Stores chunks, and once all are confirmed the info.
    *
    * @param present Gives the call with the deadline of what is sent now.
    */
   async #putLarge(
     object: NewObject,
-    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     present: () => Call,
     failed?: (reason: unknown) => void,
   ): Promise<ObjectInfo> {
     if (!this.#stream.config) await this.#stream.open(present());
     const nuid = nuids.next();
-    const subject = this.#stream.record(object.name);
+    const subject = this.#stream.infoSubject(object.name);
     const upload = new Upload(
       present,
       this.#stream,
       nuid,
-      (sequence) => this.#memory.run.stored(sequence),
+      (sequence) => this.#memory.ownSequences.stored(sequence),
       failed,
     );
-    let record: NewRecord | undefined;
+    let info: NewInfo | undefined;
     try {
-      for await (const piece of pieces) await upload.add(piece);
+      for await (const chunk of chunks) await upload.add(chunk);
       const digest = await upload.end();
       const mtime = new Date();
       const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest }, mtime);
-      const stored: NewRecord = record = { subject, nuid, body: JSON.stringify(meta) };
+      const stored: NewInfo = info = { subject, nuid, body: JSON.stringify(meta) };
       const call = present();
-      await this.#records.inTurn(subject, call.deadline, () => this.#records.replace(call, stored));
+      await this.#infos.inTurn(subject, call.deadline, () => this.#infos.replace(call, stored));
       return objectInfo(meta, mtime);
     } catch (error) {
       await upload.settled();
-      // What refuses a later try says nothing of one that nobody has answered.
-      const unsure = upload.unanswered || record?.unsure || error instanceof Unavailable;
-      if (upload.chunks > 0) await this.#abandon(present(), nuid, unsure);
+      // The refusal of a later attempt does not tell whether an unanswered one is stored.
+      const isUnconfirmed = upload.unanswered || info?.isUnconfirmed || error instanceof Unavailable;
+      if (upload.chunks > 0) await this.#abandon(present(), nuid, isUnconfirmed);
       throw error;
     }
   }
 
-  /** Removes what a failed write has stored; where it is unsure what that is, only the infos will tell whether the pieces are an object. */
-  async #abandon(call: Call, nuid: string, unsure: boolean): Promise<void> {
-    if (unsure) this.#leftovers.removeLater({ nuid, replacedBy: 0 });
-    else await this.#leftovers.removeNow(call, nuid);
+  /** Removes the chunks of a failed write. After an unconfirmed one only the infos tell, later, whether they belong to an object. */
+  async #abandon(call: Call, nuid: string, isUnconfirmed: boolean): Promise<void> {
+    if (isUnconfirmed) this.#orphans.removeLater({ nuid, replacedBy: 0 });
+    else await this.#orphans.removeNow(call, nuid);
   }
 
   #meta(
@@ -252,7 +252,7 @@ export class ObjectWriter {
     };
   }
 
-  /** What a write meets, in the words of a bucket. */
+  /** Explains in terms of the bucket why a write failed. */
   async #explained<T>(write: Promise<T>): Promise<T> {
     try {
       return await write;
@@ -265,13 +265,13 @@ export class ObjectWriter {
   }
 }
 
-function pieceSize(session: Session, { chunkSize }: NewObject): number {
+function chunkSizeOf(session: Session, { chunkSize }: NewObject): number {
   return Math.min(chunkSize, session.maxPayload - HEADERS);
 }
 
 let written = { time: NaN, text: "" };
 
-/** A moment as ADR-20 has it. Many objects are stored within one millisecond, and to write it costs as much as a tenth of the rest. */
+/** A moment as ADR-20 has it. The last one is kept: many objects are stored within a millisecond, and formatting it is a tenth of a put's cost. */
 function isoText(date: Date): string {
   const time = date.getTime();
   if (time !== written.time) written = { time, text: date.toISOString() };

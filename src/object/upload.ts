@@ -10,12 +10,12 @@ import type { ObjectStream } from "./object_stream.ts";
 /** Bytes that may be on their way to the server at the same time, over one connection. */
 const IN_FLIGHT = 4 * 1024 * 1024;
 
-/** Milliseconds after which the stream is asked for the pieces that are not confirmed. */
+/** Milliseconds after which the stream is asked for the chunks that are not confirmed. */
 const PATIENCE = 1_000;
 
 const budgetOf = budgetPerSession(IN_FLIGHT);
 
-/** Stores the pieces of one object, several at a time. */
+/** Stores the chunks of one object, several at a time. */
 export class Upload {
   readonly #stream: string;
   readonly #subject: string;
@@ -28,15 +28,15 @@ export class Upload {
   #failure: unknown = null;
   /** Bytes that came. */
   size = 0;
-  /** Pieces that came. */
+  /** ObjectChunks that came. */
   chunks = 0;
-  /** Whether some pieces were neither stored nor refused, and so may still reach the server. */
+  /** Whether some chunks were neither stored nor refused, and so may still reach the server. */
   unanswered = false;
 
   /**
-   * @param present Gives the call with the deadline by which a piece that is sent now must be confirmed.
-   * @param stored Called with the sequence of each piece.
-   * @param failed Called with what the first piece has met that is not stored.
+   * @param present Gives the call with the deadline by which a chunk that is sent now must be confirmed.
+   * @param stored Called with the sequence of each chunk.
+   * @param failed Called with what the first chunk has met that is not stored.
    */
   constructor(
     present: () => Call,
@@ -49,30 +49,30 @@ export class Upload {
     this.#stored = stored;
     this.#present = present;
     this.#stream = stream.name;
-    this.#subject = stream.pieces(nuid);
+    this.#subject = stream.chunkSubject(nuid);
     this.#budget = budgetOf(present().session);
   }
 
-  /** Sends a piece as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
-  async add(piece: Uint8Array): Promise<void> {
-    await this.#budget.take(piece.length, () => this.#present().deadline);
+  /** Sends a chunk as soon as there is room; it must not be changed any more. Throws what an earlier one has met. */
+  async add(chunk: Uint8Array): Promise<void> {
+    await this.#budget.take(chunk.length, () => this.#present().deadline);
     if (this.#failure !== null) {
-      this.#budget.give(piece.length);
+      this.#budget.give(chunk.length);
       throw this.#failure;
     }
-    this.#digest.update(piece);
-    this.size += piece.length;
+    this.#digest.update(chunk);
+    this.size += chunk.length;
     this.chunks++;
-    const sent = this.#send(piece).finally(() => {
-      this.#budget.give(piece.length);
+    const sent = this.#send(chunk).finally(() => {
+      this.#budget.give(chunk.length);
       this.#underWay.delete(sent);
     });
     this.#underWay.add(sent);
   }
 
-  /** Waits until all pieces are confirmed, and gives their digest; throws what one has met. */
+  /** Waits until all chunks are confirmed, and gives their digest; throws what one has met. */
   async end(): Promise<string> {
-    // A piece is never sent twice, as they would lie in another order then. But a confirmation may be lost.
+    // A chunk is never sent twice, as they would lie in another order then. But a confirmation may be lost.
     while (!await settledWithin(this.settled(), PATIENCE) && !await this.#areStored());
     if (this.#failure !== null) throw this.#failure;
     return this.#digest.end();
@@ -89,9 +89,9 @@ export class Upload {
     return info?.state.subjects?.[this.#subject] === this.chunks;
   }
 
-  async #send(piece: Uint8Array): Promise<void> {
+  async #send(chunk: Uint8Array): Promise<void> {
     try {
-      this.#stored((await publish(this.#present(), this.#subject, piece)).seq);
+      this.#stored((await publish(this.#present(), this.#subject, chunk)).seq);
     } catch (error) {
       this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
       if (this.#failure !== null) return;

@@ -8,6 +8,8 @@ export interface StoredMessage {
   readonly sequence: number;
   readonly time: Date;
   readonly data: Uint8Array;
+  /** Messages that match behind it, where a batched direct get tells. */
+  readonly pending?: number;
   /** The first value of a header, or `undefined`. */
   header(name: string): string | undefined;
   /** All headers that its publisher gave. */
@@ -44,6 +46,11 @@ export class DirectMessage implements StoredMessage {
 
   get time(): Date {
     return new Date(lastHeaderOf(this.#reply, "Nats-Time-Stamp") ?? NaN);
+  }
+
+  get pending(): number | undefined {
+    const pending = lastHeaderOf(this.#reply, "Nats-Num-Pending");
+    return pending === undefined ? undefined : Number(pending);
   }
 
   get data(): Uint8Array {

@@ -216,8 +216,12 @@ export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
   },
   get: {
     gives: "null",
-    good: (bucket) => bucket.get("n"),
-    bad: texts<ObjectBucket>("name", (bucket, name) => bucket.get(name)),
+    good: (bucket) => bucket.get("n", { start: 1, end: 2 }),
+    bad: [
+      ...texts<ObjectBucket>("name", (bucket, name) => bucket.get(name)),
+      ["start", (bucket) => bucket.get("n", { start: -1 }), RangeError, "'start' must be a whole number ≥ 0"],
+      ["end", (bucket) => bucket.get("n", { start: 2, end: 1 }), RangeError, "'end' must be ≥ 'start', 2"],
+    ],
   },
   getText: {
     gives: "null",
@@ -228,6 +232,14 @@ export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
     gives: "null",
     good: (bucket) => bucket.getStream("n"),
     bad: texts<ObjectBucket>("name", (bucket, name) => bucket.getStream(name)),
+  },
+  respond: {
+    gives: "promise",
+    good: (bucket) => bucket.respond(new Request("http://localhost/n"), "n"),
+    bad: [
+      ...texts<ObjectBucket>("name", (bucket, name) => bucket.respond(new Request("http://localhost"), name)),
+      ["request: none", (bucket) => bucket.respond(undefined as never, "n"), TypeError, "'request' must be a Request"],
+    ],
   },
   info: {
     gives: "null",

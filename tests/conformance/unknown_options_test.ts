@@ -18,6 +18,8 @@ const CALLS: Record<string, (stores: JetStreamStores, options: any) => unknown> 
   "ObjectBucket.put": (stores, options) => stores.objectBucket("o").put("n", "d", options),
   "ObjectBucket.putStream": (stores, options) =>
     stores.objectBucket("o").putStream("n", new Blob(["d"]).stream(), options),
+  "ObjectBucket.get": (stores, options) => stores.objectBucket("o").get("n", options),
+  "ObjectBucket.getStream": (stores, options) => stores.objectBucket("o").getStream("n", options),
   "ObjectBucket.watch": (stores, options) => stores.objectBucket("o").watch(options),
   kvBucket: (stores, options) => stores.kvBucket("k", options),
   "KvBucket.put": (stores, options) => stores.kvBucket("k").put("n", "v", options),

@@ -120,7 +120,7 @@ export const STORE_MUTANTS: Mutant[] = [
     file: "src/object/object_writer.ts",
     find: "else await this.#leftovers.removeNow(call, nuid);",
     replace: "",
-    tests: ["tests/object/full_bucket_test.ts", "tests/object/leftovers_test.ts", "tests/object/stream_test.ts"],
+    tests: ["tests/object/full_bucket_test.ts", "tests/object/orphaned_chunks_test.ts", "tests/object/stream_test.ts"],
   },
   {
     does: "sends a chunk and its info together where there are replicas",

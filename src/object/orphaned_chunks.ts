@@ -7,24 +7,24 @@ import { purgeStream } from "../wire/streams.ts";
 import type { ObjectMemory } from "./object_memory.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
-/** Milliseconds that removals wait: a row of writes goes before, and who is just reading what was replaced may finish. */
-const PAUSE = 20;
+/** Milliseconds between two rounds of removals: a series of writes comes first, and reads of the replaced version may finish. */
+const ROUND_MS = 20;
 
-/** Removals that one pause brings: a server drops all requests of its API, everybody's, when too many wait. */
-const AT_ONCE = 500;
+/** Removals of one round: a server drops all requests of its API, those of others included, when too many wait. */
+const MAX_REMOVALS = 500;
 
 /**
- * Removals that one pause brings where chunks expire soon by themselves, and how many may wait: a removal costs the server more than a write, so
- * while more is replaced than these, the rest is left to the TTL.
+ * Removals of one round where chunks expire soon by themselves, and how many may wait: a removal costs the server more than a write, so while more is
+ * replaced than these, the rest is left to the TTL.
  */
-const AT_A_TIME = 50;
-const WAITING = 5_000;
+const MAX_EXPIRING_REMOVALS = 50;
+const MAX_EXPIRING_VERSIONS = 5_000;
 
-/** Removals that are made at once within the time of one pause: a write now and then leaves no timer behind. */
-const WITHOUT_PAUSE = 8;
+/** Removals within the time of one round that are made at once: an occasional write leaves no timer behind. */
+const MAX_IMMEDIATE_REMOVALS = 8;
 
 /** A version whose chunks may have to be removed. */
-export interface Leftover {
+export interface OrphanedVersion {
   nuid: string;
   /**
    * Sequence of the info in whose place another info may name it; without it no info can: nobody but this process has written in between, or it never
@@ -37,21 +37,21 @@ export interface Leftover {
  * Removes the chunks of objects that were replaced, deleted, or never finished, off the caller's path. What an info names is not removed, whoever
  * has stored that info.
  *
- * What nobody has answered may still reach the server, a chunk or the info that makes the chunks an object. So after such an upload nothing is
- * removed before a later write is confirmed: by then the server has dealt with all that was sent before, and the infos tell.
+ * A write that was not answered may still reach the server: a chunk, or the info that makes the chunks an object. So after such an upload nothing is
+ * removed before a later write is confirmed. By then the server has processed all that was sent before, and the infos tell.
  */
-export class Leftovers {
+export class OrphanedChunks {
   readonly #stream: ObjectStream;
   readonly #memory: ObjectMemory;
   #due: string[] = [];
-  #later: Leftover[] = [];
+  #later: OrphanedVersion[] = [];
   /** The removal of what is due; `null` while nothing is. */
   #removing: Promise<void> | null = null;
   /** Removals that are made at once, and since when they are counted. */
   readonly #underWay: Set<Promise<void>> = new Set();
   #counted = { since: -Infinity, removals: 0 };
   #closing = new AbortController();
-  #complaint = "";
+  #lastReason = "";
 
   constructor(stream: ObjectStream, memory: ObjectMemory) {
     this.#stream = stream;
@@ -59,23 +59,23 @@ export class Leftovers {
   }
 
   /** Removes the chunks of a version soon, unless another info may name it and does. */
-  remove(leftover: Leftover): void {
-    const { nuid, replacedBy } = leftover;
+  remove(orphan: OrphanedVersion): void {
+    const { nuid, replacedBy } = orphan;
     this.#stream.context.closers.add(this.#close);
     if (replacedBy === undefined) this.#take(nuid);
-    // To see it in all infos is too much where the chunks expire soon.
+    // Reading all infos costs too much where the chunks expire soon.
     else if (!this.#expiresSoon) {
-      this.#memory.suspects.add({
+      this.#memory.replaced.add({
         nuid,
         replacedBy,
         stream: this.#stream,
         unnamed: () => this.#take(nuid),
-        unknown: () => this.removeLater(leftover),
+        unknown: () => this.removeLater(orphan),
       });
     }
   }
 
-  /** Removes chunks that are surely none of an object, and waits for that; later if the server does not answer. */
+  /** Removes chunks that certainly belong to no object, and waits for that; later if the server does not answer. */
   async removeNow(call: Call, nuid: string): Promise<void> {
     try {
       await this.#purge(call, nuid);
@@ -85,34 +85,36 @@ export class Leftovers {
   }
 
   /** Removes chunks once a later write is confirmed. */
-  removeLater(leftover: Leftover): void {
-    this.#later.push(leftover);
+  removeLater(orphan: OrphanedVersion): void {
+    this.#later.push(orphan);
     this.#stream.context.closers.add(this.#close);
   }
 
   /** A write was confirmed. */
   confirmed(): void {
     if (this.#later.length === 0) return;
-    for (const leftover of this.#later.splice(0)) this.remove(leftover);
+    for (const orphan of this.#later.splice(0)) this.remove(orphan);
   }
 
-  /** Whether what nobody needs any more can be left to the TTL: within a minute it is gone, and until then it keeps nothing else out. */
+  /** Whether orphaned chunks can be left to the TTL: they are gone within a minute, and take no room from others until then. */
   get #expiresSoon(): boolean {
     return this.#stream.ttl <= 60_000 && (this.#stream.config?.max_bytes ?? -1) < 0;
   }
 
   #take(nuid: string): void {
-    if (this.#due.length === 0 && this.#hasTurn()) return this.#removeAtOnce(nuid);
+    if (this.#due.length === 0 && this.#isImmediate()) return this.#removeAtOnce(nuid);
     this.#due.push(nuid);
-    if (this.#due.length > 2 * WAITING && this.#expiresSoon) this.#due = this.#due.slice(-WAITING);
+    if (this.#due.length > 2 * MAX_EXPIRING_VERSIONS && this.#expiresSoon) {
+      this.#due = this.#due.slice(-MAX_EXPIRING_VERSIONS);
+    }
     this.#removing ??= this.#removeDue();
   }
 
-  /** Whether so few removals were made lately that another one need not wait. */
-  #hasTurn(): boolean {
+  /** Whether so few removals were made in this round that another one need not wait. */
+  #isImmediate(): boolean {
     const now = performance.now();
-    if (now - this.#counted.since > PAUSE) this.#counted = { since: now, removals: 0 };
-    return ++this.#counted.removals <= WITHOUT_PAUSE;
+    if (now - this.#counted.since > ROUND_MS) this.#counted = { since: now, removals: 0 };
+    return ++this.#counted.removals <= MAX_IMMEDIATE_REMOVALS;
   }
 
   /** Without a deadline: what is not answered while the session lasts is tried again in the next one. */
@@ -131,8 +133,8 @@ export class Leftovers {
     const { connection, timeout } = this.#stream.context;
     while (this.#due.length > 0) {
       const { signal } = this.#closing;
-      await delay(PAUSE, { signal, persistent: false });
-      const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? AT_A_TIME : AT_ONCE);
+      await delay(ROUND_MS, { signal, persistent: false });
+      const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? MAX_EXPIRING_REMOVALS : MAX_REMOVALS);
       const purgeAll = (call: Call) => Promise.all(some.map((nuid) => this.#purge(call, nuid)));
       const done = await connection.attempt(purgeAll, { timeout, persist: true }).catch(this.#failed);
       if (done === null) { for (const nuid of some) this.removeLater({ nuid }); }
@@ -146,36 +148,37 @@ export class Leftovers {
 
   async #purgeOnce(call: Call, nuid: string): Promise<void> {
     try {
-      await purgeStream(call, this.#stream.name, { filter: this.#stream.pieces(nuid) });
+      await purgeStream(call, this.#stream.name, { filter: this.#stream.chunkSubject(nuid) });
     } catch (error) {
       if (error instanceof Unavailable) throw error;
-      if (!isServerError(error, ErrorCode.streamNotFound)) this.#complain(String(error));
+      if (!isServerError(error, ErrorCode.streamNotFound)) this.#logOnce(String(error));
     }
   }
 
   /** One line for each new reason, not for each object. */
-  #complain(reason: string): void {
-    if (reason === this.#complaint) return;
-    this.#complaint = reason;
-    this.#stream.context.logger.warn(`${this.#stream.what} keeps chunks of old objects: ${reason}`);
+  #logOnce(reason: string): void {
+    if (reason === this.#lastReason) return;
+    this.#lastReason = reason;
+    this.#stream.context.logger.warn(`${this.#stream.what} keeps orphaned chunks: ${reason}`);
   }
 
-  /** Nobody waits for a removal: an error is logged, and the removal made again. */
+  /** A removal failed: the error is logged, and the removal is made again after the next confirmed write. */
   readonly #failed = (error: unknown): null => {
-    this.#complain(String(error));
+    this.#logOnce(String(error));
     return null;
   };
 
   readonly #close = async (deadline: number) => {
     this.confirmed();
     this.#closing.abort();
-    await settledWithin(this.#finish(), deadline);
+    // What the server does not answer is left to the next writer of the bucket.
+    await settledWithin(this.#finish(), Math.min(deadline, this.#stream.context.timeout));
     this.#closing = new AbortController();
     this.#stream.context.closers.delete(this.#close);
   };
 
   async #finish(): Promise<void> {
-    await this.#memory.suspects.finish();
+    await this.#memory.replaced.finish();
     await Promise.all([this.#removing, ...this.#underWay]);
   }
 }

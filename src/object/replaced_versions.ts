@@ -4,52 +4,51 @@ import { orElsePermission } from "../wire/api.ts";
 import { namedVersion } from "./object_meta.ts";
 import type { ObjectStream } from "./object_stream.ts";
 
-/** Milliseconds that chunks wait at least, so that one look serves many of them. */
-const PAUSE = 100;
+/** Least milliseconds before a look, so that one look serves many versions. */
+const MIN_DELAY_MS = 100;
 
-/** How long a look rests, in times of what it took: what it costs the server stays small beside the writes. */
-const REST = 10;
+/** The delay before the next look, in times of what the last one took: looks cost the server little beside the writes. */
+const DELAY_FACTOR = 10;
 
-/** Infos that are read at once. */
+/** Infos of one request. */
 const PAGE = 1_000;
 
-/** Chunks of so many versions wait at most. */
-const WAITING = 100_000;
+/** Versions that may wait. */
+const MAX_VERSIONS = 100_000;
 
-/** A version of which the chunks can be removed if no info names it. */
-export interface Suspect {
+/** A replaced version, whose chunks can be removed if no info names it. */
+export interface ReplacedVersion {
   nuid: string;
   /** Sequence of the info that replaced its own. */
   replacedBy: number;
   stream: ObjectStream;
   /** Called when no info names it. */
   unnamed: () => void;
-  /** Called when nobody can tell at the moment. */
+  /** Called when that cannot be read now. */
   unknown: () => void;
 }
 
 /**
- * Finds out which versions no info of a bucket names any more: another client may have stored an info that names another object's chunks, or be half-way
- * through giving an object another name. Only all infos together tell, so one look serves all that wait, and the next one waits the longer the more there
- * are.
+ * Finds the replaced versions that no info of a bucket names any more. Another client may have stored an info that names another object's chunks, or may
+ * be renaming an object. All infos must be read to know, so one look serves all versions that wait, and the more infos there are, the rarer the looks.
  */
-export class SuspectChunks {
-  #waiting: Suspect[] = [];
+export class ReplacedVersions {
+  #waiting: ReplacedVersion[] = [];
   #looking: Promise<void> | null = null;
   #hurry = new AbortController();
   /** Milliseconds that the last look took. */
   #took = 0;
-  #complaint = "";
+  #lastReason = "";
 
   /** Looks soon. */
-  add(suspect: Suspect): void {
-    this.#waiting.push(suspect);
-    if (this.#waiting.length === WAITING) {
-      suspect.stream.context.logger.warn(
-        `${suspect.stream.what} keeps chunks of replaced objects: other clients write faster than one can see which are used`,
+  add(version: ReplacedVersion): void {
+    this.#waiting.push(version);
+    if (this.#waiting.length === MAX_VERSIONS) {
+      version.stream.context.logger.warn(
+        `${version.stream.what} keeps chunks of replaced objects: other clients write faster than the infos that may name them can be read`,
       );
     }
-    if (this.#waiting.length > WAITING) this.#waiting.shift();
+    if (this.#waiting.length > MAX_VERSIONS) this.#waiting.shift();
     this.#looking ??= this.#look();
   }
 
@@ -62,12 +61,12 @@ export class SuspectChunks {
 
   async #look(): Promise<void> {
     while (this.#waiting.length > 0) {
-      await delay(Math.max(PAUSE, REST * this.#took), { signal: this.#hurry.signal, persistent: false });
-      const suspects = this.#waiting.splice(0);
+      await delay(Math.max(MIN_DELAY_MS, DELAY_FACTOR * this.#took), { signal: this.#hurry.signal, persistent: false });
+      const replaced = this.#waiting.splice(0);
       const since = performance.now();
-      const named = await this.#namedBy(suspects);
+      const named = await this.#namedBy(replaced);
       this.#took = performance.now() - since;
-      for (const { nuid, unnamed, unknown } of suspects) {
+      for (const { nuid, unnamed, unknown } of replaced) {
         if (named === null) unknown();
         else if (!named.has(nuid)) unnamed();
       }
@@ -75,19 +74,19 @@ export class SuspectChunks {
     this.#looking = null;
   }
 
-  /** Those of the versions that an info names; `null` if it cannot be seen now, and all where this user may not see it. */
-  async #namedBy(suspects: Suspect[]): Promise<Set<string> | null> {
-    const asked = new Set(suspects.map(({ nuid }) => nuid));
-    const until = Math.max(...suspects.map(({ replacedBy }) => replacedBy));
-    const { stream } = suspects[0];
+  /** Those of the versions that an info names; `null` if the infos cannot be read now, and all where this user may not read them. */
+  async #namedBy(replaced: ReplacedVersion[]): Promise<Set<string> | null> {
+    const asked = new Set(replaced.map(({ nuid }) => nuid));
+    const until = Math.max(...replaced.map(({ replacedBy }) => replacedBy));
+    const { stream } = replaced[0];
     try {
       return await namedOf(stream, asked, until);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== this.#complaint) {
+      if (reason !== this.#lastReason) {
         stream.context.logger.warn(`${stream.what} keeps chunks of replaced objects: ${reason}`);
       }
-      this.#complaint = reason;
+      this.#lastReason = reason;
       return asked;
     }
   }
@@ -98,9 +97,10 @@ async function namedOf(stream: ObjectStream, asked: Set<string>, until: number):
   const { connection, timeout } = stream.context;
   const named = new Set<string>();
   for (let seq = 1, sure = false;;) {
-    const pageOf = (call: Call) => stream.reader.page(call, { seq, next_by_subj: stream.records, batch: PAGE }, sure);
+    const pageOf = (call: Call) =>
+      stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE }, sure);
     const asking = connection.attempt(pageOf, { timeout, persist: true });
-    // Who may not use direct gets may ask the leader.
+    // A user who may not use direct gets may ask the leader.
     const page = sure ? await asking : await orElsePermission(undefined, asking);
     if (page === null) return null;
     if (page === undefined) sure = true;

@@ -1,15 +1,15 @@
 /**
- * The newest sequences of a stream that this process alone has stored, without a gap. Who knows that nobody else has written in between knows that
- * nobody has named a version in between.
+ * The newest sequences of a stream that this process alone has stored, without a gap: within them nobody else has written, so no other info can name a
+ * version of this process.
  */
-export class OwnRun {
+export class OwnSequences {
   #from = Infinity;
   #to = -Infinity;
 
   /** Messages of this process were stored, the last of them with this sequence. */
   stored(sequence: number, count: number = 1): void {
     const first = sequence - count + 1;
-    // What is not behind the others comes late, or from a stream that was made again.
+    // One that does not follow the others is a late acknowledgement, or of a stream that was made again.
     if (first !== this.#to + 1) this.#from = first;
     this.#to = sequence;
   }
