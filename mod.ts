@@ -60,10 +60,21 @@ export { kvBucket, objectBucket } from "./src/functions.ts";
 export type { BucketOptions, Consistency } from "./src/bucket/bucket_options.ts";
 export type { BucketStatus } from "./src/bucket/bucket_status.ts";
 export type { KvBucket } from "./src/kv/kv_bucket.ts";
-export type { KvBucketOptions, KvDeleteOptions, KvWatchOptions } from "./src/kv/kv_options.ts";
+export type {
+  KvBucketOptions,
+  KvDeleteOptions,
+  KvGetManyOptions,
+  KvGetOptions,
+  KvWatchOptions,
+} from "./src/kv/kv_options.ts";
 export type { KvStatus } from "./src/kv/kv_status.ts";
 export type { KvWriteOptions } from "./src/kv/kv_write.ts";
 export type { KvEntry, KvOperation } from "./src/kv/kv_entry.ts";
+export type { KvChange } from "./src/kv/kv_modify.ts";
+export type { KvTransaction } from "./src/kv/kv_transaction.ts";
+export type { KvCommitResult } from "./src/kv/kv_commit.ts";
+export type { KvLock } from "./src/kv/kv_lock.ts";
+export type { KvLockOptions } from "./src/kv/kv_lock_wait.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectRange } from "./src/object/object_range.ts";

@@ -87,6 +87,11 @@ export class BucketReader {
     return [...answers.values()];
   }
 
+  /** {@linkcode StreamReader.asOf}. */
+  asOf(call: Call, subjects: string[]): Promise<{ messages: StoredMessage[]; upTo: number } | null> {
+    return this.#reader.asOf(call, subjects);
+  }
+
   /**
    * Messages of a subject filter from a sequence on, the oldest first: as many as the server gives at a time, none only if there are none.
    *

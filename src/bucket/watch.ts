@@ -95,7 +95,8 @@ export function watch<T>(
 /** What of a bucket is watched. */
 export interface BucketWatch extends Pick<WatchOptions, "initialized" | "signal"> {
   from: FollowOptions["from"];
-  filter: string;
+  filter: string | readonly string[];
+  headersOnly?: boolean;
 }
 
 /**
@@ -103,7 +104,7 @@ export interface BucketWatch extends Pick<WatchOptions, "initialized" | "signal"
  */
 export function watchBucket<T>(
   stream: BucketStream,
-  { from, filter, initialized = () => {}, signal }: BucketWatch,
+  { from, filter, headersOnly, initialized = () => {}, signal }: BucketWatch,
   read: (message: StoredMessage) => T | null,
 ): AsyncIterable<T> {
   const { context, what, name } = stream;
@@ -115,7 +116,8 @@ export function watchBucket<T>(
     const isAbsent = looked !== null && looked.info === null;
     const options: FollowOptions = {
       stream: name,
-      filter: stream.stored(filter),
+      filter: typeof filter === "string" ? stream.stored(filter) : filter.map((each) => stream.stored(each)),
+      headersOnly,
       from: isAbsent ? "all" : from,
       begun,
     };

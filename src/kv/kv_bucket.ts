@@ -1,22 +1,25 @@
-import { checkIterable, wrong } from "../checks.ts";
 import type { Context } from "../wire/context.ts";
-import { listAll, listNewest } from "../bucket/list_messages.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
 import { checkName } from "../wire/tokens.ts";
-import { watchBucket } from "../bucket/watch.ts";
-import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
+import type { KvEntry } from "./kv_entry.ts";
+import { listEntries, listHistory, listKeys, watchEntries } from "./kv_lists.ts";
+import type { KvLock } from "./kv_lock.ts";
+import { type KvLockOptions, lockKey } from "./kv_lock_wait.ts";
 import { KvMirror } from "./kv_mirror.ts";
+import { checkModification, type KvChange, KvModifier, MODIFYING } from "./kv_modify.ts";
 import {
-  checkKvDeleteOptions,
   checkKvOptions,
-  checkKvWatchOptions,
   type KvBucketOptions,
   type KvDeleteOptions,
+  type KvGetManyOptions,
+  type KvGetOptions,
   type KvWatchOptions,
 } from "./kv_options.ts";
+import { KvReader } from "./kv_reader.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
 import { KvStream } from "./kv_stream.ts";
-import { checkWrite, DELETE, Guard, type KvWrite, type KvWriteOptions, KvWriter, PURGE } from "./kv_write.ts";
+import { KvTransaction } from "./kv_transaction.ts";
+import type { KvWriteOptions } from "./kv_write.ts";
+import { KvWriter } from "./kv_writer.ts";
 
 /**
  * A key-value bucket, in the format of all NATS clients (ADR-8).
@@ -49,7 +52,9 @@ export class KvBucket {
   /** The bucket's name. */
   readonly name: string;
   readonly #stream: KvStream;
+  readonly #reader: KvReader;
   readonly #writer: KvWriter;
+  readonly #modifier: KvModifier;
   readonly #mirror: KvMirror | null;
 
   /**
@@ -62,53 +67,28 @@ export class KvBucket {
     this.name = name;
     this.#stream = new KvStream(context, name, options);
     this.#mirror = options.cache ? new KvMirror(this.#stream) : null;
+    this.#reader = new KvReader(this.#stream, this.#mirror);
     this.#writer = new KvWriter(this.#stream);
+    this.#modifier = new KvModifier(this.#stream, this.#reader, this.#writer);
   }
 
   /**
-   * The value of a key: what this process has written or read before, or newer, also where a replica lags behind.
+   * Reads the value of a key: what this process has written or read before, or newer, also where a replica lags behind.
    *
    * @returns `null` if the key has no value (never had one, is deleted, has expired), or without a connection.
    */
-  async get(key: string): Promise<KvEntry | null> {
-    const subject = this.#stream.subjectOf(key, "read the value");
-    const held = this.#mirror?.get(subject);
-    if (held) return new StoredEntry(key, "put", held);
-    const foreign = this.#stream.foreignSubjectOf(key);
-    if (held === null && foreign === null) return null;
-    const message = await this.#stream.observe("get", (call) => {
-      const newest = this.#stream.last(call, subject);
-      if (foreign === null) return newest;
-      return newest.then((message) => message ?? this.#stream.last(call, foreign));
-    });
-    return message !== null && operationOf(message) === "put" ? new StoredEntry(key, "put", message) : null;
+  async get(key: string, options?: KvGetOptions): Promise<KvEntry | null> {
+    return await this.#reader.get(key, options);
   }
 
   /**
-   * The values of many keys in few requests; keys without a value are not in the map.
+   * Reads the values of many keys in few requests; keys without a value are not in the map.
    *
    * @returns `null` without a connection, or if not all of them could be read within the deadline.
+   * @throws {JetStreamStoreError} `unsupported`, if a snapshot meets a server before 2.11, or a bucket that does not allow direct gets.
    */
-  async getMany(keys: Iterable<string>): Promise<Map<string, KvEntry> | null> {
-    const entries = new Map<string, KvEntry>();
-    const missing = new Map<string, string>();
-    // All keys are checked before the first one is looked up.
-    const doing = "read the values";
-    const subjects = checkIterable(keys, doing, "keys").map((key) =>
-      [key, this.#stream.subjectOf(key, doing)] as const
-    );
-    for (const [key, subject] of subjects) {
-      const held = this.#mirror?.get(subject);
-      if (held) entries.set(key, new StoredEntry(key, "put", held));
-      else if (held === undefined || this.#stream.foreignSubjectOf(key) !== null) missing.set(key, subject);
-    }
-    if (missing.size === 0) return entries;
-    return await this.#stream.observe("getMany", async (call) => {
-      for (const [key, message] of await this.#stream.newest(call, missing)) {
-        if (operationOf(message) === "put") entries.set(key, new StoredEntry(key, "put", message));
-      }
-      return entries;
-    });
+  async getMany(keys: Iterable<string>, options?: KvGetManyOptions): Promise<Map<string, KvEntry> | null> {
+    return await this.#reader.getMany(keys, options);
   }
 
   /**
@@ -117,8 +97,7 @@ export class KvBucket {
    * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    */
   async put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
-    const write = this.#write(key, value, options, "store the value");
-    return await this.#stream.observe("put", (call) => this.#writer.store(call, write));
+    return await this.#writer.put(key, value, options);
   }
 
   /**
@@ -136,7 +115,7 @@ export class KvBucket {
    * ```
    */
   async create(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | false | null> {
-    return await this.#guarded("create", 0, this.#write(key, value, options, "create the key"));
+    return await this.#writer.create(key, value, options);
   }
 
   /**
@@ -150,12 +129,67 @@ export class KvBucket {
     revision: number,
     options?: KvWriteOptions,
   ): Promise<number | false | null> {
-    const write = this.#write(key, value, options, "update the value");
-    if (!Number.isSafeInteger(revision) || revision < 1) {
-      const rule = "must be a whole number ≥ 1 (create() is for keys without a value)";
-      throw wrong(RangeError, `update the value as 'revision' ${rule}`, revision);
-    }
-    return await this.#guarded("update", revision, write);
+    return await this.#writer.update(key, value, revision, options);
+  }
+
+  /**
+   * Changes the value of a key by compare and set: reads it, calls `change`, and stores what that returns if nobody else has written the key meanwhile;
+   * else it begins again with the newer value. So `change` may be called several times, and must do nothing but compute.
+   *
+   * @param change Returns the new value; `null` to delete the key; `undefined` to leave it as it is. What it throws is thrown.
+   * @returns The entry as it is then: of a deleted key one whose `operation` is `delete`, of one that was left what was read. `null` if the key has no
+   * value and none is stored; or if it is not confirmed: without a connection nothing is stored, without an answer it may be.
+   *
+   * @example Count
+   * ```ts
+   * import { kvBucket } from "@supercheck/jetstream";
+   *
+   * const next = (count = 0) => JSON.stringify(count + 1);
+   * await kvBucket("visits").modify("home", (entry) => next(entry?.json()));
+   * ```
+   */
+  async modify(key: string, change: KvChange, options?: KvWriteOptions): Promise<KvEntry | null> {
+    const modification = checkModification(key, this.#stream.subjectOf(key, MODIFYING), change, options);
+    return await this.#stream.observe("modify", (call) => this.#modifier.modify(call, modification));
+  }
+
+  /**
+   * Begins a transaction: up to 1000 writes of this bucket that are stored together or not at all, under conditions. Several writes need nats-server
+   * 2.12; one write with one check works on all, and costs no more than an `update`.
+   *
+   * @example See {@linkcode KvTransaction} for a transfer between two accounts
+   * ```ts
+   * import { kvBucket } from "@supercheck/jetstream";
+   *
+   * const plans = kvBucket("plans");
+   * await plans.atomic().put("basic", "5 EUR").delete("old").commit();
+   * ```
+   */
+  atomic(): KvTransaction {
+    return new KvTransaction(this.#stream);
+  }
+
+  /**
+   * Locks a key: no other process locks it before it is released, or the lease has ended, which is renewed meanwhile. A process that waits is told by
+   * the server, it does not poll; it gets the lock at the release, or when the lease of a dead holder ends. Needs nats-server 2.11, and a bucket with
+   * `history` 1 and no `ttl` shorter than the lease.
+   *
+   * What must never be done by two holders, not even by one that was suspended beyond its lease, carries the lock's `fence` and refuses a lower one.
+   *
+   * @returns `null` if it is held by somebody else for longer than `wait`, or without a connection; without an answer the key may stay locked until the
+   * lease has ended.
+   * @throws What `signal` aborts with.
+   *
+   * @example One process at a time
+   * ```ts
+   * import { kvBucket } from "@supercheck/jetstream";
+   *
+   * await using lock = await kvBucket("locks").lock("report", { wait: 60_000 });
+   * if (lock) console.log("holding", lock.fence, lock.signal.aborted);
+   * ```
+   */
+  async lock(key: string, options?: KvLockOptions): Promise<KvLock | null> {
+    return await lockKey(this.#stream, this.#writer, key, options);
   }
 
   /**
@@ -171,7 +205,7 @@ export class KvBucket {
    */
   delete(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async delete(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
-    return await this.#mark("delete", key, DELETE, options);
+    return await this.#writer.remove(key, "delete", options);
   }
 
   /**
@@ -181,48 +215,43 @@ export class KvBucket {
    */
   purge(key: string): Promise<true | null>;
   /**
-   * Deletes a key with all its revisions if it still has a revision.
+   * As {@linkcode KvBucket.delete} with a revision.
    *
    * @returns `false` if somebody was faster; `null` if it is not confirmed: then it may be deleted.
    */
   purge(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async purge(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
-    return await this.#mark("purge", key, PURGE, options);
+    return await this.#writer.remove(key, "purge", options);
   }
 
   /**
-   * The keys that have a value, each once.
+   * Lists the keys that have a value, each once.
    *
    * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
    */
   keys(filter: string = ">"): AsyncIterable<string> {
-    const subjects = this.#stream.subjectsOf(filter, "list the keys");
-    const keyOf = (message: StoredMessage) =>
-      operationOf(message) === "put" ? this.#stream.keyOf(message.subject) : null;
-    return listNewest(this.#stream, subjects, keyOf, true);
+    return listKeys(this.#stream, filter);
   }
 
   /**
-   * The entries of the keys that have a value, each key once.
+   * Lists the entries of the keys that have a value, each key once.
    *
-   * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
+   * @param filter As of {@linkcode KvBucket.keys}.
    */
   entries(filter: string = ">"): AsyncIterable<KvEntry> {
-    const subjects = this.#stream.subjectsOf(filter, "list the entries");
-    return listNewest(this.#stream, subjects, (message) => this.#entry(message, true));
+    return listEntries(this.#stream, filter);
   }
 
-  /** All revisions of a key that are kept, the oldest first, deletions among them. */
+  /** Lists all revisions of a key that are kept, the oldest first, deletions among them. */
   history(key: string): AsyncIterable<KvEntry> {
-    const subject = this.#stream.subjectOf(key, "read the history");
-    return listAll(this.#stream, subject, (message) => new StoredEntry(key, operationOf(message), message));
+    return listHistory(this.#stream, key);
   }
 
   /**
    * Follows the keys: first what is there, then each change. It goes on by itself after a reconnect, and when the bucket was made again; what was
    * written meanwhile comes then, the newest value of each key at least. It ends with the loop, with `signal`, and when the stores are closed.
    *
-   * @param filter Which: `*` stands for one token between dots, `>` at the end for one or more; all else is literal.
+   * @param filter As of {@linkcode KvBucket.keys}, one or several.
    *
    * @example
    * ```ts
@@ -230,27 +259,16 @@ export class KvBucket {
    *
    * const flags = kvBucket("flags");
    * if (await flags.put("dark-mode", "on")) {
-   *   for await (const { key, operation } of flags.watch()) {
-   *     console.log(key, operation);
-   *     break;
-   *   }
+   *   for await (const { key } of flags.watch()) if (key === "dark-mode") break;
    * }
    * ```
    */
-  watch(filter: string = ">", options?: KvWatchOptions): AsyncIterable<KvEntry> {
-    const { ignoreDeletes = false, updatesOnly = false, includeHistory = false, initialized, signal } =
-      checkKvWatchOptions(options);
-    const from = updatesOnly ? "new" : includeHistory ? "all" : "last";
-    const subjects = this.#stream.subjectsOf(filter, "watch the keys");
-    return watchBucket(
-      this.#stream,
-      { filter: subjects, from, initialized, signal },
-      (message) => this.#entry(message, ignoreDeletes),
-    );
+  watch(filter: string | readonly string[] = ">", options?: KvWatchOptions): AsyncIterable<KvEntry> {
+    return watchEntries(this.#stream, filter, options);
   }
 
   /**
-   * The state of the bucket, and how it was made.
+   * Tells the state of the bucket, and how it was made.
    *
    * @returns `null` if there is no such bucket, or without a connection.
    */
@@ -270,34 +288,5 @@ export class KvBucket {
     const destroyed = await this.#stream.destroy();
     if (destroyed) this.#mirror?.distrust();
     return destroyed;
-  }
-
-  #entry(message: StoredMessage, onlyValues: boolean): KvEntry | null {
-    const operation = operationOf(message);
-    if (onlyValues && operation !== "put") return null;
-    return new StoredEntry(this.#stream.keyOf(message.subject), operation, message);
-  }
-
-  #write(key: string, value: string | Uint8Array, options: KvWriteOptions | undefined, doing: string): KvWrite {
-    return checkWrite(this.#stream.subjectOf(key, doing), value, options, doing);
-  }
-
-  #mark(
-    name: "delete" | "purge",
-    key: string,
-    marker: Record<string, string>,
-    options: KvDeleteOptions | undefined,
-  ): Promise<boolean | null> {
-    const doing = `${name} the key`;
-    const subject = this.#stream.subjectOf(key, doing);
-    const { revision } = checkKvDeleteOptions(options, doing);
-    const guard = revision === undefined ? undefined : new Guard(revision);
-    const write = { subject, value: "", ttl: undefined, marker, guard };
-    return this.#stream.observe(name, (call) => this.#writer.mark(call, write));
-  }
-
-  #guarded(name: string, expected: number, write: KvWrite): Promise<number | false | null> {
-    const guarded = { ...write, guard: new Guard(expected) };
-    return this.#stream.observe(name, (call) => this.#writer.guarded(call, guarded));
   }
 }

@@ -6,15 +6,13 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./kv_stream.ts";
+import { messageTtl } from "./message_ttl.ts";
 
 /** Milliseconds between two looks for values that have expired. */
 const SWEEP = 60_000;
 
 /** Milliseconds after which a mirror that the server refused is tried again. */
 const REFUSED = 60_000;
-
-/** Milliseconds of the units that a TTL in a header may have. */
-const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000 };
 
 /** The watch that keeps a mirror current, since it began the last time. */
 interface Watching {
@@ -171,15 +169,4 @@ class HeldValue {
   get time(): Date {
     return new Date(this.stored);
   }
-}
-
-/** Milliseconds that a message lives by its own header (ADR-43): `Infinity` if it has none, and 0 if it cannot be read. */
-function messageTtl(message: StoredMessage): number {
-  const text = message.header("Nats-TTL");
-  if (text === undefined || text === "never") return Infinity;
-  if (/^\d+$/.test(text)) return Number(text) * 1_000;
-  if (!/^(\d+[hms])+$/.test(text)) return 0;
-  return Array.from(text.matchAll(/(\d+)([hms])/g), ([, count, unit]) => Number(count) * UNITS[unit]).reduce((a, b) =>
-    a + b
-  );
 }

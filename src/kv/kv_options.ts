@@ -46,6 +46,47 @@ export interface KvWatchOptions extends ObjectWatchOptions {
    * @default {false}
    */
   includeHistory?: boolean;
+  /**
+   * Whether the entries come without their values.
+   *
+   * @default {false}
+   */
+  metaOnly?: boolean;
+  /**
+   * The revision to begin with, in place of what is there: all later ones that are kept come, oldest first. One behind the last that was seen goes on
+   * where an earlier watch ended.
+   */
+  resumeFrom?: number;
+}
+
+/**
+ * Which value of a key is read.
+ *
+ * @category Buckets
+ */
+export interface KvGetOptions {
+  /**
+   * The revision: `null`, if it is not kept any more, was a deletion, or another key's.
+   *
+   * @default {the newest}
+   */
+  revision?: number;
+}
+
+/**
+ * How many values are read.
+ *
+ * @category Buckets
+ */
+export interface KvGetManyOptions {
+  /**
+   * Whether all values are as of one moment: no write lies between any two of them. More than 1000 keys, or more than 2 MiB of values, take several
+   * requests, which are made again whenever one of the keys was written meanwhile: `null`, if that goes on until the deadline. A key that expires at
+   * that moment may be missing.
+   *
+   * @default {false}
+   */
+  snapshot?: boolean;
 }
 
 /**
@@ -62,11 +103,20 @@ export interface KvDeleteOptions {
   revision?: number;
 }
 
+const GET: OptionNames<KvGetOptions> = { revision: true };
+
+const GET_MANY: OptionNames<KvGetManyOptions> = { snapshot: true };
+
 const DELETE: OptionNames<KvDeleteOptions> = { revision: true };
 
 const BUCKET: OptionNames<KvBucketOptions> = { ...BUCKET_OPTIONS, history: true, maxValueSize: true, cache: true };
 
-const WATCH: OptionNames<KvWatchOptions> = { ...WATCH_OPTIONS, includeHistory: true };
+const WATCH: OptionNames<KvWatchOptions> = {
+  ...WATCH_OPTIONS,
+  includeHistory: true,
+  metaOnly: true,
+  resumeFrom: true,
+};
 
 /**
  * The options of a bucket, checked.
@@ -92,7 +142,37 @@ export function checkKvOptions(given: KvBucketOptions | null | undefined): KvBuc
 export function checkKvWatchOptions(given: KvWatchOptions | null | undefined): KvWatchOptions {
   const options = checkOptions(given, WATCH, "watch the keys");
   checkWatchOptions(options, "watch the keys");
-  if (options.includeHistory !== undefined) checkBoolean(options.includeHistory, "watch the keys", "includeHistory");
+  const { includeHistory, metaOnly, resumeFrom, updatesOnly } = options;
+  if (includeHistory !== undefined) checkBoolean(includeHistory, "watch the keys", "includeHistory");
+  if (metaOnly !== undefined) checkBoolean(metaOnly, "watch the keys", "metaOnly");
+  if (resumeFrom !== undefined) checkWhole(resumeFrom, "watch the keys", "resumeFrom", 1, Number.MAX_SAFE_INTEGER);
+  if (resumeFrom !== undefined && (updatesOnly || includeHistory)) {
+    throw new TypeError(
+      "Cannot watch the keys as 'resumeFrom' must not stand beside 'updatesOnly' or 'includeHistory'",
+    );
+  }
+  return options;
+}
+
+/**
+ * The options of a read, checked.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkKvGetOptions(given: KvGetOptions | null | undefined, doing: string): KvGetOptions {
+  const options = checkOptions(given, GET, doing);
+  if (options.revision !== undefined) checkWhole(options.revision, doing, "revision", 1, Number.MAX_SAFE_INTEGER);
+  return options;
+}
+
+/**
+ * The options of a read of many values, checked.
+ *
+ * @throws {TypeError} Naming the option and the rule.
+ */
+export function checkKvGetManyOptions(given: KvGetManyOptions | null | undefined, doing: string): KvGetManyOptions {
+  const options = checkOptions(given, GET_MANY, doing);
+  if (options.snapshot !== undefined) checkBoolean(options.snapshot, doing, "snapshot");
   return options;
 }
 

@@ -15,7 +15,7 @@ const PAUSE = { first: 50, last: 1_000 };
 /** What is followed. */
 export interface FollowOptions extends OrderedOptions {
   /** Where to begin the first time. */
-  from: "last" | "all" | "new";
+  from: OrderedOptions["from"];
   /**
    * Whether it goes on after the last message it gave when it begins again, as long as the stream is still the same one; else it begins anew.
    *
@@ -75,7 +75,7 @@ export async function* followStream(
         throw new Unavailable("lost", `The stream ${stream} was made again`);
       }
       begun?.(info, session, consumer);
-      const here: Place = place = same ?? { created, seen: first === "new" ? consumer.floor : 0, loaded: false };
+      const here: Place = place = same ?? { created, seen: seenBefore(first, consumer), loaded: false };
       here.loaded ||= here.seen >= present;
       // Stopped as the consumer was being made.
       if (stop.aborted) return;
@@ -100,6 +100,12 @@ export async function* followStream(
     }
     await delay(pause, { signal: stop });
   }
+}
+
+/** Sequence of the last message before the first one that is given. */
+function seenBefore(from: FollowOptions["from"], consumer: OrderedConsumer): number {
+  if (typeof from === "number") return from - 1;
+  return from === "new" ? consumer.floor : 0;
 }
 
 function nextSession({ connection }: Context, stop: AbortSignal): Promise<Session | null> {

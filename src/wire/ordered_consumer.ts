@@ -22,8 +22,8 @@ const REMOVAL_MS = 1_000;
 /** What an ordered consumer delivers. */
 export interface OrderedOptions {
   stream: string;
-  /** The subjects to deliver. */
-  filter: string;
+  /** The subjects to deliver; several filters must not overlap. */
+  filter: string | readonly string[];
   /** Where to begin: the newest message of each subject, all messages, only those to come, or those from a sequence on. */
   from: "last" | "all" | "new" | number;
   /**
@@ -147,7 +147,7 @@ export class OrderedConsumer {
     this.#session.signal.addEventListener("abort", this.#onOver, { once: true });
     const info = await api<{ num_pending: number; delivered: { stream_seq: number } }>(
       call,
-      `CONSUMER.CREATE.${stream}.${this.#name}.${filter}`,
+      `CONSUMER.CREATE.${stream}.${this.#name}${typeof filter === "string" ? `.${filter}` : ""}`,
       { stream_name: stream, action: "create", config: this.#config() },
     );
     if (this.#failure) throw this.#failure;
@@ -169,7 +169,7 @@ export class OrderedConsumer {
       name: this.#name,
       deliver_policy: typeof from === "number" ? "by_start_sequence" : from === "last" ? "last_per_subject" : from,
       ...(typeof from === "number" && { opt_start_seq: from }),
-      filter_subject: filter,
+      ...(typeof filter === "string" ? { filter_subject: filter } : { filter_subjects: filter }),
       ack_policy: "none",
       replay_policy: "instant",
       max_deliver: 1,

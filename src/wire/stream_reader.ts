@@ -5,13 +5,11 @@ import { answerOrNoStream } from "./answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { retryUntil } from "./retry_until.ts";
-import { lastHeaderOf, statusOf } from "../connection/nats/raw_headers.ts";
+import { headerOf, lastHeaderOf, statusOf } from "../connection/nats/raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
-
-/** Subjects of one batched get: the server gives up at more than 1024 messages. */
-const SUBJECTS = 1_000;
+import { subjectRequests } from "./_subject_requests.ts";
 
 /** Single gets that are under way at once where there are no batched ones: for several subjects, and for messages in a row. */
 const IN_FLIGHT = 256;
@@ -37,6 +35,8 @@ interface Batch {
   isCut: boolean;
   /** The reply that brought the last of them. */
   last?: Msg;
+  /** The sequence as of which a replica has answered; `Infinity` where it has no message to tell of, and 0 where it was cut short. */
+  upTo: number;
 }
 
 /**
@@ -101,12 +101,38 @@ export class StreamReader {
    */
   async many(call: Call, subjects: string[]): Promise<StoredMessage[]> {
     const found: StoredMessage[] = [];
-    for (const some of requestsOf(subjects, call.session.maxPayload)) {
+    for (const some of subjectRequests(subjects, call.session.maxPayload)) {
       found.push(
         ...await retryUntil(call, ({ deadline }) => this.#newest(call, some, deadline - performance.now())),
       );
     }
     return found;
+  }
+
+  /**
+   * The newest message of each of the subjects that has one, with the sequence as of which they are: the lowest one, where it takes several requests.
+   *
+   * @returns `null` where the server gives no batches, or the stream does not allow direct gets.
+   */
+  async asOf(call: Call, subjects: string[]): Promise<{ messages: StoredMessage[]; upTo: number } | null> {
+    const messages: StoredMessage[] = [];
+    let upTo = Infinity;
+    for (const some of subjectRequests(subjects, call.session.maxPayload)) {
+      for (let rest = some; rest.length > 0;) {
+        const batch = await retryUntil(
+          call,
+          ({ deadline }) =>
+            this.#batch(call, { multi_last: rest, batch: rest.length }, { silence: deadline - performance.now() }),
+        );
+        if (batch === null) return await streamInfo(call, this.#stream) ? null : { messages, upTo };
+        messages.push(...batch.messages);
+        upTo = Math.min(upTo, batch.upTo);
+        if (!batch.isCut || upTo === 0) break;
+        const given = new Set(batch.messages.map(({ subject }) => subject));
+        rest = rest.filter((subject) => !given.has(subject));
+      }
+    }
+    return { messages, upTo };
   }
 
   /**
@@ -195,7 +221,7 @@ export class StreamReader {
   ): Promise<Batch | null> {
     if (!this.#direct) return null;
     const bytes = call.session.incoming.several(this.#stream, query.batch, size);
-    const batch: Batch = { messages: [], isCut: false };
+    const batch: Batch = { messages: [], isCut: false, upTo: 0 };
     const take = (reply: Msg) => this.#takeOne(call.session, batch, reply, size === undefined);
     const body = JSON.stringify({ ...query, max_bytes: bytes });
     const subject = call.session.subjects.api(this.#call);
@@ -219,9 +245,11 @@ export class StreamReader {
     if (code === 404) {
       // Servers before 2.15 stop so where one of many has just gone; where there is none at all they say "No Results".
       batch.isCut = description === "Message Not Found";
+      if (!batch.isCut) batch.upTo = Infinity;
       return true;
     }
     if (code === 204) {
+      batch.upTo = Number(headerOf(reply, "Nats-UpTo-Sequence") ?? 0);
       // What the end itself says is one too low for servers of 2.11.
       batch.isCut = batch.last !== undefined && Number(lastHeaderOf(batch.last, "Nats-Num-Pending") ?? 0) > 0;
       return true;
@@ -265,22 +293,4 @@ function stored(reply: Msg): StoredMessage | null {
   if (code === 408) throw new Unavailable("no_leader", description);
   if (code !== 0) throw apiError({ code, description }, "a direct get");
   return new DirectMessage(reply);
-}
-
-/** Cuts subjects into requests that the server takes. */
-function* requestsOf(subjects: string[], maxPayload: number): Generator<string[]> {
-  // What surrounds the subjects in the request has less than 200 bytes, each subject has quotes and a comma.
-  const room = maxPayload - 200;
-  let some: string[] = [];
-  let size = 0;
-  for (const subject of subjects) {
-    if (some.length === SUBJECTS || (some.length > 0 && size + subject.length + 3 > room)) {
-      yield some;
-      some = [];
-      size = 0;
-    }
-    some.push(subject);
-    size += subject.length + 3;
-  }
-  if (some.length > 0) yield some;
 }

@@ -6,6 +6,8 @@ export interface ScriptProcess extends AsyncDisposable {
   nextLine(): Promise<string>;
   /** Waits for its end; returns all that it printed. */
   output(): Promise<string>;
+  /** Sends it a signal: `SIGSTOP` suspends it, `SIGCONT` lets it go on. */
+  signal(name: Deno.Signal): void;
   /** Ends it without a chance to clean up, and waits until it is gone. */
   kill(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export function startProcess(script: URL, ...args: string[]): ScriptProcess {
       if (!success) throw new Error(`${script} failed`);
       return printed;
     },
+    signal: (name) => child.kill(name),
     kill,
     [Symbol.asyncDispose]: kill,
   };

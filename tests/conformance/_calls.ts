@@ -260,8 +260,11 @@ export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
 export const KV_BUCKET: Record<string, Call<KvBucket>> = {
   get: {
     gives: "null",
-    good: (bucket) => bucket.get("k"),
-    bad: texts<KvBucket>("key", (bucket, key) => bucket.get(key)),
+    good: (bucket) => bucket.get("k", { revision: 1 }),
+    bad: [
+      ...texts<KvBucket>("key", (bucket, key) => bucket.get(key)),
+      ["revision", (bucket) => bucket.get("k", { revision: 0 }), RangeError, "'revision' must be a whole number"],
+    ],
   },
   getMany: {
     gives: "null",
@@ -271,6 +274,7 @@ export const KV_BUCKET: Record<string, Call<KvBucket>> = {
       ["keys: a text", (bucket) => bucket.getMany("abc"), TypeError, "'keys' must be an iterable of strings"],
       ["keys: none", (bucket) => bucket.getMany(null as never), TypeError, "'keys' must be an iterable of strings"],
       ["keys: a number", (bucket) => bucket.getMany(5 as never), TypeError, "'keys' must be an iterable of strings"],
+      ["snapshot", (bucket) => bucket.getMany(["k"], { snapshot: BAD }), TypeError, "'snapshot' must be true or false"],
       ["keys: an object", (bucket) => bucket.getMany({} as never), TypeError, "'keys' must be an iterable of strings"],
     ],
   },
@@ -295,6 +299,37 @@ export const KV_BUCKET: Record<string, Call<KvBucket>> = {
       ...texts<KvBucket>("key", (bucket, key) => bucket.update(key, "v", 1)),
       ["revision: 0", (bucket) => bucket.update("k", "v", 0), RangeError, "'revision' must be a whole number ≥ 1"],
       ["revision: none", (bucket) => bucket.update("k", "v", BAD), RangeError, "'revision' must be"],
+    ],
+  },
+  modify: {
+    gives: "null",
+    good: (bucket) => bucket.modify("k", () => "v"),
+    bad: [
+      ...texts<KvBucket>("key", (bucket, key) => bucket.modify(key, () => "v")),
+      ["change: none", (bucket) => bucket.modify("k", undefined as never), TypeError, "'change' must be a function"],
+      ["ttl", (bucket) => bucket.modify("k", () => "v", { ttl: NaN }), RangeError, "'ttl' must be"],
+    ],
+  },
+  atomic: {
+    gives: "null",
+    good: (bucket) => bucket.atomic().check("j", 1).put("k", "v").delete("l").commit(),
+    bad: [
+      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().put(key, "v")),
+      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().delete(key)),
+      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().check(key, 1)),
+      ["revision: none", (bucket) => void bucket.atomic().check("k", BAD), RangeError, "'revision' must be"],
+      ["value: none", (bucket) => void bucket.atomic().put("k", undefined as never), TypeError, "'value' must be"],
+      ["no write", (bucket) => bucket.atomic().commit(), RangeError, "must have ≥ 1 write"],
+    ],
+  },
+  lock: {
+    gives: "null",
+    good: (bucket) => bucket.lock("k", { wait: 10 }),
+    bad: [
+      ...texts<KvBucket>("key", (bucket, key) => bucket.lock(key)),
+      ["lease", (bucket) => bucket.lock("k", { lease: 999 }), RangeError, "'lease' must be ≥ 1000 ms"],
+      ["wait", (bucket) => bucket.lock("k", { wait: -1 }), RangeError, "'wait' must be ≥ 0 ms"],
+      ["signal", (bucket) => bucket.lock("k", { signal: BAD }), TypeError, "'signal' must be an AbortSignal"],
     ],
   },
   delete: {

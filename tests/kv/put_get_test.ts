@@ -203,3 +203,17 @@ Deno.test("KvBucket.status tells the state, destroy removes it", async () => {
   assertEquals(await bucket.status(), null);
   assertEquals((await stores.api<StreamInfo & { total: number }>("STREAM.NAMES")).total, 0);
 });
+
+Deno.test("KvBucket.get reads a revision that is kept, and null where it is a deletion, gone, or another key's", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("revisions", { history: 2 });
+  assertEquals(await bucket.get("k", { revision: 1 }), null);
+  for (const value of ["1", "2", "3"]) await bucket.put("k", value);
+  await bucket.put("other", "4");
+  const revisions = await Promise.all([1, 2, 3, 4, 5].map((revision) => bucket.get("k", { revision })));
+  assertEquals(revisions.map((entry) => entry?.text()), [undefined, "2", "3", undefined, undefined]);
+  assertEquals(revisions[1]?.revision, 2);
+  await bucket.delete("k");
+  assertEquals([await bucket.get("k", { revision: 5 }), (await bucket.get("k", { revision: 3 }))?.text()], [null, "3"]);
+});

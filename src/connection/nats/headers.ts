@@ -1,6 +1,9 @@
 import type { MsgHdrs } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
 
+/** Some of the headers of a message: pairs, or a record. */
+export type HeaderPart = readonly (readonly [name: string, value: string])[] | Readonly<Record<string, string>>;
+
 /**
  * A block of message headers, ready for the wire.
  *
@@ -11,7 +14,7 @@ export class HeaderBlock {
   readonly #text: string;
 
   /** @param parts Pairs or records, in their order. */
-  constructor(...parts: readonly (readonly (readonly [name: string, value: string])[] | Record<string, string>)[]) {
+  constructor(...parts: readonly HeaderPart[]) {
     let text = "NATS/1.0\r\n";
     for (const part of parts) {
       if (Array.isArray(part)) { for (const [name, value] of part) text += `${name}: ${value}\r\n`; }

@@ -1,17 +1,14 @@
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
-import type { Msg } from "@nats-io/nats-core";
-import { nuid } from "@nats-io/nats-core";
-import { Unavailable } from "../../connection/unavailable.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import type { OptionNames } from "../../options.ts";
-import { apiError, type ApiErrorBody, ErrorCode, isServerError } from "../../wire/api.ts";
+import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { budgetPerSession } from "../../wire/budget.ts";
-import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { retryUntil } from "../../wire/retry_until.ts";
-import { mayBeStored, type PubAck, publish } from "../../wire/publish.ts";
+import { mayBeStored, type PubAck } from "../../wire/publish.ts";
+import { MAX_BATCH, publishBatch } from "../../wire/publish_batch.ts";
 import { findJobMessage } from "../store/find_job.ts";
-import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
+import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
 import { type JobReceipt, uniqueHeaders } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
@@ -37,9 +34,6 @@ export interface PublishManyOptions {
 /** All names of {@linkcode PublishManyOptions}. */
 export const MANY_OPTIONS: OptionNames<PublishManyOptions> = { atomic: true };
 
-/** Jobs that the server takes as one batch. */
-const BATCH = 1_000;
-
 /**
  * Batches that are under way at the same time over one connection. The server has a limit, too; and it syncs the disk for each, and answers none as long as
  * more are coming, so the answers of hundreds would come too late.
@@ -55,10 +49,10 @@ const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
 class BatchQueue {
   readonly #waiting: Batch[];
   /** Jobs that the server takes as one batch: an operator may have lowered it. */
-  #most = BATCH;
+  #most = MAX_BATCH;
 
   constructor(jobs: readonly PreparedJob[]) {
-    this.#waiting = chunksOf(jobs, BATCH);
+    this.#waiting = chunksOf(jobs, MAX_BATCH);
   }
 
   /** The next one. */
@@ -105,7 +99,7 @@ export async function publishBatches(
   await Promise.all(Array.from({ length: BATCHES }, async () => {
     for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
       try {
-        const done = await publishBatch(parts, batch);
+        const done = await confirmBatch(parts, batch);
         batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
         if (!batches.split(batch, error)) refusals.push(error);
@@ -122,7 +116,7 @@ export async function publishBatches(
   });
 }
 
-async function publishBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
+async function confirmBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
   const bytes = batch.reduce((sum, job) => sum + jobBytes(job), 0);
   const store = (call: Call) =>
     budgetOf(call.session).during(1, () => call.deadline, () => {
@@ -171,55 +165,18 @@ async function storeBatch(call: Call, { names, publisher }: QueueParts, batch: B
   return batch.map((job) => receipts.get(job)!);
 }
 
-async function sendBatch(
+function sendBatch(
   call: Call,
   names: QueueNames,
   jobs: PreparedJob[],
   again: boolean,
 ): Promise<PubAck> {
-  const id = nuid.next();
-  const headersOf = (job: PreparedJob, place: number) => {
-    const headers: HeaderList = [["Nats-Batch-Id", id], ["Nats-Batch-Sequence", String(place)]];
-    if (place === jobs.length) headers.push(["Nats-Batch-Commit", "1"]);
-    return new HeaderBlock(uniqueHeaders(names, job, again), job.headers, headers);
-  };
-  // The server tells only the first message why it takes no batch now.
-  const begun = jobs.length > 1 ? beginBatch(call, jobs[0], headersOf(jobs[0], 1)) : Promise.resolve(null);
-  jobs.slice(1, -1).forEach((job, i) => {
-    call.session.send(call.session.subjects.publish(job.subject), job.payload, { headers: headersOf(job, i + 2) });
-  });
-  const last = jobs[jobs.length - 1];
-  try {
-    return await publish(call, last.subject, last.payload, headersOf(last, jobs.length));
-  } catch (error) {
-    throw isServerError(error, ErrorCode.batchIncomplete) ? await begun ?? error : error;
-  }
-}
-
-/** Sends the first message of a batch; resolves with the reason for which the server refuses to begin, or `null`. */
-async function beginBatch(
-  call: Call,
-  { subject, payload }: PreparedJob,
-  headers: HeaderBlock,
-): Promise<unknown> {
-  try {
-    await call.session.requests.ask(
-      { subject: call.session.subjects.publish(subject), payload, headers },
-      call.deadline,
-      readBegun,
-    );
-    return null;
-  } catch (error) {
-    if (isServerError(error, ErrorCode.tooManyBatches)) return new Unavailable("no_leader", error.message);
-    return error instanceof JetStreamStoreError ? error : null;
-  }
-}
-
-/** A batch that has begun is answered without a word. */
-function readBegun(reply: Msg, subject: string): void {
-  if (reply.data.length === 0) return;
-  const { error } = reply.json<{ error?: ApiErrorBody }>();
-  if (error) throw apiError(error, `to store on "${subject}"`);
+  const messages = jobs.map((job) => ({
+    subject: job.subject,
+    payload: job.payload,
+    headers: [uniqueHeaders(names, job, again), job.headers],
+  }));
+  return publishBatch(call, messages);
 }
 
 function withCount(refusal: unknown, count: string): unknown {

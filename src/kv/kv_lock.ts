@@ -1,0 +1,207 @@
+import { clearTimeout, setTimeout } from "node:timers";
+import { delay, settledWithin } from "../delay.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { shownName } from "../shown.ts";
+import { orElsePermission } from "../wire/api.ts";
+import type { Call } from "../wire/call.ts";
+import type { KvStream } from "./kv_stream.ts";
+import { DELETE, Guard } from "./kv_write.ts";
+import type { KvWriter } from "./kv_writer.ts";
+
+/** Renewals within one lease. */
+const RENEWALS = 3;
+
+/** Milliseconds between two tries of a renewal that was not confirmed. */
+const RETRY_MS = 100;
+
+/** Part of the lease by which the signal aborts early: a timer may be late. */
+const MARGIN = 0.1;
+
+/** What a lock is written by. */
+export interface LockAccess {
+  readonly stream: KvStream;
+  readonly writer: KvWriter;
+  readonly key: string;
+  readonly subject: string;
+  /** Milliseconds. */
+  readonly lease: number;
+  /** Value of the key while it is locked: tells whose lock it is. */
+  readonly value: string;
+}
+
+/** A lock that was acquired. */
+export interface Acquired {
+  readonly revision: number;
+  /** The moment of `performance.now()` at which its write began: the lease has not begun before. */
+  readonly begun: number;
+}
+
+/**
+ * A key that is locked, until {@linkcode KvLock.release} or the end of the lease, which is renewed meanwhile. Made by {@linkcode KvBucket.lock}.
+ *
+ * A process that is suspended cannot know that its lease has ended. What must never be done by two holders carries the {@linkcode KvLock.fence} and
+ * refuses one that is lower than the highest it has seen.
+ *
+ * @example Refuse a holder that was suspended too long
+ * ```ts
+ * import { kvBucket } from "@supercheck/jetstream";
+ *
+ * await using lock = await kvBucket("locks").lock("report");
+ * const reports = kvBucket("reports");
+ * if (lock) {
+ *   await reports.modify("fence", (entry) => {
+ *     const isLate = lock.fence < Number(entry?.text() ?? 0);
+ *     return isLate ? undefined : String(lock.fence);
+ *   });
+ * }
+ * ```
+ *
+ * @category Buckets
+ */
+export class KvLock implements AsyncDisposable {
+  /** The key. */
+  readonly key: string;
+  /** The revision of the acquisition: later holders of the same lock have a higher one. */
+  readonly fence: number;
+  readonly #access: LockAccess;
+  readonly #lost = new AbortController();
+  readonly #stopping = new AbortController();
+  readonly #keeping: Promise<void>;
+  #revision: number;
+  /** The moment of `performance.now()` by which the lock must be renewed. */
+  #expires: number;
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+  /** Whether a renewal was not answered: it may be stored. */
+  #isUnconfirmed = false;
+  #released: Promise<boolean | null> | null = null;
+
+  /**
+   * What `lock(key)` gives.
+   * @ignore
+   */
+  constructor(access: LockAccess, { revision, begun }: Acquired) {
+    this.#access = access;
+    this.key = access.key;
+    this.fence = this.#revision = revision;
+    this.#expires = begun + access.lease * (1 - MARGIN);
+    this.#watchExpiry();
+    access.stream.context.closers.add(this.#close);
+    this.#keeping = this.#keep();
+  }
+
+  /** Aborts before the lease may be over elsewhere, when the lock was taken away, and when it is released. */
+  get signal(): AbortSignal {
+    // After a stop of the process it is read before its timer runs.
+    if (performance.now() >= this.#expires) this.#expire();
+    return this.#lost.signal;
+  }
+
+  /**
+   * Releases the lock; a waiting process gets it at once. Later calls give the result of the first.
+   *
+   * @returns `false` if it was lost before: its lease has ended, or its key was written; `null` if it is not confirmed: then it is free once the lease is over.
+   */
+  release(): Promise<boolean | null> {
+    return this.#released ??= this.#release();
+  }
+
+  /** Releases it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  async #release(): Promise<boolean | null> {
+    const { stream, writer, subject } = this.#access;
+    this.#end(new DOMException(`The lock "${shownName(this.key)}" was released`, "AbortError"));
+    await settledWithin(this.#keeping, stream.context.timeout);
+    let guard: Guard | undefined;
+    return await stream.attempt(async (call) => {
+      guard ??= new Guard(await this.#ownRevision(call));
+      return await writer.mark(call, { subject, value: "", ttl: undefined, marker: DELETE, guard });
+    });
+  }
+
+  /** The revision that the key has if it is still this lock's. */
+  async #ownRevision(call: Call): Promise<number> {
+    return this.#isUnconfirmed ? await this.#newestOwn(call) ?? this.#revision : this.#revision;
+  }
+
+  /** The revision of the key if it is still this lock's. */
+  async #newestOwn(call: Call): Promise<number | undefined> {
+    const { stream, subject, value } = this.#access;
+    const message = await orElsePermission(null, stream.last(call, subject, true));
+    return message && new TextDecoder().decode(message.data) === value ? message.sequence : undefined;
+  }
+
+  /** Renews the lock until it is released or lost. */
+  async #keep(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let pause = this.#access.lease / RENEWALS; !signal.aborted;) {
+      await delay(pause, { signal, persistent: false });
+      if (signal.aborted) return;
+      const renewed = await this.#renew().catch((error) => this.#refuse(error));
+      if (renewed === undefined) return;
+      if (renewed === false) return this.#take();
+      pause = renewed ? this.#access.lease / RENEWALS : RETRY_MS;
+    }
+  }
+
+  /** Writes the key anew; `false` if it is not this lock's any more, `null` if that is not confirmed. */
+  async #renew(): Promise<boolean | null> {
+    const { stream, writer, subject, value, lease } = this.#access;
+    const begun = performance.now();
+    const timeout = Math.max(1, Math.min(stream.context.timeout, this.#expires - begun));
+    let guard: Guard | undefined;
+    const renewed = await stream.context.connection.attempt(async (call) => {
+      guard ??= new Guard(await this.#ownRevision(call));
+      const revision = await writer.guarded(call, { subject, value, ttl: lease, guard });
+      // A renewal that nobody has answered may be stored behind a later look.
+      return { revision, isOwn: revision !== false || await this.#newestOwn(call) !== undefined };
+    }, { timeout });
+    if (renewed && !renewed.isOwn) return false;
+    this.#isUnconfirmed = typeof renewed?.revision !== "number";
+    if (this.#isUnconfirmed) return null;
+    this.#revision = renewed!.revision as number;
+    this.#expires = begun + lease * (1 - MARGIN);
+    if (!this.#stopping.signal.aborted) this.#watchExpiry();
+    return true;
+  }
+
+  #watchExpiry(): void {
+    clearTimeout(this.#expiry);
+    this.#expiry = setTimeout(() => this.#expire(), Math.max(0, this.#expires - performance.now())).unref();
+  }
+
+  #expire(): void {
+    this.#end(
+      new JetStreamStoreError(
+        "disconnected",
+        `The lock "${shownName(this.key)}" was not renewed in time: NATS does not answer`,
+      ),
+    );
+  }
+
+  #take(): void {
+    const reason = `The lock "${shownName(this.key)}" was lost: its lease has ended, or its key was written`;
+    this.#end(new JetStreamStoreError("replaced", reason));
+  }
+
+  /** The server refuses the renewal for good. */
+  #refuse(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#access.stream.context.logger.warn(
+      `The lock "${shownName(this.key)}" ends with its lease, it is not renewed: ${reason}`,
+    );
+  }
+
+  #end(reason: unknown): void {
+    this.#stopping.abort();
+    clearTimeout(this.#expiry);
+    this.#access.stream.context.closers.delete(this.#close);
+    this.#lost.abort(reason);
+  }
+
+  readonly #close = async (deadline: number) => {
+    await settledWithin(this.release(), deadline);
+  };
+}

@@ -1,0 +1,77 @@
+import { delay } from "../delay.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import type { Call } from "../wire/call.ts";
+import { leaderGet } from "../wire/leader_get.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import { streamInfo } from "../wire/streams.ts";
+import type { KvStream } from "./kv_stream.ts";
+
+/** Longest pause before a snapshot is read again that a write has torn, in milliseconds. */
+const PAUSE_MS = 20;
+
+/** Looks for missing keys that are under way at the same time. */
+const IN_FLIGHT = 64;
+
+/**
+ * The newest messages of keys as of one moment.
+ *
+ * Each request is answered by one replica as of one sequence, which its reply tells. Several are of one moment if none of the keys was written after the
+ * oldest of these. That a key has no message counts only if the leader has none either, as the server may leave out one that is just being replaced.
+ *
+ * @throws {JetStreamStoreError} `unsupported`, if the server gives no batches of messages.
+ */
+export async function readSnapshot(
+  call: Call,
+  stream: KvStream,
+  subjects: ReadonlyMap<string, string>,
+): Promise<Map<string, StoredMessage>> {
+  for (;;) {
+    const found = await trySnapshot(call, stream, subjects);
+    if (found) return found;
+    await delay(Math.random() * PAUSE_MS);
+  }
+}
+
+/** `null`: a write came between, or a replica lags behind. */
+async function trySnapshot(
+  call: Call,
+  stream: KvStream,
+  subjects: ReadonlyMap<string, string>,
+): Promise<Map<string, StoredMessage> | null> {
+  // A replica that has less than the leader had as the call began could answer as of a moment before it.
+  const least = call.session.requests.alone ? 0 : await leaderSequence(call, stream);
+  const keys = new Map(Array.from(subjects, ([key, subject]) => [stream.stored(subject), key]));
+  const read = await stream.reader.asOf(call, [...keys.keys()]);
+  if (read === null) {
+    throw new JetStreamStoreError(
+      "unsupported",
+      `${stream.what} gives no snapshot: that needs nats-server 2.11 or newer, and a stream that allows direct gets (allow_direct)`,
+    );
+  }
+  if (read.upTo < least) return null;
+  const found = new Map<string, StoredMessage>();
+  for (const message of read.messages) {
+    const key = keys.get(message.subject);
+    if (key === undefined) continue;
+    if (message.sequence > read.upTo) return null;
+    stream.known.read(call.session, message.subject, message.sequence);
+    found.set(key, message);
+  }
+  const missing = Array.from(keys).flatMap(([subject, key]) => found.has(key) ? [] : [subject]);
+  return await areAbsent(call, stream, missing) ? found : null;
+}
+
+async function leaderSequence(call: Call, stream: KvStream): Promise<number> {
+  return (await streamInfo(call, stream.name))?.state.last_seq ?? 0;
+}
+
+/** Whether the leader has no message on any of these subjects. */
+async function areAbsent(call: Call, stream: KvStream, subjects: string[]): Promise<boolean> {
+  for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
+    const looks = subjects.slice(i, i + IN_FLIGHT).map((subject) =>
+      leaderGet(call, stream.name, { last_by_subj: subject })
+    );
+    if ((await Promise.all(looks)).some((message) => message !== null)) return false;
+  }
+  return true;
+}
