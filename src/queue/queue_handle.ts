@@ -69,7 +69,7 @@ import { type EventsOptions, followEvents } from "./store/job_events.ts";
 import { type JobProgress, JobResults } from "./store/job_results.ts";
 import { callQueue, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
-import type { QueueParts } from "./store/queue_parts.ts";
+import type { QueueContext } from "./store/queue_context.ts";
 import { QueueStream } from "./store/queue_stream.ts";
 import { type ConsumeOptions, consumeSettings } from "./work/consume_options.ts";
 import type { Job } from "./work/job.ts";
@@ -79,7 +79,8 @@ import { EachJobHandler } from "./work/job_handler.ts";
 
 /** A {@linkcode JobQueue} over the connection of its stores. */
 export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
-  readonly #parts: QueueParts<Out>;
+  readonly #parts: QueueContext<Out>;
+  readonly #publisher: JobPublisher;
 
   constructor(context: Context, name: string, given?: QueueOptions<Out, In>) {
     checkName(name, "queue");
@@ -90,13 +91,13 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
       context,
       names,
       stream,
-      publisher: new JobPublisher(context, names, stream),
       results: new JobResults(names, stream),
       ended: context.shared.of(EndedJobs, names.stream),
       changing: new ChangingJobs(),
       schema: options.schema,
       observed: { name, depth: () => this.#depth() },
     };
+    this.#publisher = new JobPublisher(context, names, stream);
   }
 
   get name(): string {
@@ -104,9 +105,10 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   async publish(data: In, options?: PublishOptions): Promise<JobReceipt | null> {
-    const { context, names, observed, publisher, schema } = this.#parts;
+    const { context, names, observed, schema } = this.#parts;
     const job = prepareJob(names, data, checkPublishOptions(options));
-    const send = (timeout?: number) => context.telemetry.send(observed, [job], () => publisher.publish(job, timeout));
+    const send = (timeout?: number) =>
+      context.telemetry.send(observed, [job], () => this.#publisher.publish(job, timeout));
     if (!schema) return await send();
     const began = performance.now();
     await checkData(schema, job.payload, "publish the job", context.timeout);
@@ -135,14 +137,15 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
   }
 
   async #publishAll(jobs: readonly PreparedJob[], atomic: boolean): Promise<(JobReceipt | null)[] | null> {
-    const { publisher } = this.#parts;
     // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.#parts,
-      (call) => publisher.ready(call, jobs),
+      (call) => this.#publisher.ready(call, jobs),
     );
     if (!ready) return null;
-    const receipts = atomic ? await publishBatches(this.#parts, ready) : await publisher.publishAll(ready);
+    const receipts = atomic
+      ? await publishBatches(this.#parts, this.#publisher, ready)
+      : await this.#publisher.publishAll(ready);
     return receipts.length > 0 && receipts.every((receipt) => receipt === null) ? null : receipts;
   }
 
@@ -235,11 +238,11 @@ export class QueueHandle<Out = unknown, In = Out> implements JobQueue<Out, In> {
     if (isFilter(which)) {
       const doing = "redrive jobs";
       const filter = checkDeadLetterFilter(which, doing);
-      return await redriveMatches(this.#parts, filter, checkMatchOptions(options, doing));
+      return await redriveMatches(this.#parts, this.#publisher, filter, checkMatchOptions(options, doing));
     }
-    if (which === "all") return (await redriveMatches(this.#parts, {}, {}))?.done ?? null;
+    if (which === "all") return (await redriveMatches(this.#parts, this.#publisher, {}, {}))?.done ?? null;
     const met = new Map<string, number>();
-    const redrive = (call: Call, token: string) => redriveById(call, this.#parts, token, met);
+    const redrive = (call: Call, token: string) => redriveById(call, this.#parts, this.#publisher, token, met);
     const redriven = await this.#lookUp(which, "redrive the job", redrive);
     return redriven === null ? null : Number(redriven);
   }

@@ -3,17 +3,17 @@ import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
 
 /** Acknowledges deliveries, hands them back and extends their leases. */
 export class Acknowledger {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #calls: DeliveryCalls;
   #acknowledgements: Acknowledgements | null = null;
 
-  constructor(queue: QueueParts, calls: DeliveryCalls) {
+  constructor(queue: QueueContext, calls: DeliveryCalls) {
     this.#queue = queue;
     this.#calls = calls;
   }

@@ -7,7 +7,7 @@ import { streamInfo } from "../../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import type { StreamIdentity } from "./stream_identity.ts";
 import { callQueue } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { isRefusal } from "./refusals.ts";
 import type { Requirement, RunRequirements } from "./run_requirements.ts";
 
@@ -19,7 +19,7 @@ export type DeliveryCall<R> = (call: Call) => Promise<R>;
 
 /** Makes the calls that concern a delivery: over reconnects, until they are answered or its lease is lost. */
 export class DeliveryCalls {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #identity: StreamIdentity;
   #session: Session | null = null;
   #stopped = false;
@@ -29,7 +29,7 @@ export class DeliveryCalls {
   readonly #requirements: RunRequirements;
 
   /** @param over Ends the waits between calls that are refused. */
-  constructor(queue: QueueParts, identity: StreamIdentity, requirements: RunRequirements, over: AbortSignal) {
+  constructor(queue: QueueContext, identity: StreamIdentity, requirements: RunRequirements, over: AbortSignal) {
     this.#queue = queue;
     this.#identity = identity;
     this.#requirements = requirements;

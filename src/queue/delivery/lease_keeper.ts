@@ -1,7 +1,7 @@
 import type { Delivery } from "./delivery.ts";
 import type { HeldJobs } from "./held_jobs.ts";
 import { DEFAULT_LEASE } from "../store/queue_options.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
 import { SuspensionWatch } from "./_suspension_watch.ts";
@@ -27,7 +27,7 @@ export interface LeaseTools {
 
 /** Keeps the leases of all jobs that a worker holds: extends them, and releases jobs whose lease was lost. */
 export class LeaseKeeper {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #held: HeldJobs;
   readonly #acknowledger: Acknowledger;
   readonly #log: WorkerLog;
@@ -42,7 +42,7 @@ export class LeaseKeeper {
 
   /** @param maxWait Milliseconds that a job may wait here, and half its lease at most. */
   constructor(
-    queue: QueueParts,
+    queue: QueueContext,
     { held, calls, acknowledger, log }: LeaseTools,
     maxWait: number,
     listener: LeaseListener,

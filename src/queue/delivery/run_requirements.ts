@@ -4,7 +4,7 @@ import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
 import { LimitedLog } from "./limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "../store/requirement_checks.ts";
 import { messageOf } from "../format/thrown.ts";
 
@@ -44,7 +44,7 @@ interface RequirementState {
  * end a job does not start one: it takes none for a while, says why, and checks again.
  */
 export class RunRequirements {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #over: AbortSignal;
   readonly #listener: RequirementsListener;
   readonly #states: Map<Requirement, RequirementState> = new Map();
@@ -61,7 +61,7 @@ export class RunRequirements {
    * @param over Stops it.
    * @param listener Its worker.
    */
-  constructor(queue: QueueParts, over: AbortSignal, listener: RequirementsListener) {
+  constructor(queue: QueueContext, over: AbortSignal, listener: RequirementsListener) {
     this.#queue = queue;
     this.#over = over;
     this.#listener = listener;

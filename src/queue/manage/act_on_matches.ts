@@ -1,3 +1,4 @@
+import type { JobPublisher } from "../publish/publish_job.ts";
 import { checkBoolean, checkFunction, checkSignal } from "../../checks.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
@@ -9,7 +10,7 @@ import { idOf, tokenOf } from "../format/queue_names.ts";
 import { deadLetterMessages } from "../store/dead_letter_list.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { callQueue, REMOVAL } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { type DeadLetterFilter, type JobFilter, matchesDeadLetter, matchesJob } from "./job_filter.ts";
@@ -72,7 +73,7 @@ const PROGRESS_MS = 100;
 
 /** Cancels all jobs that match. `null` if it breaks off. */
 export function cancelMatches(
-  parts: QueueParts,
+  parts: QueueContext,
   filter: JobFilter,
   options: MatchOptions,
 ): Promise<MatchCounts | null> {
@@ -93,7 +94,8 @@ export function cancelMatches(
 
 /** Makes all dead letters jobs again that match and can be. `null` if it breaks off. */
 export function redriveMatches(
-  parts: QueueParts,
+  parts: QueueContext,
+  publisher: JobPublisher,
   filter: DeadLetterFilter,
   options: MatchOptions,
 ): Promise<MatchCounts | null> {
@@ -101,7 +103,7 @@ export function redriveMatches(
   const letters = deadLetterMessages(context, names);
   const redrive = async (letter: StoredMessage) => {
     try {
-      return await redriveListed(parts, letter);
+      return await redriveListed(parts, publisher, letter);
     } catch (error) {
       // One that is too large must not hold up those that come after it.
       if (!(error instanceof RangeError)) throw error;
@@ -115,7 +117,7 @@ export function redriveMatches(
 
 /** Removes all dead letters that match. `null` if it breaks off. */
 export function discardMatches(
-  parts: QueueParts,
+  parts: QueueContext,
   filter: DeadLetterFilter,
   options: MatchOptions,
 ): Promise<MatchCounts | null> {
@@ -166,7 +168,7 @@ function shared(messages: AsyncGenerator<StoredMessage, void>): AsyncIterable<St
 }
 
 /** All jobs that are in the queue when it begins, in the order of their messages, fetched by page. */
-async function* jobMessages({ context, names }: QueueParts): AsyncGenerator<StoredMessage, void> {
+async function* jobMessages({ context, names }: QueueContext): AsyncGenerator<StoredMessage, void> {
   const what = `The jobs of queue ${names.queue}`;
   const info = await listingStep(context, what, (call) => streamInfo(call, names.stream));
   if (!info) return;

@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
@@ -23,7 +23,7 @@ export interface Cancelling {
  */
 export async function cancelJob(
   call: Call,
-  { names, stream }: QueueParts,
+  { names, stream }: QueueContext,
   token: string,
   known: Cancelling,
 ): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { QueueStore } from "../store/queue_parts.ts";
+import type { QueueStore } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";

@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import { deleteStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import { removePermits } from "../store/rate_permits.ts";
@@ -9,7 +9,7 @@ import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "..
  *
  * @throws {JetStreamStoreError} `wrong_kind`, if the stream of that name is not a queue.
  */
-export async function destroyQueue(call: Call, { names, stream }: QueueParts): Promise<boolean> {
+export async function destroyQueue(call: Call, { names, stream }: QueueContext): Promise<boolean> {
   stream.forget();
   const jobs = await streamInfo(call, names.stream);
   if (jobs && !isJobStream(jobs.config, names)) throw notOfQueue(names.stream, "the jobs", names);

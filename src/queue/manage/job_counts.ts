@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
@@ -47,7 +47,7 @@ export interface QueuePause {
 }
 
 /** Counts the jobs of a queue by what the server keeps count of: as quick with a million jobs as with none. `null` if there is no queue. */
-export async function countJobs(call: Call, { names, stream }: QueueParts): Promise<JobCounts | null> {
+export async function countJobs(call: Call, { names, stream }: QueueContext): Promise<JobCounts | null> {
   const info = await streamInfo(call, names.stream, { subjects_filter: names.schedule("*") });
   if (!info) return null;
   await stream.openConsumers(call);

@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import { checkObject, wrong } from "../../checks.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
@@ -21,7 +21,7 @@ export type ActiveLimits = {
 };
 
 /** Lets the server enforce the limits, and tells the workers to look at them. */
-export async function limitActive(call: Call, { names, stream }: QueueParts, limits: ActiveLimits): Promise<void> {
+export async function limitActive(call: Call, { names, stream }: QueueContext, limits: ActiveLimits): Promise<void> {
   await stream.openConsumers(call);
   const adjust = ({ name, config }: ConsumerInfo) => {
     const limit = limits[name as Priority];

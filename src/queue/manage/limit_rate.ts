@@ -1,11 +1,11 @@
 import type { Call } from "../../wire/call.ts";
 import { streamInfo, updateStream } from "../../wire/streams.ts";
 import { RATE_LABEL, rateText, type StartRate } from "../format/start_rate.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { openPermits, removePermits } from "../store/rate_permits.ts";
 
 /** Lets the server limit how many jobs start within an interval, over all workers, and tells them; `null` lifts the limit. */
-export async function limitRate(call: Call, { names, stream }: QueueParts, rate: StartRate | null): Promise<void> {
+export async function limitRate(call: Call, { names, stream }: QueueContext, rate: StartRate | null): Promise<void> {
   await stream.openConsumers(call);
   if (rate) await openPermits(call, names, rate, (await stream.open(call)).replicas);
   const info = await streamInfo(call, names.stream);

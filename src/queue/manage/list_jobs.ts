@@ -7,7 +7,7 @@ import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { deliveredUpTo, type JobInfo, readJobInfo } from "../store/find_job.ts";
 import { PRIORITIES, type Priority, type QueueNames } from "../format/queue_names.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 
 /**
@@ -83,7 +83,7 @@ function filtersOf(names: QueueNames, kind: ListJobsOptions["kind"], priority?: 
 
 /** The jobs of some subjects, oldest first within each, fetched by page. */
 export async function* listJobs<T>(
-  { context, names }: QueueParts,
+  { context, names }: QueueContext,
   { filters, after, state }: JobList,
 ): AsyncGenerator<JobInfo<T>, void> {
   const what = `The jobs of queue ${names.queue}`;

@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { Call } from "../../wire/call.ts";
 import { delay } from "../../delay.ts";
@@ -34,7 +34,7 @@ const OPTIONS: OptionNames<PauseOptions> = { priority: true };
 /** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
 export async function pauseQueue(
   call: Call,
-  { names, stream }: QueueParts,
+  { names, stream }: QueueContext,
   until: Date | null,
   { priority }: PauseOptions,
 ): Promise<void> {

@@ -1,3 +1,4 @@
+import type { JobPublisher } from "../publish/publish_job.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
@@ -7,7 +8,7 @@ import { jobBytes } from "../format/job_size.ts";
 import { partitionOf, type PreparedJob } from "../publish/publish_options.ts";
 import { callQueue } from "../store/queue_call.ts";
 import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 
 /** Headers that tell of the death, and those that begin anew with the job's second life. */
 const LEFT_BEHIND = new Set([
@@ -29,7 +30,8 @@ const LEFT_BEHIND = new Set([
  */
 export async function redriveJob(
   call: Call,
-  { names, stream, publisher }: QueueParts,
+  { names, stream }: QueueContext,
+  publisher: JobPublisher,
   letter: StoredMessage,
 ): Promise<boolean> {
   const token = tokenOf(letter.subject);
@@ -72,23 +74,28 @@ export async function redriveJob(
  */
 export async function redriveById(
   call: Call,
-  parts: QueueParts,
+  parts: QueueContext,
+  publisher: JobPublisher,
   token: string,
   met: Map<string, number>,
 ): Promise<boolean> {
   const { names } = parts;
   const letter = await findDeadLetter(call, names, token);
   if (letter && !met.has(token)) met.set(token, letter.sequence);
-  if (letter && letter.sequence === met.get(token)) return await redriveJob(call, parts, letter);
+  if (letter && letter.sequence === met.get(token)) return await redriveJob(call, parts, publisher, letter);
   return met.has(token) && (letter !== null || mayBeDeleted(call, names.deadStream));
 }
 
 /** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed; `null` if that is not confirmed. */
-export function redriveListed(parts: QueueParts, letter: StoredMessage): Promise<boolean | null> {
+export function redriveListed(
+  parts: QueueContext,
+  publisher: JobPublisher,
+  letter: StoredMessage,
+): Promise<boolean | null> {
   const { names } = parts;
   return callQueue(parts, async (call) => {
     const isRemoved = mayBeDeleted(call, names.deadStream);
     const present = isRemoved ? letter : await findDeadLetter(call, names, tokenOf(letter.subject));
-    return present?.sequence === letter.sequence && await redriveJob(call, parts, letter);
+    return present?.sequence === letter.sequence && await redriveJob(call, parts, publisher, letter);
   });
 }

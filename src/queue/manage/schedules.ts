@@ -17,7 +17,7 @@ import { wholeSeconds } from "../../wire/durations.ts";
 import type { HeaderList } from "../format/job_headers.ts";
 import type { JobReceipt } from "../publish/publish_job.ts";
 import { callQueue } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { checkCron, nextOfCron } from "../format/cron_expression.ts";
 import { parseJobData } from "../format/job_data.ts";
 import {
@@ -142,7 +142,7 @@ const LOOK_AGAIN_MS = 20;
  */
 export async function storeSchedule(
   call: Call,
-  { names, stream }: QueueParts,
+  { names, stream }: QueueContext,
   schedule: PreparedSchedule,
 ): Promise<void> {
   call.session.server.require(VERSION, "A schedule that repeats");
@@ -192,7 +192,7 @@ export async function removeSchedule(call: Call, names: QueueNames, token: strin
 }
 
 /** Publishes what a schedule makes, now and beside its ticks; `null` if there is no such schedule, or it is not confirmed. */
-export function runSchedule(parts: QueueParts, token: string): Promise<JobReceipt | null> {
+export function runSchedule(parts: QueueContext, token: string): Promise<JobReceipt | null> {
   const { names } = parts;
   // The same over all attempts.
   const headers = new HeaderBlock([["Nats-Msg-Id", nuid.next()]]);
@@ -207,7 +207,7 @@ export function runSchedule(parts: QueueParts, token: string): Promise<JobReceip
 }
 
 /** The schedules of a queue; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection. */
-export async function* listSchedules<T>({ context, names }: QueueParts): AsyncGenerator<ScheduleInfo<T>, void> {
+export async function* listSchedules<T>({ context, names }: QueueContext): AsyncGenerator<ScheduleInfo<T>, void> {
   const read = (call: Call) => readSchedules<T>(call, names);
   yield* await listingStep(context, `The schedules of queue ${names.queue}`, read);
 }

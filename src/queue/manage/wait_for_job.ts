@@ -11,7 +11,7 @@ import { listenToEvents } from "../store/job_events.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { callQueue } from "../store/queue_call.ts";
 import { idOf } from "../format/queue_names.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 
 /**
  * Options of {@linkcode JobQueue.waitFor}.
@@ -57,7 +57,7 @@ const UNDER_WAY = 1_500;
  * @returns What the handler returned, where the job keeps its result; else `undefined`.
  * @throws {JetStreamStoreError} `disconnected`, if the stores are closed, or no server is configured.
  */
-export async function waitForJob(parts: QueueParts, token: string, timeout: number): Promise<unknown> {
+export async function waitForJob(parts: QueueContext, token: string, timeout: number): Promise<unknown> {
   const wait = new JobWait(parts, token, timeout);
   try {
     const outcome = await wait.outcome();
@@ -69,7 +69,7 @@ export async function waitForJob(parts: QueueParts, token: string, timeout: numb
 }
 
 class JobWait {
-  readonly #parts: QueueParts;
+  readonly #parts: QueueContext;
   readonly #token: string;
   readonly #timeout: number;
   readonly #until: number;
@@ -82,7 +82,7 @@ class JobWait {
   /** Whether the last look that could be finished has been answered. */
   #answered = false;
 
-  constructor(parts: QueueParts, token: string, timeout: number) {
+  constructor(parts: QueueContext, token: string, timeout: number) {
     this.#parts = parts;
     this.#token = token;
     this.#timeout = timeout;
@@ -178,7 +178,7 @@ interface Seen {
 /** How the job ended, or `null` if it has not, or nobody can tell. */
 async function look(
   call: Call,
-  { names, results }: QueueParts,
+  { names, results }: QueueContext,
   token: string,
   seen: Seen,
 ): Promise<Outcome | null> {

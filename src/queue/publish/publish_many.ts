@@ -10,10 +10,10 @@ import { MAX_BATCH, publishBatch } from "../../wire/publish_batch.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
-import { type JobReceipt, uniqueHeaders } from "./publish_job.ts";
+import { type JobPublisher, type JobReceipt, uniqueHeaders } from "./publish_job.ts";
 import type { PreparedJob } from "./publish_options.ts";
 import { callQueue } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 
 /**
  * Options of {@linkcode JobQueue.publishMany}.
@@ -87,7 +87,8 @@ type Batch = readonly PreparedJob[];
  * @throws {JetStreamStoreError} If the server refuses a batch for good: when those that were under way have their answers.
  */
 export async function publishBatches(
-  parts: QueueParts,
+  parts: QueueContext,
+  publisher: JobPublisher,
   jobs: readonly PreparedJob[],
 ): Promise<(JobReceipt | null)[]> {
   const receipts = new Map<string, JobReceipt | null>();
@@ -99,7 +100,7 @@ export async function publishBatches(
   await Promise.all(Array.from({ length: BATCHES }, async () => {
     for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
       try {
-        const done = await confirmBatch(parts, batch);
+        const done = await confirmBatch(parts, publisher, batch);
         batch.forEach((job, i) => receipts.set(job.token, done?.[i] ?? null));
       } catch (error) {
         if (!batches.split(batch, error)) refusals.push(error);
@@ -116,11 +117,15 @@ export async function publishBatches(
   });
 }
 
-async function confirmBatch(parts: QueueParts, batch: Batch): Promise<JobReceipt[] | null> {
+async function confirmBatch(
+  parts: QueueContext,
+  publisher: JobPublisher,
+  batch: Batch,
+): Promise<JobReceipt[] | null> {
   const bytes = batch.reduce((sum, job) => sum + jobBytes(job), 0);
   const store = (call: Call) =>
     budgetOf(call.session).during(1, () => call.deadline, () => {
-      const send = () => storeBatch(call, parts, batch);
+      const send = () => storeBatch(call, parts, publisher, batch);
       return isUnconfirmed(call, batch) ? send() : parts.stream.publishWithin(call, bytes, batch.length, send);
     });
   return await callQueue(parts, store, { persist: true });
@@ -132,7 +137,12 @@ function isUnconfirmed(call: Call, batch: Batch): boolean {
 }
 
 /** Stores jobs, whose ids differ, as one batch (ADR-50): all of them or none. Those whose ids are in the queue are duplicates, and left out. */
-async function storeBatch(call: Call, { names, publisher }: QueueParts, batch: Batch): Promise<JobReceipt[]> {
+async function storeBatch(
+  call: Call,
+  { names }: QueueContext,
+  publisher: JobPublisher,
+  batch: Batch,
+): Promise<JobReceipt[]> {
   call.session.server.require("2.12", "Publishing jobs as one batch");
   const receipts = new Map<PreparedJob, JobReceipt>();
   const note = (job: PreparedJob, sequence: number, duplicate: boolean) =>

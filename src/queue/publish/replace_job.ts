@@ -1,4 +1,4 @@
-import type { QueueStore } from "../store/queue_parts.ts";
+import type { QueueStore } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";

@@ -12,7 +12,7 @@ import { findJobMessage } from "../store/find_job.ts";
 import { firingOf, type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
 import { type KnownQuestion, MAX_ASKED } from "./_known_messages.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 
 /** Delayed jobs that one look reads: the next look goes on behind them, so that its cost does not grow with their number. */
@@ -36,7 +36,7 @@ export interface WorkersSurvey {
  * stored again, which sets its schedule anew: it runs, a second time if it had run and its worker is gone.
  */
 export class LateJobs {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #survey: WorkersSurvey;
   readonly #reader: StreamReader;
   /** Where the next look begins. */
@@ -44,7 +44,7 @@ export class LateJobs {
   /** Late ones of the last look at each page, by their sequences: what is late twice in a row is not just firing. */
   #late: Set<number> = new Set();
 
-  constructor(queue: QueueParts, survey: WorkersSurvey) {
+  constructor(queue: QueueContext, survey: WorkersSurvey) {
     this.#queue = queue;
     this.#survey = survey;
     this.#reader = new StreamReader(queue.names.stream);

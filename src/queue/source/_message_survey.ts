@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { messageOf } from "../format/thrown.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { inLine } from "../delivery/limited_log.ts";
@@ -12,11 +12,11 @@ const ANSWER_TIMEOUT_MS = 1_000;
 
 /** Asks all workers of a queue what they know of messages, and answers for this worker. */
 export class MessageSurvey {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #held: HeldJobs;
   #hasLoggedMalformed = false;
 
-  constructor(queue: QueueParts, held: HeldJobs) {
+  constructor(queue: QueueContext, held: HeldJobs) {
     this.#queue = queue;
     this.#held = held;
   }

@@ -15,7 +15,7 @@ import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { MessageSurvey } from "./_message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import { messageOf } from "../format/thrown.ts";
 
@@ -41,7 +41,7 @@ const FIRST_LOOK_MS = 500;
  * With replicas the server removes by itself what is below the floor, and later than it confirms: there it is left alone.
  */
 export class JobRescue {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #survey: MessageSurvey;
   readonly #over: AbortSignal;
   readonly #lateJobs: LateJobs;
@@ -52,7 +52,7 @@ export class JobRescue {
   #waiting = 0;
 
   /** @param over Stops it. */
-  constructor(queue: QueueParts, held: HeldJobs, over: AbortSignal) {
+  constructor(queue: QueueContext, held: HeldJobs, over: AbortSignal) {
     this.#queue = queue;
     this.#survey = new MessageSurvey(queue, held);
     this.#over = over;

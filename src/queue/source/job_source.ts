@@ -5,7 +5,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { messageOf } from "../format/thrown.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { QueueSubscription, type ServedJobs, type SourceDemand } from "./queue_subscription.ts";
 import { ServiceLog } from "./_service_log.ts";
 import type { SourceListener } from "./source_listener.ts";
@@ -30,7 +30,7 @@ const DESTROYED = "the queue was destroyed";
 
 /** Brings the jobs of the chosen durable consumers to this process, session after session, and subscribes anew when that breaks off. */
 export class JobSource {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #served: ServedJobs;
   readonly #demand: SourceDemand;
   readonly #identity: StreamIdentity;
@@ -48,7 +48,7 @@ export class JobSource {
    * @param over Stops it.
    */
   constructor(
-    queue: QueueParts,
+    queue: QueueContext,
     served: ServedJobs,
     demand: SourceDemand,
     { identity, listener }: { identity: StreamIdentity; listener: SourceListener },

@@ -8,7 +8,7 @@ import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 import { messageOf } from "../format/thrown.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
 import { listenToQueue } from "../store/queue_advisories.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Capacity } from "./capacity.ts";
 import { Delivery } from "../delivery/delivery.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
@@ -38,7 +38,7 @@ export interface SourceDemand {
 /** The queue as one session serves it, until that breaks off; then the source subscribes anew. */
 export class QueueSubscription implements PullListener, WaitingPlacesListener {
   readonly #session: Session;
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #served: ServedJobs;
   readonly #demand: SourceDemand;
   readonly #listener: SourceListener;
@@ -60,7 +60,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
 
   constructor(
     session: Session,
-    queue: QueueParts,
+    queue: QueueContext,
     served: ServedJobs,
     demand: SourceDemand,
     listener: SourceListener,

@@ -5,7 +5,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import type { PullSource } from "./pull_listener.ts";
 import { messageOf } from "../format/thrown.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Session } from "../../wire/session.ts";
 import { widenConsumer } from "./widen_consumer.ts";
 
@@ -29,7 +29,7 @@ export interface WaitingPlacesListener {
  */
 export class WaitingPlaces {
   readonly #session: Session;
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #listener: WaitingPlacesListener;
   readonly #over = new AbortController();
   readonly #full: Set<PullSource> = new Set();
@@ -37,7 +37,7 @@ export class WaitingPlaces {
   #logged = false;
   #retrying = false;
 
-  constructor(session: Session, queue: QueueParts, listener: WaitingPlacesListener) {
+  constructor(session: Session, queue: QueueContext, listener: WaitingPlacesListener) {
     this.#session = session;
     this.#queue = queue;
     this.#listener = listener;

@@ -8,7 +8,7 @@ import { parseJobData } from "../format/job_data.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { callQueue } from "./queue_call.ts";
-import type { QueueParts } from "./queue_parts.ts";
+import type { QueueContext } from "./queue_context.ts";
 import { idOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
 
 /**
@@ -44,7 +44,7 @@ export function findJobMessage(call: Call, names: QueueNames, token: string): Pr
 
 /** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
 export function isStored(
-  parts: QueueParts,
+  parts: QueueContext,
   { sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">,
 ): Promise<boolean | null> {
   return callQueue(parts, async (call) => {

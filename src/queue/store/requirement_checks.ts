@@ -1,4 +1,4 @@
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { JetStreamStoreError } from "../../errors.ts";
@@ -32,7 +32,7 @@ interface AccountInfo {
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkDeadLetters(call: Call, { names, stream }: QueueParts): Promise<void> {
+export async function checkDeadLetters(call: Call, { names, stream }: QueueContext): Promise<void> {
   await stream.openDeadLetters(call);
   await probe(call, names.dead(PROBE));
   checkRoom(await streamInfo(call, names.deadStream));
@@ -44,7 +44,7 @@ export async function checkDeadLetters(call: Call, { names, stream }: QueueParts
  *
  * @throws {JetStreamStoreError} If not.
  */
-export async function checkResults(call: Call, { names, results }: QueueParts): Promise<void> {
+export async function checkResults(call: Call, { names, results }: QueueContext): Promise<void> {
   await results.open(call);
   const subject = `$KV.${names.resultsBucket}.${PROBE}`;
   await probe(call, subject);

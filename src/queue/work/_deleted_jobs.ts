@@ -1,18 +1,18 @@
 import type { Delivery } from "../delivery/delivery.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { isStored } from "../store/find_job.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { WorkerLog } from "../delivery/worker_log.ts";
 
 /** Releases held jobs whose message was deleted. Anybody may say that it was, so the server is asked. */
 export class DeletedJobs {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #held: HeldJobs;
   readonly #log: WorkerLog;
   /** Sequences for which the server is being asked. */
   readonly #asked: Set<number> = new Set();
 
-  constructor(queue: QueueParts, held: HeldJobs, log: WorkerLog) {
+  constructor(queue: QueueContext, held: HeldJobs, log: WorkerLog) {
     this.#queue = queue;
     this.#held = held;
     this.#log = log;

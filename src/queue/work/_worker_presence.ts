@@ -1,13 +1,13 @@
 import process from "node:process";
 import type { Session } from "../../wire/session.ts";
 import { readAsk, workerText } from "../format/worker_info.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
 
 /** Lets a worker answer those who ask for the workers of its queue, until `over` aborts. Between questions it costs nothing. */
 export function answerForWorker(
-  { context, names }: QueueParts<unknown>,
+  { context, names }: QueueContext<unknown>,
   { concurrency, priorities, keyed }: ConsumeSettings,
   status: () => JobConsumerStatus,
   over: AbortSignal,

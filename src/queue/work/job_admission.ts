@@ -4,7 +4,7 @@ import type { Delivery } from "../delivery/delivery.ts";
 import type { Admission } from "../store/run_outcome.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { findTurn } from "../store/job_turn.ts";
 import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
@@ -31,9 +31,9 @@ export class JobAdmission {
   readonly #maxDeliveries: number;
   readonly #reporter: RunReporter;
   readonly #calls: DeliveryCalls;
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
 
-  constructor(queue: QueueParts, { maxDeliveries }: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
+  constructor(queue: QueueContext, { maxDeliveries }: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
     this.#queue = queue;
     this.#maxDeliveries = maxDeliveries;
     this.#reporter = reporter;

@@ -1,6 +1,6 @@
 import { checkDuration, checkFunction, checkWhole, MAX_TIMER } from "../../checks.ts";
 import type { OptionNames } from "../../options.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { CONSUME_OPTIONS, type ConsumeOptions } from "./consume_options.ts";
 import { callHandler } from "./handler_scope.ts";
 import type { Job } from "./job.ts";
@@ -37,7 +37,7 @@ export const BATCH_OPTIONS: OptionNames<BatchOptions> = { ...CONSUME_OPTIONS, si
 export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
 
 /** What batches need to know of their queue. */
-type BatchQueue = Pick<QueueParts, "context" | "observed">;
+type BatchQueue = Pick<QueueContext, "context" | "observed">;
 
 interface Waiting<T> {
   job: Job<T>;

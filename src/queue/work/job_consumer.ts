@@ -1,7 +1,7 @@
 import { checkDuration, MAX_TIMER } from "../../checks.ts";
 import { checkOptions } from "../../options.ts";
 import type { Context } from "../../wire/context.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import { callersJobs, outsideHandlers } from "./handler_scope.ts";
 import { RunningJob } from "./job.ts";
@@ -38,7 +38,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
   #stop: Promise<StopSummary> | null = null;
 
   /** Made by {@linkcode JobQueue.consume}. */
-  constructor(queue: QueueParts<T>, settings: ConsumeSettings, handler: JobHandler<T>) {
+  constructor(queue: QueueContext<T>, settings: ConsumeSettings, handler: JobHandler<T>) {
     this.#context = queue.context;
     this.#worker = new Worker(queue, settings, handler);
     this.#context.closers.add(this.#closer);

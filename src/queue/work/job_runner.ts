@@ -4,7 +4,7 @@ import { applySchema } from "../format/job_schema.ts";
 import { messageOf } from "../format/thrown.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
@@ -42,7 +42,7 @@ interface CheckedData {
 
 /** Runs deliveries: decides whether a job is to be run, calls its handler, and has the end reported. */
 export class JobRunner<T> {
-  readonly #queue: QueueParts<T>;
+  readonly #queue: QueueContext<T>;
   readonly #settings: ConsumeSettings;
   readonly #handler: JobHandler<T>;
   readonly #tools: RunTools;
@@ -52,7 +52,7 @@ export class JobRunner<T> {
   readonly #context: RunContext;
 
   constructor(
-    queue: QueueParts<T>,
+    queue: QueueContext<T>,
     settings: ConsumeSettings,
     handler: JobHandler<T>,
     tools: RunTools,

@@ -2,7 +2,7 @@ import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { hasNewerMessage } from "../store/run_history.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
@@ -11,13 +11,13 @@ import { messageOf, readFailure } from "../format/thrown.ts";
 
 /** Decides what becomes of a job after its run. Users' code and errors are asked once, the outcome is data that can be reported again. */
 export class RunOutcomes {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #settings: ConsumeSettings;
   readonly #reporter: RunReporter;
   readonly #calls: DeliveryCalls;
   #lastWarning = "";
 
-  constructor(queue: QueueParts, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
+  constructor(queue: QueueContext, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
     this.#queue = queue;
     this.#settings = settings;
     this.#reporter = reporter;

@@ -10,7 +10,7 @@ import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import { removeCopy } from "../store/run_history.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import type { Admission, RunMove } from "../store/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
@@ -39,13 +39,13 @@ export interface ReportTools {
  * is `null` if there was none.
  */
 export class RunReporter {
-  readonly #queue: QueueParts;
+  readonly #queue: QueueContext;
   readonly #calls: DeliveryCalls;
   readonly #acknowledger: Acknowledger;
   readonly #log: WorkerLog;
   readonly #events: EventSender;
 
-  constructor(queue: QueueParts, { calls, acknowledger, log }: ReportTools) {
+  constructor(queue: QueueContext, { calls, acknowledger, log }: ReportTools) {
     this.#queue = queue;
     this.#calls = calls;
     this.#acknowledger = acknowledger;

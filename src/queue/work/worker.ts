@@ -9,7 +9,7 @@ import { Permits } from "../source/permits.ts";
 import type { StartRate } from "../format/start_rate.ts";
 import type { ServiceState, SourceListener } from "../source/source_listener.ts";
 import { StreamIdentity } from "../delivery/stream_identity.ts";
-import type { QueueParts } from "../store/queue_parts.ts";
+import type { QueueContext } from "../store/queue_context.ts";
 import { RunningTicks } from "../store/running_ticks.ts";
 import { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
@@ -57,7 +57,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
   /** What its stop waits for. */
   readonly stopping: Stopping;
 
-  constructor(queue: QueueParts<T>, settings: ConsumeSettings, handler: JobHandler<T>) {
+  constructor(queue: QueueContext<T>, settings: ConsumeSettings, handler: JobHandler<T>) {
     const { context, names } = queue;
     const over = this.#over.signal;
     const identity = new StreamIdentity();

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { LateJobs } from "../../../src/queue/source/_late_jobs.ts";
 import { EndedJobs } from "../../../src/queue/store/ended_jobs.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
-import type { QueueParts } from "../../../src/queue/store/queue_parts.ts";
+import type { QueueContext } from "../../../src/queue/store/queue_context.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import type { Session } from "../../../src/wire/session.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -27,7 +27,10 @@ function twoHoursLater(session: Session): Session {
 
 function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: LateJobs; log: CollectedLog } {
   const log = new CollectedLog();
-  const parts = { names: new QueueNames("checks"), context: { timeout: 10_000, logger: log } } as unknown as QueueParts;
+  const parts = {
+    names: new QueueNames("checks"),
+    context: { timeout: 10_000, logger: log },
+  } as unknown as QueueContext;
   return {
     late: new LateJobs(parts, { ask: (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing))) }),
     log,

@@ -4,19 +4,17 @@ import type { EndedJobs } from "./ended_jobs.ts";
 import type { JobResults } from "./job_results.ts";
 import type { ObservedQueue } from "../../telemetry/telemetry.ts";
 import type { JobSchema } from "../format/job_schema.ts";
-import type { JobPublisher } from "../publish/publish_job.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** What calls on a queue need of it. */
-export type QueueStore = Pick<QueueParts, "names" | "stream">;
+export type QueueStore = Pick<QueueContext, "names" | "stream">;
 
-/** What all that works on one queue shares. */
-export interface QueueParts<Out = unknown> {
+/** What all that works on one queue shares, whatever it does. */
+export interface QueueContext<Out = unknown> {
   readonly context: Context;
   readonly names: QueueNames;
   readonly stream: QueueStream;
-  readonly publisher: JobPublisher;
   readonly results: JobResults;
   readonly ended: EndedJobs;
   readonly changing: ChangingJobs;
