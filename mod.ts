@@ -91,7 +91,8 @@ export type { QueueOptions } from "./src/queue/store/queue_options.ts";
 export type { JobSchema, SchemaIssue, SchemaResult } from "./src/queue/format/job_schema.ts";
 export type { PublishManyOptions } from "./src/queue/publish/publish_many.ts";
 export type { PublishOptions } from "./src/queue/publish/publish_options.ts";
-export type { JobReceipt } from "./src/queue/publish/publish_job.ts";
+export type { JobReceipt } from "./src/queue/publish/job_receipt.ts";
+
 export type { ConsumeOptions } from "./src/queue/work/consume_options.ts";
 export type { JobConsumer } from "./src/queue/work/job_consumer.ts";
 export type { JobConsumerStatus, RunEnd, StopOptions, StopSummary } from "./src/queue/work/job_consumer_status.ts";

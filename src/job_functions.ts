@@ -6,7 +6,7 @@ import type { ConsumeOptions } from "./queue/work/consume_options.ts";
 import type { Job } from "./queue/work/job.ts";
 import type { JobConsumer } from "./queue/work/job_consumer.ts";
 import type { JobQueue } from "./queue/job_queue.ts";
-import type { JobReceipt } from "./queue/publish/publish_job.ts";
+import type { JobReceipt } from "./queue/publish/job_receipt.ts";
 import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
 import type { QueueOptions } from "./queue/store/queue_options.ts";

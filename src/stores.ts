@@ -24,14 +24,15 @@ import type { JobConsumer } from "./queue/work/job_consumer.ts";
 import { callersJobs, outsideHandlers } from "./queue/work/handler_scope.ts";
 import type { JobQueue } from "./queue/job_queue.ts";
 import { QueueHandle } from "./queue/queue_handle.ts";
-import type { JobReceipt } from "./queue/publish/publish_job.ts";
+import type { JobReceipt } from "./queue/publish/job_receipt.ts";
+
 import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
 import type { QueueOptions } from "./queue/store/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Context } from "./wire/context.ts";
-import { ControlLine } from "./wire/control_line.ts";
+import { ControlLine } from "./wire/requests/control_line.ts";
 import { Session } from "./wire/session.ts";
 import { SharedState } from "./wire/shared_state.ts";
 import { streamNames } from "./wire/stream_names.ts";

@@ -1,6 +1,5 @@
 import { wrong } from "../checks.ts";
 import type { Settings } from "../settings.ts";
-import type { ConnectOptions } from "./connect_options.ts";
 
 /** Printable ASCII without what separates tokens or stands for others. */
 const TOKEN = "[!-)+,\\-/-=?-~]+";
@@ -9,6 +8,12 @@ const PREFIX = new RegExp(`^${TOKEN}(\\.${TOKEN})*$`);
 
 /** Bytes that a prefix may have: subjects of keys and names have to fit behind it. */
 const MAX_LENGTH = 200;
+
+/** Where the API of JetStream is: in a domain, or under a prefix. */
+interface ApiOptions {
+  domain?: string;
+  apiPrefix?: string;
+}
 
 /** How messages call the two. */
 export interface ApiPrefixNames {
@@ -22,7 +27,7 @@ export interface ApiPrefixNames {
  * @throws {RangeError} If one is malformed, or both are given.
  */
 export function checkApiPrefix(
-  { domain, apiPrefix }: Pick<ConnectOptions, "domain" | "apiPrefix">,
+  { domain, apiPrefix }: ApiOptions,
   called: ApiPrefixNames,
 ): void {
   if (domain !== undefined && !(DOMAIN.test(domain) && domain.length <= MAX_LENGTH)) {
@@ -47,7 +52,7 @@ export function checkApiPrefix(
 }
 
 /** Defaults without the prefix of the JetStream API, where the options say another one, in whichever way. */
-export function withoutOther(defaults: ConnectOptions, { domain, apiPrefix }: ConnectOptions): ConnectOptions {
+export function withoutOther<O extends ApiOptions>(defaults: O, { domain, apiPrefix }: ApiOptions): O {
   if (domain === undefined && apiPrefix === undefined) return defaults;
   return { ...defaults, domain: undefined, apiPrefix: undefined };
 }
@@ -60,7 +65,7 @@ const VARIABLES: ApiPrefixNames = { domain: "SUPERCHECK_NATS_DOMAIN", apiPrefix:
  * @returns `undefined`: that of the connected server.
  * @throws {RangeError} If a variable is malformed, or both are set.
  */
-export function apiPrefixOf(options: ConnectOptions, settings: Settings): string | undefined {
+export function apiPrefixOf(options: ApiOptions & { servers?: unknown }, settings: Settings): string | undefined {
   let { domain, apiPrefix } = options;
   if (domain === undefined && apiPrefix === undefined && options.servers === undefined) {
     domain = settings.text(VARIABLES.domain);

@@ -5,7 +5,7 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { delay } from "../delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { budgetPerSession } from "../wire/budget.ts";
+import { budgetPerSession } from "../wire/requests/budget.ts";
 import type { Call } from "../wire/call.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { leaderGet } from "../wire/leader_get.ts";

@@ -1,6 +1,6 @@
 import { settledWithin } from "../delay.ts";
 import { Unavailable } from "../connection/unavailable.ts";
-import { type Budget, budgetPerSession } from "../wire/budget.ts";
+import { type Budget, budgetPerSession } from "../wire/requests/budget.ts";
 import { publish } from "../wire/publish.ts";
 import type { Call } from "../wire/call.ts";
 import { streamInfo } from "../wire/streams.ts";

@@ -10,7 +10,8 @@ import type { ListJobsOptions } from "./manage/list_jobs.ts";
 import type { PauseOptions } from "./manage/pause_queue.ts";
 import type { ScheduleInfo, ScheduleOptions } from "./manage/schedules.ts";
 import type { WaitOptions } from "./manage/wait_for_job.ts";
-import type { JobReceipt } from "./publish/publish_job.ts";
+import type { JobReceipt } from "./publish/job_receipt.ts";
+
 import type { PublishManyOptions } from "./publish/publish_many.ts";
 import type { PublishOptions } from "./publish/publish_options.ts";
 import type { ListDeadLettersOptions } from "./store/dead_letter_list.ts";

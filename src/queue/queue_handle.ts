@@ -51,7 +51,8 @@ import {
 import { listWorkers } from "./manage/list_workers.ts";
 import type { WorkerInfo } from "./format/worker_info.ts";
 import { checkWait, waitForJob, type WaitOptions } from "./manage/wait_for_job.ts";
-import { JobPublisher, type JobReceipt } from "./publish/publish_job.ts";
+import type { JobReceipt } from "./publish/job_receipt.ts";
+import { JobPublisher } from "./publish/publish_job.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
 import {
   checkEntry,

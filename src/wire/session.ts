@@ -5,13 +5,13 @@ import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
-import { ControlLine } from "./control_line.ts";
+import { ControlLine } from "./requests/control_line.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
-import { Incoming } from "./incoming.ts";
+import { Incoming } from "./requests/incoming.ts";
 import { JetStreamSubjects } from "./jetstream_subjects.ts";
-import { Requests } from "./requests.ts";
+import { Requests } from "./requests/requests.ts";
 import { ServerVersion } from "../connection/server_version.ts";
-import { deniedError, type OwnSubscription, type SubscribeOptions, Subscriptions } from "./subscriptions.ts";
+import { deniedError, type OwnSubscription, type SubscribeOptions, Subscriptions } from "./requests/subscriptions.ts";
 
 /** A subscription of a session. */
 export interface Listening {

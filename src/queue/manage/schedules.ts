@@ -15,7 +15,8 @@ import { checkDuration } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { wholeSeconds } from "../../wire/durations.ts";
 import type { HeaderList } from "../format/job_headers.ts";
-import type { JobReceipt } from "../publish/publish_job.ts";
+import type { JobReceipt } from "../publish/job_receipt.ts";
+
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { checkCron, nextOfCron } from "../format/cron_expression.ts";

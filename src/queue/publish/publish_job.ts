@@ -1,3 +1,4 @@
+import type { JobReceipt } from "./job_receipt.ts";
 import type { Call } from "../../wire/call.ts";
 import { setImmediate } from "node:timers";
 import { Unavailable } from "../../connection/unavailable.ts";
@@ -18,22 +19,6 @@ import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 
 /** Jobs of one call that are sent within one turn of the event loop. */
 const SENT_TOGETHER = 64;
-
-/**
- * The server's word that it keeps a job.
- *
- * @category Jobs
- */
-export interface JobReceipt {
-  /** The job's id. */
-  id: string;
-  /** Its queue. */
-  queue: string;
-  /** Sequence of its message in the queue's stream. */
-  sequence: number;
-  /** Whether a job of this id was there already, or this publish was a repeat: nothing was added. */
-  duplicate: boolean;
-}
 
 /**
  * The headers by which the server stores a job once, and only if there is none of its id. An id that the library has just made is nobody else's, and

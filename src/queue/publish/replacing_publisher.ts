@@ -4,7 +4,7 @@ import { mayBeStored } from "../../wire/publish.ts";
 import { settledWithin } from "../../delay.ts";
 import type { Context } from "../../wire/context.ts";
 import type { QueueStream } from "../store/queue_stream.ts";
-import type { JobPublisher, JobReceipt } from "./publish_job.ts";
+import type { JobReceipt } from "./job_receipt.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
 import { type JobCopy, replaceJob, type Replacement } from "./replace_job.ts";
 
@@ -16,6 +16,14 @@ interface WaitingPublish {
   readonly receipt: PromiseWithResolvers<JobReceipt | null>;
 }
 
+/** What publishes a job for which there is no other. */
+interface ReadyPublisher {
+  /** The jobs as the queue takes them; makes the queue if it is missing. */
+  ready(call: Call, jobs: readonly PreparedJob[]): Promise<PreparedJob[]>;
+  /** Sends a job that is ready. */
+  publishReady(call: Call, job: PreparedJob, sentBefore: boolean): Promise<JobReceipt>;
+}
+
 /**
  * Publishes jobs that take the place of the one of their id. Of each id one publish is under way at a time, and of those that come meanwhile only the
  * newest is sent: it replaces the others anyway.
@@ -24,11 +32,11 @@ export class ReplacingPublisher {
   readonly #context: Context;
   readonly #names: QueueNames;
   readonly #stream: QueueStream;
-  readonly #publisher: JobPublisher;
+  readonly #publisher: ReadyPublisher;
   /** The ids of which a publish is under way, with the one that waits for it. */
   readonly #waiting: Map<string, WaitingPublish | null> = new Map();
 
-  constructor(context: Context, names: QueueNames, stream: QueueStream, publisher: JobPublisher) {
+  constructor(context: Context, names: QueueNames, stream: QueueStream, publisher: ReadyPublisher) {
     this.#context = context;
     this.#names = names;
     this.#stream = stream;

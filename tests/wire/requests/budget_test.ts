@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Unavailable } from "../../src/connection/unavailable.ts";
-import { Budget } from "../../src/wire/budget.ts";
-import { within } from "../_support/wait_until.ts";
+import { Unavailable } from "../../../src/connection/unavailable.ts";
+import { Budget } from "../../../src/wire/requests/budget.ts";
+import { within } from "../../_support/wait_until.ts";
 
 const never = () => Infinity;
 const soon = () => {

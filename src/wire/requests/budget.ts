@@ -1,6 +1,5 @@
-import { settledWithin } from "../delay.ts";
-import { Unavailable } from "../connection/unavailable.ts";
-import type { Session } from "./session.ts";
+import { settledWithin } from "../../delay.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
 
 interface Waiting {
   amount: number;
@@ -86,8 +85,8 @@ export class Budget {
 }
 
 /** One budget for each session, with the same limit. */
-export function budgetPerSession(limit: number): (session: Session) => Budget {
-  const budgets = new WeakMap<Session, Budget>();
+export function budgetPerSession(limit: number): (session: WeakKey) => Budget {
+  const budgets = new WeakMap<WeakKey, Budget>();
   return (session) => {
     let budget = budgets.get(session);
     if (!budget) budgets.set(session, budget = new Budget(limit));

@@ -1,4 +1,4 @@
-import type { Unavailable } from "../connection/unavailable.ts";
+import type { Unavailable } from "../../connection/unavailable.ts";
 import { Budget } from "./budget.ts";
 
 const MIB = 1_048_576;

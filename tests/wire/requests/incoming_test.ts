@@ -1,7 +1,7 @@
 /** What is asked for at the same time over one connection must never be more than the server lets wait for one client (64 MiB): it would hang up. */
 import { assertEquals } from "@std/assert";
-import { JetStreamStores, type KvBucket } from "../../mod.ts";
-import { startNatsServer } from "../../src/testing/mod.ts";
+import { JetStreamStores, type KvBucket } from "../../../mod.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
 
 const VALUE = new Uint8Array(100_000).fill(7);
 const KEYS = Array.from({ length: 600 }, (_, i) => `k${i}`);

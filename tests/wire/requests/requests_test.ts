@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertLess, assertNotEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { Unavailable } from "../../src/connection/unavailable.ts";
-import { JetStreamStoreError } from "../../src/errors.ts";
-import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { HeaderBlock } from "../../src/connection/nats/headers.ts";
-import { headerOf } from "../../src/connection/nats/raw_headers.ts";
-import type { Session } from "../../src/wire/session.ts";
-import { suspend } from "../connection/_suspend.ts";
-import { openSession, within } from "./_open_session.ts";
+import { Unavailable } from "../../../src/connection/unavailable.ts";
+import { JetStreamStoreError } from "../../../src/errors.ts";
+import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
+import { HeaderBlock } from "../../../src/connection/nats/headers.ts";
+import { headerOf } from "../../../src/connection/nats/raw_headers.ts";
+import type { Session } from "../../../src/wire/session.ts";
+import { suspend } from "../../connection/_suspend.ts";
+import { openSession, within } from "../_open_session.ts";
 
 const fail = (error: Error) => {
   throw error;

@@ -1,6 +1,6 @@
 import type { Msg, NatsConnection, Subscription, SubscriptionOptions } from "@nats-io/nats-core";
 import { setImmediate } from "node:timers";
-import { JetStreamStoreError } from "../errors.ts";
+import { JetStreamStoreError } from "../../errors.ts";
 
 /** What the server says when it refuses a subscription without naming it. */
 const TOO_MANY = /maximum subscriptions exceeded/i;

@@ -1,14 +1,19 @@
 import type { Msg } from "@nats-io/nats-core";
-import type { Call } from "./call.ts";
-import { Unavailable } from "../connection/unavailable.ts";
-import type { HeaderBlock } from "../connection/nats/headers.ts";
-import { statusOf } from "../connection/nats/raw_headers.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
+import type { HeaderBlock } from "../../connection/nats/headers.ts";
+import { statusOf } from "../../connection/nats/raw_headers.ts";
 
 /** Milliseconds after which an unanswered request is sent again; doubles each time. */
 const REPEAT_MS = 1_000;
 
 /** Milliseconds after which it is sent again where the server has answered that it cannot answer now. */
 const REPEAT_SOON_MS = 250;
+
+/** The call that a write belongs to. */
+export interface WritingCall {
+  /** A write on a subject was sent, or sent again, and not answered. */
+  noteUnconfirmed(subject: string): void;
+}
 
 /** A message that expects an answer. */
 export interface Question {
@@ -18,7 +23,7 @@ export interface Question {
   /** Whether it may be sent again while no answer arrives: the answer to any of its sendings counts. */
   readonly repeats?: boolean;
   /** The call that notes if this is sent again, or is not answered: then it may have been done, or its second answer may tell of the first. */
-  readonly write?: Call;
+  readonly write?: WritingCall;
 }
 
 /** Makes something of the reply to a message that was sent to this subject; what it throws is what the call throws. */

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Unavailable } from "../../src/connection/unavailable.ts";
-import { startNatsServer } from "../../src/testing/mod.ts";
-import { HeaderBlock } from "../../src/connection/nats/headers.ts";
-import { callWithin } from "../../src/wire/call.ts";
-import { mayBeStored, publish } from "../../src/wire/publish.ts";
-import type { Session } from "../../src/wire/session.ts";
-import { Proxy } from "../_support/proxy.ts";
-import { openSession, within } from "./_open_session.ts";
+import { Unavailable } from "../../../src/connection/unavailable.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { HeaderBlock } from "../../../src/connection/nats/headers.ts";
+import { callWithin } from "../../../src/wire/call.ts";
+import { mayBeStored, publish } from "../../../src/wire/publish.ts";
+import type { Session } from "../../../src/wire/session.ts";
+import { Proxy } from "../../_support/proxy.ts";
+import { openSession, within } from "../_open_session.ts";
 
 const fail = (error: Error) => {
   throw error;
