@@ -29,6 +29,8 @@ const CHANGED_MEANWHILE = "The job is active by now, or no longer there";
 const DONE = {
   redriven: (n: number) => `${counted(n, "job")} redriven`,
   discarded: (n: number) => `${counted(n, "dead letter")} discarded`,
+  redrivenSoFar: (n: number) => `${counted(n, "job")} redriven so far, the rest follows`,
+  discardedSoFar: (n: number) => `${counted(n, "dead letter")} discarded so far, the rest follows`,
   cancelled: (n: number) => n === 0 ? "The job was no longer there" : `${counted(n, "job")} cancelled`,
   promoted: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} promoted`,
   rescheduled: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} rescheduled`,

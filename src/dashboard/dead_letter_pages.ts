@@ -5,6 +5,7 @@ import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, span } from "./figures.ts";
 import { card, livePage, type Markup, nothing, type Page } from "./page.ts";
 import { queueOf } from "./queue_changes.ts";
+import { deadLetterMatches } from "./dead_letter_matches.ts";
 import { idOf, json } from "./job_text.ts";
 import { path, query, type Site } from "./site.ts";
 
@@ -32,6 +33,7 @@ interface Selection {
 /** The dead letters of a queue by reason, and what can be done with one, with a group, and with all. */
 export function deadLetterPages(app: Hono, site: Site): void {
   livePage(app, "/queues/:queue/dead", site, (context) => deadLetterPage(context, site));
+  deadLetterMatches(app, site);
   groupChange(app, site, "redrive");
   groupChange(app, site, "discard");
   oneChange(app, site, "redrive");
@@ -67,7 +69,8 @@ async function deadLetterPage(context: Context, site: Site): Promise<Page | null
         ? changeLink(site, `${here}/redrive-all`, `Redrive all ${amount(counts.dead)} …`)
         : ""}</form>
   `;
-  const groups = groupsOf(letters).map((group) => groupMarkup(site, name, selection, group));
+  const isAll = last === undefined && selection.before === undefined;
+  const groups = groupsOf(letters).map((group) => groupMarkup(site, name, selection, group, isAll));
   const older = last === undefined
     ? ""
     : html`<div class="pages"><a href="${query(here, { q: selection.search, before: last })}">Older</a></div>`;
@@ -81,6 +84,12 @@ async function deadLetterPage(context: Context, site: Site): Promise<Page | null
       doneNote(context),
       html`<p><a href="${path(site, "queues", name)}">${name}</a> · ${counted(counts.dead, "dead letter")}</p>`,
       find,
+      selection.search === "" ? "" : matchLinks(
+        site,
+        name,
+        selection.search,
+        `All ${amount(counts.dead)}, those whose reason contains “${excerpt(selection.search, 80)}”`,
+      ),
       card(
         "groups",
         counted(letters.length, "dead letter"),
@@ -131,7 +140,13 @@ function groupsOf(letters: readonly DeadLetter[]): Group[] {
   );
 }
 
-function groupMarkup(site: Site, queue: string, { before, search }: Selection, { reason, letters }: Group): Markup {
+function groupMarkup(
+  site: Site,
+  queue: string,
+  { before, search }: Selection,
+  { reason, letters }: Group,
+  isAll: boolean,
+): Markup {
   const [newest] = letters;
   const oldest = letters[letters.length - 1];
   const age = (letter: DeadLetter) => `${span(Date.now() - letter.diedAt.getTime())} ago`;
@@ -158,8 +173,21 @@ function groupMarkup(site: Site, queue: string, { before, search }: Selection, {
       <div class="meta">${counted(letters.length, "job")} · ${when}${tried}${ids}${letters.length > ids.length
         ? " · …"
         : ""}</div>
+      ${isAll || reason === "" ? "" : matchLinks(site, queue, reason, "All with this reason")}
     </div>
   `;
+}
+
+/** Links to what acts on all dead letters with a reason, also on those that the page does not show; none on a dashboard that is read-only. */
+function matchLinks(site: Site, queue: string, reason: string, label: string): Markup | string {
+  if (site.readOnly) return "";
+  const link = (name: string, look: "main" | "danger" | "") =>
+    changeLink(site, `${path(site, "queues", queue, "dead")}/${name.toLowerCase()}-matching`, `${name} …`, look, {
+      reason,
+    });
+  return html`<div class="row more-acts"><span>${label}:</span>${link("Redrive", "")}${
+    link("Discard", "danger")
+  }</div>`;
 }
 
 /** What is done with dead letters, and how it is said. */

@@ -46,6 +46,7 @@ form.ask { display: grid; gap: 14px; padding: 16px; max-width: 640px } form.ask 
 pre { margin: 0; padding: 12px 16px; font: 13px/1.5 var(--num); overflow: auto; max-height: 480px; white-space: pre-wrap; overflow-wrap: anywhere }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 6px 20px; margin: 0; padding: 12px 16px } dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 .note { margin: 0; padding: 12px 16px; color: var(--soft) } .pages { display: flex; gap: 16px; padding: 12px 16px; border-top: 1px solid var(--line) }
+.more-acts { grid-column: 1 / -1; color: var(--soft); font-size: 12px } main > .more-acts { justify-content: flex-end }
 .done { border-color: var(--ok) }
 #trouble:empty { display: none } #trouble .note { color: var(--bad); padding: 0 }
 @media (max-width: 720px) { th.wide, td.wide { display: none } th, td { padding: 8px 10px } nav { overflow-x: auto } .brand { display: none } .conn span.long { display: none } header > div, main { padding-left: 12px; padding-right: 12px } .group { grid-template-columns: minmax(0, 1fr) } .group .acts { grid-row: auto } .tiles { grid-template-columns: repeat(2, 1fr) } }

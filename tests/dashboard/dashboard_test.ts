@@ -155,6 +155,28 @@ test("dashboard asks before each change, says how many it touches, and makes it 
   assertEquals(await stores.objectBucket("reports").get("an object"), null);
 });
 
+test("dashboard redrives and discards all dead letters that match, those beyond a page too", async () => {
+  await using site = await startSite();
+  const { stores, get, post } = site;
+  const reasons = Object.fromEntries(
+    Array.from({ length: 520 }, (_, n) => [`job-${n}`, n < 510 ? "HTTP 503" : "HTTP 404"]),
+  );
+  await makeDeadLetters(stores, "mails", reasons);
+  const page = (await get("/queues/mails/dead?q=HTTP")).text;
+  assertMatch(page, /All with this reason/);
+  assertMatch(page, /All 520, those whose reason contains “HTTP”/);
+  const asked = (await get("/queues/mails/dead/redrive-matching?reason=HTTP+503")).text;
+  assertMatch(asked, /Redrive (510 dead letters|at least \d+ dead letters) of mails/);
+  assertEquals((await get("/queues/mails/dead/redrive-matching?reason=none")).status, 404);
+  assertEquals((await get("/queues/mails/dead/redrive-matching?reason=")).status, 404);
+  const redriven = await post("/queues/mails/dead/redrive-matching", { reason: "HTTP 503" });
+  assertMatch(redriven.headers.get("location")!, /done=redriven(SoFar)?&n=\d+/);
+  await waitUntil(async () => (await stores.jobQueue("mails").counts())?.dead === 10);
+  const discarded = await post("/queues/mails/dead/discard-matching", { reason: "404" });
+  assertEquals(discarded.headers.get("location"), "/?done=discarded&n=10");
+  assertEquals((await stores.jobQueue("mails").counts())?.dead, 0);
+});
+
 Deno.test("dashboard ends a stream of events that was asked for by HEAD", async () => {
   await using site = await startSite();
   await site.stores.jobQueue("mails").open();
@@ -250,6 +272,8 @@ const ROUTES = [
     .map((path) => `/queues/mails${path}`),
   ...[
     "/dead/redrive-all",
+    "/dead/redrive-matching",
+    "/dead/discard-matching",
     "/jobs/a",
     "/jobs/a/live",
     "/jobs/a/cancel",
