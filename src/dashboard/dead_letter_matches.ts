@@ -36,7 +36,7 @@ function matchChange(app: Hono, site: Site, name: keyof typeof CHANGES): void {
       ? null
       : await ask(site.stores, () => site.stores.jobQueue(queue)[name]({ reason }, { dryRun: true, signal }));
     if (!counts || (counts.matched === 0 && !signal.aborted)) return null;
-    const many = `${signal.aborted ? "at least " : ""}${counted(counts.matched, "dead letter")}`;
+    const many = manyOf(counts.matched, signal.aborted);
     return {
       title: `${title} ${many} of ${queue}`,
       current: "Queues",
@@ -47,6 +47,11 @@ function matchChange(app: Hono, site: Site, name: keyof typeof CHANGES): void {
       back: path(site, "queues", queue, "dead"),
     };
   }, async (context, form) => await act(site, queueOf(context), name, String(form.get("reason") ?? "")));
+}
+
+function manyOf(matched: number, isCut: boolean): string {
+  if (isCut && matched === 0) return "an unknown number of dead letters";
+  return `${isCut ? "at least " : ""}${counted(matched, "dead letter")}`;
 }
 
 /** Acts on all that match; what takes long goes on behind the answer. */

@@ -88,7 +88,7 @@ async function deadLetterPage(context: Context, site: Site): Promise<Page | null
         site,
         name,
         selection.search,
-        `All ${amount(counts.dead)}, those whose reason contains “${excerpt(selection.search, 80)}”`,
+        `All whose reason contains “${excerpt(selection.search, 80)}”`,
       ),
       card(
         "groups",
@@ -169,7 +169,7 @@ function groupMarkup(
         `Redrive ${amount(letters.length)} …`,
         "main",
         parameters,
-      )}${changeLink(site, act("discard"), "Discard …", "danger", parameters)}</div>
+      )}${changeLink(site, act("discard"), `Discard ${amount(letters.length)} …`, "danger", parameters)}</div>
       <div class="meta">${counted(letters.length, "job")} · ${when}${tried}${ids}${letters.length > ids.length
         ? " · …"
         : ""}</div>

@@ -12,7 +12,7 @@ const SHOWN = 500;
 const FRESH = 1_500;
 
 /** The last result of a health check. */
-interface HealthCheck {
+export interface HealthCheck {
   url: string;
   /** What the service stored. */
   json: string;

@@ -2,14 +2,14 @@ import type { Hono } from "hono";
 import { html } from "hono/html";
 import type { JobCounts } from "../queue/manage/job_counts.ts";
 import { amount, counted, excerpt, rate, span } from "./figures.ts";
-import { healthChecks } from "./health_check_pages.ts";
+import { type HealthCheck, healthChecks } from "./health_check_pages.ts";
 import { card, livePage, type Markup, nothing, type Page, pager, table, tile } from "./page.ts";
 import { isLate, type QueueFigures, waiting } from "./queue_monitor.ts";
 import { path, type Site } from "./site.ts";
 import { sparkline } from "./sparkline.ts";
 
-/** Queues on the overview, and on a page of all. */
-const SHOWN = { overview: 25, page: 100 };
+/** Queues on the overview and on a page of all, and health checks that are down. */
+const SHOWN = { overview: 25, page: 100, down: 5 };
 
 /** The overview, and the list of all queues. */
 export function overviewPages(app: Hono, site: Site): void {
@@ -34,7 +34,7 @@ export function overviewPages(app: Hono, site: Site): void {
     return {
       title: "Overview",
       current: "Overview",
-      body: [tiles, attention(site, queues), card("queues", "Queues", queueTable(site, shown), more)],
+      body: [tiles, attention(site, queues, checks), card("queues", "Queues", queueTable(site, shown), more)],
     };
   });
 
@@ -57,36 +57,41 @@ export function overviewPages(app: Hono, site: Site): void {
 }
 
 /** What somebody should look at. */
-function attention(site: Site, queues: readonly QueueFigures[]): Markup {
-  const alerts = queues.slice(0, SHOWN.overview).flatMap(({ queue, counts, failure }) => {
-    const alert = (colour: string, text: string, action: string, ...parts: string[]) =>
-      html`
-        <div
-          class="alert"><i class="dot ${colour}"></i><div><span class="what">${queue}</span> ${text}</div><a class="do" href="${path(
-            site,
-            "queues",
-            queue,
-            ...parts,
-          )}">${action}</a></div>
-      `;
-    if (failure) return [alert("bad", `cannot be counted: ${excerpt(failure.message, 300)}`, "Open the queue")];
-    if (!counts) return [];
-    const open = waiting(counts);
-    return [
-      ...(counts.dead > 0 ? [alert("bad", counted(counts.dead, "dead letter"), "Look at them", "dead")] : []),
-      ...(isLate(counts)
-        ? [
-          alert(
-            "warn",
-            `oldest job waits for ${span(counts.oldest!)}, ${counted(open, "job")} waiting`,
-            "Open the queue",
-          ),
-        ]
-        : []),
-      ...(counts.paused ? [alert("warn", `paused, ${counted(open, "job")} waiting`, "Open the queue")] : []),
-    ];
-  });
+function attention(site: Site, queues: readonly QueueFigures[], checks: readonly HealthCheck[]): Markup {
+  const down = checks.filter(({ up }) => !up);
+  const alerts = [
+    ...down.slice(0, SHOWN.down).map(({ url }) => alert("bad", url, "is down", path(site, "checks"), "Look at it")),
+    ...(down.length > SHOWN.down
+      ? [alert("bad", counted(down.length - SHOWN.down, "more health check"), "down", path(site, "checks"), "All")]
+      : []),
+    ...queues.slice(0, SHOWN.overview).flatMap((figures) => queueAlerts(site, figures)),
+  ];
   return card("attention", "Needs attention", alerts.length > 0 ? alerts : nothing("Nothing."));
+}
+
+function queueAlerts(site: Site, { queue, counts, failure }: QueueFigures): Markup[] {
+  const of = (colour: "bad" | "warn", text: string) =>
+    alert(colour, queue, text, path(site, "queues", queue), "Open the queue");
+  if (failure) return [of("bad", `cannot be counted: ${excerpt(failure.message, 300)}`)];
+  if (!counts) return [];
+  const { dead, oldest, paused } = counts;
+  const open = `${counted(waiting(counts), "job")} waiting`;
+  const letters = path(site, "queues", queue, "dead");
+  return [
+    ...(dead > 0 ? [alert("bad", queue, counted(dead, "dead letter"), letters, "Look at them")] : []),
+    ...(isLate(counts) ? [of("warn", `oldest job waits for ${span(oldest!)}, ${open}`)] : []),
+    ...(paused ? [of("warn", `paused, ${open}`)] : []),
+  ];
+}
+
+function alert(colour: "bad" | "warn", what: string, text: string, target: string, action: string): Markup {
+  return html`
+    <div class="alert">
+      <i class="dot ${colour}"></i>
+      <div><span class="what">${excerpt(what, 120)}</span> ${text}</div>
+      <a class="do" href="${target}">${action}</a>
+    </div>
+  `;
 }
 
 /** The table of some queues. */

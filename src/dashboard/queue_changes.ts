@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { change } from "./confirm.ts";
 import { counted } from "./figures.ts";
+import type { Markup } from "./page.ts";
 import { waiting } from "./queue_monitor.ts";
 import { path, type Site } from "./site.ts";
 
@@ -60,23 +61,35 @@ function limitChange(app: Hono, site: Site): void {
     const queue = queueOf(context);
     const { counts } = await site.monitor.one(queue);
     return counts && {
-      title: `Limit the active jobs of ${queue}`,
+      title: `Limit the jobs of ${queue}`,
       current: "Queues",
-      what: `How many jobs of each priority may be active at the same time, over all workers. ${
+      what: `How many jobs may be active at the same time, and start within an interval, over all workers. ${
         counted(counts.active, "job")
       } are active now.`,
       button: "Set the limits",
-      fields: PRIORITIES.map((priority) =>
-        html`<label><span>${priority}; empty: no limit</span><input name="${priority}" type="number" min="1" value="${
-          counts.limits[priority] ?? ""
-        }"></label>`
-      ),
+      fields: [
+        ...PRIORITIES.map((priority) => limitField(priority, `Active, ${priority}`, counts.limits[priority])),
+        limitField("jobs", "Starts within the interval", counts.rateLimit?.jobs ?? null),
+        limitField("seconds", "The interval in seconds", (counts.rateLimit?.interval ?? 1000) / 1000, "0.01"),
+      ],
       back: path(site, "queues", queue),
     };
   }, async (context, form) => {
+    const queue = site.stores.jobQueue(queueOf(context));
     const limits = Object.fromEntries(PRIORITIES.map((priority) => [priority, Number(form.get(priority)) || null]));
-    return await site.stores.jobQueue(queueOf(context)).limitActive(limits) && { kind: "limited", count: 1 };
+    const jobs = Number(form.get("jobs")) || null;
+    const rate = jobs === null ? null : { jobs, interval: Math.round(Number(form.get("seconds")) * 1000) };
+    const { counts } = await site.monitor.one(queue.name);
+    const changesRate = JSON.stringify(rate) !== JSON.stringify(counts?.rateLimit ?? null);
+    const done = await queue.limitActive(limits) && (!changesRate || await queue.limitRate(rate));
+    return done && { kind: "limited", count: 1 };
   });
+}
+
+function limitField(name: string, label: string, value: number | null, step: string = "1"): Markup {
+  return html`<label><span>${label}; empty: no limit</span><input name="${name}" type="number" min="${step}" step="${step}" value="${
+    value ?? ""
+  }"></label>`;
 }
 
 function publishChange(app: Hono, site: Site): void {

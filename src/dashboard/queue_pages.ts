@@ -70,8 +70,8 @@ async function queuePage(context: Context, site: Site): Promise<Page | null> {
       workerCard(workers),
       card("limits", "Limits and pause", limitList(counts)),
       card("schedules", counted(schedules.length, "schedule"), scheduleTable(site, name, schedules)),
-      jobs,
       eventFeed(site, name),
+      jobs,
     ],
   };
 }
@@ -112,22 +112,23 @@ function eventFeed(site: Site, queue: string): Markup {
   `;
 }
 
-function limitList(
-  { limits, paused }: {
-    limits: Record<string, number | null>;
-    paused: { until: Date | null; priorities: readonly string[] } | null;
-  },
-): Markup {
-  const limit = PRIORITIES.map((priority) =>
+function limitList({ limits, paused, rateLimit }: JobCounts): Markup {
+  const limited = PRIORITIES.filter((priority) => limits[priority] !== null);
+  if (paused === null && limited.length === 0 && rateLimit === null) return nothing("Not paused, no limits.");
+  const limit = limited.map((priority) =>
     html`
       <dt>Active, ${priority}</dt>
-      <dd>${limits[priority] === null ? "no limit" : amount(limits[priority]!)}</dd>
+      <dd>at most ${amount(limits[priority]!)}</dd>
     `
   );
   const pause = paused === null
     ? "no"
     : `${paused.priorities.join(", ")}, ${paused.until ? `until ${moment(paused.until)}` : "until resumed"}`;
-  return html`<dl><dt>Paused</dt><dd>${pause}</dd>${limit}</dl>`;
+  const starts = rateLimit && html`
+    <dt>Starts</dt>
+    <dd>at most ${amount(rateLimit.jobs)} in ${span(rateLimit.interval)}</dd>
+  `;
+  return html`<dl><dt>Paused</dt><dd>${pause}</dd>${limit}${starts ?? ""}</dl>`;
 }
 
 function scheduleTable(site: Site, queue: string, schedules: readonly ScheduleInfo[]): Markup {

@@ -27,7 +27,7 @@ test("dashboard shows queues, jobs, dead letters, health checks, values and obje
   };
   // A page does not wait for long until all queues are counted.
   await waitUntil(async () => !(await get("/")).text.includes("counting"));
-  await shows("/", "mails", "3 dead letters", "1 of 2", "Connected");
+  await shows("/", "mails", "3 dead letters", "1 of 2", "https://down.example.com/", "is down", "Connected");
   await shows("/queues", "mails");
   await shows("/queues?q=nothing", "No queues.");
   await shows("/queues/mails", "waits", "daily", "Pause …");
@@ -155,6 +155,21 @@ test("dashboard asks before each change, says how many it touches, and makes it 
   assertEquals(await stores.objectBucket("reports").get("an object"), null);
 });
 
+test("dashboard limits active jobs and starts, shows the limits, and lifts them", async () => {
+  await using site = await startSite();
+  const { stores, get, post } = site;
+  const mails = stores.jobQueue("mails");
+  await mails.open();
+  assertMatch((await get("/queues/mails")).text, /Not paused, no limits\./);
+  await post("/queues/mails/limit", { high: "3", normal: "", low: "", jobs: "50", seconds: "0.5" });
+  const { limits, rateLimit } = (await mails.counts())!;
+  assertEquals([limits, rateLimit], [{ high: 3, normal: null, low: null }, { jobs: 50, interval: 500 }]);
+  assertMatch((await get("/queues/mails")).text, /Active, high<\/dt>\s*<dd>at most 3[^]*at most 50 in 0\.5 s/);
+  await post("/queues/mails/limit", { high: "", normal: "", low: "", jobs: "", seconds: "0.5" });
+  assertEquals((await mails.counts())?.rateLimit, null);
+  assertEquals((await mails.counts())?.limits.high, null);
+});
+
 test("dashboard redrives and discards all dead letters that match, those beyond a page too", async () => {
   await using site = await startSite();
   const { stores, get, post } = site;
@@ -164,10 +179,10 @@ test("dashboard redrives and discards all dead letters that match, those beyond 
   await makeDeadLetters(stores, "mails", reasons);
   const page = (await get("/queues/mails/dead?q=HTTP")).text;
   assertMatch(page, /All with this reason/);
-  assertMatch(page, /All 520, those whose reason contains “HTTP”/);
+  assertMatch(page, /All whose reason contains “HTTP”/);
   const asked = (await get("/queues/mails/dead/redrive-matching?reason=HTTP+503")).text;
-  assertMatch(asked, /Redrive (510 dead letters|at least \d+ dead letters) of mails/);
-  assertEquals((await get("/queues/mails/dead/redrive-matching?reason=none")).status, 404);
+  assertMatch(asked, /Redrive (510|at least \d+|an unknown number of) dead letters? of mails/);
+  await waitUntil(async () => (await get("/queues/mails/dead/redrive-matching?reason=none")).status === 404);
   assertEquals((await get("/queues/mails/dead/redrive-matching?reason=")).status, 404);
   const redriven = await post("/queues/mails/dead/redrive-matching", { reason: "HTTP 503" });
   assertMatch(redriven.headers.get("location")!, /done=redriven(SoFar)?&n=\d+/);
