@@ -118,6 +118,7 @@ Deno.test("top shows queues until it is interrupted, with how many jobs end", as
   await using _worker = queue.consume(() => {});
   await queue.publish(1);
   await command.until(({ json }) => json.some(({ rate }) => (rate as number) > 0));
+  await command.until(({ json }) => json.at(-1)?.workers === 1);
   command.kill("SIGINT");
   assertEquals(await command.end(), 0);
 });
