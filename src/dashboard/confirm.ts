@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import { html } from "hono/html";
 import { counted } from "./figures.ts";
 import { type Markup, missingPage, type Page, send } from "./page.ts";
+import { readForm } from "./read_form.ts";
 import { query, type Site } from "./site.ts";
 
 /** A change that a page asks for before it is made. */
@@ -60,7 +61,7 @@ export function change(
     return change ? send(context, site, asking(site, change)) : missingPage(context, site);
   });
   app.post(route, async (context) => {
-    const form = await context.req.formData();
+    const form = await readForm(context.req.raw);
     const done = await make(context, form);
     const back = String(form.get("back") ?? "");
     return context.redirect(withDone(backPath(site, back), done), 303);

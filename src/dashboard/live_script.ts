@@ -6,10 +6,22 @@ export const LIVE_SCRIPT = `
 "use strict";
 const main = document.querySelector("main");
 
+// Only while it is looked at: a browser has six connections for a site, which tabs in the background would take up.
 function follow(url, take) {
-  const source = new EventSource(url);
-  source.onmessage = (event) => take(event.data);
-  addEventListener("pagehide", () => source.close());
+  let source = null;
+  const open = () => {
+    if (document.visibilityState === "hidden" || source) return;
+    source = new EventSource(url);
+    source.onmessage = (event) => take(event.data);
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" ? close() : open());
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  open();
 }
 
 function replaceSections(text) {

@@ -100,7 +100,7 @@ function eventFeed(site: Site, queue: string): Markup {
       "events",
     )}" aria-labelledby="events-heading">
       <div class="head">
-        <h2 id="events-heading">Events</h2><span class="more">as they happen, from when this page was opened</span>
+        <h2 id="events-heading">Events</h2><span class="more">as they happen, while this page is looked at</span>
       </div>
       <div class="scroll">
         <table>

@@ -257,6 +257,24 @@ Deno.test("dashboard refuses changes from other origins", async () => {
   assertEquals(await site.stores.jobQueue("mails").get("stays"), null);
 });
 
+Deno.test("dashboard reads no more of a form than a job can have", async () => {
+  await using site = await startSite();
+  await site.stores.jobQueue("mails").open();
+  let sent = 0;
+  const body = new ReadableStream({
+    pull(controller) {
+      sent++;
+      controller.enqueue(new Uint8Array(1024 * 1024).fill(65));
+    },
+  });
+  const headers = { origin: "http://localhost", "content-type": "application/x-www-form-urlencoded" };
+  const request = new Request("http://localhost/queues/mails/publish", { method: "POST", headers, body });
+  const response = await site.handler(request);
+  assertEquals(response.status, 400);
+  assertMatch(await response.text(), /more than 8 MiB/);
+  assert(sent < 20, `${sent} MiB were read`);
+});
+
 /** A path of each route. */
 const ROUTES = [
   ...[

@@ -5,6 +5,9 @@ import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { JobConsumerStatus } from "./job_consumer_status.ts";
 
+/** Answers within a second: a flood of questions must not cost a worker more. */
+const MAX_ANSWERS = 100;
+
 /** Lets a worker answer those who ask for the workers of its queue, until `over` aborts. Between questions it costs nothing. */
 export function answerForWorker(
   { context, names }: QueueContext<unknown>,
@@ -14,7 +17,11 @@ export function answerForWorker(
 ): void {
   const id = crypto.randomUUID().slice(0, 8);
   const since = new Date();
+  let [second, answers] = [0, 0];
   const answer = (session: Session, ask: string) => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) [second, answers] = [now, 0];
+    if (++answers > MAX_ANSWERS) return;
     const { state, reason, active, prefetched, ended } = status();
     const { name, address } = session.client;
     const text = workerText({
