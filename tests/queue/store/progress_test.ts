@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { JobEvent } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { waitUntil } from "../../_support/wait_until.ts";
+import { waitUntil, within } from "../../_support/wait_until.ts";
 import { openStores } from "../_open_stores.ts";
 import { untilHeard } from "../_until_heard.ts";
 
@@ -69,14 +69,16 @@ Deno.test("Job.progress is null while the server is away, and the handler goes o
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
+  const started = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const answers: (true | null)[] = [];
   await using consumer = queue.consume(async (job) => {
+    started.resolve();
     await gate.promise;
     answers.push(await job.progress(50));
   });
   await queue.publish(1);
-  await waitUntil(() => consumer.status().active === 1);
+  await within(started.promise);
   await server.stop();
   await waitUntil(() => stores.connectionStatus() === "reconnecting");
   gate.resolve();
