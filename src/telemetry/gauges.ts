@@ -15,8 +15,8 @@ export interface GaugeSource {
   readonly requestsInFlight: number;
   /** By name, the queues that this process publishes to or consumes. */
   readonly queues: ReadonlyMap<string, { depth(): Promise<QueueDepth | null> }>;
-  /** The server refuses to tell of a queue: it is not asked again over this connection. */
-  refused(queue: string): void;
+  /** Names of those of which the server refuses to tell: they are not asked again over this connection. */
+  readonly refused: Set<string>;
 }
 
 /** Queues that are asked at the same time. */
@@ -50,17 +50,21 @@ export function observeGauges(meter: Meter): void {
 
 async function observeQueues(result: BatchObservableResult, depth: Observable, oldest: Observable): Promise<void> {
   const until = performance.now() + COLLECTION_MS;
-  const waiting = [...gaugeSources].flatMap((source) =>
-    source.queues.entries().map((entry) => ({ source, entry })).toArray()
-  );
+  const waiting = [...gaugeSources].flatMap((source) => {
+    return [...source.queues].filter(([name]) => !source.refused.has(name)).map(([name, queue]) => ({
+      source,
+      name,
+      queue,
+    }));
+  });
   const askOn = async () => {
     for (let next = waiting.shift(); next && performance.now() < until; next = waiting.shift()) {
-      const { source, entry: [name, queue] } = next;
+      const { source, name, queue } = next;
       try {
         const counts = await queue.depth();
         if (counts) observeQueue(result, name, counts, depth, oldest);
       } catch (error) {
-        source.refused(name);
+        source.refused.add(name);
         reportFailure(error);
       }
     }

@@ -36,27 +36,26 @@ export interface RunningJob {
 
 /** Spans and metrics of one `JetStreamStores`. A call costs some 30 ns while the process has no telemetry provider. */
 export class Telemetry implements GaugeSource {
-  /** By name, those of which a job was observed. */
+  /** By name, those that this process publishes to or consumes. */
   readonly queues: Map<string, ObservedQueue> = new Map();
+  readonly refused: Set<string> = new Set();
   #session: ObservedSession | null = null;
   #server: Attributes = {};
   readonly #serverAttributes = (): Attributes => this.#server;
-  /** Queues of which the server does not tell how full they are. */
-  readonly #refused: Set<string> = new Set();
   #sessions = 0;
 
   get requestsInFlight(): number {
     return this.#session?.requests.size ?? 0;
   }
 
-  refused(queue: string): void {
-    this.#refused.add(queue);
-    this.queues.delete(queue);
+  /** Has gauges tell how full a queue is. */
+  observe(queue: ObservedQueue): void {
+    this.queues.set(queue.name, queue);
   }
 
   /** @param server `host:port`. */
   connected(session: ObservedSession, server: string): void {
-    this.#refused.clear();
+    this.refused.clear();
     this.#session = session;
     this.#server = serverAttributes(server);
     gaugeSources.add(this);
@@ -172,7 +171,7 @@ export class Telemetry implements GaugeSource {
   }
 
   #messaging(operation: "send" | "process", queue: ObservedQueue): Attributes {
-    if (!this.#refused.has(queue.name)) this.queues.set(queue.name, queue);
+    this.observe(queue);
     return {
       "messaging.system": "nats",
       "messaging.operation.name": operation,

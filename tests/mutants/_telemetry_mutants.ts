@@ -60,8 +60,8 @@ export const TELEMETRY_MUTANTS: Mutant[] = [
   },
   {
     does: "asks again and again for a queue that may not be looked at",
-    file: "src/telemetry/telemetry.ts",
-    find: "this.#refused.add(queue);",
+    file: "src/telemetry/gauges.ts",
+    find: "source.refused.add(name);",
     replace: "",
     tests: ["tests/telemetry/metrics_test.ts"],
   },

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
+import { functionsOf, partsOf } from "../conformance/_calls.ts";
 import { ForeignClient } from "../queue/_foreign_client.ts";
 import { openStores } from "../queue/_open_stores.ts";
 import { RecordedTelemetry, seen, withinSpan } from "./_recorded_telemetry.ts";
@@ -101,6 +102,20 @@ Deno.test("a call that finds nothing has succeeded, one without NATS or that is 
       ["get none", { code: 2 }, "unavailable"],
     ],
   );
+});
+
+Deno.test("every call of a bucket that is null without NATS is a failed span", async () => {
+  await using stores = openStores(undefined);
+  const api = functionsOf(stores);
+  for (const { name, calls, target } of partsOf(api).filter(({ name }) => /Bucket$/.test(name))) {
+    for (const [method, { good }] of Object.entries(calls).filter(([, { gives }]) => gives === "null")) {
+      telemetry.forget();
+      assertEquals(await good(target(api)), null, `${name}.${method}`);
+      const [span] = telemetry.all;
+      assertEquals(span?.attributes["error.type"], "unavailable", `${name}.${method}`);
+      assertEquals(span.attributes["db.namespace"], "b", `${name}.${method}`);
+    }
+  }
 });
 
 Deno.test("a read that the cache answers is no span", async () => {

@@ -159,6 +159,21 @@ test("queues are asked how full they are as metrics are collected, and at no oth
   assertEquals(await asked(), closed);
 });
 
+test("a worker tells how full its queue is before it has a job", async () => {
+  await using server = await startNatsServer();
+  await using publisher = openStores(server.url);
+  await publisher.jobQueue("paused").publish(1);
+  await publisher.jobQueue("paused").pause();
+  await publisher.close();
+  await using stores = openStores(server.url);
+  await using worker = stores.jobQueue("paused").consume(() => {});
+  await stores.connect();
+  const where = { "messaging.destination.name": "paused" };
+  const depth = await valuesBy("supercheck.jetstream.queue.depth", "job.state", where);
+  assertEquals(depth, { waiting: 1, active: 0, delayed: 0, dead: 0 });
+  await worker.stop();
+});
+
 test("requests that wait for a reply are counted while they do", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);

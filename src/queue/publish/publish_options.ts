@@ -61,7 +61,10 @@ export interface PublishOptions {
    * counts as not started.
    */
   ttl?: number;
-  /** Headers of your own; names that begin with `Nats-` or `Job-` are reserved. */
+  /**
+   * Headers of your own; names that begin with `Nats-` or `Job-` are reserved. A `traceparent` (W3C Trace Context) makes the runs of the job part of that
+   * trace, in place of the publish's own.
+   */
   headers?: Record<string, string>;
   /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
   key?: string;

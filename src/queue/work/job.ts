@@ -42,7 +42,7 @@ export interface Job<T = unknown> {
   readonly enqueuedAt: Date;
   /** How urgent it is. */
   readonly priority: Priority;
-  /** The headers that its publisher gave. */
+  /** The headers that its publisher gave, and, where that one has telemetry, the trace: `traceparent` and `tracestate`. */
   readonly headers: Readonly<Record<string, string>>;
   /**
    * Grows with each run of the job, moved copies included. A handler's own writes can refuse what is not newer (`<=`) than the last fence they

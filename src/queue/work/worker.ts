@@ -63,6 +63,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     const identity = new StreamIdentity();
     this.#context = context;
     this.#queue = names.queue;
+    context.telemetry.observe(queue.observed);
     this.#handler = handler;
     this.#log = new WorkerLog(context.logger, names.queue);
     const held = this.#held = new HeldJobs(context.shared.of(RunningTicks, names.stream));
