@@ -201,3 +201,38 @@ test("a job that is updated, rescheduled and promoted keeps its trace", async ()
   assertChildren([run], send);
   await worker.stop();
 });
+
+/** Values that a handler throws, each with what its span says: never a text that somebody made. */
+const THROWN: [unknown, string][] = [
+  [new TypeError("secret"), "TypeError"],
+  [new DOMException("secret", "DataError"), "DataError"],
+  ["secret", "_OTHER"],
+  [undefined, "_OTHER"],
+  [{ name: "secret" }, "_OTHER"],
+  [Object.assign(new Error(), { name: "a secret of many words" }), "_OTHER"],
+  [Object.defineProperty(new Error(), "name", { get: () => fail() }), "_OTHER"],
+  [new Proxy({}, { get: fail, getPrototypeOf: fail }), "_OTHER"],
+];
+
+function fail(): never {
+  throw new Error("secret");
+}
+
+test("a run that times out, or throws whatever, is a failed span that tells its kind and no text of it", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  const queue = stores.jobQueue<number>("throwing");
+  await queue.publishMany([...THROWN.keys(), THROWN.length].map((data) => ({ data, id: `${data}`, maxAttempts: 1 })));
+  telemetry.forget();
+  await using worker = queue.consume(async ({ data, signal }) => {
+    if (data < THROWN.length) throw THROWN[data][0];
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  }, { timeout: 500 });
+  const spans = await telemetry.spans("process throwing", THROWN.length + 1);
+  const types = spans.map(({ attributes }) => [attributes["messaging.message.id"], attributes["error.type"]]);
+  const expected = [...THROWN.map(([, type]) => type), "TimeoutError"].map((type, id) => [`${id}`, type]);
+  assertEquals(types.toSorted(), expected.toSorted());
+  assertEquals(new Set(spans.flatMap(({ events }) => events.map(({ name }) => name))), new Set(["job.dead"]));
+  assert(!JSON.stringify(telemetry.all.map(seen)).includes("secret"));
+  await worker.stop();
+});
