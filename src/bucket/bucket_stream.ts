@@ -167,19 +167,21 @@ export class BucketStream {
   }
 
   /** Does something with the bucket; `null` if it cannot be done within the deadline. */
-  attempt<T>(
-    operation: (call: Call) => Promise<T>,
-    repeatable?: () => boolean,
-  ): Promise<T | null> {
-    return this.context.connection.attempt(operation, repeatable ? { ...this.#waiting, repeatable } : this.#waiting);
+  attempt<T>(operation: (call: Call) => Promise<T>): Promise<T | null> {
+    return this.context.connection.attempt(operation, this.#waiting);
   }
 
   /** As {@linkcode BucketStream.attempt}, for a call of a user, which telemetry observes under this name. */
-  observe<T>(name: string, operation: (call: Call) => Promise<T>, repeatable?: () => boolean): Promise<T | null> {
-    const observed = this.context.telemetry.call(this.bucket, name);
-    if (!observed) return this.attempt(operation, repeatable);
-    const options = { ...this.#waiting, repeatable, degraded: observed.unavailable };
-    return observed.run(() => this.context.connection.attempt(operation, options));
+  observe<T>(
+    name: string,
+    operation: (call: Call) => Promise<T>,
+    given?: Partial<AttemptOptions>,
+  ): Promise<T | null> {
+    const { connection, telemetry } = this.context;
+    const options = given ? { ...this.#waiting, ...given } : this.#waiting;
+    const observed = telemetry.call(this.bucket, name);
+    if (!observed) return connection.attempt(operation, options);
+    return observed.run(() => connection.attempt(operation, { ...options, degraded: observed.unavailable }));
   }
 
   /** {@linkcode listingStep} of this bucket. */

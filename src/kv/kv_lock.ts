@@ -115,7 +115,7 @@ export class KvLock implements AsyncDisposable {
     this.#end(new DOMException(`The lock "${shownName(this.key)}" was released`, "AbortError"));
     await settledWithin(this.#keeping, stream.context.timeout);
     let guard: Guard | undefined;
-    return await stream.attempt(async (call) => {
+    return await stream.observe("release", async (call) => {
       guard ??= new Guard(await this.#ownRevision(call));
       return await writer.mark(call, { subject, value: "", ttl: undefined, marker: DELETE, guard });
     });

@@ -201,7 +201,7 @@ export async function tryLock(access: LockAccess): Promise<Acquired | false | nu
   };
   // What takes longer than the lease may be over as it is confirmed.
   const timeout = Math.min(stream.context.timeout, lease / 2);
-  const stored = await stream.context.connection.attempt(operation, { timeout });
+  const stored = await stream.observe("lock", operation, { timeout });
   if (stored === null || stored.revision === null) return null;
   return stored.revision !== false && { revision: stored.revision, begun };
 }

@@ -134,7 +134,7 @@ export class ObjectBucket {
         begun = true;
         return await this.#writer.putFrom(call, object, source, signal);
         // What the source gave has gone.
-      }, () => !begun);
+      }, { repeatable: () => !begun });
     } finally {
       // A source that fails as it is cancelled has nothing to tell any more.
       if (!begun) source.cancel(signal?.reason).catch(() => {});
