@@ -4,6 +4,7 @@ import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../connection/_collected_log.ts";
 import { waitUntil } from "../_support/wait_until.ts";
+import { restrictedReader } from "../_support/restricted_reader.ts";
 
 /** A server with stores over it and what another client asks of its API. */
 async function start(config?: string) {
@@ -94,14 +95,7 @@ Deno.test("reads that find nothing look once in a session what the stream is, an
 });
 
 Deno.test("a user that may not ask what a stream is reads all the same", async () => {
-  await using open = await start(`
-    authorization {
-      users: [
-        { user: all, password: all }
-        { user: reader, password: reader, permissions { publish { allow: "$JS.API.DIRECT.GET.>" } } }
-      ]
-    }
-    no_auth_user: all`);
+  await using open = await start(restrictedReader('publish { allow: "$JS.API.DIRECT.GET.>" }'));
   await open.stores.kvBucket("b").put("k", "v");
   await using reader = new JetStreamStores({
     servers: open.server.url,

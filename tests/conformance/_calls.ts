@@ -1,5 +1,5 @@
 import type * as jetstream from "../../mod.ts";
-import type { JetStreamStores, JobQueue, KvBucket, ObjectBucket } from "../../mod.ts";
+import type { JetStreamStores, JobQueue, KvBucket, KvTransaction, ObjectBucket } from "../../mod.ts";
 
 /** The functions of mod.ts; an instance has the same as methods. */
 export type Functions = Omit<
@@ -257,6 +257,11 @@ export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
   destroy: { gives: "null", good: (bucket) => bucket.destroy() },
 };
 
+/** Commits a transaction; what its making throws is the rejection. */
+async function commit(bucket: KvBucket, make: (transaction: KvTransaction) => KvTransaction): Promise<unknown> {
+  return await make(bucket.atomic()).commit();
+}
+
 export const KV_BUCKET: Record<string, Call<KvBucket>> = {
   get: {
     gives: "null",
@@ -314,11 +319,21 @@ export const KV_BUCKET: Record<string, Call<KvBucket>> = {
     gives: "null",
     good: (bucket) => bucket.atomic().check("j", 1).put("k", "v").delete("l").commit(),
     bad: [
-      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().put(key, "v")),
-      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().delete(key)),
-      ...texts<KvBucket>("key", (bucket, key) => void bucket.atomic().check(key, 1)),
-      ["revision: none", (bucket) => void bucket.atomic().check("k", BAD), RangeError, "'revision' must be"],
-      ["value: none", (bucket) => void bucket.atomic().put("k", undefined as never), TypeError, "'value' must be"],
+      ...texts<KvBucket>("key", (bucket, key) => commit(bucket, (transaction) => transaction.put(key, "v"))),
+      ...texts<KvBucket>("key", (bucket, key) => commit(bucket, (transaction) => transaction.delete(key))),
+      ...texts<KvBucket>("key", (bucket, key) => commit(bucket, (transaction) => transaction.check(key, 1))),
+      [
+        "revision: none",
+        (bucket) => commit(bucket, (transaction) => transaction.check("k", BAD)),
+        RangeError,
+        "'revision' must be",
+      ],
+      [
+        "value: none",
+        (bucket) => commit(bucket, (transaction) => transaction.put("k", undefined as never)),
+        TypeError,
+        "'value' must be",
+      ],
       ["no write", (bucket) => bucket.atomic().commit(), RangeError, "must have ≥ 1 write"],
     ],
   },

@@ -3,6 +3,7 @@ import { startNatsCluster } from "../../src/testing/mod.ts";
 import { LaggingReplica } from "../_support/lagging_replica.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "./_kv_stores.ts";
+import { restrictedReader } from "../_support/restricted_reader.ts";
 
 /** A bucket with some keys, read through a replica that has nothing newer. */
 async function startLagging(config?: string) {
@@ -107,14 +108,7 @@ Deno.test("KvBucket reads its own writes from three replicas at each server, lis
 });
 
 Deno.test("KvBucket gives what a replica has to a user that may not ask the leader", async () => {
-  await using replica = await startLagging(`
-    authorization {
-      users: [
-        { user: all, password: all }
-        { user: reader, password: reader, permissions { publish { deny: "$JS.API.STREAM.MSG.GET.>" } } }
-      ]
-    }
-    no_auth_user: all`);
+  await using replica = await startLagging(restrictedReader('publish { deny: "$JS.API.STREAM.MSG.GET.>" }'));
   await using stores = new KvStores({ servers: replica.urls.map((url) => url.replace("//", "//reader:reader@")) });
   const bucket = stores.kvBucket("b");
   await bucket.put("old", "2");
