@@ -85,7 +85,7 @@ export class KvBucket {
    * Reads the values of many keys in few requests; keys without a value are not in the map.
    *
    * @returns `null` without a connection, or if not all of them could be read within the deadline.
-   * @throws {JetStreamStoreError} `unsupported`, if a snapshot meets a server before 2.11, or a bucket that does not allow direct gets.
+   * @throws {JetStreamStoreError} `unsupported`, if a snapshot is asked of a bucket that does not allow direct gets.
    */
   async getMany(keys: Iterable<string>, options?: KvGetManyOptions): Promise<Map<string, KvEntry> | null> {
     return await this.#reader.getMany(keys, options);

@@ -11,7 +11,7 @@ import { type Acquired, KvLock, type LockAccess } from "./kv_lock.ts";
 import type { KvStream } from "./kv_stream.ts";
 import { checkValueTtl, Guard } from "./kv_write.ts";
 import type { KvWriter } from "./kv_writer.ts";
-import { messageTtl } from "./message_ttl.ts";
+import { messageTtl } from "../wire/message_ttl.ts";
 
 /**
  * Milliseconds after a refused try until the next one, unless the watch tells more: the server may remove an expired entry a little late. Doubles each

@@ -6,7 +6,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamInfo } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./kv_stream.ts";
-import { messageTtl } from "./message_ttl.ts";
+import { messageTtl } from "../wire/message_ttl.ts";
 
 /** Milliseconds between two looks for values that have expired. */
 const SWEEP = 60_000;

@@ -1,11 +1,11 @@
 import { checkIterable } from "../checks.ts";
+import { readSnapshot } from "../bucket/read_snapshot.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import type { KvMirror } from "./kv_mirror.ts";
 import { checkKvGetManyOptions, checkKvGetOptions, type KvGetManyOptions, type KvGetOptions } from "./kv_options.ts";
-import { readSnapshot } from "./kv_snapshot.ts";
 import type { KvStream } from "./kv_stream.ts";
 
 /** Reads values: from the mirror while that is in sync, else from the server. */
@@ -82,9 +82,20 @@ export class KvReader {
   /** The values of keys as of one moment. `null` if they could not be read so within the deadline. */
   async #snapshot(subjects: Map<string, string>): Promise<Map<string, KvEntry> | null> {
     return await this.#stream.observe("getMany", async (call) => {
+      // A mirror has the subjects of the bucket that it mirrors.
+      if (!this.#stream.isSeen(call.session)) await this.#stream.look(call);
+      const stored = Array.from(subjects, ([key, subject]) => {
+        const foreign = this.#stream.foreignSubjectOf(key);
+        return [
+          key,
+          [subject, ...(foreign === null ? [] : [foreign])].map((each) => this.#stream.stored(each)),
+        ] as const;
+      });
+      const found = await readSnapshot(call, this.#stream, [...new Set(stored.flatMap(([, each]) => each))]);
       const entries = new Map<string, KvEntry>();
-      for (const [key, message] of await readSnapshot(call, this.#stream, subjects)) {
-        const entry = entryOf(key, message);
+      for (const [key, each] of stored) {
+        const subject = each.find((subject) => found.has(subject));
+        const entry = subject === undefined ? null : entryOf(key, found.get(subject)!);
         if (entry) entries.set(key, entry);
       }
       return entries;

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { nuid } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
 import { HeaderBlock, type HeaderPart } from "../connection/nats/headers.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
@@ -21,29 +22,41 @@ export interface BatchMessage {
  * Stores messages as one batch (ADR-50): all of them, with consecutive sequences, or none. One of a single message is a batch, too.
  *
  * @returns The acknowledgement of the last message, which has the last sequence.
+ * @throws {RangeError} If a message has more bytes than the server takes: nothing is sent.
  * @throws {JetStreamStoreError} If the server refuses it: nothing of it is stored.
  * @throws {Unavailable} If it is not confirmed: all of it may be stored.
  */
 export async function publishBatch(call: Call, messages: readonly BatchMessage[]): Promise<PubAck> {
   const id = nuid.next();
-  const headersOf = ({ headers }: BatchMessage, place: number) =>
-    new HeaderBlock(...headers, [
+  const headers = messages.map((message, i) =>
+    new HeaderBlock(...message.headers, [
       ["Nats-Batch-Id", id],
-      ["Nats-Batch-Sequence", String(place)],
-      ...(place === messages.length ? [["Nats-Batch-Commit", "1"] as const] : []),
-    ]);
+      ["Nats-Batch-Sequence", String(i + 1)],
+      ...(i === messages.length - 1 ? [["Nats-Batch-Commit", "1"] as const] : []),
+    ])
+  );
+  // Once it has begun, the server waits for the rest.
+  messages.forEach(({ payload }, i) => checkSize(call, payload, headers[i]));
   // The server tells only the first message why it takes no batch now.
-  const begun = messages.length > 1 ? beginBatch(call, messages[0], headersOf(messages[0], 1)) : Promise.resolve(null);
-  messages.slice(1, -1).forEach((message, i) => {
-    const subject = call.session.subjects.publish(message.subject);
-    call.session.send(subject, message.payload, { headers: headersOf(message, i + 2) });
+  const begun = messages.length > 1 ? beginBatch(call, messages[0], headers[0]) : Promise.resolve(null);
+  messages.slice(1, -1).forEach(({ subject, payload }, i) => {
+    call.session.send(call.session.subjects.publish(subject), payload, { headers: headers[i + 1] });
   });
   const last = messages[messages.length - 1];
   try {
-    return await publish(call, last.subject, last.payload, headersOf(last, messages.length));
+    return await publish(call, last.subject, last.payload, headers[headers.length - 1]);
   } catch (error) {
     throw isServerError(error, ErrorCode.batchIncomplete) ? await begun ?? error : error;
   }
+}
+
+/** @throws {RangeError} If a message has more bytes than the server takes. */
+function checkSize({ session }: Call, payload: Uint8Array | string, headers: HeaderBlock): void {
+  const size = headers.length + Buffer.byteLength(payload);
+  if (size <= session.maxPayload) return;
+  throw new RangeError(
+    `Cannot send the message as it must be ≤ ${session.maxPayload} bytes (the server's max_payload): it has ${size}`,
+  );
 }
 
 /** Sends the first message of a batch; resolves with the reason for which the server refuses to begin, or `null`. */

@@ -198,3 +198,17 @@ Deno.test("KvTransaction.commit lets one of many win over two keys, on three rep
     assertEquals(Array.from(values!.values(), (entry) => entry.text()), [`${winners[0]}`, `${winners[0]}`]);
   }
 });
+
+Deno.test("KvTransaction.commit throws for a value larger than the server takes, and stores nothing", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("large");
+  const large = "x".repeat(1_048_577);
+  for (const place of [0, 1, 2]) {
+    const transaction = bucket.atomic();
+    for (let i = 0; i < 3; i++) transaction.put(`${i}`, i === place ? large : "v");
+    await assertRejects(() => transaction.commit(), RangeError, "max_payload");
+  }
+  assertEquals((await bucket.getMany(["0", "1", "2"]))?.size, 0);
+  assertEquals(await bucket.atomic().put("0", "v").put("1", "v").commit(), { ok: true, revision: 2 });
+});

@@ -1,4 +1,4 @@
-import type { StoredMessage } from "../wire/stored_message.ts";
+import type { StoredMessage } from "./stored_message.ts";
 
 /** Milliseconds of the units that a TTL in a header may have. */
 const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000 };
