@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { source as axeSource } from "axe-core";
+import { JetStreamStores } from "../../mod.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { lacks } from "../_support/test_from.ts";
 import { CHROMIUM, look, startBrowserSite, UNLESS, type View } from "./_browser.ts";
 import { HOSTILE, makeDeadLetters } from "./_site.ts";
@@ -40,13 +42,28 @@ browserTest(
     await stores.storeHealthcheck(`https://example.com/${"very-long/".repeat(30)}`, '{"status":503}');
     await stores.kvBucket("plans").put(HOSTILE, HOSTILE);
     await stores.objectBucket("reports").put(HOSTILE, HOSTILE);
+    // A worker may call itself anything, and so may the progress that it reports.
+    await using hostile = new JetStreamStores({ servers: site.server.url, name: HOSTILE, logger: false });
+    const go = Promise.withResolvers<void>();
+    await using worker = hostile.jobQueue("mails").consume(async (job) => {
+      await job.progress(HOSTILE);
+      await go.promise;
+    }, { priorities: ["low"] });
+    await stores.jobQueue("mails").publish(HOSTILE, { id: "runs", priority: "low" });
+    await waitUntil(async () => await stores.jobQueue("mails").progress("runs") !== null);
+    await waitUntil(async () => (await site.get("/queues/mails")).text.includes("1 worker"));
     const part = encodeURIComponent(HOSTILE);
     const paths = [
       ...[
         "/",
         "/queues",
         "/queues/mails",
+        "/queues/mails?kind=active",
+        "/queues/mails/jobs/runs",
         "/queues/mails/jobs/waits",
+        "/queues/mails/jobs/waits/update",
+        "/queues/mails/jobs/waits/reschedule",
+        `/queues/mails/dead/redrive-matching?reason=${encodeURIComponent("no route")}`,
         "/queues/mails/jobs/dead-1",
         "/queues/mails/dead",
       ],
@@ -83,6 +100,8 @@ browserTest(
       await page.close();
     }
     assertEquals(complaints.filter((line) => !line.startsWith("/nothing")), []);
+    go.resolve();
+    await worker.stop();
   },
 );
 
@@ -109,6 +128,25 @@ browserTest("dashboard shows a queue that goes from full to empty, and events, w
   await page.close();
   assertEquals(worker.status().ended.completed, 21);
   assertEquals(complaints, []);
+});
+
+browserTest("dashboard follows live updates only while its tab is looked at", async () => {
+  await using site = await startBrowserSite();
+  await site.stores.jobQueue("mails").publish(1);
+  const page = await site.open("/queues/mails");
+  const show = (state: "hidden" | "visible") =>
+    page.evaluate((state) => {
+      const { document, Event } = globalThis as unknown as { document: EventTarget; Event: typeof globalThis.Event };
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  const ended: string[] = [];
+  page.on("requestfailed", (request) => ended.push(new URL(request.url()).pathname));
+  await show("hidden");
+  await waitUntil(() => ended.length === 2);
+  assertEquals(ended.sort(), ["/queues/mails/events", "/queues/mails/live"]);
+  await Promise.all([page.waitForRequest((request) => request.url().endsWith("/queues/mails/live")), show("visible")]);
+  await page.close();
 });
 
 browserTest("dashboard is used by keyboard alone: from the overview to a redrive", async () => {
