@@ -16,6 +16,8 @@ export interface AttemptOptions {
   persist?: boolean;
   /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
   patient?: boolean;
+  /** Whether nobody waits for it: close() does not wait either. Whoever makes such calls ends them before, as far as that is worth the time. */
+  background?: boolean;
   /** Whether what has failed so may be tried again; by default it may. */
   repeatable?: (failure: Unavailable) => boolean;
   /** Called before the call gives `null` because NATS was unavailable. */
@@ -83,12 +85,25 @@ export class Attempts<S extends Session> {
     // The usual way, without what only a failure needs.
     const call = new Call(session, deadline);
     const done = operation(call);
+    if (options.background) return done.catch((error) => this.#attemptAgain(error, call, operation, options));
     this.#calls.begin();
-    return done.then(this.#ended, (error) => {
-      const losses = this.#losses(new Losses(), session, deadline - options.timeout);
-      const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
-      return this.#attemptLater(next, operation, deadline, options, losses, call).finally(() => this.#calls.end());
-    });
+    return done.then(
+      this.#ended,
+      (error) => this.#attemptAgain(error, call, operation, options).finally(() => this.#calls.end()),
+    );
+  }
+
+  /** Goes on with a call whose first attempt has failed. */
+  #attemptAgain<T>(
+    error: unknown,
+    call: Call<S>,
+    operation: Operation<S, T>,
+    options: AttemptOptions,
+  ): Promise<T | null> {
+    const { session, deadline } = call;
+    const losses = this.#losses(new Losses(), session, deadline - options.timeout);
+    const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
+    return this.#attemptLater(next, operation, deadline, options, losses, call);
   }
 
   async #attemptLater<T>(

@@ -48,7 +48,7 @@ export class OrphanedChunks {
   /** The removal of what is due; `null` while nothing is. */
   #removing: Promise<void> | null = null;
   /** Removals that are made at once, and since when they are counted. */
-  readonly #underWay: Set<Promise<void>> = new Set();
+  readonly #underWay: Map<string, { removal: Promise<void>; until: number }> = new Map();
   #counted = { since: -Infinity, removals: 0 };
   #closing = new AbortController();
   #lastReason = "";
@@ -102,6 +102,7 @@ export class OrphanedChunks {
   }
 
   #take(nuid: string): void {
+    this.#removeUnanswered();
     if (this.#due.length === 0 && this.#isImmediate()) return this.#removeAtOnce(nuid);
     this.#due.push(nuid);
     if (this.#due.length > 2 * MAX_EXPIRING_VERSIONS && this.#expiresSoon) {
@@ -117,16 +118,25 @@ export class OrphanedChunks {
     return ++this.#counted.removals <= MAX_IMMEDIATE_REMOVALS;
   }
 
-  /** Without a deadline: what is not answered while the session lasts is tried again in the next one. */
+  /** Without a deadline, for which a timer would be needed: what is not answered in time is made again with the next removal, or in the next session. */
   #removeAtOnce(nuid: string): void {
     const { connection, timeout } = this.#stream.context;
-    const removal = connection.attempt((call) => this.#purgeOnce(call.until(Infinity), nuid), { timeout })
+    const purge = (call: Call) => this.#purgeOnce(call.until(Infinity), nuid);
+    const removal = connection.attempt(purge, { timeout, background: true })
       .catch(this.#failed)
       .then((done) => {
-        if (done === null) this.removeLater({ nuid });
-      })
-      .finally(() => this.#underWay.delete(removal));
-    this.#underWay.add(removal);
+        if (this.#underWay.delete(nuid) && done === null) this.removeLater({ nuid });
+      });
+    this.#underWay.set(nuid, { removal, until: performance.now() + timeout });
+  }
+
+  /** Makes the removals again that were made at once and are not answered in time. */
+  #removeUnanswered(): void {
+    for (const [nuid, { until }] of this.#underWay) {
+      if (performance.now() < until) return;
+      this.#underWay.delete(nuid);
+      this.#due.push(nuid);
+    }
   }
 
   async #removeDue(): Promise<void> {
@@ -179,6 +189,6 @@ export class OrphanedChunks {
 
   async #finish(): Promise<void> {
     await this.#memory.replaced.finish();
-    await Promise.all([this.#removing, ...this.#underWay]);
+    await Promise.all([this.#removing, ...Array.from(this.#underWay.values(), ({ removal }) => removal)]);
   }
 }

@@ -1,5 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
-import { waitUntil } from "../_support/wait_until.ts";
+import { JetStreamStores } from "../../mod.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** Replaces objects as fast as it goes; returns how many purges the server was asked for within that time and two pauses more. */
@@ -37,4 +39,23 @@ Deno.test("ObjectBucket removes all that a flood of writes leaves over where it 
     await server.assertClean(bucket);
     stop();
   }
+});
+
+Deno.test("ObjectBucket makes a removal of chunks again that the server does not answer, and close() does not wait for it", async () => {
+  await using server = await ObjectServer.start();
+  let purges = 0;
+  await using proxy = new Proxy(server.server.url, {
+    lose: (subject) => subject.includes("STREAM.PURGE") && ++purges <= 3,
+  });
+  const stores = new JetStreamStores({ servers: proxy.url, timeout: 2_000, logger: false });
+  const objects = stores.objectBucket("silent");
+  for (const version of ["1", "2", "3", "4"]) assertEquals((await objects.put("a", version))?.size, 1);
+  await waitUntil(() => purges >= 3);
+  await waitUntil(async () => {
+    await objects.put("a", "5");
+    return (await server.contents("silent")).orphans.length === 0;
+  });
+  proxy.tampering.lose = (subject) => subject.includes("STREAM.PURGE");
+  await objects.put("a", "6");
+  await within(stores.close({ deadline: 600_000 }));
 });
