@@ -123,8 +123,8 @@ const NEEDS: [version: string, older: string, feature: string, use: keyof typeof
   ["2.14", "2.12.8", "schedule", "schedule"],
   ["2.12", "2.11.9", "publish with delay", "delay"],
   ["2.12", "2.11.9", "publishMany with atomic", "atomic"],
-  ["2.11", "2.10.29", "pause", "pause"],
-  ["2.11", "2.10.29", "resume", "resume"],
+  ["2.12", "2.11.9", "pause", "pause"],
+  ["2.12", "2.11.9", "resume", "resume"],
 ];
 
 const USES = {

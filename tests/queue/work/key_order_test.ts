@@ -22,7 +22,7 @@ Deno.test("Jobs of one key run in order and one at a time over eight workers tha
   await using stack = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(directory, { recursive: true }));
-  const queue = stores.jobQueue<Behaviour>("checks", { lease: 1_000 });
+  const queue = stores.jobQueue<Behaviour>("checks", { lease: 3_000 });
   const keys = Array.from({ length: 24 }, (_, n) => `key${n}`);
   const hanging = ["key2-4", "key9-8", "key17-12"];
   const jobs = Array.from({ length: 20 }, (_, place) =>
