@@ -5,7 +5,7 @@ const MIN_SUSPENSION_MS = 1_000;
 
 /**
  * Notices that the machine was suspended: leases ran on, and `performance.now()` did not. The machine's clock tells that at once, and tells the same
- * when it is set. The server's time tells the two apart, and is what leases go by; until the server has answered nobody knows.
+ * when it is set. The server's time tells the two apart, and is what leases go by; until the server has answered it is not known.
  */
 export class SuspensionWatch {
   readonly #calls: DeliveryCalls;
@@ -21,7 +21,7 @@ export class SuspensionWatch {
     this.#verified = verified;
   }
 
-  /** Whether nobody knows now: no job is to start, and no end to be reported. */
+  /** Whether that is not known now: no job is to start, and no end to be reported. */
   get inDoubt(): boolean {
     return this.#calls.doubt !== null;
   }

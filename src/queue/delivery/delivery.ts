@@ -153,7 +153,7 @@ export class Delivery implements JobMessage {
 
   /** Aborts when the run is to end. */
   get signal(): AbortSignal {
-    // Made when somebody asks: most handlers never do, and a controller costs as much as the rest of a run.
+    // Made at the first use: most handlers never do, and a controller costs as much as the rest of a run.
     this.#controller ??= new AbortController();
     if (this.#aborted) this.#controller.abort(this.#aborted.reason);
     return this.#controller.signal;

@@ -91,7 +91,7 @@ export class DeliveryCalls {
    */
   async demand<R>(delivery: Delivery, requirement: Requirement, call: DeliveryCall<R>): Promise<R | null> {
     try {
-      return await this.insist(delivery, call);
+      return await this.callWhileHeld(delivery, call);
     } catch (error) {
       if (isRefusal(error)) this.#requirements.refused(requirement, error);
       throw error;
@@ -103,7 +103,7 @@ export class DeliveryCalls {
    *
    * @throws {JetStreamStoreError} If the server refuses.
    */
-  async insist<R>(delivery: Delivery, call: DeliveryCall<R>): Promise<R | null> {
+  async callWhileHeld<R>(delivery: Delivery, call: DeliveryCall<R>): Promise<R | null> {
     const untilAnswered = async (attempt: Call) =>
       await this.#identity.isSame(attempt, this.#queue.names)
         ? { answer: await retryUntil(attempt, call) }
@@ -130,7 +130,7 @@ export class DeliveryCalls {
     refused?: () => Promise<unknown>,
   ): Promise<R | null> {
     try {
-      return await this.insist(delivery, call);
+      return await this.callWhileHeld(delivery, call);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.#requirements.refused(requirement, error);
@@ -150,7 +150,7 @@ export class DeliveryCalls {
       await delay(backoff(refusals, REFUSED_RETRY_MS), { signal: this.#over });
       if (!delivery.ours || this.#over.aborted) return null;
       try {
-        return await this.insist(delivery, call);
+        return await this.callWhileHeld(delivery, call);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         this.#requirements.refused(requirement, error);

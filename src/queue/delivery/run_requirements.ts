@@ -14,7 +14,7 @@ export type Requirement = "acknowledgements" | "moves" | "dead letters" | "resul
 /** Milliseconds until a requirement that is refused is checked again. */
 const CHECK_AGAIN_MS = { base: 500, max: 15_000 };
 
-/** Milliseconds after which one that was met is checked again as jobs go on. */
+/** Milliseconds after which one that was met is checked again while jobs run. */
 const CHECK_MET_MS = 5_000;
 
 /** Milliseconds for which it is not logged again that jobs are started. */

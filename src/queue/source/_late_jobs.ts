@@ -15,7 +15,7 @@ import { guardHeaders } from "../format/guard_headers.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 
-/** Delayed jobs that one look reads: the next look goes on behind them, so that its cost does not grow with their number. */
+/** Delayed jobs that one look reads: the next look continues behind them, so that its cost does not grow with their number. */
 const PAGE = 64;
 
 /** Milliseconds after which a delayed job that has not become ready counts as late, however short the lease. */

@@ -1,4 +1,4 @@
-/** Milliseconds for which the socket is read before silence counts: while a handler keeps this process busy nobody reads it. */
+/** Milliseconds for which the socket is read before silence counts: while a handler blocks this process the socket is not read. */
 const LISTEN_MS = 50;
 
 /** Calls back when the server gives no sign for a while. */

@@ -30,11 +30,11 @@ const MAX_FACTOR = 10;
 const FIRST_LOOK_MS = 500;
 
 /**
- * Looks after messages that belong to nobody: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
+ * Puts back jobs whose messages belong to no consumer: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
  * acknowledged and delivers them no more. There are two kinds. A purge by an exact subject, whoever makes it, moves the floor past jobs that nobody
  * has done. And a server that is stopped can note and confirm an acknowledgement, and keep the message: its job is done, but its id is taken.
  *
- * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as nobody else can know that it has. What nobody
+ * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as nobody else can know that it has. What no worker
  * knows, and was below the floor at the last look as well, more than a lease ago, is brought back: rather twice than never. It runs twice if it is of the second kind and its worker is gone; if
  * its worker is cut off just when all are asked; or if that is of another client and needs longer than a lease. What has a key has lost its place.
  *
@@ -94,7 +94,7 @@ export class JobRescue {
     this.#complain(`Jobs of queue ${this.#queue.names.queue} that belong to no consumer are not found`, error);
   }
 
-  /** The partitions are made by whoever publishes a job with a key. Another client does not, and jobs would be stored for nobody. */
+  /** The partitions are made by whoever publishes a job with a key. Another client does not, and no worker would get its jobs. */
   async #serveKeys(session: Session): Promise<void> {
     const { names, stream } = this.#queue;
     const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
@@ -166,7 +166,7 @@ export class JobRescue {
     const allHeaders = parseJobHeaders(stray.headers());
     const job = { subject, token, priority, sequence, allHeaders, enqueuedAt, data };
     try {
-      // It was handed out, so it may have started.
+      // It was delivered, so it may have started.
       if (!await moveJob(this.#call(session), this.#queue.names, job, {})) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;

@@ -31,7 +31,7 @@ export class Pulls implements PullSource {
   limit = Infinity;
   /** Milliseconds after which the server delivers a job again that nobody has reported. */
   lease = 0;
-  /** Whether the server was told to deliver nothing. */
+  /** Whether the consumer is paused: the server delivers nothing. */
   paused = false;
   /** The durable consumer's name. */
   readonly consumer: string;
@@ -99,7 +99,7 @@ export class Pulls implements PullSource {
     return this.#open?.waiting === true;
   }
 
-  /** Whether it was told to stop, or broke. */
+  /** Whether it has stopped, or broke. */
   get stopped(): boolean {
     return this.#stopped;
   }
@@ -266,7 +266,7 @@ export class Pulls implements PullSource {
     }
     if (code === 408 && this.waiting) return this.#expire();
     if (code === 409 && /exceeds maxbytes/i.test(description)) return this.#cut();
-    // 404: nothing there. 408: others wait for what is there. 409 for a limit: as good as nothing there.
+    // 404: nothing there. 408: others wait for what is there. 409 for a limit: nothing to be had now.
     if (code === 404 || code === 408 || (code === 409 && /^Exceeded Max(AckPending|Waiting)/i.test(description))) {
       this.#close();
     } else this.#fail(`${code} ${description || "no responders"}`);

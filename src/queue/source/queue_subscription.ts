@@ -103,7 +103,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     this.#break(reason);
   }
 
-  /** Asks for no more, and takes what is under way: what is delivered and taken by nobody waits for its lease to end. */
+  /** Asks for no more, and takes what is under way: a delivery that is not taken waits for its lease to end. */
   async drain(): Promise<void> {
     await Promise.all(this.#pulls.map((pulls) => pulls.drain()));
   }

@@ -2,7 +2,7 @@ import type { Session } from "../../wire/session.ts";
 import type { StartRate } from "../format/start_rate.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 
-/** Whether jobs are served: `paused` if the server was told to deliver none. */
+/** Whether jobs are served: `paused`: the server delivers none until the pause ends. */
 export type ServiceState = "serving" | "paused" | "impaired";
 
 /** The worker for which a source brings deliveries. */
@@ -17,6 +17,6 @@ export interface SourceListener {
   rateLimited(session: Session, rate: StartRate | null): void;
   /** Whether jobs are served, and why not. */
   serves(state: ServiceState, reason: string | null): void;
-  /** The server, or somebody else, says that the message of this sequence was deleted. */
+  /** The server, or another client, says that the message of this sequence was deleted. */
   deleted(sequence: number): void;
 }

@@ -19,10 +19,10 @@ const PAUSE_MS = 3_000;
 const DELETE_WITHIN_MS = 1_500;
 
 /**
- * Makes a durable consumer again that has few places for waiting pull requests, which the server lets nobody change. It waits until no job of it is
- * active, so no delivery is lost: jobs stay in the stream. Meanwhile it is paused, and nobody resumes it: so several workers may do this at once.
+ * Makes a durable consumer again that has few places for waiting pull requests, which cannot be changed. It waits until no job of it is
+ * active, so no delivery is lost: jobs stay in the stream. Meanwhile it is paused, and not resumed, so several workers may do this at once.
  *
- * @returns Whether that was done; `false`: jobs are active, or somebody else was faster.
+ * @returns Whether that was done; `false`: jobs are active, or another worker was faster.
  */
 export async function widenConsumer(call: Call, names: QueueNames, name: string): Promise<boolean> {
   const before = await consumerInfo(call, names, name);

@@ -5,7 +5,7 @@ interface HandlerCall {
   /** The stores over which the jobs came. */
   readonly owner: object;
   readonly jobs: readonly Job[];
-  /** Whether the handler has ended: what it began may go on. */
+  /** Whether the handler has ended: what it began may still run. */
   over: boolean;
 }
 

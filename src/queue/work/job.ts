@@ -129,13 +129,13 @@ export class RunningJob<T> implements Job<T> {
   }
 
   progress(value: unknown): Promise<true | null> {
-    const told = this.#tell(value);
+    const stored = this.#store(value);
     // Avoids an unhandled rejection if the handler does not await.
-    told.catch(() => {});
-    return told;
+    stored.catch(() => {});
+    return stored;
   }
 
-  async #tell(value: unknown): Promise<true | null> {
+  async #store(value: unknown): Promise<true | null> {
     const text = jsonText(value, "report the progress", "value");
     return await this.#context.progress(this.#delivery, this.attempt, text);
   }

@@ -61,7 +61,7 @@ export class JobAdmission {
     if (past === null) return "released";
     const known = this.#knownRuns(delivery, past);
     const { attempts, postponed, starts, end, reason = "The job ended" } = known;
-    // A worker that was not allowed to report the end of its run kept it aside.
+    // A worker that was not allowed to report the end of its run stored it beside the job.
     if (end === "completed") return await this.#reporter.drop(delivery, "skipped");
     if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
     if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
@@ -141,8 +141,8 @@ export class JobAdmission {
   #knownRuns({ attemptDeliveries, headers }: Delivery, past: PastRuns | undefined): PastRuns {
     // The first start of a job is not stored. Where only one is allowed, it is.
     const assumed = attemptDeliveries > 1 && this.#maxDeliveries > 1 ? 1 : 0;
-    const told = { attempts: headers.attempt - 1, postponed: headers.postponed, starts: headers.starts ?? assumed };
-    return past && past.attempts >= told.attempts ? past : told;
+    const stated = { attempts: headers.attempt - 1, postponed: headers.postponed, starts: headers.starts ?? assumed };
+    return past && past.attempts >= stated.attempts ? past : stated;
   }
 
   /**

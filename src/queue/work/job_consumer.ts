@@ -52,7 +52,7 @@ export class JobConsumer<T = unknown> implements AsyncDisposable {
     return this.#closed.promise;
   }
 
-  /** How it fares. */
+  /** Its state, and what it has done so far. */
   status(): JobConsumerStatus {
     return this.#worker.status();
   }

@@ -18,14 +18,15 @@ import type { OptionNames } from "../../options.ts";
 export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" | "skipped" | "released";
 
 /**
- * How a consumer fares.
+ * The state of a consumer.
  *
  * @category Jobs
  */
 export interface JobConsumerStatus {
   /**
-   * `connecting`: no connection yet, or none now. `serving`: the server hands out jobs, or would. `impaired`: connected, but not being served, or not
-   * able to store the ends of jobs (permissions, limits), so that it starts none; it mends itself. `paused`: the queue is, for as long as `pause()` said. `stopping` and `stopped`: told to.
+   * `connecting`: no connection yet, or none now. `serving`: the server delivers jobs as they are stored. `impaired`: connected, but not served, or not
+   * able to store the ends of jobs (permissions, limits), so that it starts none; it retries by itself. `paused`: the queue is. `stopping` and `stopped`: by `stop()`, its signal or
+   * `close()`.
    */
   state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";
   /** Why it is impaired, or has no connection. */

@@ -80,7 +80,7 @@ export class RunReporter {
     if (!isTried && await this.#acknowledger.acknowledge(delivery)) return true;
     if (!await this.#acknowledger.finish(delivery, refused)) return false;
     try {
-      await this.#calls.insist(delivery, (call) => removeCopy(call, this.#queue.names, delivery));
+      await this.#calls.callWhileHeld(delivery, (call) => removeCopy(call, this.#queue.names, delivery));
     } catch (error) {
       if (!(error instanceof JetStreamStoreError)) throw error;
       this.#log.warn(delivery, "has ended, and may run again, as no copy of it can be looked for", error);
@@ -120,7 +120,7 @@ export class RunReporter {
   async #remember(delivery: Delivery, { attempt, postponed }: Admission, ended: Partial<PastRuns>): Promise<void> {
     const runs = { attempts: attempt - 1, postponed, starts: 0, ...ended };
     const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs);
-    await this.#calls.insist(delivery, store).catch(() => {});
+    await this.#calls.callWhileHeld(delivery, store).catch(() => {});
   }
 
   /**

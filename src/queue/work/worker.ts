@@ -93,7 +93,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#leases.look();
   }
 
-  /** How it fares. */
+  /** Its state, and what it has done so far. */
   status(): JobConsumerStatus {
     const refusal = this.#state === "serving" ? this.#requirements.reason ?? this.#permits.reason : null;
     return {
@@ -146,7 +146,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     if (!this.#isStopping) this.#permits.serve(session, rate);
   }
 
-  /** From its source: somebody says that a message was deleted. */
+  /** From its source: a message is said to be deleted. */
   async deleted(sequence: number): Promise<void> {
     await this.#deleted.check(sequence);
     this.#source.fill();
