@@ -1,12 +1,15 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
 import type { ObjectInfo } from "../object/object_info.ts";
-import { counted, excerpt, span } from "./figures.ts";
+import { counted, excerpt, size, span } from "./figures.ts";
 import { card, livePage, nothing, table } from "./page.ts";
 import type { Site } from "./site.ts";
 
 /** Health checks that are shown at most. */
 const SHOWN = 500;
+
+/** Bytes of a result that is read. */
+const MAX_RESULT = 64 * 1024;
 
 /** Milliseconds for which what was read is shown to whoever else looks. */
 const FRESH = 1_500;
@@ -16,7 +19,7 @@ export interface HealthCheck {
   url: string;
   /** What the service stored. */
   json: string;
-  /** Whether its `status` is below 400; without a status: whether there is a result. */
+  /** Whether its `status` is below 400. A result without a status, or one that is too large to be read, counts as up. */
   up: boolean;
   at: Date;
 }
@@ -36,7 +39,9 @@ async function readChecks({ stores }: Site): Promise<HealthCheck[]> {
   const bucket = stores.objectBucket("supercheck");
   const infos: ObjectInfo[] = [];
   for await (const info of bucket.list()) if (infos.push(info) === SHOWN) break;
-  const read = await Promise.all(infos.map(async ({ name, mtime }) => {
+  const read = await Promise.all(infos.map(async ({ name, mtime, size: bytes }) => {
+    // Anybody may store anything there, and all of it is read at once.
+    if (bytes > MAX_RESULT) return { url: name, json: `a result of ${size(bytes)}`, up: true, at: mtime };
     const json = await bucket.getText(name);
     return json === null ? null : { url: name, json, up: isUp(json), at: mtime };
   }));

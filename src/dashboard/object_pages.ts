@@ -3,14 +3,14 @@ import { html } from "hono/html";
 import type { ObjectInfo } from "../object/object_info.ts";
 import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
-import { counted, excerpt, moment, size, span } from "./figures.ts";
+import { amount, counted, excerpt, moment, size, span } from "./figures.ts";
 import { sendBucketList } from "./bucket_list.ts";
 import { fileResponse } from "./file_response.ts";
 import { card, missingPage, nothing, send, table } from "./page.ts";
 import { path, query, type Site } from "./site.ts";
 
 /** Objects that a page shows at most, and that a search looks at. */
-const SHOWN = { objects: 200, searched: 10_000 };
+const SHOWN = { objects: 200, searched: 5_000 };
 
 /** The object buckets, their objects with size and age, and downloads. */
 export function objectPages(app: Hono, site: Site): void {
@@ -85,7 +85,11 @@ async function bucketPage(context: Context, site: Site): Promise<Response> {
     [["Object"], ["Size"], ["Age"], ["Stored", "wide"], ["SHA-256", "wide"], [""]],
     rows,
   );
-  const more = infos.length === SHOWN.objects ? `the first ${SHOWN.objects}: narrow them by a search` : "";
+  const more = infos.length === SHOWN.objects
+    ? `the first ${amount(SHOWN.objects)}: narrow them by a search`
+    : looked === SHOWN.searched
+    ? `of the first ${amount(SHOWN.searched)} objects: the rest was not searched`
+    : "";
   const content = rows.length > 0 ? rowsTable : nothing("No objects.");
   const body = [doneNote(context), find, card("objects", counted(infos.length, "object"), content, more)];
   return await send(context, site, { title: bucketName, current: "Objects", body });

@@ -124,8 +124,10 @@ async function keyPage(context: Context, site: Site): Promise<Response> {
 }
 
 function valueMarkup(entry: KvEntry): Markup {
-  const text = entry.text().slice(0, SHOWN.value);
-  return html`<pre tabindex="0">${text}</pre>`;
+  const text = entry.text();
+  const shown = html`<pre tabindex="0">${text.slice(0, SHOWN.value)}</pre>`;
+  if (text.length <= SHOWN.value) return shown;
+  return html`${shown}<p class="note">The first ${amount(SHOWN.value)} characters: a download has all.</p>`;
 }
 
 async function download(context: Context, site: Site): Promise<Response> {

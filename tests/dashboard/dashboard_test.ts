@@ -403,6 +403,18 @@ test("dashboard escapes text of jobs, keys, reasons, headers and names", async (
   }
 });
 
+Deno.test("dashboard shows the beginning of large values and results, and says so", async () => {
+  await using site = await startSite();
+  await site.stores.kvBucket("plans").put("large", "x".repeat(150_000));
+  await site.stores.storeHealthcheck("https://large.example.com/", JSON.stringify({ body: "y".repeat(100_000) }));
+  const value = (await site.get("/values/plans/key?key=large")).text;
+  assertMatch(value, /The first 100\u202f000 characters: a download has all\./);
+  assertEquals((await site.get("/values/plans/download?key=large")).text.length, 150_000);
+  const checks = (await site.get("/checks")).text;
+  assertMatch(checks, /<span class="pill ">up<[^]*a result of 98 KiB/);
+  assertFalse(checks.includes("yyy"));
+});
+
 Deno.test("dashboard sends objects as files to keep, and forbids scripts that are not its own", async () => {
   await using site = await startSite();
   await site.stores.objectBucket("reports").put("a/<b>.html", "<script>1</script>");
