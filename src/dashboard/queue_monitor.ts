@@ -1,5 +1,6 @@
 import { settledWithin } from "../delay.ts";
 import type { Logger } from "../connection/logger.ts";
+import { JetStreamStoreError } from "../errors.ts";
 import type { JobCounts } from "../queue/manage/job_counts.ts";
 import type { JetStreamStores } from "../stores.ts";
 import { ask } from "./ask.ts";
@@ -26,6 +27,8 @@ export interface QueueFigures {
   failure: Error | null;
   /** When it had its turn, by `performance.now()`, whether it could be counted or not. */
   at: number;
+  /** When it was counted, by `performance.now()`. */
+  countedAt: number;
   /** Jobs that ended within the last moments, a second. */
   rate: number;
   /** The same over the time that somebody has looked, the oldest first. */
@@ -98,7 +101,10 @@ export class QueueMonitor {
     await Promise.all(Array.from({ length: ROUND.together }, async () => {
       for (const figures of next) await this.#count(figures);
     }));
-    const [first, ...more] = due.filter((figures) => figures.failure && !failedBefore.has(figures));
+    // That the connection is lost has its own line.
+    const isTold = ({ failure }: QueueFigures) =>
+      failure !== null && !(failure instanceof JetStreamStoreError && failure.code === "disconnected");
+    const [first, ...more] = due.filter((figures) => isTold(figures) && !failedBefore.has(figures));
     if (!first) return;
     const others = more.length > 0 ? ` (and ${more.length} more queues)` : "";
     this.#logger.warn(`Queue ${first.queue}${others} cannot be counted for the dashboard: ${first.failure!.message}`);
@@ -106,7 +112,7 @@ export class QueueMonitor {
 
   /** Counts a queue, or notes why it cannot be counted. */
   async #count(figures: QueueFigures): Promise<void> {
-    const { counts: before, at: last } = figures;
+    const { counts: before, countedAt: last } = figures;
     let counts: JobCounts | null = null;
     try {
       counts = await ask(this.#stores, () => this.#stores.jobQueue(figures.queue).counts());
@@ -117,6 +123,7 @@ export class QueueMonitor {
     }
     const now = figures.at = performance.now();
     if (!counts) return;
+    figures.countedAt = now;
     if (before) figures.rate = Math.max(0, counts.ended - before.ended) / Math.max(now - last, 1) * 1000;
     if (now - last > GAP) Object.assign(figures, { rates: [], sample: null });
     const { sample } = figures;
@@ -128,7 +135,7 @@ export class QueueMonitor {
 }
 
 function newFigures(queue: string): QueueFigures {
-  return { queue, counts: null, failure: null, at: -Infinity, rate: 0, rates: [], sample: null };
+  return { queue, counts: null, failure: null, at: -Infinity, countedAt: -Infinity, rate: 0, rates: [], sample: null };
 }
 
 /** Jobs of a queue that wait for a worker. */
