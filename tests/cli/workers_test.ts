@@ -11,7 +11,7 @@ Deno.test("queue workers shows who works on a queue, and how busy", async () => 
   assertEquals((await cli(["queue", "workers", "mails"])).stdout, "0 workers\n");
   assertEquals((await cli(["queue", "workers", "none"])).code, 1);
   const go = Promise.withResolvers<void>();
-  await using worker = queue.consume(() => go.promise, { concurrency: 4 });
+  await using worker = queue.consume(() => go.promise, { concurrency: 4, priorities: ["normal"] });
   await queue.publish(1);
   await waitUntil(() => worker.status().active === 1);
   const [record] = records(await cli(["queue", "workers", "mails", "--json"]));
@@ -20,6 +20,11 @@ Deno.test("queue workers shows who works on a queue, and how busy", async () => 
     (await cli(["queue", "workers", "mails"])).stdout,
     /^1 worker\nWORKER [^\n]*\nsupercheck 127\.0\.0\.1 \d+ +serving +1 of 4 /,
   );
+  await queue.publish(2, { id: "waits", priority: "low" });
+  const active = records(await cli(["queue", "peek", "mails", "--active", "--json"])).map((
+    { id, state },
+  ) => [id, state]);
+  assertEquals(active.map(([, state]) => state), ["active"]);
   go.resolve();
 });
 

@@ -11,6 +11,7 @@ import { priorityOption } from "./priority_option.ts";
 
 interface PeekOptions {
   limit: number;
+  active?: boolean;
   delayed?: boolean;
   keyed?: boolean;
   priority?: Priority;
@@ -22,6 +23,7 @@ export function queuePeek(queue: Command, line: CommandLine): void {
     .description("show the first jobs of a queue, the most urgent and oldest first; they stay where they are")
     .argument("<queue>")
     .option("-n, --limit <n>", "how many at most", wholeNumber, 10)
+    .addOption(new Option("--active", "only those that workers have").conflicts(["delayed", "keyed"]))
     .option("--delayed", "those that are not due yet, instead of those that wait or run")
     .addOption(new Option("--keyed", "those with a key instead").conflicts(["delayed", "priority"]))
     .addOption(priorityOption("only the jobs of this priority"))
@@ -30,13 +32,14 @@ export function queuePeek(queue: Command, line: CommandLine): void {
       `
 Examples:
   cli queue peek checks
+  cli queue peek checks --active
   cli queue peek checks --delayed --limit 100
   cli queue peek checks --priority high --json | jq .data`,
     )
-    .action(async (name: string, { limit, delayed, keyed, priority }: PeekOptions) =>
+    .action(async (name: string, { limit, active, delayed, keyed, priority }: PeekOptions) =>
       await line.withNats(async (nats) => {
         const queue = nats.stores.jobQueue(name);
-        const kind = delayed ? "delayed" : keyed ? "keyed" : "waiting";
+        const kind = delayed ? "delayed" : keyed ? "keyed" : active ? "active" : "waiting";
         const listed = await printList(line, take(queue.jobs({ kind, priority }), limit), {
           record: (job) => job,
           columns: [
