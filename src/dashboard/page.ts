@@ -87,8 +87,14 @@ export function failurePage(context: Context, site: Site, error: Error): Respons
       <div class="alert"><i class="dot bad"></i><div>${reasonOf(site, context, error)}</div></div>
     </section>
   `;
-  const status = error instanceof TypeError || error instanceof RangeError ? 400 : 503;
-  return send(context, site, { title: "Unavailable", current: "Overview", body }, status);
+  const isWrong = error instanceof TypeError || error instanceof RangeError;
+  const isRefused = error instanceof JetStreamStoreError && error.code !== "disconnected";
+  const status = isWrong ? 400 : isRefused ? 409 : 503;
+  return send(context, site, {
+    title: isWrong || isRefused ? "Not possible" : "Unavailable",
+    current: "Overview",
+    body,
+  }, status);
 }
 
 /** What is said of an error; one that the library does not name may quote anything, and goes to the log. */

@@ -63,8 +63,13 @@ test("dashboard promotes, reschedules and changes a job that waits, and says so 
   await post("/queues/mails/jobs/a/promote");
   assertEquals((await mails.get("a"))?.state, "ready");
 
+  await mails.publish(1, { id: "keyed", key: "k" });
+  const refused = await post("/queues/mails/jobs/keyed/update", { data: "2" });
+  assertEquals(refused.status, 409);
+  assertMatch(await refused.text(), /it has a key, and keeps its place/);
+
   const go = Promise.withResolvers<void>();
-  await using worker = mails.consume(() => go.promise);
+  await using worker = mails.consume(() => go.promise, { priorities: ["normal"] });
   await waitUntil(() => worker.status().active === 1);
   assertEquals((await get("/queues/mails/jobs/a/promote")).status, 404);
   const late = await post("/queues/mails/jobs/a/promote", { back: "/queues/mails/jobs/a" });
