@@ -139,8 +139,8 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "stores an info though its chunk was refused",
     file: "src/object/object_writer.ts",
-    find: "return await this.#records.store(call, record, newest, nuid);",
-    replace: "return await this.#records.store(call, record, newest);",
+    find: "return await this.#infos.store(call, info, newest, nuid);",
+    replace: "return await this.#infos.store(call, info, newest);",
     tests: ["tests/object/full_bucket_test.ts"],
   },
   {
