@@ -1,4 +1,4 @@
-// Moves money between random accounts by transactions, until it is killed; prints "moved" after each hundred.
+// Moves money between random accounts by transactions, until it is killed; prints "moved" after each twenty.
 import { accountName, ACCOUNTS } from "./_bank_accounts.ts";
 import { KvStores } from "./_kv_stores.ts";
 
@@ -15,5 +15,5 @@ for (let moved = 0;;) {
     .check(one.key, one.revision).put(one.key, `${Number(one.text()) - amount}`)
     .check(other.key, other.revision).put(other.key, `${Number(other.text()) + amount}`)
     .commit();
-  if (result?.ok && ++moved % 100 === 0) console.log("moved");
+  if (result?.ok && ++moved % 20 === 0) console.log("moved");
 }

@@ -197,12 +197,12 @@ Deno.test("KvBucket.lock has one holder at any moment by its fence, though 20 ho
 
 Deno.test("KvBucket.lock outlives the loss of the leader of three replicas", async () => {
   await using cluster = await startNatsCluster({ servers: 3 });
-  await using stores = new KvStores({ servers: cluster.urls });
+  await using stores = new KvStores({ servers: cluster.urls, timeout: 30_000 });
   const locks = stores.kvBucket("locks", { replicas: 3 });
-  await using lock = (await locks.lock("l", { lease: 20_000 }))!;
+  await using lock = (await locks.lock("l", { lease: 120_000 }))!;
   const { cluster: { leader } } = await stores.api<{ cluster: { leader: string } }>("STREAM.INFO.KV_locks");
   await cluster.servers.find(({ name }) => name === leader)!.kill();
-  await using others = new KvStores({ servers: cluster.urls, timeout: 15_000 });
+  await using others = new KvStores({ servers: cluster.urls, timeout: 30_000 });
   assertEquals(await others.kvBucket("locks", { replicas: 3 }).lock("l"), null);
   assertEquals([lock.signal.aborted, await lock.release()], [false, true]);
 });
