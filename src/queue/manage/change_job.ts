@@ -5,8 +5,10 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import type { JobHeaders } from "../format/job_headers.ts";
-import { dueTime } from "../publish/publish_options.ts";
-import { type JobCopy, keptHeaders, readySubject, replaceJob, type Replacement } from "../publish/replace_job.ts";
+import { dueTime } from "../format/due_time.ts";
+import { replaceJob } from "../publish/replace_job.ts";
+import { keptHeaders, readySubject } from "../publish/replaceable_message.ts";
+import type { JobCopy, Replacement } from "../publish/store_copy.ts";
 
 /**
  * When a job is to run.

@@ -6,7 +6,7 @@ import { checkOptions, type OptionNames } from "../../options.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
 import { consumerInfo, consumerInfos } from "../store/durable_consumer.ts";
-import { checkMoment } from "../publish/publish_options.ts";
+import { checkMoment } from "../format/due_time.ts";
 import { checkPriority, type Priority } from "../format/queue_names.ts";
 
 /** A pause without an end lasts until then. */

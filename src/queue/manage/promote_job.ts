@@ -15,7 +15,7 @@ import {
   readySubject,
   REPLACE_VERSION,
   waitToLookAgain,
-} from "../publish/replace_job.ts";
+} from "../publish/replaceable_message.ts";
 import { deliveredUpTo, findJobMessage, isUndecided } from "../store/find_job.ts";
 
 /** What is known of a promote, over all its attempts. */

@@ -1,16 +1,8 @@
 import { nuid } from "@nats-io/nats-core";
-import {
-  checkBoolean,
-  checkDate,
-  checkDuration,
-  checkObject,
-  checkText,
-  checkWhole,
-  MAX_TIMER,
-  wrong,
-} from "../../checks.ts";
+import { checkBoolean, checkDuration, checkObject, checkText, checkWhole, MAX_TIMER, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { encodeToken } from "../../wire/tokens.ts";
+import { dueTime, serverTime } from "../format/due_time.ts";
 import { type HeaderList, isReserved } from "../format/job_headers.ts";
 import { jsonText } from "../format/json_text.ts";
 import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "../format/queue_names.ts";
@@ -226,45 +218,6 @@ export function partitionOf(key: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash % PARTITIONS;
-}
-
-/** The server counts int64 nanoseconds since 1970: a later moment is one of the past to it. */
-const LAST_MOMENT = new Date("2262-04-11T23:47:16.854Z");
-
-/**
- * Checks a moment that the server is to know.
- *
- * @throws {TypeError | RangeError} If it is no valid date, or too late.
- */
-export function checkMoment(value: unknown, doing: string, option: string): asserts value is Date {
-  checkDate(value, doing, option);
-  if (value <= LAST_MOMENT) return;
-  const rule =
-    `'${option}' must be at ${LAST_MOMENT.toISOString()} or before, the last moment that the server can count`;
-  throw wrong(RangeError, `${doing} as ${rule}`, value.toISOString());
-}
-
-/** A moment as the server reads it. One before 1970 is as far past as any, and the server cannot count the earliest. */
-function serverTime(moment: Date): string {
-  return new Date(Math.max(0, moment.getTime())).toISOString();
-}
-
-/**
- * When a job is to run: after so many milliseconds, or at a moment; `undefined`: at once.
- *
- * @throws {TypeError | RangeError} If an option is wrong, or both are given.
- */
-export function dueTime(delay: number | undefined, runAt: Date | undefined, doing: string): number | Date | undefined {
-  if (delay !== undefined && runAt !== undefined) {
-    throw new TypeError(`Cannot ${doing} as 'delay' and 'runAt' must not come together`);
-  }
-  if (runAt !== undefined) {
-    checkMoment(runAt, doing, "runAt");
-    return runAt;
-  }
-  if (delay === undefined) return undefined;
-  checkDuration(delay, doing, "delay", 0);
-  return delay === 0 ? undefined : delay;
 }
 
 /** Whether a job takes the place of the one of its id. */

@@ -6,7 +6,8 @@ import type { Context } from "../../wire/context.ts";
 import type { QueueStream } from "../store/queue_stream.ts";
 import type { JobReceipt } from "./job_receipt.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
-import { type JobCopy, replaceJob, type Replacement } from "./replace_job.ts";
+import { replaceJob } from "./replace_job.ts";
+import type { JobCopy, Replacement } from "./store_copy.ts";
 
 /** A publish that waits for the one of its id that is under way. */
 interface WaitingPublish {

@@ -7,10 +7,10 @@ import type { StartRate } from "../format/start_rate.ts";
 import { PERMITS } from "../store/rate_permits.ts";
 
 /** Milliseconds that a request for permits waits at the server. */
-const WAIT_MS = 5_000;
+const WAIT_MS = 3_000;
 
 /** Milliseconds behind that after which a request that got no answer is lost. */
-const LOST_AFTER_MS = 2_000;
+const LOST_AFTER_MS = 1_000;
 
 /** Milliseconds until permits are asked for again where there are none. */
 const RETRY_MS = 500;

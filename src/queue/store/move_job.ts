@@ -5,7 +5,8 @@ import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
-import { findJobMessage, isUndecided } from "./find_job.ts";
+import { removeAbandoned } from "./job_turn.ts";
+import { findJobMessage } from "./find_job.ts";
 import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 
@@ -65,8 +66,8 @@ export async function moveJob(
     if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
     // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
     const newest = await findJobMessage(call, names, token);
-    if (newest && newest.sequence > sequence && isUndecided(newest)) {
-      throw new Unavailable("no_leader", "The job is being changed");
+    if (newest && newest.sequence > sequence && await removeAbandoned(call, names, newest, sequence)) {
+      throw new Unavailable("no_leader", "A copy that was not decided was in the way");
     }
     return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
   }
