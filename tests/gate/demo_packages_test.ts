@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
-import { runDeno } from "./_run_deno.ts";
+import { runDeno } from "../_support/run_deno.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const LOCK = "deno.lock";
@@ -8,7 +8,7 @@ const DEMO_LOCK = "src/cli/deno.lock";
 
 /** What is used here of a lock file. */
 interface Lock {
-  npm: Record<string, { integrity: string }>;
+  npm: Record<string, { integrity: string; scripts?: boolean }>;
 }
 
 const readLock = async (path: string): Promise<Lock> => JSON.parse(await Deno.readTextFile(new URL(path, ROOT)));
@@ -20,7 +20,8 @@ Deno.test("the import map names only packages that the product uses; those of te
   const sources = await Promise.all(
     ["mod.ts", ...filesIn("src/")].map((path) => Deno.readTextFile(new URL(path, ROOT))),
   );
-  assertEquals(packages.filter((name) => !sources.some((source) => source.includes(`"${name}"`))), []);
+  const imported = (name: string) => sources.some((source) => new RegExp(`^[^*/]*["']${name}["']`, "m").test(source));
+  assertEquals(packages.filter((name) => !imported(name)), []);
 });
 
 /** The TypeScript files in a folder, those in hidden folders left out. */
@@ -40,6 +41,14 @@ Deno.test("the lock files are up to date: deno task lock", async () => {
   for (const [name, { integrity }] of Object.entries(demo.npm)) {
     assertEquals(root.npm[name]?.integrity, integrity, name);
   }
+});
+
+Deno.test("the demo and the command line download what the product needs only, and nothing that runs scripts when it is installed", async () => {
+  const { npm } = await readLock(DEMO_LOCK);
+  const names = Object.keys(npm).map((name) => name.slice(0, name.lastIndexOf("@")));
+  const clients = ["@nats-io/nats-core", "@nats-io/nkeys", "@nats-io/nuid", "tweetnacl"];
+  assertEquals(names.sort(), [...clients, "@opentelemetry/api", "commander", "hono"].sort());
+  assertEquals(Object.entries(npm).filter(([, { scripts }]) => scripts), []);
 });
 
 Deno.test("no lock file is in force for `deno task`, which would download all of it, and each task names its own", () => {
