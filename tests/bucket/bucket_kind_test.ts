@@ -2,7 +2,7 @@ import { connect } from "@nats-io/transport-node";
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { restrictedReader } from "../_support/restricted_reader.ts";
 

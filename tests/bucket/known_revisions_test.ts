@@ -3,7 +3,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { KnownRevisions } from "../../src/bucket/known_revisions.ts";
 import { SharedState } from "../../src/wire/shared_state.ts";
 import { matchesSubject } from "../../src/wire/tokens.ts";
-import { openSession } from "../wire/_open_session.ts";
+import { openSession } from "../_support/open_session.ts";
 
 /** What remembers, as for a stream with replicas. */
 async function start() {

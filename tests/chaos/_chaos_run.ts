@@ -1,7 +1,7 @@
 import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
-import { leftBehind } from "../ledger/_left_behind.ts";
+import { leftBehind } from "../ledger/left_behind.ts";
 import { FAILS, REFUSES } from "../ledger/noted_handler.ts";
 import { random } from "../ledger/plan.ts";
 import { checkServers, orphanedChunks } from "./_check_server.ts";

@@ -1,5 +1,5 @@
 import { ChildScript } from "../ledger/child_script.ts";
-import type { ProducerOptions } from "../ledger/_producer.ts";
+import type { ProducerOptions } from "../ledger/producer.ts";
 import { Member, type Role } from "./_members.ts";
 import type { StoreClientOptions } from "./_store_client.ts";
 import type { ChaosWorkerOptions } from "./_worker.ts";
@@ -47,7 +47,7 @@ export function startMembers(setup: MembersSetup, cleanup: AsyncDisposableStack)
   };
   for (let first = 0; first < PRODUCERS; first++) {
     const common = { queue, folder: folders.jobs, seed, first, step: PRODUCERS, end: jobs, duration, large: true };
-    start<ProducerOptions>("producer", "../ledger/_producer.ts", (servers) => ({ ...common, servers }));
+    start<ProducerOptions>("producer", "../ledger/producer.ts", (servers) => ({ ...common, servers }));
   }
   for (let number = 0; number < WORKERS; number++) {
     const common = { queue, ticks, scratch: SCRATCH, folders, seed, concurrency };

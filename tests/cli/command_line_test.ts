@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
-import { runDeno } from "../gate/_run_deno.ts";
+import { runDeno } from "../_support/run_deno.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { hasTerminal, run } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";

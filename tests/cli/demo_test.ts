@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
 import { hasTerminal, run, start } from "./_commands.ts";
 import { startService } from "./_services.ts";
 

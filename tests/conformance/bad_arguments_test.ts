@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
-import { functionsOf, partsOf } from "./_calls.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { functionsOf, partsOf } from "../_support/calls.ts";
 
 /** Asserts that every bad call gives its error: as a rejection where there is a promise, else at once. */
 async function assertAllRefused(stores: JetStreamStores): Promise<void> {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import * as jetstream from "../../mod.ts";
-import { FUNCTIONS, INSTANCE, partsOf } from "./_calls.ts";
+import { FUNCTIONS, INSTANCE, partsOf } from "../_support/calls.ts";
 
 /** Names of the methods of a handle, those that its class inherits included. */
 function methods(handle: object): string[] {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { JetStreamStoreError, JetStreamStores, JobFailedError } from "../../mod.ts";
 import { guardedLogger } from "../../src/connection/logger.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** All that a terminal or a log reader may obey, in one text, with a megabyte behind it. */
 const NASTY = `a\r\n\0\x1b]0;title\x07\x1b[31m\x7f\x85\x9b31m\u061c\u200e\u202e\u2066\u2028\u2029\ufeff"'${

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStores, RetryJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 type Call = (stores: JetStreamStores, options: never) => unknown;
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ConsumeOptions, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** What looks like an object with properties and has none. */
 const NO_RECORDS: [value: unknown, is: string][] = [

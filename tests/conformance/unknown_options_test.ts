@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores, RetryJobError } from "../../mod.ts";
 import { findNatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** Every function that takes options, called with them; `given` are the arguments' nested options. */
 // deno-lint-ignore no-explicit-any

@@ -3,9 +3,9 @@ import * as jetstream from "../../mod.ts";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
-import { suspend } from "../connection/_suspend.ts";
-import { type Functions, functionsOf, partsOf } from "./_calls.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { suspend } from "../_support/suspend.ts";
+import { type Functions, functionsOf, partsOf } from "../_support/calls.ts";
 
 const test = testFrom("2.14");
 

@@ -7,7 +7,7 @@ import { Settings } from "../../src/settings.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Session } from "../../src/wire/session.ts";
 import { within } from "../_support/wait_until.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 function newConnection(): Connection<Session> {
   const logger = new CollectedLog();

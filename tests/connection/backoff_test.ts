@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { backoff } from "../../src/connection/backoff.ts";
 import { GREETING, RawServer } from "./_raw_server.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("backoff doubles up to its limit, takes away up to half at random, and goes on for ever", () => {
   for (const [failures, full] of [[1, 100], [2, 200], [3, 400], [6, 3_200], [7, 4_000], [1_000, 4_000], [1e9, 4_000]]) {

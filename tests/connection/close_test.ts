@@ -3,9 +3,9 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
 import { atOnce } from "./_at_once.ts";
-import { CollectedLog } from "./_collected_log.ts";
-import { runService } from "./_run_service.ts";
-import { suspend } from "./_suspend.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { runService } from "../_support/run_service.ts";
+import { suspend } from "../_support/suspend.ts";
 
 // The sanitizers look for what is left in each of these.
 

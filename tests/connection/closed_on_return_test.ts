@@ -3,7 +3,7 @@ import { connect as connectNode } from "@nats-io/transport-node";
 import { connect as connectVersion2 } from "nats";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** What the clients have in common. */
 interface Owned {

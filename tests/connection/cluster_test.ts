@@ -2,7 +2,7 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsCluster } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("JetStreamStores goes on with another server of the cluster, also with one that it was not told of", async () => {
   await using cluster = await startNatsCluster({ servers: 3 });

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("JetStreamStores.connect tells the server, is idempotent, and concurrent calls share one attempt", async () => {
   await using server = await startNatsServer();

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { makeCredentials } from "../testing/make_credentials.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 const { auth, creds } = await makeCredentials();
 const text = new TextDecoder().decode(creds).trim();

@@ -5,8 +5,8 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
 import { freePort } from "../_support/free_port.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { QueueStores } from "../queue/_queue_stores.ts";
-import { complaints, useEverything } from "./_use_everything.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
+import { complaints, useEverything } from "../_support/use_everything.ts";
 
 const test = testFrom("2.14");
 

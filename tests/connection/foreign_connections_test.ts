@@ -3,8 +3,8 @@ import { wsconnect } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** Resolves when a connection has come back. */
 async function back(status: AsyncIterable<{ type: string }>): Promise<void> {

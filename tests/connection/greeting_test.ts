@@ -1,7 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { GREETING, RawServer, says, type Treatment } from "./_raw_server.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 const CASES: [does: string, treatment: Treatment, reason: RegExp][] = [
   ["says nothing", () => {}, /timeout/],

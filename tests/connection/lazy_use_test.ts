@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("JetStreamStores connects to SUPERCHECK_NATS_URL with its first call, which waits for that", async () => {
   await using server = await startNatsServer();

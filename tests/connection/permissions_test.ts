@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
-import { makeCredentials } from "../testing/make_credentials.ts";
-import { runService } from "./_run_service.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
+import { runService } from "../_support/run_service.ts";
 
 /** A service that uses each part once. */
 const WORK = `

@@ -1,7 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { JetStreamStores } from "../../src/stores.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { runService, startService } from "./_run_service.ts";
+import { runService, startService } from "../_support/run_service.ts";
 
 Deno.test("a process ends by itself while NATS is away from the start", async () => {
   const start = performance.now();

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { makeCredentials } from "../testing/make_credentials.ts";
-import { CollectedLog } from "./_collected_log.ts";
-import { runService } from "./_run_service.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { runService } from "../_support/run_service.ts";
 
 Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls are null, and it is told once", async () => {
   await using server = await startNatsServer({ auth: { user: "ann", password: "right" } });

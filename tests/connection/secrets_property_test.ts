@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { shown } from "./_shown.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** Letters and digits that are in no message by chance, and characters that mean something in a URL, a list or a message. */
 const characters = fc.constantFrom(..."QXZJKVW78QXZJKVW78QXZJKVW78,@#%:/?\\[]&=+\"' \t\n-é");

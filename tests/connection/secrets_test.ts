@@ -2,11 +2,11 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { nkeys } from "@nats-io/nats-core";
 import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
-import { makeCredentials } from "../testing/make_credentials.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { shown } from "./_shown.ts";
-import { runService } from "./_run_service.ts";
+import { runService } from "../_support/run_service.ts";
 
 /** Asserts that the secrets are in nothing of what a user gets to see, whether the server lets in or not. */
 async function assertKept(options: ConnectOptions, secrets: string[], server?: NatsServerOptions): Promise<void> {

@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../../src/errors.ts";
 import { ServerVersion } from "../../src/connection/server_version.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("ServerVersion.atLeast compares numbers, not texts", () => {
   for (

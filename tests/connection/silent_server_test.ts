@@ -2,8 +2,8 @@ import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
-import { CollectedLog } from "./_collected_log.ts";
-import { suspend } from "./_suspend.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { suspend } from "../_support/suspend.ts";
 
 for (const websocket of [false, true]) {
   const what = websocket ? "websocket" : "server";

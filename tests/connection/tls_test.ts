@@ -3,10 +3,10 @@ import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { freePort } from "../_support/free_port.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
 import { RawServer } from "./_raw_server.ts";
-import { CollectedLog } from "./_collected_log.ts";
-import { runService } from "./_run_service.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
+import { runService } from "../_support/run_service.ts";
 
 const certificates = await makeCertificates();
 addEventListener("unload", () => Deno.removeSync(certificates.ca.replace(/\/[^/]*$/, ""), { recursive: true }));

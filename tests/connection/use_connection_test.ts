@@ -10,7 +10,7 @@ import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** What the clients have in common. */
 type Owned = Pick<

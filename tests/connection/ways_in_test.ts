@@ -3,9 +3,9 @@ import { nkeys } from "@nats-io/nats-core";
 import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
 import { freePort } from "../_support/free_port.ts";
-import { makeCertificates } from "../testing/make_certificates.ts";
-import { makeCredentials } from "../testing/make_credentials.ts";
-import { CollectedLog } from "./_collected_log.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** What one way in is called, how the server is set up for it, and how the client takes it. */
 interface Way {

@@ -3,7 +3,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** A service with variables of its own. */
 function service(server: NatsServer, variables: Record<string, string> = {}, logger = new CollectedLog()) {

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { OLDER_SERVICES } from "./_older_service.ts";
 
 const URLS = ["https://example.com/health?a=b&c=d#e", "http://127.0.0.1:8080/", "plain", "a.b.*.>"];

@@ -1,4 +1,4 @@
-import { runDeno } from "./_run_deno.ts";
+import { runDeno } from "../_support/run_deno.ts";
 
 /** An import: paths from the root of the repository, or `npm:` and `node:` specifiers. */
 export interface Arrow {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type JetStreamStores, JobFailedError } from "../../mod.ts";
-import type { ForeignClient } from "../queue/_foreign_client.ts";
-import { useObjects, useQueue, useValues } from "../connection/_use_everything.ts";
+import type { ForeignClient } from "../_support/foreign_client.ts";
+import { useObjects, useQueue, useValues } from "../_support/use_everything.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 
 /** The bucket, of either kind, and the queue that a role uses. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
-import { runDeno } from "./_run_deno.ts";
+import { runDeno } from "../_support/run_deno.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

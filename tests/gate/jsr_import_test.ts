@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { LoopbackRegistry } from "./_loopback_registry.ts";
-import { runDeno } from "./_run_deno.ts";
+import { runDeno } from "../_support/run_deno.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

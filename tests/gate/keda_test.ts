@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { QueueStores } from "../queue/_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 
 /** What KEDA's scaler reads of the answer of `/jsz`. */
 interface Jsz {

@@ -3,7 +3,7 @@ import { JetStreamStores, type Job } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { hasProgram } from "../_support/has_program.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** A producer that src/queue/README.md shows. */
 interface Producer {

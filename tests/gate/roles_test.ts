@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
-import { ForeignClient } from "../queue/_foreign_client.ts";
-import { QueueStores } from "../queue/_queue_stores.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
-import { complaints } from "../connection/_use_everything.ts";
+import { complaints } from "../_support/use_everything.ts";
 import { type Names, prepare, ROLES, TIMEOUT } from "./_roles.ts";
 
 const test = testFrom("2.14");

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { QueueStores } from "../queue/_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

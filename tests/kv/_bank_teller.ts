@@ -1,6 +1,6 @@
 // Moves money between random accounts by transactions, until it is killed; prints "moved" after each twenty.
 import { accountName, ACCOUNTS } from "./_bank_accounts.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const [urls] = Deno.args;
 await using stores = new KvStores({ servers: urls.split(",") });

@@ -1,5 +1,5 @@
 // Increments a counter by compare and set, and prints how often somebody was faster.
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const [url, name, key, times] = Deno.args;
 await using stores = new KvStores({ servers: url });

@@ -1,6 +1,6 @@
 // Holds the lock "l" again and again, and writes its fence to the resource "r" three times each, which refuses lower ones; prints each fence.
 import { delay } from "../../src/delay.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const [url] = Deno.args;
 await using stores = new KvStores({ servers: url });

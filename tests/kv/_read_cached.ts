@@ -1,5 +1,5 @@
 // Reads a key from a cached bucket all the time; prints its value when it is in sync, and at the first read after this process stood still.
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 console.log(Deno.pid);
 const [url, name, key] = Deno.args;

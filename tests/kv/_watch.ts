@@ -1,5 +1,5 @@
 // Watches a bucket for ever, and prints the keys.
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const [url, name] = Deno.args;
 await using stores = new KvStores({ servers: url });

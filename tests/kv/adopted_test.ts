@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { connect as connectVersion2 } from "nats";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 Deno.test("KvBucket works over a connection of npm:nats 2 that was handed over", async () => {
   await using server = await startNatsServer();

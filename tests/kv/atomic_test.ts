@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const isAck = (_subject: string, payload: string) => payload.includes('"stream":"KV_');
 

@@ -4,7 +4,7 @@ import type { KvBucket } from "../../mod.ts";
 import { type ScriptProcess, startProcess } from "../_support/start_process.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { accountName, ACCOUNTS } from "./_bank_accounts.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const NAMES = Array.from({ length: ACCOUNTS }, (_, i) => accountName(i));
 const TOTAL = 1_000 * ACCOUNTS;

@@ -4,7 +4,7 @@ import type { KvBucket } from "../../src/kv/kv_bucket.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** Counts the direct gets that reach the server. */
 async function countReads(stores: KvStores): Promise<{ count: () => number; stop: () => void }> {

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { startNatsCluster } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 Deno.test("KvBucket with replicas lets one of many create, and knows its own write when the confirmation was lost", async () => {
   await using cluster = await startNatsCluster();

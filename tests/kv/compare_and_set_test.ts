@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect } from "@nats-io/transport-node";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { startProcess } from "../_support/start_process.ts";
 
 Deno.test("KvBucket.create stores only where there is no value", async () => {

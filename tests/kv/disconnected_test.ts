@@ -2,8 +2,8 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { KvBucket } from "../../src/kv/kv_bucket.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { suspend } from "../connection/_suspend.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { suspend } from "../_support/suspend.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 async function assertAllNull(bucket: KvBucket): Promise<void> {
   assertEquals(await bucket.get("k"), null);

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 Deno.test("KvBucket.getMany gives the values of the keys that have one", async () => {
   await using server = await startNatsServer();

@@ -4,7 +4,7 @@ import { connect as connectVersion3 } from "@nats-io/transport-node";
 import { connect as connectVersion2, type KV as KvOfVersion2 } from "nats";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { hasProgram } from "../_support/has_program.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { NatsGo, withoutGo } from "../_support/nats_go.ts";
 
 /** What the two official clients have in common. */

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } fr
 import fc from "fast-check";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { decodeKey, encodeKey } from "../../src/wire/tokens.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** Texts as they come, and texts rich in what matters in subjects. */
 const keys = fc.oneof(

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("KvBucket.keys lists the keys that have a value, once each", async () => {

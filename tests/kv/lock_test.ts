@@ -3,7 +3,7 @@ import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import type { KvLock } from "../../mod.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** Resolves with the reason once a lock's signal has aborted. */
 function lost(lock: KvLock): Promise<{ code?: string; name: string }> {

@@ -1,6 +1,6 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
 
 /** Whether a message is the server's word that something is stored (or refused). */

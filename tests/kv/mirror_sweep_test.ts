@@ -5,10 +5,10 @@ import { Settings } from "../../src/settings.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { SharedState } from "../../src/wire/shared_state.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { openSession } from "../wire/_open_session.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { openSession } from "../_support/open_session.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 for (const history of [1, 2]) {
   const what = history > 1 ? "keeps a value that may uncover an older one" : "forgets a value that uncovers none";

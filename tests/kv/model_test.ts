@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const key = fc.constantFrom("a", "b.c", "ü *");
 const value = fc.string({ maxLength: 5 }).filter((text) => text.isWellFormed());

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket, KvEntry } from "../../mod.ts";
 import { Proxy } from "../_support/proxy.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const increment = (entry: KvEntry | null) => String(Number(entry?.text() ?? 0) + 1);
 

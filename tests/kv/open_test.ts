@@ -8,7 +8,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { testFrom } from "../_support/test_from.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const test = testFrom("2.14");
 

@@ -2,7 +2,7 @@ import { assertEquals, assertGreater } from "@std/assert";
 import { startNatsCluster } from "../../src/testing/mod.ts";
 import { LaggingReplica } from "../_support/lagging_replica.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { restrictedReader } from "../_support/restricted_reader.ts";
 
 /** A bucket with some keys, read through a replica that has nothing newer. */

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** `reader` may read, list and watch the bucket "shared", and nothing else; no advisories either. */
 const USERS = `authorization { users: [

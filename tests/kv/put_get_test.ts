@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
 import type { StreamInfo } from "../../src/wire/streams.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("KvBucket.get gives what put stored, as bytes, text and JSON, with its revision and time", async () => {

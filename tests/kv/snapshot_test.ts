@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket } from "../../mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 const NAMES = Array.from({ length: 50 }, (_, i) => `key.${i}`);
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket, KvEntry, KvWatchOptions } from "../../mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** What a watch gives of what is there. */
 async function initial(bucket: KvBucket, filter: string | string[], options: KvWatchOptions): Promise<KvEntry[]> {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type { KvEntry } from "../../src/kv/kv_entry.ts";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "./_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";

@@ -7,8 +7,8 @@ import { ChildScript } from "./child_script.ts";
 import { leaderOf } from "./leader_of.ts";
 import { Refusals, USERS, WORKER } from "./_refusals.ts";
 import { readLedgers } from "./ledger_file.ts";
-import { leftBehind } from "./_left_behind.ts";
-import type { ProducerOptions } from "./_producer.ts";
+import { leftBehind } from "./left_behind.ts";
+import type { ProducerOptions } from "./producer.ts";
 import type { WorkerOptions } from "./_worker.ts";
 
 /** How the queue is tried. */
@@ -86,7 +86,7 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const producers = Array.from(
     { length: PRODUCERS },
     (_, first) =>
-      start("_producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration, large, keepResults: refusals }),
+      start("producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration, large, keepResults: refusals }),
   );
   const published = Promise.all(producers.map((producer) => producer.ended()));
   const refuse = refusals && "url" in nats ? new Refusals(nats, QUEUE, seed, log) : undefined;

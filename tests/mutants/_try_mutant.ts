@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 
-/** What became of a mutant: `noticed` by a test, or not; `unclear`: its text is not there once, or its tests do not pass without it. */
+/** What became of a mutant: `noticed` by a test, or not; `unclear`: its text is not there once. */
 export type Fate = "noticed" | "unnoticed" | "unclear";
 
 /** Milliseconds that tests may take; those that hang have noticed. */

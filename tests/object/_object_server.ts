@@ -6,6 +6,7 @@ import type { ObjectBucket } from "../../src/object/object_bucket.ts";
 import type { ObjectBucketOptions } from "../../src/object/object_options.ts";
 import { JetStreamStores, type StoresOptions } from "../../src/stores.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
+import { keptLines } from "../_support/kept_lines.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 
 /** What the stream under a bucket keeps, as the server tells it. */
@@ -23,7 +24,7 @@ export interface Contents {
 /** Stores that tell nobody of their connection. */
 class Stores extends JetStreamStores {
   constructor(servers: string | string[], options: StoresOptions = {}) {
-    super({ servers, logger: { info() {}, warn() {}, error() {} }, env: () => undefined, ...options });
+    super({ servers, logger: false, env: () => undefined, ...options });
   }
 }
 
@@ -35,13 +36,13 @@ export class ObjectServer implements AsyncDisposable {
   /** The official client's connection. */
   readonly nc: NatsConnection;
   /** What the stores have told their logger. */
-  readonly log: string[] = [];
+  readonly log: string[];
 
   private constructor(server: NatsServer, nc: NatsConnection, options: StoresOptions) {
     this.server = server;
     this.nc = nc;
-    const take = (message: string) => void this.log.push(message);
-    const logger = { info: take, warn: take, error: take };
+    const { lines, logger } = keptLines();
+    this.log = lines;
     this.stores = new JetStreamStores({ servers: server.url, logger, env: () => undefined, ...options });
   }
 

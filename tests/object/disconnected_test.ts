@@ -2,7 +2,7 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import type { ObjectBucket } from "../../src/object/object_bucket.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { suspend } from "../connection/_suspend.ts";
+import { suspend } from "../_support/suspend.ts";
 import { ObjectServer, randomBytes } from "./_object_server.ts";
 
 /** @param watches Whether watches throw, too: they wait for an answer as long as it takes. */

@@ -2,7 +2,7 @@
  * A worker in a process of its own. It writes what its handler does into a file, a line each, so that nothing of it is lost when it is killed.
  * Arguments: the server's URL, the queue, a directory, the file's name.
  */
-import { openStores } from "./_open_stores.ts";
+import { openStores } from "../_support/open_stores.ts";
 
 /** How a job behaves. */
 export interface Behaviour {

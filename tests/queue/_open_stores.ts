@@ -1,1 +1,1 @@
-export { openStores } from "../_support/open_stores.ts";
+export * from "../_support/open_stores.ts";

@@ -1,5 +1,5 @@
 // A worker in a process of its own. Prints a line when it is served, and one for each run that starts, and for each whose signal aborts.
-import { QueueStores } from "./_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 
 const [url, name, behaviour, options = "{}"] = Deno.args;
 const stores = new QueueStores(url);

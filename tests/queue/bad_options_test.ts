@@ -1,7 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import type { ConsumeOptions, PublishOptions, QueueOptions } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { QueueStores } from "./_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 
 type Kind = typeof TypeError | typeof RangeError;
 

@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { QueueStores } from "./_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 
 /** All calls of a queue that give null without a connection. */

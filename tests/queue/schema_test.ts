@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import * as v from "valibot";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { ForeignClient } from "./_foreign_client.ts";
-import { QueueStores } from "./_queue_stores.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 
 const Check = v.object({ url: v.pipe(v.string(), v.url("Not a URL")), tries: v.optional(v.number(), 3) });

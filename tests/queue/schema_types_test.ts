@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { JobEvent, JobInfo, JobQueue } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { QueueStores } from "./_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 
 /** Compiles only if both types are the same. */
 function same<A, B>(

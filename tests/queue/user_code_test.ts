@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { type Job, type JobSchema, RetryJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { QueueStores } from "./_queue_stores.ts";
+import { QueueStores } from "../_support/queue_stores.ts";
 import { RecordedRuns } from "./_recorded_runs.ts";
 
 /** An error whose property throws as it is read. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 function storesWith(variables: Record<string, string>): JetStreamStores {
   return new JetStreamStores({ env: (name) => variables[name], logger: new CollectedLog() });

@@ -2,7 +2,7 @@ import { context, diag, metrics, propagation, trace } from "@opentelemetry/api";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { openStores } from "../_support/open_stores.ts";
 
 /** Has every method, and each throws. */
 function broken<T>(): T {

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { functionsOf, partsOf } from "../conformance/_calls.ts";
-import { ForeignClient } from "../queue/_foreign_client.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { functionsOf, partsOf } from "../_support/calls.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { RecordedTelemetry, seen, withinSpan } from "./_recorded_telemetry.ts";
 
 const telemetry = new RecordedTelemetry();

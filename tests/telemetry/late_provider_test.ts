@@ -2,8 +2,8 @@ import { metrics, trace } from "@opentelemetry/api-copy";
 import { BasicTracerProvider, MeterProvider } from "@opentelemetry/sdk";
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { ForeignClient } from "../queue/_foreign_client.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { ManualReader, RecordedSpans } from "./_recorded_telemetry.ts";
 
 Deno.test("a provider that is registered later, through another copy of the API, is found; before, jobs carry no trace", async () => {

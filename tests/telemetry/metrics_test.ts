@@ -4,8 +4,8 @@ import { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { suspend } from "../connection/_suspend.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { suspend } from "../_support/suspend.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { type Measured, RecordedTelemetry } from "./_recorded_telemetry.ts";
 
 const telemetry = new RecordedTelemetry();

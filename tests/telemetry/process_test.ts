@@ -5,8 +5,8 @@ import { type Job, RetryJobError, UnrecoverableJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { ForeignClient } from "../queue/_foreign_client.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { RecordedTelemetry, seen, withinSpan } from "./_recorded_telemetry.ts";
 
 const telemetry = new RecordedTelemetry();

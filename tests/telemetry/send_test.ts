@@ -2,8 +2,8 @@ import { context, createTraceState, ROOT_CONTEXT, trace } from "@opentelemetry/a
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { ForeignClient } from "../queue/_foreign_client.ts";
-import { openStores } from "../queue/_open_stores.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { RecordedTelemetry, seen, withinSpan } from "./_recorded_telemetry.ts";
 
 const telemetry = new RecordedTelemetry();

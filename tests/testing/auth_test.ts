@@ -10,7 +10,7 @@ import {
   wsconnect,
 } from "@nats-io/nats-core";
 import { type NatsServerAuth, startNatsServer } from "../../src/testing/mod.ts";
-import { makeCredentials } from "./make_credentials.ts";
+import { makeCredentials } from "../_support/make_credentials.ts";
 
 /** Starts a server with `auth` and looks that it takes the right clients, with JetStream, and refuses the wrong ones. */
 async function assertAuth(auth: NatsServerAuth, right: Authenticator, wrong: Authenticator): Promise<void> {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { connect } from "@nats-io/transport-node";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { suspend } from "../connection/_suspend.ts";
+import { suspend } from "../_support/suspend.ts";
 
 Deno.test("NatsServer.suspend silences the server with its connections open, resume brings it back", async () => {
   await using server = await startNatsServer();

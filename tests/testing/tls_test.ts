@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect } from "@nats-io/transport-node";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
-import { makeCertificates } from "./make_certificates.ts";
+import { makeCertificates } from "../_support/make_certificates.ts";
 
 /** Does what a client with these authorities and without a certificate of its own does, up to the first encrypted answer. */
 async function shakeHands(server: NatsServer, caCerts: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { runService } from "../connection/_run_service.ts";
+import { runService } from "../_support/run_service.ts";
 
 Deno.test("200 000 calls, hundreds of them unanswered, leave no growth in memory", async () => {
   await using server = await startNatsServer();

@@ -4,7 +4,7 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 Deno.test("OrderedConsumer publishes nothing to the reply subjects of messages, whoever writes to its inbox", async () => {
   await using server = await startNatsServer();

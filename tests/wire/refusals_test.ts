@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores, type StoreErrorCode } from "../../mod.ts";
 import { type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** Calls of every part that ask something of the server. */
 function everyKind(stores: JetStreamStores): [string, () => Promise<unknown>][] {

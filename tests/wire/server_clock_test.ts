@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { openSession } from "./_open_session.ts";
+import { openSession } from "../_support/open_session.ts";
 
 const HOUR = 3_600_000;
 

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect as connectVersion2 } from "nats";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
-import { openSession, within as moment } from "./_open_session.ts";
+import { openSession, within as moment } from "../_support/open_session.ts";
 
 /** A server whose account has room for so many subscriptions over a connection. */
 function limitedTo(subscriptions: number) {

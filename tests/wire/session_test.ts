@@ -3,9 +3,9 @@ import { connect } from "@nats-io/transport-node";
 import { setImmediate } from "node:timers";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Session } from "../../src/wire/session.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 import { Relay } from "../_support/relay.ts";
-import { openSession } from "./_open_session.ts";
+import { openSession } from "../_support/open_session.ts";
 
 Deno.test("Session.send is quiet from the moment on at which the owner of the connection drains it", async () => {
   await using server = await startNatsServer();

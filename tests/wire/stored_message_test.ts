@@ -4,7 +4,7 @@ import { headers } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 /** The headers that a server gives a message that it publishes again (RePublish), or answers a direct get with. */
 function headersOfAnotherStream() {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, type JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KvStores } from "../kv/_kv_stores.ts";
+import { KvStores } from "../_support/kv_stores.ts";
 
 /** All the names that there are, each list sorted. */
 async function namesOf(stores: JetStreamStores) {

@@ -5,7 +5,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { StreamReader } from "../../src/wire/stream_reader.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { callWithin } from "../../src/wire/call.ts";
-import { openSession } from "./_open_session.ts";
+import { openSession } from "../_support/open_session.ts";
 
 /** A server with two streams of the same 60 messages, of which every third is on `<stream>.a` and each tenth is deleted. */
 async function startFilled() {

@@ -3,7 +3,7 @@ import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
-import { CollectedLog } from "../connection/_collected_log.ts";
+import { CollectedLog } from "../_support/collected_log.ts";
 
 const ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER";
 

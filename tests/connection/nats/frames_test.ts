@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { openSession, within } from "../../wire/_open_session.ts";
+import { openSession, within } from "../../_support/open_session.ts";
 
 Deno.test("a message that breaks while it is written costs nobody the connection", async () => {
   await using server = await startNatsServer();

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { HeaderBlock } from "../../../src/connection/nats/headers.ts";
 import { headerOf } from "../../../src/connection/nats/raw_headers.ts";
-import { openSession } from "../../wire/_open_session.ts";
+import { openSession } from "../../_support/open_session.ts";
 
 Deno.test("A connection passes on all of many messages whole, whatever is in them", async () => {
   await using server = await startNatsServer();

@@ -5,7 +5,7 @@ import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../../src/testing/mod.ts";
 import { headerOf, parseHeaderBlock, statusOf } from "../../../src/connection/nats/raw_headers.ts";
-import { CollectedLog } from "../_collected_log.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
 
 /** Publishes as no client would. */
 async function publishRaw(server: NatsServer, subject: string, block: string, body: string): Promise<void> {

@@ -6,8 +6,8 @@ import { RunningTicks } from "../../../src/queue/store/running_ticks.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 /** A delivery of the message of sequence 7. */

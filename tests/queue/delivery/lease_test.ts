@@ -4,8 +4,8 @@ import { Proxy } from "../../_support/proxy.ts";
 import { Relay } from "../../_support/relay.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = new URL("../_worker.ts", import.meta.url);

@@ -3,8 +3,8 @@ import type { JetStreamStores, JobConsumer, PublishOptions } from "../../../mod.
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 /** Users `admin`, and `worker`, who may not publish to some subjects. */

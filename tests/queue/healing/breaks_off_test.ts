@@ -3,7 +3,7 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobConsumer says why it is not served when each opening breaks off at once, and serves when that is mended", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 
 const RESTARTS = 50;

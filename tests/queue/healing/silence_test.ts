@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { HeldJob } from "./_held_job.ts";

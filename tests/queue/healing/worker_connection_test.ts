@@ -4,7 +4,7 @@ import { waitUntil } from "../../_support/wait_until.ts";
 import { Relay } from "../../_support/relay.ts";
 import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobConsumer serves again after its connection was cut", async () => {

@@ -4,8 +4,8 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const test = testFrom("2.14");

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 const test = testFrom("2.14");
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobQueue.counts counts what waits by priority, what runs, what is delayed and what is dead, from another process", async () => {

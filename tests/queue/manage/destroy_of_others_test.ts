@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 Deno.test("JobQueue.destroy and purge refuse a stream of others that only has a queue's name", async () => {
   await using server = await startNatsServer();

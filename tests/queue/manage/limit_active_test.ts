@@ -2,8 +2,8 @@ import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import type { ActiveLimits } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 /** Counts the jobs that run, over all workers of a test. */
 class Activity {
@@ -63,7 +63,9 @@ Deno.test("JobQueue.limitActive counts jobs that are prefetched, and those that 
   await using consumer = queue.consume(() => gate.promise, { concurrency: 1, prefetch: 10 });
   await queue.publishMany(Array.from({ length: 20 }, (_, data) => ({ data })));
   await waitUntil(() => consumer.status().active + consumer.status().prefetched === 3);
-  const { num_ack_pending, num_pending } = await foreign.api<Record<string, number>>("CONSUMER.INFO.WQ_checks.normal");
+  const { num_ack_pending, num_pending } = await foreign.request<Record<string, number>>(
+    "CONSUMER.INFO.WQ_checks.normal",
+  );
   assertEquals([num_ack_pending, num_pending], [3, 17]);
   gate.resolve();
   await waitUntil(() => consumer.status().ended.completed === 20);
@@ -111,7 +113,7 @@ Deno.test("JobQueue.limitActive leaves what it does not name, a pause included, 
   await queue.pause(undefined, { priority: "low" });
   await queue.limitActive({ high: 3, low: 2 });
   const config = async (name: string) =>
-    (await foreign.api<{ config: Record<string, unknown> }>(`CONSUMER.INFO.WQ_checks.${name}`)).config;
+    (await foreign.request<{ config: Record<string, unknown> }>(`CONSUMER.INFO.WQ_checks.${name}`)).config;
   assertEquals((await config("high")).max_ack_pending, 3);
   assertEquals((await config("normal")).max_ack_pending, -1);
   const low = await config("low");

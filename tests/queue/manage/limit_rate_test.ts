@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = new URL("./_rate_worker.ts", import.meta.url);

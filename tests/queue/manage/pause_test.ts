@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "
 import type { Job, Priority } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const ALL_PLACES: { priority?: Priority; key?: string }[] = [
   { priority: "high" },
@@ -62,18 +62,18 @@ Deno.test("JobQueue.resume takes effect within a second in every worker that wai
 Deno.test("A pause and a resume by another client take effect within a second", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
+  await using foreign = await ForeignClient.connect(server.url, { reconnect: true });
   const queue = stores.jobQueue("checks");
   const started: string[] = [];
   await using _consumer = queue.consume(({ id }) => void started.push(id), { concurrency: 5 });
   await waitUntil(async () => await waitingPulls(queue, server.url) === 1);
   const pause_until = new Date(Date.now() + 3_600_000).toISOString();
-  await foreign.api("CONSUMER.PAUSE.WQ_checks.normal", { pause_until });
+  await foreign.request("CONSUMER.PAUSE.WQ_checks.normal", { pause_until });
   await queue.publish(1, { id: "waits" });
   await queue.publish(1, { id: "urgent", priority: "high" });
   await waitUntil(() => started.includes("urgent"));
   assertEquals((await queue.counts())?.ready.normal, 1);
-  await foreign.api("CONSUMER.PAUSE.WQ_checks.normal", {});
+  await foreign.request("CONSUMER.PAUSE.WQ_checks.normal", {});
   await waitUntil(() => started.includes("waits"), 5_000);
 });
 
@@ -164,7 +164,9 @@ Deno.test("JobQueue.pause and resume refuse what is no date, and no priority", a
 
 /** Requests of workers that wait for normal jobs. */
 async function waitingPulls(queue: { name: string }, url: string): Promise<number> {
-  await using foreign = await ForeignClient.connect(url);
-  const info = await foreign.api<{ num_waiting: number }>(`CONSUMER.INFO.WQ_${queue.name}.normal`).catch(() => null);
+  await using foreign = await ForeignClient.connect(url, { reconnect: true });
+  const info = await foreign.request<{ num_waiting: number }>(`CONSUMER.INFO.WQ_${queue.name}.normal`).catch(() =>
+    null
+  );
   return info?.num_waiting ?? -1;
 }

@@ -4,7 +4,7 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { ServerVersion } from "../../../src/connection/server_version.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { testFrom } from "../../_support/test_from.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 

@@ -3,8 +3,8 @@ import type { ScheduleOptions } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 
@@ -15,7 +15,7 @@ test("JobQueue.schedule with unchanged settings keeps the schedule's phase, and 
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
   const queue = stores.jobQueue("checks");
-  const kept = async () => (await foreign.messages("WQ_checks", "wq.checks.every.*")).map(({ seq }) => seq);
+  const kept = async () => (await foreign.messages("WQ_checks", "wq.checks.every.*")).map(({ sequence }) => sequence);
   const variants: ScheduleOptions[] = [
     { every: 60_000, data: { n: 1 } },
     { every: 61_000, data: { n: 1 } },
@@ -45,11 +45,11 @@ test("JobQueue.schedule by 20 services that start at once stores one schedule", 
   const start = () =>
     Promise.all(services.map((stores) => stores.jobQueue("checks").schedule("a", { every: 60_000, data: 1 })));
   assertEquals((await start()).filter((stored) => stored !== true), []);
-  const [{ seq }] = await foreign.messages("WQ_checks", "wq.checks.every.*");
-  const { state } = await foreign.api<{ state: { last_seq: number } }>("STREAM.INFO.WQ_checks");
+  const [{ sequence: seq }] = await foreign.messages("WQ_checks", "wq.checks.every.*");
+  const { state } = await foreign.request<{ state: { last_seq: number } }>("STREAM.INFO.WQ_checks");
   assertEquals([seq, state.last_seq], [1, 1]);
   assertEquals((await start()).filter((stored) => stored !== true), []);
-  assertEquals((await foreign.messages("WQ_checks")).map(({ seq }) => seq), [1]);
+  assertEquals((await foreign.messages("WQ_checks")).map(({ sequence }) => sequence), [1]);
 });
 
 Deno.test("Moments and durations beyond the server's range are refused with the range", async () => {

@@ -3,8 +3,8 @@ import type { Job } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 
@@ -71,7 +71,7 @@ Deno.test("JobQueue.schedules is empty for a queue that is not there, and makes 
   await using foreign = await ForeignClient.connect(server.url);
   assertEquals(await Array.fromAsync(stores.jobQueue("checks").schedules()), []);
   assertEquals(await stores.jobQueue("checks").unschedule("a"), false);
-  assertEquals((await foreign.api<{ total: number }>("STREAM.NAMES")).total, 0);
+  assertEquals((await foreign.request<{ total: number }>("STREAM.NAMES")).total, 0);
 });
 
 test("JobQueue.schedule with cron goes by the clock of its time zone", async () => {

@@ -3,7 +3,7 @@ import { JetStreamStoreError, type Job, JobFailedError, UnrecoverableJobError } 
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { untilHeard } from "../_until_heard.ts";
 
 const TIMEOUT = { timeout: 10_000 };

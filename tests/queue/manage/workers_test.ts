@@ -3,8 +3,8 @@ import process from "node:process";
 import { JetStreamStoreError, JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 Deno.test("JobQueue.workers tells who works on the queue, since when, and how busy each is", async () => {
   await using server = await startNatsServer();

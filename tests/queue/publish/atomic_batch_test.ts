@@ -2,8 +2,8 @@ import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError, type JetStreamStores, type JobQueue } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const ATOMIC = { atomic: true };
 
@@ -11,8 +11,8 @@ const ATOMIC = { atomic: true };
 async function openSmall(stores: JetStreamStores, foreign: ForeignClient): Promise<JobQueue> {
   const queue = stores.jobQueue("checks");
   await queue.open();
-  const { config } = await foreign.api<{ config: object }>("STREAM.INFO.WQ_checks");
-  await foreign.api("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
+  const { config } = await foreign.request<{ config: object }>("STREAM.INFO.WQ_checks");
+  await foreign.request("STREAM.UPDATE.WQ_checks", { ...config, max_msg_size: 2_000 });
   return queue;
 }
 

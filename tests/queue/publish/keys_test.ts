@@ -4,8 +4,8 @@ import { partitionOf } from "../../../src/queue/publish/publish_options.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 Deno.test("partitionOf is FNV-1a of 32 bits over the UTF-8 bytes, modulo 16", () => {
   // Published vectors of the algorithm, and one of bytes above 127.
@@ -31,10 +31,10 @@ Deno.test("JobQueue.publish puts a job with a key where any client finds it", as
   const messages = await foreign.messages("WQ_checks");
   assertEquals(messages.map(({ subject }) => subject.split(".").slice(0, 4)), [["wq", "checks", "keyed", "8"]]);
   assertEquals((await queue.get("a.b"))?.state, "ready");
-  const consumers = await foreign.api<{ consumers: string[] }>("CONSUMER.NAMES.WQ_checks");
+  const consumers = await foreign.request<{ consumers: string[] }>("CONSUMER.NAMES.WQ_checks");
   const partitions = Array.from({ length: 16 }, (_, n) => `k${n}`);
   assertEquals(partitions.filter((name) => !consumers.consumers.includes(name)), []);
-  const { config } = await foreign.api<{ config: Record<string, unknown> }>("CONSUMER.INFO.WQ_checks.k8");
+  const { config } = await foreign.request<{ config: Record<string, unknown> }>("CONSUMER.INFO.WQ_checks.k8");
   assertEquals([config.filter_subject, config.max_ack_pending], ["wq.checks.keyed.8.*", 1]);
 });
 
@@ -94,7 +94,7 @@ Deno.test("A keyed job that is given back for want of room keeps its attempts an
   const options = { concurrency: 1, maxDeliveries: 1, maxAttempts: 2, backoff: 0 };
   await using one = queue.consume(handler, options);
   await waitUntil(async () => {
-    const info = await foreign.api<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("a")}`);
+    const info = await foreign.request<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("a")}`);
     return one.status().ended.completed === 1 && info.num_waiting === 1;
   });
   await queue.publish(1, { id: "slow" });
@@ -201,7 +201,7 @@ Deno.test("A keyed job that was given back without an answer is not taken from t
     await second.promise;
   }, { priorities: ["low", "keyed"] });
   await waitUntil(async () => {
-    const info = await foreign.api<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("k")}`);
+    const info = await foreign.request<{ num_waiting: number }>(`CONSUMER.INFO.WQ_checks.k${partitionOf("k")}`);
     return info.num_waiting === 1;
   });
   let answers = 1;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 const JOBS = [{ data: 1, id: "a" }, { data: 2, id: "b" }, { data: 3, id: "c" }];
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 Deno.test("JobQueue.publish returns the id, the queue and the sequence of the stored message", async () => {
   await using server = await startNatsServer();

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const test = testFrom("2.14");

@@ -6,10 +6,10 @@ import type { QueueContext } from "../../../src/queue/store/queue_context.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import type { Session } from "../../../src/wire/session.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { CollectedLog } from "../../connection/_collected_log.ts";
-import { openSession } from "../../wire/_open_session.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
+import { openSession } from "../../_support/open_session.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const HOUR = 3_600_000;

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = { user: "w", password: "w" };

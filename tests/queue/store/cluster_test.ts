@@ -3,8 +3,8 @@ import { type Job, type JobEvent, JobFailedError } from "../../../mod.ts";
 import { startNatsCluster } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 
@@ -17,7 +17,7 @@ test("All features of a queue work with replicas on a cluster of three servers",
   await using stores = openStores(first, WAIT);
   await using worker = openStores(second);
   await using other = openStores(third);
-  await using foreign = await ForeignClient.connect(third);
+  await using foreign = await ForeignClient.connect(third, { reconnect: true });
   const queue = stores.jobQueue<string>("checks", { replicas: 3 });
   await queue.open();
   const ran: string[] = [];
@@ -47,7 +47,7 @@ test("All features of a queue work with replicas on a cluster of three servers",
     await queue.publish("fail", { id: "dead", maxAttempts: 2, backoff: 10 });
     await assertRejects(() => queue.waitFor("dead", WAIT), JobFailedError, "broken");
     for (const stream of ["WQ_checks", "WQDEAD_checks", "KV_wq_checks"]) {
-      const { config } = await foreign.api<{ config: { num_replicas: number } }>(`STREAM.INFO.${stream}`);
+      const { config } = await foreign.request<{ config: { num_replicas: number } }>(`STREAM.INFO.${stream}`);
       assertEquals(config.num_replicas, 3, stream);
     }
   });
@@ -78,7 +78,7 @@ test("All features of a queue work with replicas on a cluster of three servers",
     await queue.pause();
     await queue.publish("", { id: "paused" });
     assertEquals((await queue.counts())?.ready.normal, 1);
-    for (const consumer of ["high", "normal", "low"]) await foreign.api(`CONSUMER.PAUSE.WQ_checks.${consumer}`, {});
+    for (const consumer of ["high", "normal", "low"]) await foreign.request(`CONSUMER.PAUSE.WQ_checks.${consumer}`, {});
     await waitUntil(() => ran.includes("paused"), 5_000);
     await queue.resume();
   });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 Deno.test("JobQueue.limitActive and a new lease that are set at the same time do not undo each other", async () => {
   await using server = await startNatsServer();
@@ -15,7 +15,7 @@ Deno.test("JobQueue.limitActive and a new lease that are set at the same time do
       leaser.jobQueue("checks", { lease: 10_000 + round }).open(),
     ]);
     for (const name of ["high", "normal", "low"]) {
-      const { config } = await foreign.api<{ config: { max_ack_pending: number; ack_wait: number } }>(
+      const { config } = await foreign.request<{ config: { max_ack_pending: number; ack_wait: number } }>(
         `CONSUMER.INFO.WQ_checks.${name}`,
       );
       assertEquals([name, config.max_ack_pending, config.ack_wait], [name, round, (10_000 + round) * 1e6]);

@@ -11,8 +11,8 @@ import { JetStreamStoreError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 /** Publishes jobs that all become dead letters. */
 async function bury(stores: QueueStores, name: string, ids: string[]): Promise<void> {

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "
 import { JetStreamStoreError, type Job, type JobEvent, type JobQueue } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { untilHeard } from "../_until_heard.ts";
 
 /** Follows the events of a queue from the moment on when the server knows of it. */
@@ -196,7 +196,7 @@ Deno.test("JobQueue.events throws without a connection", async () => {
 Deno.test("JobQueue.events are plain messages that any client hears", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
-  await using foreign = await ForeignClient.connect(server.url);
+  await using foreign = await ForeignClient.connect(server.url, { reconnect: true });
   const queue = stores.jobQueue("checks");
   const heard: { subject: string; event: Record<string, unknown> }[] = [];
   // Under the wider filter, since workers look whether somebody listens there, too.

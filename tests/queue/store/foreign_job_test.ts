@@ -2,8 +2,8 @@ import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { idOf } from "../../../src/queue/format/queue_names.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 import type { Job, JobQueue } from "../../../mod.ts";
 

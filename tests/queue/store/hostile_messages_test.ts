@@ -3,9 +3,9 @@ import { connect, headers } from "@nats-io/transport-node";
 import type { JobEvent } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { CollectedLog } from "../../connection/_collected_log.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 /** A user of the server who may publish live events, and one who may do everything. */
 const USERS = `authorization { users: [

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { type JobInfo, UnrecoverableJobError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { within } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 async function ids(jobs: AsyncIterable<Pick<JobInfo, "id">>): Promise<string[]> {
   return (await Array.fromAsync(jobs)).map(({ id }) => id);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { JobEvent } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { untilHeard } from "../_until_heard.ts";
 
 Deno.test("Job.progress is told at once to whoever listens, and its last value is kept", async () => {

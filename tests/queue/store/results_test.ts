@@ -3,8 +3,8 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Job } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 Deno.test("JobQueue.result is what the handler returned, for jobs with keepResult only", async () => {
   await using server = await startNatsServer();
@@ -113,7 +113,7 @@ Deno.test("JobConsumer keeps results also in a bucket that was made without time
   const queue = stores.jobQueue("checks");
   await using foreign = await ForeignClient.connect(server.url);
   // As it was made over a server older than 2.11.
-  await foreign.api("STREAM.CREATE.KV_wq_checks", {
+  await foreign.request("STREAM.CREATE.KV_wq_checks", {
     name: "KV_wq_checks",
     subjects: ["$KV.wq_checks.>"],
     discard: "new",
@@ -139,7 +139,7 @@ Deno.test("JobConsumer keeps results again after somebody has removed their buck
   await using _consumer = queue.consume(() => "value");
   await queue.publish(1, { id: "before", keepResult: 60_000 });
   await waitUntil(async () => await queue.result("before") !== null);
-  await foreign.api("STREAM.DELETE.KV_wq_checks");
+  await foreign.request("STREAM.DELETE.KV_wq_checks");
   assertEquals(await queue.result("before"), null);
   await queue.publish(1, { id: "after", keepResult: 60_000 });
   await waitUntil(async () => await queue.result("after") !== null);

@@ -3,8 +3,8 @@ import { JetStreamStoreError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 
@@ -33,8 +33,8 @@ Deno.test("JobConsumer asks for less where a limit of pull requests is set while
   const queue = stores.jobQueue("checks");
   await using consumer = queue.consume(() => {}, { concurrency: 300 });
   await waitUntil(() => consumer.status().state === "serving");
-  const { config } = await foreign.api<{ config: object }>("CONSUMER.INFO.WQ_checks.normal");
-  await foreign.api("CONSUMER.CREATE.WQ_checks.normal.wq.checks.ready.normal.*", {
+  const { config } = await foreign.request<{ config: object }>("CONSUMER.INFO.WQ_checks.normal");
+  await foreign.request("CONSUMER.CREATE.WQ_checks.normal.wq.checks.ready.normal.*", {
     stream_name: "WQ_checks",
     config: { ...config, max_batch: 7, max_expires: 2e9 },
     action: "update",

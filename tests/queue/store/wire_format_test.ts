@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 /** Headers that a publish with these options has beyond those of every publish. */
 async function headersOf(options: Parameters<ReturnType<QueueStores["jobQueue"]>["publish"]>[1]) {

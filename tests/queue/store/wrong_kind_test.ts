@@ -2,7 +2,7 @@ import { connect } from "@nats-io/transport-node";
 import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { CollectedLog } from "../../connection/_collected_log.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
 
 Deno.test("JobQueue says wrong_kind where it finds nothing in a stream that is no queue, as publish does", async () => {
   await using server = await startNatsServer();

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { type Job, RetryJobError, UnrecoverableJobError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 Deno.test("JobQueue.consumeBatches hands over what is there, in batches of at most size, concurrency at a time", async () => {
   await using server = await startNatsServer();

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_plain_client.ts";
-import { openStores } from "../_open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const test = testFrom("2.14");
 
@@ -14,9 +14,9 @@ test("JobQueue.schedule lives on the server, and what it made while no worker wa
     await stores.jobQueue("checks").schedule("tick", { every: 1_000, data: "tick" });
   }
   await server.restart();
-  await using foreign = await ForeignClient.connect(server.url);
+  await using foreign = await ForeignClient.connect(server.url, { reconnect: true });
   const waiting = async () =>
-    (await foreign.messages("WQ_checks", "wq.checks.ready.normal.@tick")).map(({ seq }) => seq);
+    (await foreign.messages("WQ_checks", "wq.checks.ready.normal.@tick")).map(({ sequence }) => sequence);
   await waitUntil(async () => (await waiting()).length >= 3);
   const collected = await waiting();
 

@@ -4,7 +4,7 @@ import { type ScriptProcess, startProcess } from "../../_support/start_process.t
 import { waitUntil, within } from "../../_support/wait_until.ts";
 import { disorder, type KeyedRun, readRuns } from "../_keyed_runs.ts";
 import type { Behaviour } from "../_keyed_worker.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const SCRIPT = new URL("../_keyed_worker.ts", import.meta.url);
 

@@ -3,9 +3,9 @@ import type { Job } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const test = testFrom("2.14");

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { type Job, RetryJobError, UnrecoverableJobError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobConsumer runs a job that fails again, with the number of each attempt, until it succeeds", async () => {

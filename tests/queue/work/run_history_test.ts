@@ -3,8 +3,8 @@ import type { JobEvent } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { ForeignClient } from "../_foreign_client.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobConsumer does not delete another job's message that a foreign Job-Replaces names", async () => {

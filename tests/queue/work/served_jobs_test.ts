@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 Deno.test("JobConsumer with priorities serves these only, and keyed jobs where it is told to", async () => {
   await using server = await startNatsServer();

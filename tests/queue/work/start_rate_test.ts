@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { openStores } from "../_open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 Deno.test("rateLimit holds over many intervals, for each worker by itself, over all kinds of jobs", async () => {
   await using server = await startNatsServer();

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
 import type { JobConsumer, StopSummary } from "../../../mod.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 /** Long enough that a wait for its end would fail the test. */
 const DEADLINE = { deadline: 600_000 };

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertLess, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobConsumer aborts the signal of an attempt that takes too long, and counts it as failed", async () => {

@@ -3,8 +3,8 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { LimitedLog } from "../../../src/queue/delivery/limited_log.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
-import { CollectedLog } from "../../connection/_collected_log.ts";
-import { QueueStores } from "../_queue_stores.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 
 Deno.test("JobConsumer says once that it ends, and by whom", async () => {
   await using server = await startNatsServer();

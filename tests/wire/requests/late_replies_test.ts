@@ -6,7 +6,7 @@ import { callWithin } from "../../../src/wire/call.ts";
 import { mayBeStored, publish } from "../../../src/wire/publish.ts";
 import type { Session } from "../../../src/wire/session.ts";
 import { Proxy } from "../../_support/proxy.ts";
-import { openSession, within } from "../_open_session.ts";
+import { openSession, within } from "../../_support/open_session.ts";
 
 const fail = (error: Error) => {
   throw error;

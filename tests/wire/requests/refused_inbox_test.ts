@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { CollectedLog } from "../../connection/_collected_log.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
 

@@ -6,8 +6,8 @@ import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { HeaderBlock } from "../../../src/connection/nats/headers.ts";
 import { headerOf } from "../../../src/connection/nats/raw_headers.ts";
 import type { Session } from "../../../src/wire/session.ts";
-import { suspend } from "../../connection/_suspend.ts";
-import { openSession, within } from "../_open_session.ts";
+import { suspend } from "../../_support/suspend.ts";
+import { openSession, within } from "../../_support/open_session.ts";
 
 const fail = (error: Error) => {
   throw error;

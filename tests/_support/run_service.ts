@@ -31,7 +31,7 @@ export interface Service extends AsyncDisposable {
 
 /** Starts what {@linkcode runService} runs. */
 export function startService(text: string, { env = {}, flags = ["--allow-all"] }: ServiceOptions = {}): Service {
-  const root = new URL("../../", import.meta.url);
+  const root = new URL("../..", import.meta.url);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",

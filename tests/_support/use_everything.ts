@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type JetStreamStores, JobFailedError } from "../../mod.ts";
-import { waitUntil, within } from "../_support/wait_until.ts";
+import { waitUntil, within } from "./wait_until.ts";
 
 const LARGE = new Uint8Array(400_000).fill(7);
 

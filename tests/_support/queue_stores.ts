@@ -1,0 +1,13 @@
+import { JetStreamStores, type StoresOptions } from "../../mod.ts";
+import { keptLines } from "./kept_lines.ts";
+
+/** Stores whose log can be read, and that stand apart from the environment. */
+export class QueueStores extends JetStreamStores {
+  readonly log: string[];
+
+  constructor(servers: string | undefined, options: StoresOptions = {}) {
+    const { lines, logger } = keptLines();
+    super({ servers, logger, env: () => undefined, ...options });
+    this.log = lines;
+  }
+}
