@@ -38,8 +38,8 @@ Deno.test("JobQueue.counts counts what waits by priority, what runs, what is del
   for (let n = 0; n < 2; n++) await queue.publish("waits", { priority: "low" });
   for (let n = 0; n < 5; n++) await queue.publish("waits", { delay: 60_000, priority: "low" });
   for (let n = 0; n < 6; n++) await queue.publish("waits", { key: `key${n}` });
-  const { oldest, paused, limits, ended, ...rest } = (await counts())!;
-  assertEquals([paused, limits], [null, { high: null, normal: null, low: null }]);
+  const { oldest, paused, limits, rateLimit, ended, ...rest } = (await counts())!;
+  assertEquals([paused, limits, rateLimit], [null, { high: null, normal: null, low: null }, null]);
   // Three dead letters or retries have left it, and each retry is a message more.
   assertEquals(ended, 3);
   const { keyed, ...ready } = rest.ready;
