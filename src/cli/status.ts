@@ -1,3 +1,4 @@
+import { ServerVersion } from "../connection/server_version.ts";
 import type { Command } from "commander";
 import type { ConnectionInfo } from "../../mod.ts";
 import { CommandFailure } from "./command_failure.ts";
@@ -58,7 +59,10 @@ Examples:
 async function see({ stores }: Nats): Promise<Status> {
   const info = stores.connectionInfo();
   const version = info?.version ?? "0";
-  const features = FEATURES.map((feature) => ({ ...feature, available: isAtLeast(version, feature.since) }));
+  const features = FEATURES.map((feature) => ({
+    ...feature,
+    available: new ServerVersion(version).atLeast(feature.since),
+  }));
   return {
     connected: info !== null,
     ...info,
@@ -79,16 +83,12 @@ async function roundTrip(stores: Nats["stores"]): Promise<number | null> {
   return Math.round(times.sort((a, b) => a - b)[Math.floor(SAMPLES / 2)] * 1_000) / 1_000;
 }
 
-function isAtLeast(version: string, wanted: string): boolean {
-  const [have, want] = [version, wanted].map((text) => text.split(".").map((part) => parseInt(part)));
-  const differs = want.findIndex((part, i) => part !== have[i]);
-  return differs < 0 || (have[differs] ?? 0) > want[differs];
-}
-
 function describe(status: Status, { bold, dim, green, yellow, red }: Colours): string[] {
   if (!status.connected) return [`${red("✗")} no connection to NATS`];
   const { server, serverName, version, cluster, jetstream, apiPrefix, roundTrip, features } = status;
-  const advice = isAtLeast(version!, RECOMMENDED) ? "" : yellow(` (${RECOMMENDED} or newer is recommended)`);
+  const advice = new ServerVersion(version!).atLeast(RECOMMENDED)
+    ? ""
+    : yellow(` (${RECOMMENDED} or newer is recommended)`);
   return [
     `${green("●")} ${bold(`NATS ${version}`)} at ${server}${advice}`,
     ...columns([

@@ -33,7 +33,7 @@ export type ConnectionStatus = "none" | "connecting" | "connected" | "reconnecti
  * @category Connection
  */
 export interface ConnectionCounters {
-  /** Calls that were `null` for want of a connection or of an answer. */
+  /** Calls that were `null` because there was no connection or no answer. */
   degraded: number;
   /** How many of these had waited for their whole deadline. */
   timedOut: number;

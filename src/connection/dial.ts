@@ -125,7 +125,7 @@ function dialFailure(error: unknown, host: string, { advice, certificate, isSile
       { cause },
     );
   }
-  return new Error(`NATS at ${host} is away (${reason})${isSilent ? SILENT : ""}`, { cause });
+  return new Error(`NATS at ${host} is unreachable (${reason})${isSilent ? SILENT : ""}`, { cause });
 }
 
 function isRefusal(error: Error): boolean {

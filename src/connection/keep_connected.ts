@@ -36,7 +36,7 @@ export async function keepConnected(target: ConnectTarget, events: KeeperEvents,
       events.failed(error);
       failures++;
     }
-    // Right after the loss of a sound connection the way back is tried at once.
+    // A sound connection that is lost is made again at once.
     if (failures > 0) await delay(backoff(failures, RECONNECT), { signal: stop, persistent: false });
   }
 }

@@ -10,10 +10,11 @@ export class ServerVersion {
     this.#parts = (/^\d+\.\d+\.\d+/.exec(text)?.[0] ?? "0.0.0").split(".").map(Number);
   }
 
-  /** Whether the server has at least this version (`major.minor`). */
+  /** Whether the server has at least this version (`major.minor`, or with the patch). */
   atLeast(version: string): boolean {
-    const [major, minor] = version.split(".").map(Number);
-    return this.#parts[0] !== major ? this.#parts[0] > major : this.#parts[1] >= minor;
+    const wanted = version.split(".").map(Number);
+    const differs = wanted.findIndex((part, i) => part !== this.#parts[i]);
+    return differs < 0 || this.#parts[differs] > wanted[differs];
   }
 
   /**

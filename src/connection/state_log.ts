@@ -55,7 +55,7 @@ export class StateLog {
   failed(error: unknown): void {
     const refused = error instanceof JetStreamStoreError;
     if (!this.#isNew(refused ? error.code : "away")) return;
-    const message = `${error instanceof Error ? error.message : error}. Calls return null; trying on`;
+    const message = `${error instanceof Error ? error.message : error}. Calls return null, reconnecting`;
     if (refused) this.#logger.error(message);
     else this.#logger.warn(message);
   }

@@ -1,7 +1,7 @@
 import { wrong } from "../checks.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
-import { ErrorCode, isServerError } from "../wire/api.ts";
+import { ErrorCode, isServerError, lastSequenceOf } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { mayBeStored, publish } from "../wire/publish.ts";
@@ -155,7 +155,7 @@ export class KvWriter {
     { subject, guard }: GuardedWrite,
     error: JetStreamStoreError,
   ): Promise<number | false | null | "again"> {
-    const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+    const sequence = lastSequenceOf(error);
     // A read after this call must see the message that refused the write.
     if (sequence > 0) this.#stream.known.read(call.session, subject, sequence);
     const isUnconfirmed = mayBeStored(call, subject);

@@ -1,3 +1,4 @@
+import { isOwnHeaderName } from "../wire/header_names.ts";
 import { checkLabels, checkObject, checkSignal, checkString, checkWhole, wrong } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { shownName } from "../shown.ts";
@@ -53,9 +54,6 @@ const PUT: OptionNames<PutOptions> = { description: true, headers: true, metadat
 
 const PUT_STREAM: OptionNames<PutStreamOptions> = { ...PUT, signal: true };
 
-/** As tokens of HTTP. */
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
 /** Largest chunk, in bytes: no server takes larger messages. */
 const MAX_CHUNK = 67_108_864;
 
@@ -105,7 +103,7 @@ function checkStored({ description, headers, metadata, chunkSize }: PutOptions, 
   checkLabels(metadata, doing);
   if (headers !== undefined) checkObject(headers, doing, "headers");
   for (const [header, values] of Object.entries(headers ?? {})) {
-    if (!HEADER_NAME.test(header) || /^(nats|job)-/i.test(header)) {
+    if (!isOwnHeaderName(header)) {
       throw wrong(TypeError, `${doing} as a header's name must be a token and not begin with Nats- or Job-`, header);
     }
     for (const value of [values].flat()) checkString(value, doing, `headers.${shownName(header)}`);

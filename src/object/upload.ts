@@ -11,7 +11,7 @@ import type { ObjectStream } from "./object_stream.ts";
 const IN_FLIGHT = 4 * 1024 * 1024;
 
 /** Milliseconds after which the stream is asked for the chunks that are not confirmed. */
-const PATIENCE = 1_000;
+const CONFIRMATION_MS = 1_000;
 
 const budgetOf = budgetPerSession(IN_FLIGHT);
 
@@ -73,7 +73,7 @@ export class Upload {
   /** Waits until all chunks are confirmed, and gives their digest; throws what one has met. */
   async end(): Promise<string> {
     // A chunk is never sent twice, as they would lie in another order then. But a confirmation may be lost.
-    while (!await settledWithin(this.settled(), PATIENCE) && !await this.#areStored());
+    while (!await settledWithin(this.settled(), CONFIRMATION_MS) && !await this.#areStored());
     if (this.#failure !== null) throw this.#failure;
     return this.#digest.end();
   }

@@ -76,6 +76,11 @@ export function isServerError(error: unknown, ...serverCodes: number[]): error i
   return error instanceof JetStreamStoreError && serverCodes.includes(error.serverCode!);
 }
 
+/** The sequence that a subject's newest message has, of the error by which a guard was refused (`wrongLastSequence`); 0: there is none. */
+export function lastSequenceOf(error: JetStreamStoreError): number {
+  return Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+}
+
 /** An answer, or something else where the server says with one of these codes that this cannot be. */
 export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCodes: number[]): Promise<T | E> {
   try {

@@ -91,7 +91,7 @@ export async function* followStream(
       absent ||= isServerError(error, ErrorCode.streamNotFound);
       if (!(error instanceof Unavailable || isServerError(error, ErrorCode.streamNotFound))) {
         if (!settled || !(error instanceof JetStreamStoreError)) throw error;
-        if (error.message !== complaint) context.logger.warn(`${error.message}. Trying on`);
+        if (error.message !== complaint) context.logger.warn(`${error.message}, retrying`);
         complaint = error.message;
       }
     } finally {

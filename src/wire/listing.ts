@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import type { Context } from "./context.ts";
 
 /**
- * One step of a listing: where a single call would be `null`, an empty list would be a lie.
+ * One step of a listing: where a single call is `null`, a lost connection must not be mistaken for an empty list.
  *
  * @param what What is listed, for the message.
  * @throws {JetStreamStoreError} `disconnected`, if there is no connection, or no answer within the deadline.

@@ -94,7 +94,7 @@ Deno.test("every command ends with 3 when there is no connection", async () => {
   await Promise.all(commands.map(async (args) => {
     const { code, stdout, stderr } = await run("main.ts", [...args, "--server", "127.0.0.1:1"]);
     assertEquals([args, code, stdout], [args, 3, ""]);
-    assertMatch(stderr, /^error: NATS at 127\.0\.0\.1:1 is away \(.+\); --server names another server\n$/);
+    assertMatch(stderr, /^error: NATS at 127\.0\.0\.1:1 is unreachable \(.+\); --server names another server\n$/);
   }));
   const { code, stderr } = await run("main.ts", ["status", "--server", ""]);
   assertEquals(code, 3);

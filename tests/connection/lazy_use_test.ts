@@ -62,7 +62,10 @@ Deno.test("JetStreamStores waits for the first attempt only, for at most connect
   assertEquals(logger.lines, []);
   assertEquals(stores.connectionStatus(), "connecting");
   assertEquals(await atOnce(stores.loadKV("k")), null);
-  assertMatch(await logger.until(/away/), /^warn: NATS at \S+ is away \(timeout\): .+\. Calls return null; trying on$/);
+  assertMatch(
+    await logger.until(/unreachable/),
+    /^warn: NATS at \S+ is unreachable \(timeout\): .+\. Calls return null, reconnecting$/,
+  );
 });
 
 Deno.test("JetStreamStores comes back though a caller asks again and again without a pause", async () => {

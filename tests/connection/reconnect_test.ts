@@ -17,7 +17,7 @@ Deno.test("JetStreamStores connects by itself when the server appears after the 
   assertEquals(stores.connectionStatus(), "connected");
   assertEquals(await stores.storeKV("k", "v"), 1);
   assertEquals(logger.lines, [
-    `warn: NATS at 127.0.0.1:${server.port} is away (connect ECONNREFUSED 127.0.0.1:${server.port}). Calls return null; trying on`,
+    `warn: NATS at 127.0.0.1:${server.port} is unreachable (connect ECONNREFUSED 127.0.0.1:${server.port}). Calls return null, reconnecting`,
     `info: Connected to NATS ${server.version} at 127.0.0.1:${server.port}`,
   ]);
 });
@@ -73,7 +73,7 @@ Deno.test("JetStreamStores tells a name that does not resolve, and goes on tryin
   assertEquals(stores.connectionStatus(), "connecting");
   assertMatch(
     logger.lines.join("\n"),
-    /^warn: NATS at nowhere\.invalid:4222 is away \(getaddrinfo E\w+ nowhere\.invalid\)/,
+    /^warn: NATS at nowhere\.invalid:4222 is unreachable \(getaddrinfo E\w+ nowhere\.invalid\)/,
   );
   assertEquals(logger.lines.length, 1);
 });

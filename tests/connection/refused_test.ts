@@ -16,7 +16,7 @@ Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls 
     assertMatch(message, /refused the credentials \(.*Authorization Violation.*\): check SUPERCHECK_NATS_CREDS/);
   }
   assertEquals(stores.connectionStatus(), "connecting");
-  assertEquals(logger.lines, [`error: ${errors[0].message}. Calls return null; trying on`]);
+  assertEquals(logger.lines, [`error: ${errors[0].message}. Calls return null, reconnecting`]);
 });
 
 Deno.test("JetStreamStores connects by itself once the server takes its credentials", async () => {

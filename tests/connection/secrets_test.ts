@@ -115,5 +115,5 @@ Deno.test("what the process-wide functions say on the console shows no secret", 
     false,
     stdout + stderr,
   );
-  assertEquals(stderr.includes("127.0.0.1:1 is away"), true, stderr);
+  assertEquals(stderr.includes("127.0.0.1:1 is unreachable"), true, stderr);
 });

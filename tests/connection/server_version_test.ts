@@ -42,3 +42,9 @@ Deno.test("JetStreamStores logs that a server is older than 2.12, on which queue
   assertEquals(error.code, "unsupported");
   assertEquals(error.message, "A work queue needs nats-server 2.12 or newer: this server has 2.11.10");
 });
+
+Deno.test("ServerVersion.atLeast compares the patch, too, where that is given", () => {
+  const server = new ServerVersion("2.14.5");
+  const wanted = ["2.14.4", "2.14.5", "2.14.6", "2.13.9", "2.15.0", "1.99.99", "3.0.0"];
+  assertEquals(wanted.map((version) => server.atLeast(version)), [true, true, false, true, false, true, false]);
+});

@@ -68,7 +68,7 @@ for (const handshakeFirst of [false, true]) {
       assertEquals([error.code, error.message.includes(`failed, as ${reason} (`)], ["tls", true], error.message);
       assertMatch(error.message, /SUPERCHECK_NATS_TLS_CA/);
       assertEquals(await stores.loadKV("k"), null);
-      assertEquals(logger.lines, [`error: ${error.message}. Calls return null; trying on`]);
+      assertEquals(logger.lines, [`error: ${error.message}. Calls return null, reconnecting`]);
     });
   }
 }
@@ -120,8 +120,8 @@ Deno.test("a server with handshake_first that is connected to without TLS is awa
   await using stores = new JetStreamStores({ servers: server.url, connectTimeout: 300, logger });
   assertEquals(await stores.connect(), null);
   assertMatch(
-    await logger.until(/away/),
-    /is away \(timeout\): it accepts connections and sends nothing.+\(tls:\/\/\)/,
+    await logger.until(/unreachable/),
+    /is unreachable \(timeout\): it accepts connections and sends nothing.+\(tls:\/\/\)/,
   );
 });
 

@@ -1,3 +1,4 @@
+import { isReserved } from "../../wire/header_names.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { createHash } from "node:crypto";
 import { MAX_TIMER } from "../../checks.ts";
@@ -92,11 +93,6 @@ export function parseJobHeaders(all: HeaderList): JobHeaders {
     else if (!isReserved(name)) parsed.own.push(pair);
   }
   return parsed;
-}
-
-/** Whether a header belongs to the server or to this library. */
-export function isReserved(name: string): boolean {
-  return /^(nats|job)-/i.test(name);
 }
 
 /** Headers that belong to one message only. */

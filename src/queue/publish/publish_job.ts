@@ -3,7 +3,7 @@ import type { Call } from "../../wire/call.ts";
 import { setImmediate } from "node:timers";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../../errors.ts";
-import { ErrorCode, isServerError } from "../../wire/api.ts";
+import { ErrorCode, isServerError, lastSequenceOf } from "../../wire/api.ts";
 import type { Context } from "../../wire/context.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { mayBeStored, publish } from "../../wire/publish.ts";
@@ -153,7 +153,7 @@ export class JobPublisher {
     error: JetStreamStoreError,
     again: boolean,
   ): Promise<JobReceipt> {
-    const sequence = Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+    const sequence = lastSequenceOf(error);
     if (!again && !job.repeatable) return this.#receipt(job, sequence, true);
     const found = await findJobMessage(call, this.#names, job.token);
     if (!found) throw new Unavailable("no_leader", "The job of this id has gone meanwhile", { cause: error });

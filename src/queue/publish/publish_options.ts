@@ -2,8 +2,9 @@ import { nuid } from "@nats-io/nats-core";
 import { checkBoolean, checkDuration, checkObject, checkText, checkWhole, MAX_TIMER, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { encodeToken } from "../../wire/tokens.ts";
+import { isOwnHeaderName } from "../../wire/header_names.ts";
 import { dueTime, serverTime } from "../format/due_time.ts";
-import { type HeaderList, isReserved } from "../format/job_headers.ts";
+import type { HeaderList } from "../format/job_headers.ts";
 import { jsonText } from "../format/json_text.ts";
 import { checkPriority, idToken, PARTITIONS, type Priority, type QueueNames } from "../format/queue_names.ts";
 import { type Backoff, checkBackoff } from "../format/retry_backoff.ts";
@@ -128,7 +129,6 @@ export interface PreparedJob {
 }
 
 const DOING = "publish the job";
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
  * The options that are given for a job; {@linkcode prepareJob} checks their values.
@@ -266,7 +266,7 @@ function optionHeaders(options: PublishOptions): HeaderList {
 function ownHeaders(headers: Record<string, string> = {}): HeaderList {
   checkObject(headers, DOING, "headers");
   return Object.entries(headers).map(([name, value]) => {
-    if (!HEADER_NAME.test(name) || isReserved(name)) {
+    if (!isOwnHeaderName(name)) {
       throw wrong(TypeError, `${DOING} as a header's name must be a token and not begin with Nats- or Job-`, name);
     }
     if (typeof value !== "string" || !value.isWellFormed() || /[\r\n\0]/.test(value) || value !== value.trim()) {
