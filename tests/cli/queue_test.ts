@@ -38,6 +38,7 @@ Deno.test("queue publish adds jobs with their options, which queue get and count
     ended: 0,
     paused: null,
     limits: { high: null, normal: null, low: null },
+    rateLimit: null,
   });
   assertMatch((await cli(["queue", "get", "mails", "two"])).stdout, /state +delayed until .+\n +priority +normal\n/);
   const [one] = records(await cli(["queue", "get", "mails", "one", "--json"]));
