@@ -126,7 +126,6 @@ export interface JobQueue<Out = unknown, In = Out> {
    * 250 ms, or a second with replicas, is left to its schedule. Needs nats-server 2.14.
    *
    * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
-   * @throws {JetStreamStoreError} `unsupported`, if the server is too old.
    */
   promote(id: string): Promise<boolean | null>;
 
@@ -173,11 +172,7 @@ export interface JobQueue<Out = unknown, In = Out> {
    */
   redrive(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
 
-  /**
-   * Removes a dead letter for good.
-   *
-   * @returns `false`: there was none; `null`: not confirmed.
-   */
+  /** Removes a dead letter for good. `false`: there was none; `null`: not confirmed. */
   discard(id: string): Promise<boolean | null>;
 
   /**
@@ -239,9 +234,8 @@ export interface JobQueue<Out = unknown, In = Out> {
 
   /**
    * Follows what happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of
-   * the beginning, since workers send them only while somebody listens.
-   *
-   * For a reader slower than the events, the newest 10 000 of them wait, at most 8 MiB; that older ones are dropped is logged.
+   * the beginning, since workers send them only while somebody listens. For a reader slower than the events, the newest 10 000 of them wait, at most
+   * 8 MiB; that older ones are dropped is logged.
    *
    * @returns An iterable. Iterating throws without a connection when it begins; it goes on after a reconnect, and ends with the loop, with
    * `signal`, and when the stores are closed.
@@ -265,9 +259,7 @@ export interface JobQueue<Out = unknown, In = Out> {
 
   /**
    * Publishes the job of a schedule now, beside those that it makes by itself. Like these it has the id `@` and the schedule's id, and runs after an
-   * active one.
-   *
-   * @returns The receipt; `null` if there is no such schedule, or it is not confirmed.
+   * active one. `null` if there is no such schedule, or it is not confirmed.
    */
   runNow(id: string): Promise<JobReceipt | null>;
 
