@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runDeno } from "../_support/run_deno.ts";
+import { testFrom } from "../_support/test_from.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-// Without a server the examples run among all other tests: `deno task test` has `--doc`.
-Deno.test("the examples run against a server, and those of README.md print what they say", async () => {
+// Without a server the examples run among all other tests: `deno task test` has `--doc`. Some make schedules.
+testFrom("2.14")("the examples run against a server, and those of README.md print what they say", async () => {
   await using server = await startNatsServer();
   const run = await runDeno(
     ["test", "-A", "--doc", "--no-check", "--preload=tests/gate/_close_after_example.ts", "README.md", "mod.ts", "src"],

@@ -1,6 +1,7 @@
 import { context, createTraceState, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../mod.ts";
+import { lacks } from "../_support/test_from.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { ForeignClient } from "../_support/foreign_client.ts";
 import { openStores } from "../_support/open_stores.ts";
@@ -67,6 +68,8 @@ Deno.test("publish keeps a traceparent that its caller gives, whatever its case,
   await using stores = openStores(server.url);
   await using client = await ForeignClient.connect(server.url);
   for (const [name, spanId] of [["traceparent", "00f067aa0ba902b7"], ["Traceparent", "00f067aa0ba902b8"]]) {
+    // Servers before 2.14 store the second one under another name.
+    if (name === "Traceparent" && lacks("2.14")) continue;
     const given = `00-4bf92f3577b34da6a3ce929d0e0e4736-${spanId}-01`;
     await stores.publishJob(name, 1, { headers: { [name]: given, tracestate: "a=b" } });
     const [span] = await telemetry.spans(`send ${name}`, 1);
