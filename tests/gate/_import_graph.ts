@@ -6,33 +6,47 @@ export interface Arrow {
   to: string;
 }
 
+const QUEUE = ["", "work/", "source/", "delivery/", "manage/", "publish/", "store/", "format/"].map((
+  room,
+) => [`src/queue/${room}`]);
+
+/** Above the rooms that keep something on a server. */
+const TOP = [
+  ["src/cli/"],
+  ["src/dashboard/", "src/adapters/"],
+  ["mod.ts"],
+  ["src/functions.ts", "src/job_functions.ts"],
+  ["src/process_stores.ts"],
+  ["src/stores.ts"],
+];
+
+/** Below them. */
+const GROUND = [
+  ["src/bucket/"],
+  ["src/wire/"],
+  ["src/connection/"],
+  ["src/connection/nats/"],
+  ["src/telemetry/"],
+  ["src/errors.ts", "src/settings.ts", "src/delay.ts"],
+  ["src/options.ts"],
+  ["src/checks.ts"],
+  ["src/shown.ts"],
+  ["npm:"],
+  ["deno.json"],
+];
+
 /**
- * The house from top to bottom, each part named by how its paths begin. A file may import from its own part and from those below it in
- * one of the chains; parts side by side in one row know nothing of each other.
+ * The house from top to bottom, each room named by how its paths begin. A file may import from its own room and from those below it in one of the
+ * chains; rooms side by side in one row know nothing of each other.
  */
 const CHAINS = [
-  [
-    ["src/cli/"],
-    ["src/dashboard/", "src/adapters/"],
-    ["mod.ts"],
-    ["src/functions.ts", "src/job_functions.ts"],
-    ["src/process_stores.ts"],
-    ["src/stores.ts"],
-    ["src/object/", "src/kv/", "src/queue/"],
-    ["src/bucket/"],
-    ["src/wire/"],
-    ["src/connection/"],
-    ["src/telemetry/"],
-    ["src/errors.ts", "src/settings.ts", "src/delay.ts"],
-    ["src/options.ts"],
-    ["src/checks.ts"],
-    ["src/shown.ts"],
-    ["npm:"],
-    ["deno.json"],
-  ],
+  [...TOP, ["src/object/", "src/kv/"], ...GROUND],
+  [...TOP, ...QUEUE, ...GROUND],
   [["src/cli/"], ["src/testing/"], ["src/options.ts"], ["src/checks.ts"], ["src/shown.ts"]],
 ];
-const PARTS = new Set(CHAINS.flat(2));
+
+/** The longest beginning comes first: a room within a room is its own. */
+const ROOMS = [...new Set(CHAINS.flat(2))].sort((a, b) => b.length - a.length);
 
 /** One sentence for each arrow that does not point down, or that reaches into another folder's private file. */
 export function wrongArrows(arrows: Arrow[]): string[] {
@@ -46,6 +60,36 @@ export function wrongArrows(arrows: Arrow[]): string[] {
   });
 }
 
+/** Files that import each other in a circle: each circle once, as the shortest way around. */
+export function cycles(arrows: Arrow[]): string[] {
+  const imports = Map.groupBy(arrows.filter(({ from, to }) => from !== to), ({ from }) => from);
+  const wayTo = (end: string) => {
+    const ways: string[][] = [[end]];
+    const seen = new Set<string>();
+    for (const way of ways) {
+      for (const { to } of imports.get(way.at(-1)!) ?? []) {
+        if (to === end) return way;
+        if (!seen.has(to)) ways.push([...way, to]);
+        seen.add(to);
+      }
+    }
+    return null;
+  };
+  const found = new Map<string, string>();
+  for (const file of imports.keys()) {
+    const way = wayTo(file);
+    const members = [...way ?? []].sort().join();
+    if (way && !found.has(members)) found.set(members, [...way, file].join(" → "));
+  }
+  return [...found.values()];
+}
+
+/** The files of a folder that nothing outside it imports: private, so their names must begin with `_`. `entries` are for all. */
+export function privateFiles(files: string[], entries: string[], arrows: Arrow[]): string[] {
+  const used = new Set(arrows.filter(({ from, to }) => folder(from) !== folder(to)).map(({ to }) => to));
+  return files.filter((file) => folder(file) !== "" && !isPrivate(file) && !used.has(file) && !entries.includes(file));
+}
+
 /** The files that no chain of imports leads to from `roots`. */
 export function unreachable(files: string[], roots: string[], arrows: Arrow[]): string[] {
   const reached = new Set(roots);
@@ -56,16 +100,16 @@ export function unreachable(files: string[], roots: string[], arrows: Arrow[]): 
 }
 
 function pointsDown(from: string, to: string): boolean {
-  const [upper, lower] = [partOf(from), partOf(to)];
+  const [upper, lower] = [roomOf(from), roomOf(to)];
   if (upper === undefined || lower === undefined) return false;
   return upper === lower || CHAINS.some((rows) => {
-    const [high, low] = [upper, lower].map((part) => rows.findIndex((row) => row.includes(part)));
+    const [high, low] = [upper, lower].map((room) => rows.findIndex((row) => row.includes(room)));
     return high >= 0 && high < low;
   });
 }
 
-function partOf(path: string): string | undefined {
-  return PARTS.values().find((part) => path.startsWith(part));
+function roomOf(path: string): string | undefined {
+  return ROOMS.find((room) => path.startsWith(room));
 }
 
 function isPrivate(path: string): boolean {
