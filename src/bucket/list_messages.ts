@@ -61,14 +61,7 @@ async function* newestMessages(
   filter: string,
   headersOnly: boolean,
 ): AsyncGenerator<StoredMessage, void> {
-  const list = await stream.listingStep(async (call) => {
-    const info = await stream.info(call);
-    if (!info) return null;
-    const stored = stream.stored(filter);
-    const options = { stream: stream.name, filter: stored, from: "last" as const, headersOnly };
-    const consumer = await OrderedConsumer.open(call, options);
-    return { consumer, stored, present: info.state.last_seq };
-  });
+  const list = await openList(stream, filter, headersOnly);
   if (!list) return;
   const { consumer, stored, present } = list;
   const given = new Set<string>();
@@ -99,6 +92,17 @@ async function* newestMessages(
   // What this process wrote or read, and the replica of the consumer did not have yet.
   const known = Array.from(stream.known.newerThan(last)).filter((subject) => matchesSubject(stored, subject));
   yield* otherMessages(stream, known, given);
+}
+
+/** A consumer of the newest message of each subject; `null` without a stream. */
+function openList(stream: BucketStream, filter: string, headersOnly: boolean) {
+  return stream.listingStep(async (call) => {
+    const info = await stream.info(call);
+    if (!info) return null;
+    const stored = stream.stored(filter);
+    const options = { stream: stream.name, filter: stored, from: "last" as const, headersOnly };
+    return { consumer: await OrderedConsumer.open(call, options), stored, present: info.state.last_seq };
+  });
 }
 
 /** A message, or what there is in its place where this process knows of a newer one. */

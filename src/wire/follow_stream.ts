@@ -26,16 +26,6 @@ export interface FollowOptions extends OrderedOptions {
   begun?: (info: StreamInfo, session: Session, consumer: OrderedConsumer) => void;
 }
 
-/** How far a stream has been followed. */
-interface Place {
-  /** When the stream was made: another time, another stream. */
-  created: string;
-  /** Sequence of the newest message that was met. */
-  seen: number;
-  /** Whether all has been met that the stream kept at the beginning. */
-  loaded: boolean;
-}
-
 /**
  * Follows the messages of a stream for ever: begins again by itself when its consumer or its stream has gone, the server is another or the
  * connection is back. `null` comes where there is nothing more to give, once after each beginning. It ends, without an error, when `stop` aborts,
@@ -46,59 +36,105 @@ export async function* followStream(
   options: FollowOptions,
   stop: AbortSignal,
 ): AsyncGenerator<DeliveredMessage | null, void> {
-  const { stream, from, resume = true, begun } = options;
-  let place = null as Place | null;
-  let complaint = "";
-  // Before all has been met that was there at the beginning, to try on could mean to begin with the same again and again.
-  let settled = false;
-  // A stream that was not there has nothing but what is new.
-  let absent = false;
+  const followed = new FollowedStream(context, options);
   for (let pause = PAUSE.first; !stop.aborted; pause = Math.min(2 * pause, PAUSE.last)) {
     const session = await nextSession(context, stop);
     if (!session) return;
-    const before = resume ? place : null;
-    const next = before && (before.loaded || from !== "last") ? before.seen + 1 : null;
-    const first = from === "new" && absent ? "all" : from;
-    const call = callWithin(session, context.timeout);
     let consumer: OrderedConsumer | undefined;
     const close = () => consumer?.close();
     stop.addEventListener("abort", close, { once: true });
     try {
-      consumer = await OrderedConsumer.open(call, { ...options, from: next ?? first });
-      const info = await streamInfo(call, stream);
-      if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
-      const { created, state: { last_seq: present } } = info;
-      const same = before?.created === created && before.seen <= present ? before : null;
-      if (next !== null && !same) {
-        // All of it is new, so the next beginning is its first message, or the newest ones.
-        place = { created, seen: 0, loaded: false };
-        throw new Unavailable("lost", `The stream ${stream} was made again`);
-      }
-      begun?.(info, session, consumer);
-      const here: Place = place = same ?? { created, seen: seenBefore(first, consumer), loaded: false };
-      here.loaded ||= here.seen >= present;
+      consumer = await followed.open(session);
       // Stopped as the consumer was being made.
       if (stop.aborted) return;
       for await (const message of consumer) {
-        here.loaded ||= message === null || message.sequence >= present;
-        if (here.loaded) [settled, pause] = [true, PAUSE.first];
-        if (message !== null && message.sequence <= here.seen) continue;
-        if (message !== null) here.seen = message.sequence;
-        yield message;
+        const isNew = followed.meet(message);
+        if (followed.isLoaded) pause = PAUSE.first;
+        if (isNew) yield message;
       }
     } catch (error) {
       if (stop.aborted) return;
-      absent ||= isServerError(error, ErrorCode.streamNotFound);
-      if (!(error instanceof Unavailable || isServerError(error, ErrorCode.streamNotFound))) {
-        if (!settled || !(error instanceof JetStreamStoreError)) throw error;
-        if (error.message !== complaint) context.logger.warn(`${error.message}, retrying`);
-        complaint = error.message;
-      }
+      followed.fail(error);
     } finally {
       stop.removeEventListener("abort", close);
       await consumer?.close();
     }
     await delay(pause, { signal: stop });
+  }
+}
+
+/** How far a stream has been followed, over all its consumers. */
+class FollowedStream {
+  readonly #context: Context;
+  readonly #options: FollowOptions;
+  /** When the stream was made, and the sequence of its newest message that was met. Another time, another stream. */
+  #place: { created: string; seen: number } | null = null;
+  /** Sequence of the newest message when the present consumer was made. */
+  #present = 0;
+  /** Whether all has been met that the stream kept when it was opened. */
+  isLoaded = false;
+  /** Before that, to retry could mean to begin with the same messages again and again. */
+  #wasLoaded = false;
+  /** A stream that was not there has nothing but what is new. */
+  #wasAbsent = false;
+  #logged = "";
+
+  constructor(context: Context, options: FollowOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** Makes a consumer that continues after the last message that was met, or begins anew. */
+  async open(session: Session): Promise<OrderedConsumer> {
+    const { stream, from, resume = true } = this.#options;
+    const before = resume ? this.#place : null;
+    const next = before && (this.isLoaded || from !== "last") ? before.seen + 1 : null;
+    const first = from === "new" && this.#wasAbsent ? "all" : from;
+    const call = callWithin(session, this.#context.timeout);
+    const consumer = await OrderedConsumer.open(call, { ...this.#options, from: next ?? first });
+    try {
+      const info = await streamInfo(call, stream);
+      if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
+      const { created, state: { last_seq: present } } = info;
+      const isSame = before?.created === created && before.seen <= present;
+      if (!isSame) this.#begin(created, next === null ? seenBefore(first, consumer) : 0);
+      if (!isSame && next !== null) {
+        // All of it is new, so the next beginning is its first message, or the newest ones.
+        throw new Unavailable("lost", `The stream ${stream} was made again`);
+      }
+      this.#options.begun?.(info, session, consumer);
+      this.#present = present;
+      this.isLoaded ||= this.#place!.seen >= present;
+      return consumer;
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    }
+  }
+
+  #begin(created: string, seen: number): void {
+    this.#place = { created, seen };
+    this.isLoaded = false;
+  }
+
+  /** Whether a message was not met before. */
+  meet(message: DeliveredMessage | null): boolean {
+    this.isLoaded ||= message === null || message.sequence >= this.#present;
+    this.#wasLoaded ||= this.isLoaded;
+    if (message === null) return true;
+    if (message.sequence <= this.#place!.seen) return false;
+    this.#place!.seen = message.sequence;
+    return true;
+  }
+
+  /** @throws What is refused for good. */
+  fail(error: unknown): void {
+    const isAbsent = isServerError(error, ErrorCode.streamNotFound);
+    this.#wasAbsent ||= isAbsent;
+    if (error instanceof Unavailable || isAbsent) return;
+    if (!this.#wasLoaded || !(error instanceof JetStreamStoreError)) throw error;
+    if (error.message !== this.#logged) this.#context.logger.warn(`${error.message}, retrying`);
+    this.#logged = error.message;
   }
 }
 

@@ -294,7 +294,7 @@ Deno.test("KvBucket with a cache makes no bucket, begins when there is one, and 
     await other.kvBucket("cached").put("k", "v");
     assertEquals((await bucket.get("k"))?.text(), "v");
     await inSync(bucket);
-    assertEquals((await other.consumers("cached")).length, 1);
+    await waitUntil(async () => (await other.consumers("cached")).length === 1);
     await stores.close();
     assertEquals(await other.consumers("cached"), []);
     assertEquals(await bucket.get("k"), null);
