@@ -25,13 +25,12 @@ import { callersJobs, outsideHandlers } from "./queue/work/handler_scope.ts";
 import type { JobQueue } from "./queue/job_queue.ts";
 import { QueueHandle } from "./queue/queue_handle.ts";
 import type { JobReceipt } from "./queue/publish/job_receipt.ts";
-
 import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
 import type { QueueOptions } from "./queue/store/queue_options.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
-import type { Context } from "./wire/context.ts";
+import type { Closer, Context } from "./wire/context.ts";
 import { ControlLine } from "./wire/requests/control_line.ts";
 import { Session } from "./wire/session.ts";
 import { SharedState } from "./wire/shared_state.ts";
@@ -45,7 +44,7 @@ import { isName } from "./wire/tokens.ts";
  */
 export interface StoresOptions extends ConnectOptions {
   /**
-   * Milliseconds that a call may take before it is `null`, which may be seen 50 later.
+   * Call timeout in milliseconds; a call may settle up to 50 ms late.
    *
    * @default {5_000}
    */
@@ -111,11 +110,8 @@ export class JetStreamStores implements AsyncDisposable {
    */
   constructor(options?: StoresOptions) {
     const doing = "make the stores";
-    const { timeout = 5_000, logger: given = consoleLogger, env, ...connectOptions } = checkOptions(
-      options,
-      STORES_OPTIONS,
-      doing,
-    );
+    const checked = checkOptions(options, STORES_OPTIONS, doing);
+    const { timeout = 5_000, logger: given = consoleLogger, env, ...connectOptions } = checked;
     checkDuration(timeout, doing, "timeout", 1);
     if (env !== undefined) checkFunction(env, doing, "env");
     const logger = guardedLogger(given);
@@ -127,16 +123,9 @@ export class JetStreamStores implements AsyncDisposable {
       telemetry.connected(session, nc.getServer());
       return session;
     };
-    this.#connection = new Connection(settings, logger, connectOptions, open);
-    this.#context = {
-      connection: this.#connection,
-      settings,
-      logger,
-      telemetry,
-      timeout,
-      closers: new Set(),
-      shared: new SharedState(),
-    };
+    const connection = this.#connection = new Connection(settings, logger, connectOptions, open);
+    const [closers, shared] = [new Set<Closer>(), new SharedState()];
+    this.#context = { connection, settings, logger, telemetry, timeout, closers, shared };
     this.#healthchecks = this.objectBucket("supercheck", { ttl: 30_000 });
     this.#kv = this.kvBucket("supercheck_kv");
   }

@@ -1,7 +1,7 @@
 import type { Call } from "../wire/call.ts";
-import { contentType } from "./content_type.ts";
+import { contentType } from "./http/content_type.ts";
 import { download } from "./download.ts";
-import { hasTag, parseRange } from "./http_range.ts";
+import { hasTag, parseRange } from "./http/http_range.ts";
 import type { ObjectMeta } from "./object_meta.ts";
 import type { ObjectReader } from "./object_reader.ts";
 import type { ObjectStream } from "./object_stream.ts";

@@ -5,6 +5,9 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Session } from "./session.ts";
 import type { SharedState } from "./shared_state.ts";
 
+/** Stops something before the connection is closed, within so many milliseconds. */
+export type Closer = (deadline: number) => Promise<void>;
+
 /** What all handles of one {@linkcode JetStreamStores} share. */
 export interface Context {
   readonly connection: Connection<Session>;
@@ -13,8 +16,7 @@ export interface Context {
   readonly telemetry: Telemetry;
   /** Milliseconds that a call may take. */
   readonly timeout: number;
-  /** What has to be stopped before the connection is closed: each gets the milliseconds it may take. */
-  readonly closers: Set<(deadline: number) => Promise<void>>;
+  readonly closers: Set<Closer>;
   /** What handles of the same stream share. */
   readonly shared: SharedState;
 }

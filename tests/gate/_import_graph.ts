@@ -24,6 +24,7 @@ const TOP = [
 const GROUND = [
   ["src/bucket/"],
   ["src/wire/"],
+  ["src/wire/requests/"],
   ["src/connection/"],
   ["src/connection/nats/"],
   ["src/telemetry/"],
@@ -40,7 +41,7 @@ const GROUND = [
  * chains; rooms side by side in one row know nothing of each other.
  */
 const CHAINS = [
-  [...TOP, ["src/object/", "src/kv/"], ...GROUND],
+  [...TOP, ["src/object/", "src/kv/"], ["src/object/http/"], ...GROUND],
   [...TOP, ...QUEUE, ...GROUND],
   [["src/cli/"], ["src/testing/"], ["src/options.ts"], ["src/checks.ts"], ["src/shown.ts"]],
 ];

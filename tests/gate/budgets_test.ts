@@ -18,7 +18,10 @@ Deno.test("no file of src is longer than 300 lines", async () => {
 
 Deno.test("no room of the library has more than 2 300 lines", async () => {
   const rooms = Map.groupBy(await readFiles(), ({ path }) => path.slice(0, path.lastIndexOf("/") + 1));
-  const large = [...rooms].map(([room, files]) => ({ room, lines: files.reduce((sum, { lines }) => sum + lines, 0) }))
+  const large = [...rooms].filter(([room]) => !/^(cli|dashboard|testing)\//.test(room)).map(([room, files]) => ({
+    room,
+    lines: files.reduce((sum, { lines }) => sum + lines, 0),
+  }))
     .filter(({ lines }) => lines > MAX_ROOM_LINES);
   assertEquals(large, []);
 });

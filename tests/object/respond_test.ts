@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Objm } from "@nats-io/obj";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
-import { hasTag, parseRange } from "../../src/object/http_range.ts";
+import { hasTag, parseRange } from "../../src/object/http/http_range.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 const URL = "http://127.0.0.1/object";
