@@ -4,7 +4,7 @@ import { HeaderBlock } from "../connection/nats/headers.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { wholeSeconds } from "../wire/durations.ts";
-import { isBytes, ownBytes } from "../wire/own_bytes.ts";
+import { isBytes, ownBytes } from "../bucket/own_bytes.ts";
 import type { StreamConfig } from "../wire/streams.ts";
 import type { KvStream } from "./kv_stream.ts";
 

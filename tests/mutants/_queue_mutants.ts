@@ -149,7 +149,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "runs two ticks of one schedule at the same time",
-    file: "src/queue/store/running_ticks.ts",
+    file: "src/queue/delivery/running_ticks.ts",
     find: "if (tick) this.#tokens.add(token);",
     replace: 'if (tick && token === "") this.#tokens.add(token);',
     tests: ["tests/queue/work/overlapping_ticks_test.ts"],
@@ -236,14 +236,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "starts jobs whose results may not be read",
-    file: "src/queue/store/requirement_checks.ts",
+    file: "src/queue/delivery/requirement_checks.ts",
     find: "  await leaderGet(call, names.resultsStream, { last_by_subj: subject });\n",
     replace: "",
     tests: ["tests/queue/delivery/requirements_test.ts"],
   },
   {
     does: "starts jobs again and again that may not be looked up",
-    file: "src/queue/store/requirement_checks.ts",
+    file: "src/queue/delivery/requirement_checks.ts",
     find: "await leaderGet(call, names.stream, { seq: 1 });",
     replace: "await Promise.resolve([session, names.stream, deadline]);",
     tests: ["tests/queue/delivery/requirements_test.ts"],

@@ -1,4 +1,4 @@
-import type { RunningTicks } from "../store/running_ticks.ts";
+import type { RunningTicks } from "./running_ticks.ts";
 import type { Delivery } from "./delivery.ts";
 
 /** The deliveries that a worker holds: those that wait for their start, and those that run. Nothing else knows which, since when and for how long. */

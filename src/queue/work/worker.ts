@@ -10,7 +10,7 @@ import type { StartRate } from "../format/start_rate.ts";
 import type { ServiceState, SourceListener } from "../source/source_listener.ts";
 import { StreamIdentity } from "../delivery/stream_identity.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { RunningTicks } from "../store/running_ticks.ts";
+import { RunningTicks } from "../delivery/running_ticks.ts";
 import { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import { DeletedJobs } from "./_deleted_jobs.ts";

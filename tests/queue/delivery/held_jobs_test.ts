@@ -2,7 +2,7 @@ import type { Msg } from "@nats-io/nats-core";
 import { assert, assertEquals } from "@std/assert";
 import { Delivery } from "../../../src/queue/delivery/delivery.ts";
 import { HeldJobs } from "../../../src/queue/delivery/held_jobs.ts";
-import { RunningTicks } from "../../../src/queue/store/running_ticks.ts";
+import { RunningTicks } from "../../../src/queue/delivery/running_ticks.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
