@@ -19,7 +19,7 @@
  */
 import { wrongType } from "../checks.ts";
 import { KvBucket } from "../kv/kv_bucket.ts";
-import { AdapterBucket } from "./adapter_bucket.ts";
+import { AdapterBucket } from "./_adapter_bucket.ts";
 
 /**
  * What Keyv stores with {@linkcode KeyvStore.setMany}.

@@ -23,7 +23,7 @@ import { KvBucket } from "../kv/kv_bucket.ts";
 import { settledWithin } from "../delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { AdapterBucket } from "./adapter_bucket.ts";
+import { AdapterBucket } from "./_adapter_bucket.ts";
 
 /**
  * Options of {@linkcode unstorageDriver}.

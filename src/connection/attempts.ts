@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { setImmediate } from "node:timers";
 import { Call } from "./call.ts";
-import { CallsUnderWay, Losses } from "./calls_under_way.ts";
+import { CallsUnderWay, Losses } from "./_calls_under_way.ts";
 import type { ConnectionCounters } from "./connection_info.ts";
 import { delay, settledWithin } from "../delay.ts";
 import { countDegradedCall } from "../telemetry/instruments.ts";

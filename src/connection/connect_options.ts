@@ -1,7 +1,7 @@
 import { checkSecret, MAX_TIMER, wrong, wrongType } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { checkApiPrefix } from "./api_prefix.ts";
-import { checkPath } from "./secret_file.ts";
+import { checkApiPrefix } from "./_api_prefix.ts";
+import { checkPath } from "./_secret_file.ts";
 
 /**
  * How a connection uses TLS.

@@ -2,18 +2,18 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./nats/adopt.ts";
-import { apiPrefixOf, withoutOther } from "./api_prefix.ts";
+import { apiPrefixOf, withoutOther } from "./_api_prefix.ts";
 import { type AttemptOptions, Attempts, type Operation } from "./attempts.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
-import { type ConnectTarget, connectTarget } from "./connect_target.ts";
+import { type ConnectTarget, connectTarget } from "./_connect_target.ts";
 import type { ConnectionCounters, ConnectionInfo, ConnectionStatus } from "./connection_info.ts";
 import { connectionInfo } from "./connection_info.ts";
 import { settledWithin } from "../delay.ts";
-import { keepConnected } from "./keep_connected.ts";
+import { keepConnected } from "./_keep_connected.ts";
 import type { Logger } from "./logger.ts";
 import { type Session, Sessions } from "./sessions.ts";
-import { StateLog } from "./state_log.ts";
-import { followStatus, type StatusEvents } from "./status_events.ts";
+import { StateLog } from "./_state_log.ts";
+import { followStatus, type StatusEvents } from "./_status_events.ts";
 
 /** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
 const GRACE = 50;

@@ -1,10 +1,10 @@
 import type { Context } from "../wire/context.ts";
 import { checkName } from "../wire/tokens.ts";
 import type { KvEntry } from "./kv_entry.ts";
-import { listEntries, listHistory, listKeys, watchEntries } from "./kv_lists.ts";
+import { listEntries, listHistory, listKeys, watchEntries } from "./_kv_lists.ts";
 import type { KvLock } from "./kv_lock.ts";
 import { type KvLockOptions, lockKey } from "./kv_lock_wait.ts";
-import { KvMirror } from "./kv_mirror.ts";
+import { KvMirror } from "./_kv_mirror.ts";
 import { checkModification, type KvChange, KvModifier, MODIFYING } from "./kv_modify.ts";
 import {
   checkKvOptions,
@@ -14,12 +14,12 @@ import {
   type KvGetOptions,
   type KvWatchOptions,
 } from "./kv_options.ts";
-import { KvReader } from "./kv_reader.ts";
+import { KvReader } from "./_kv_reader.ts";
 import { type KvStatus, kvStatus } from "./kv_status.ts";
-import { KvStream } from "./kv_stream.ts";
+import { KvStream } from "./_kv_stream.ts";
 import { KvTransaction } from "./kv_transaction.ts";
 import type { KvWriteOptions } from "./kv_write.ts";
-import { KvWriter } from "./kv_writer.ts";
+import { KvWriter } from "./_kv_writer.ts";
 
 /**
  * A key-value bucket, in the format of all NATS clients (ADR-8).

@@ -14,7 +14,7 @@ import { type BatchMessage, publishBatch } from "../wire/publish_batch.ts";
 import { retryUntil } from "../wire/retry_until.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, type KvWrite } from "./kv_write.ts";
 
 /** Batches that are under way at the same time over one connection: a server takes 50 per stream. */

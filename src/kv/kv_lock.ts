@@ -4,9 +4,9 @@ import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvStream } from "./_kv_stream.ts";
 import { DELETE, Guard } from "./kv_write.ts";
-import type { KvWriter } from "./kv_writer.ts";
+import type { KvWriter } from "./_kv_writer.ts";
 
 /** Renewals within one lease. */
 const RENEWALS = 3;

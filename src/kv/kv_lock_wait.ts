@@ -8,9 +8,9 @@ import { followStream } from "../wire/follow_stream.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
 import { type Acquired, KvLock, type LockAccess } from "./kv_lock.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, Guard } from "./kv_write.ts";
-import type { KvWriter } from "./kv_writer.ts";
+import type { KvWriter } from "./_kv_writer.ts";
 import { messageTtl } from "../wire/message_ttl.ts";
 
 /**

@@ -3,10 +3,10 @@ import { checkFunction, wrong } from "../checks.ts";
 import { delay } from "../delay.ts";
 import type { Call } from "../wire/call.ts";
 import { type KvEntry, type KvOperation, StoredEntry } from "./kv_entry.ts";
-import type { KvReader } from "./kv_reader.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvReader } from "./_kv_reader.ts";
+import type { KvStream } from "./_kv_stream.ts";
 import { checkWrite, checkWriteOptions, DELETE, Guard, type GuardedWrite, type KvWriteOptions } from "./kv_write.ts";
-import type { KvWriter } from "./kv_writer.ts";
+import type { KvWriter } from "./_kv_writer.ts";
 
 /** Longest pause after a lost race, in milliseconds; the first ones are shorter. */
 const MAX_PAUSE_MS = 100;

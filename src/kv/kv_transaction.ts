@@ -2,7 +2,7 @@ import { wrong } from "../checks.ts";
 import { shown } from "../shown.ts";
 import { MAX_BATCH } from "../wire/publish_batch.ts";
 import { type Check, KvCommit, type KvCommitResult, type TransactionWrite } from "./kv_commit.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvStream } from "./_kv_stream.ts";
 import { checkWrite, DELETE, type KvWriteOptions } from "./kv_write.ts";
 
 /**

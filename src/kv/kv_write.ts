@@ -6,7 +6,7 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { isBytes, ownBytes } from "../bucket/own_bytes.ts";
 import type { StreamConfig } from "../wire/streams.ts";
-import type { KvStream } from "./kv_stream.ts";
+import type { KvStream } from "./_kv_stream.ts";
 
 /**
  * How one value is stored.

@@ -10,8 +10,8 @@ import {
   watchBucket,
   type WatchOptions as ObjectWatchOptions,
 } from "../bucket/watch.ts";
-import { checkSource, dataBytes } from "./object_data.ts";
-import { download } from "./download.ts";
+import { checkSource, dataBytes } from "./_object_data.ts";
+import { download } from "./_download.ts";
 import { infoReader, type ObjectInfo, objectInfo } from "./object_info.ts";
 import {
   checkObjectBucketOptions,
@@ -22,10 +22,10 @@ import {
   type PutStreamOptions,
 } from "./object_options.ts";
 import { checkRange, type ObjectRange } from "./object_range.ts";
-import { ObjectReader } from "./object_reader.ts";
-import { respond } from "./object_response.ts";
-import { ObjectStream } from "./object_stream.ts";
-import { type Deletion, ObjectWriter } from "./object_writer.ts";
+import { ObjectReader } from "./_object_reader.ts";
+import { respond } from "./_object_response.ts";
+import { ObjectStream } from "./_object_stream.ts";
+import { type Deletion, ObjectWriter } from "./_object_writer.ts";
 
 /** Bytes of a chunk, where nobody says otherwise: what all clients take. */
 const CHUNK_SIZE = 131_072;

@@ -1,6 +1,6 @@
 import type { Logger } from "../connection/logger.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { type ObjectMeta, parseMeta } from "./object_meta.ts";
+import { type ObjectMeta, parseMeta } from "./_object_meta.ts";
 
 /**
  * Where a link leads.

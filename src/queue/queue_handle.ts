@@ -55,7 +55,7 @@ import type { Job } from "./work/job.ts";
 import { BATCH_OPTIONS, type BatchHandler, type BatchOptions, JobBatches } from "./work/job_batches.ts";
 import { JobConsumer } from "./work/job_consumer.ts";
 import { EachJobHandler } from "./work/job_handler.ts";
-import { ManagedQueue } from "./managed_queue.ts";
+import { ManagedQueue } from "./_managed_queue.ts";
 
 /** A {@linkcode JobQueue} over the connection of its stores. */
 export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> implements JobQueue<Out, In> {

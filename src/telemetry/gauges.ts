@@ -1,5 +1,5 @@
 import type { BatchObservableResult, Meter, Observable } from "@opentelemetry/api";
-import { reportFailure } from "./guarded.ts";
+import { reportFailure } from "./_guarded.ts";
 
 /** How full a queue is. */
 export interface QueueDepth {

@@ -1,7 +1,7 @@
 import type { Counter, Histogram, Meter } from "@opentelemetry/api";
-import { guarded } from "./guarded.ts";
+import { guarded } from "./_guarded.ts";
 import { observeGauges } from "./gauges.ts";
-import { findMeter } from "./providers.ts";
+import { findMeter } from "./_providers.ts";
 
 /** Bucket boundaries in seconds, as OpenTelemetry's conventions have them. */
 const BOUNDARIES_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];

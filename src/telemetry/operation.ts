@@ -10,9 +10,9 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { errorType, UNAVAILABLE } from "./error_type.ts";
-import { guarded, reportFailure } from "./guarded.ts";
-import { findTracer } from "./providers.ts";
+import { errorType, UNAVAILABLE } from "./_error_type.ts";
+import { guarded, reportFailure } from "./_guarded.ts";
+import { findTracer } from "./_providers.ts";
 
 /** What is observed. */
 export interface OperationSettings {

@@ -1,10 +1,10 @@
 import { type Attributes, ROOT_CONTEXT, type SpanContext, SpanKind, trace } from "@opentelemetry/api";
 import { type GaugeSource, gaugeSources, type QueueDepth } from "./gauges.ts";
-import { guarded } from "./guarded.ts";
+import { guarded } from "./_guarded.ts";
 import { findInstruments, type Instruments } from "./instruments.ts";
 import { Operation } from "./operation.ts";
-import { isObserved } from "./providers.ts";
-import { hasTrace, type HeaderList, readTrace, writeTrace } from "./trace_headers.ts";
+import { isObserved } from "./_providers.ts";
+import { hasTrace, type HeaderList, readTrace, writeTrace } from "./_trace_headers.ts";
 
 /** The part of a session that telemetry looks at. */
 export interface ObservedSession {

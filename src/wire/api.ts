@@ -2,7 +2,7 @@ import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
-import { replyJson } from "./reply_json.ts";
+import { replyJson } from "./_reply_json.ts";
 import type { Session } from "./session.ts";
 
 /** Calls that may be sent again while no answer arrives: those that only read, and those that do nothing the second time. */

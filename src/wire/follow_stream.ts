@@ -4,7 +4,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "./api.ts";
 import { callWithin } from "./call.ts";
 import type { Context } from "./context.ts";
-import type { DeliveredMessage } from "./delivered_message.ts";
+import type { DeliveredMessage } from "./_delivered_message.ts";
 import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
 import type { Session } from "./session.ts";
 import { type StreamInfo, streamInfo } from "./streams.ts";

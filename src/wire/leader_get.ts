@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import { api, ErrorCode, orElse } from "./api.ts";
-import { damagedReply } from "./reply_json.ts";
+import { damagedReply } from "./_reply_json.ts";
 import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored_message.ts";
 
 /** By how much the text of bytes is longer than they are. */

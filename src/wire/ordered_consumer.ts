@@ -4,10 +4,10 @@ import { clearInterval, setInterval } from "node:timers";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api } from "./api.ts";
 import { type Call, callWithin } from "./call.ts";
-import { DeliveredMessage } from "./delivered_message.ts";
+import { DeliveredMessage } from "./_delivered_message.ts";
 import { nanoseconds } from "./durations.ts";
 import { advisory } from "./jetstream_subjects.ts";
-import { OrderedPulls } from "./ordered_pulls.ts";
+import { OrderedPulls } from "./_ordered_pulls.ts";
 import type { Listening, Session } from "./session.ts";
 
 /** Milliseconds between two looks whether the consumer is alive. */

@@ -1,9 +1,9 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
-import { answerOrNoStream } from "./answer_or_no_stream.ts";
+import { answerOrNoStream } from "./_answer_or_no_stream.ts";
 import { api, apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
-import { damagedReply, replyJson } from "./reply_json.ts";
+import { damagedReply, replyJson } from "./_reply_json.ts";
 
 /** The server's word that a message is stored. */
 export interface PubAck {

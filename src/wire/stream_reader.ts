@@ -1,7 +1,7 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../connection/unavailable.ts";
-import { answerOrNoStream } from "./answer_or_no_stream.ts";
+import { answerOrNoStream } from "./_answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { retryUntil } from "./retry_until.ts";

@@ -2,7 +2,7 @@ import type { Call } from "./call.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { api, ErrorCode, isServerError, orElse } from "./api.ts";
 import { readDuration } from "./durations.ts";
-import { damagedReply } from "./reply_json.ts";
+import { damagedReply } from "./_reply_json.ts";
 
 /** What the library reads and writes of a stream's configuration; the rest is kept as it is. */
 export interface StreamConfig {

@@ -1,6 +1,6 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { KnownRevisions } from "../../src/bucket/known_revisions.ts";
+import { KnownRevisions } from "../../src/bucket/_known_revisions.ts";
 import { SharedState } from "../../src/wire/shared_state.ts";
 import { matchesSubject } from "../../src/wire/tokens.ts";
 import { openSession } from "../_support/open_session.ts";

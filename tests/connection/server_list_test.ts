@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { serverList } from "../../src/connection/server_list.ts";
+import { serverList } from "../../src/connection/_server_list.ts";
 
 /** The parts of a server that a test names; the rest is that of `nats://host:4222`. */
 function server(host: string, rest: Record<string, unknown> = {}) {

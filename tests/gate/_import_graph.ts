@@ -85,10 +85,15 @@ export function cycles(arrows: Arrow[]): string[] {
   return [...found.values()];
 }
 
-/** The files of a folder that nothing outside it imports: private, so their names must begin with `_`. `entries` are for all. */
+/**
+ * The files of a folder that nothing outside it imports: private, so their names must begin with `_`. `entries` are for all, and where one of them is
+ * a `mod.ts` it is the only door of its folder.
+ */
 export function privateFiles(files: string[], entries: string[], arrows: Arrow[]): string[] {
   const used = new Set(arrows.filter(({ from, to }) => folder(from) !== folder(to)).map(({ to }) => to));
-  return files.filter((file) => folder(file) !== "" && !isPrivate(file) && !used.has(file) && !entries.includes(file));
+  const isOpen = (file: string) =>
+    used.has(file) || entries.includes(file) || entries.includes(`${folder(file)}mod.ts`);
+  return files.filter((file) => folder(file) !== "" && !isPrivate(file) && !isOpen(file));
 }
 
 /** The files that no chain of imports leads to from `roots`. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { KvMirror } from "../../src/kv/kv_mirror.ts";
-import { KvStream } from "../../src/kv/kv_stream.ts";
+import { KvMirror } from "../../src/kv/_kv_mirror.ts";
+import { KvStream } from "../../src/kv/_kv_stream.ts";
 import { Settings } from "../../src/settings.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Telemetry } from "../../src/telemetry/telemetry.ts";

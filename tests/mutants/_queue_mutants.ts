@@ -22,7 +22,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "moves jobs with a key, which lose their place",
-    file: "src/queue/work/run_reporter.ts",
+    file: "src/queue/work/_run_reporter.ts",
     find: "    if (delivery.keyed) return false;\n",
     replace: "",
     tests: ["tests/queue/publish/keys_test.ts", "tests/queue/work/key_order_test.ts"],
@@ -36,7 +36,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "takes an acknowledgement that nobody has confirmed for done",
-    file: "src/queue/delivery/acknowledgements.ts",
+    file: "src/queue/delivery/_acknowledgements.ts",
     find: 'resolve(this.#session.requests.request(group.last, "+ACK", group.deadline));',
     replace: 'resolve(this.#session.send(group.last, "+ACK"));',
     tests: ["tests/queue/delivery/acknowledgements_test.ts", "tests/queue/delivery/lost_acknowledgement_test.ts"],
@@ -135,14 +135,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "does not abort the signal of an attempt that takes too long",
-    file: "src/queue/work/job_runner.ts",
+    file: "src/queue/work/_job_runner.ts",
     find: "      delivery.abort(error);\n      reject(error);",
     replace: "      reject(error);",
     tests: ["tests/queue/work/timeout_test.ts"],
   },
   {
     does: "runs a job whose body is no JSON",
-    file: "src/queue/work/job_runner.ts",
+    file: "src/queue/work/_job_runner.ts",
     find: "return this.#outcomes.refused(admission, `The job's body is not JSON: ${messageOf(error)}`);",
     replace: "return { value: String(error) as T };",
     tests: ["tests/queue/store/foreign_job_test.ts", "tests/queue/store/dead_letter_test.ts"],
@@ -184,7 +184,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "acknowledges a job before its dead letter is stored",
-    file: "src/queue/work/run_reporter.ts",
+    file: "src/queue/work/_run_reporter.ts",
     find: 'const stored = await this.#calls.persist(delivery, "dead letters", store, remember);',
     replace:
       'const stored = await this.#acknowledger.finish(delivery) && await this.#calls.persist(delivery, "dead letters", store, remember);',
@@ -220,14 +220,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "retries a job as a copy that the stream takes no more",
-    file: "src/queue/store/publish_room.ts",
+    file: "src/queue/store/_publish_room.ts",
     find: "return bytes <= this.#maxMessageBytes && this.#isKnown",
     replace: "return this.#isKnown",
     tests: ["tests/queue/work/size_limits_test.ts"],
   },
   {
     does: "gives back a job whose end is being reported",
-    file: "src/queue/work/job_runner.ts",
+    file: "src/queue/work/_job_runner.ts",
     find:
       "    ended.keepOutcome(delivery, outcome);\n    const end = await this.#outcomes.report(delivery, outcome);\n",
     replace:
@@ -236,14 +236,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "starts jobs whose results may not be read",
-    file: "src/queue/delivery/requirement_checks.ts",
+    file: "src/queue/delivery/_requirement_checks.ts",
     find: "  await leaderGet(call, names.resultsStream, { last_by_subj: subject });\n",
     replace: "",
     tests: ["tests/queue/delivery/requirements_test.ts"],
   },
   {
     does: "starts jobs again and again that may not be looked up",
-    file: "src/queue/delivery/requirement_checks.ts",
+    file: "src/queue/delivery/_requirement_checks.ts",
     find: "await leaderGet(call, names.stream, { seq: 1 });",
     replace: "await Promise.resolve([session, names.stream, deadline]);",
     tests: ["tests/queue/delivery/requirements_test.ts"],

@@ -1,6 +1,6 @@
 import { propagation, ROOT_CONTEXT } from "@opentelemetry/api";
 import { assertEquals } from "@std/assert";
-import { type HeaderList, writeTrace } from "../../src/telemetry/trace_headers.ts";
+import { type HeaderList, writeTrace } from "../../src/telemetry/_trace_headers.ts";
 
 /** What a propagator writes: W3C's own, others', and what no header can have. */
 const WRITTEN = {

@@ -3,8 +3,8 @@ import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import { JetStreamStoreError } from "../../errors.ts";
-import { gatherMessage } from "./message_buffer.ts";
-import { Outgoing } from "./outgoing.ts";
+import { gatherMessage } from "./_message_buffer.ts";
+import { Outgoing } from "./_outgoing.ts";
 
 /** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
 const MAX_ADDRESS = 4_060;

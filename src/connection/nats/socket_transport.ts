@@ -5,7 +5,7 @@ import { connect as connectTls } from "node:tls";
 import { setTimeout } from "node:timers/promises";
 import { settledWithin } from "../../delay.ts";
 import type { TlsFirst, TlsStart } from "./tls_starts.ts";
-import { OwnTransport } from "./transport.ts";
+import { OwnTransport } from "./_transport.ts";
 
 /** Milliseconds that a server has to refuse our certificate before we send. */
 const VERDICT_MS = 5;

@@ -1,6 +1,6 @@
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { checkOptions } from "@nats-io/nats-core/internal";
-import { OwnTransport } from "./transport.ts";
+import { OwnTransport } from "./_transport.ts";
 
 /** Carries the NATS protocol over a WebSocket. */
 export class WebsocketTransport extends OwnTransport {

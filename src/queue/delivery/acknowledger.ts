@@ -4,7 +4,7 @@ import type { Session } from "../../wire/session.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import type { Delivery } from "./delivery.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { Acknowledgements } from "./acknowledgements.ts";
+import { Acknowledgements } from "./_acknowledgements.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
 
 /** Acknowledges deliveries, hands them back and extends their leases. */

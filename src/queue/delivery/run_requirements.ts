@@ -5,7 +5,7 @@ import type { Delivery } from "./delivery.ts";
 import { LimitedLog } from "./limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "./requirement_checks.ts";
+import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "./_requirement_checks.ts";
 import { messageOf } from "../format/thrown.ts";
 
 /** What the end of a run needs of the server. */

@@ -13,7 +13,7 @@ import { type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
-import { ReplacingPublisher } from "./replacing_publisher.ts";
+import { ReplacingPublisher } from "./_replacing_publisher.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 

@@ -6,7 +6,7 @@ import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { messageOf } from "../format/thrown.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { QueueSubscription, type ServedJobs, type SourceDemand } from "./queue_subscription.ts";
+import { QueueSubscription, type ServedJobs, type SourceDemand } from "./_queue_subscription.ts";
 import { ServiceLog } from "./_service_log.ts";
 import type { SourceListener } from "./source_listener.ts";
 import type { StreamIdentity } from "../delivery/stream_identity.ts";

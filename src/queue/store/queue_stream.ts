@@ -7,14 +7,14 @@ import { Once } from "../../wire/once.ts";
 import type { Session } from "../../wire/session.ts";
 import { openStream, type StreamConfig, type StreamInfo, streamInfo } from "../../wire/streams.ts";
 import { adjustConsumers, consumerConfig, type ConsumerInfo, ensureConsumer } from "./durable_consumer.ts";
-import { DeadLetterStream } from "./dead_letter_stream.ts";
-import { PartitionConsumers } from "./partition_consumers.ts";
-import { checkFits, PublishRoom } from "./publish_room.ts";
+import { DeadLetterStream } from "./_dead_letter_stream.ts";
+import { PartitionConsumers } from "./_partition_consumers.ts";
+import { checkFits, PublishRoom } from "./_publish_room.ts";
 import { PRIORITIES, type QueueNames } from "../format/queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
-import { sharedPerSession } from "./shared_per_session.ts";
+import { sharedPerSession } from "./_shared_per_session.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
-import { StreamUpdates } from "./stream_updates.ts";
+import { StreamUpdates } from "./_stream_updates.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
 const REPEAT_WINDOW = 30_000;

@@ -7,7 +7,7 @@ import { callersJobs, outsideHandlers } from "./handler_scope.ts";
 import { RunningJob } from "./job.ts";
 import { type JobConsumerStatus, STOP_OPTIONS, type StopOptions, type StopSummary } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
-import { Worker } from "./worker.ts";
+import { Worker } from "./_worker.ts";
 
 /** Milliseconds that a stop waits for running jobs, unless its caller says. */
 const STOP_DEADLINE_MS = 10_000;

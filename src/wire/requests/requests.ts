@@ -9,7 +9,7 @@ import type { JetStreamStoreError } from "../../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";
 import type { HeaderBlock } from "../../connection/nats/headers.ts";
 import { trailingNumber } from "../../connection/nats/raw_headers.ts";
-import { ManyReplies, OneReply, type Question, type ReadReply, type ReplySlot } from "./reply_slot.ts";
+import { ManyReplies, OneReply, type Question, type ReadReply, type ReplySlot } from "./_reply_slot.ts";
 import { deniedError, type OwnSubscription, type Subscriptions } from "./subscriptions.ts";
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */

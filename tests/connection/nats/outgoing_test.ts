@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { Outgoing } from "../../../src/connection/nats/outgoing.ts";
+import { Outgoing } from "../../../src/connection/nats/_outgoing.ts";
 
 Deno.test("Outgoing gives what was added, in order, and never writes over what it has given", () => {
   const size = fc.oneof(fc.nat(300), fc.nat(100_000));

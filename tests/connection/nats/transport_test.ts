@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
-import { OwnTransport } from "../../../src/connection/nats/transport.ts";
+import { OwnTransport } from "../../../src/connection/nats/_transport.ts";
 
 /** A transport whose other side is the test. */
 class Bytes extends OwnTransport {

@@ -1,0 +1,279 @@
+import type { Call } from "../wire/call.ts";
+import { nuid as nuids } from "@nats-io/nats-core";
+import { Unavailable } from "../connection/unavailable.ts";
+import { JetStreamStoreError } from "../errors.ts";
+import { ErrorCode, isServerError } from "../wire/api.ts";
+import { HeaderBlock } from "../connection/nats/headers.ts";
+import { publish } from "../wire/publish.ts";
+import type { Session } from "../wire/session.ts";
+import { OrphanedChunks } from "./_orphaned_chunks.ts";
+import { dataChunks, sourceChunks } from "./_object_data.ts";
+import { digestOf } from "./_object_digest.ts";
+import { type ObjectInfo, objectInfo } from "./object_info.ts";
+import type { ObjectMeta, StoredMeta } from "./_object_meta.ts";
+import { ObjectMemory } from "./_object_memory.ts";
+import type { PutOptions } from "./object_options.ts";
+import type { ObjectReader } from "./_object_reader.ts";
+import { isRefusedByOthers, type NewInfo, ObjectInfos } from "./_object_infos.ts";
+import type { ObjectStream } from "./_object_stream.ts";
+import { Upload } from "./_upload.ts";
+
+/** Bytes of the server's `max_payload` that the headers of a chunk may take. */
+const HEADERS = 128;
+
+/** An object to be stored. */
+export interface NewObject {
+  name: string;
+  options: PutOptions;
+  /** Bytes of a chunk. */
+  chunkSize: number;
+}
+
+/** A deletion. */
+export interface Deletion {
+  name: string;
+  /** The version that an unconfirmed attempt may have marked as deleted. */
+  nuid?: string;
+}
+
+/** Writes the objects of one bucket. */
+export class ObjectWriter {
+  readonly #stream: ObjectStream;
+  readonly #reader: ObjectReader;
+  readonly #memory: ObjectMemory;
+  readonly #orphans: OrphanedChunks;
+  readonly #infos: ObjectInfos;
+
+  constructor(stream: ObjectStream, reader: ObjectReader) {
+    this.#stream = stream;
+    this.#reader = reader;
+    this.#memory = stream.context.shared.of(ObjectMemory, stream.name);
+    this.#orphans = new OrphanedChunks(stream, this.#memory);
+    this.#infos = new ObjectInfos(stream, this.#orphans, this.#memory);
+  }
+
+  /** Stores an object. */
+  put(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
+    const size = chunkSizeOf(call.session, object);
+    return this.#explained(
+      data.length > size
+        ? this.#putLarge(object, dataChunks(data, size), () => call)
+        : this.#putSmall(call, object, data),
+    );
+  }
+
+  /** Stores an object whose bytes a source gives. */
+  putFrom(
+    call: Call,
+    object: NewObject,
+    source: ReadableStream<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo> {
+    // A source that gives nothing must not hold up the call once the connection is lost, or a chunk is refused or unconfirmed.
+    const failing = new AbortController();
+    const over = AbortSignal.any([...(signal ? [signal] : []), call.session.signal, failing.signal]);
+    const chunks = sourceChunks(source, chunkSizeOf(call.session, object), over);
+    const present = () => call.until(performance.now() + this.#stream.context.timeout);
+    return this.#explained(this.#putLarge(object, chunks, present, (reason) => failing.abort(reason)));
+  }
+
+  /** Marks an object as deleted; `false` if there is none. */
+  delete(call: Call, deletion: Deletion): Promise<boolean> {
+    return this.#explained(this.#delete(call, deletion));
+  }
+
+  /** The stream has gone. */
+  forget(): void {
+    this.#stream.forget();
+    this.#infos.forget();
+  }
+
+  async #delete(call: Call, deletion: Deletion): Promise<boolean> {
+    const find = () => this.#reader.find(call, deletion.name, true);
+    const first = await find();
+    if (!first) return false;
+    if (this.#stream.isMirror) await this.#stream.isWritable(call);
+    return await this.#infos.inTurn(first.message.subject, call.deadline, async () => {
+      for (let meta: StoredMeta | null = first; meta; meta = await find()) {
+        const { message: { subject, sequence }, ...info } = meta;
+        const { nuid } = info;
+        if (info.deleted) {
+          if (!nuid || nuid !== deletion.nuid) return false;
+          this.#orphans.remove({ nuid, replacedBy: sequence });
+          return true;
+        }
+        const mtime = isoText(new Date());
+        const body = JSON.stringify({ ...info, size: 0, chunks: 0, digest: "", deleted: true, mtime });
+        const marker: NewInfo = { subject, body };
+        try {
+          await this.#infos.store(call, marker, { sequence, nuid });
+          return true;
+        } catch (error) {
+          if (marker.isUnconfirmed) deletion.nuid = nuid;
+          if (!isRefusedByOthers(error)) throw error;
+        }
+      }
+      return false;
+    });
+  }
+
+  async #putSmall(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
+    if (!this.#stream.config) await this.#stream.open(call);
+    const nuid = nuids.next();
+    const chunks = data.length > 0 ? 1 : 0;
+    const mtime = new Date();
+    const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) }, mtime);
+    const info: NewInfo = { subject: this.#stream.infoSubject(object.name), nuid, body: JSON.stringify(meta) };
+    await this.#infos.inTurn(info.subject, call.deadline, async () => {
+      try {
+        if (chunks === 0) await this.#infos.replace(call, info);
+        else await this.#storeTogether(call, nuid, data, info);
+      } catch (error) {
+        await this.#abandon(call, nuid, info.isUnconfirmed === true || error instanceof Unavailable);
+        throw error;
+      }
+    });
+    return objectInfo(meta, mtime);
+  }
+
+  /**
+   * Stores the only chunk and, where the info to be replaced is known, the new info right behind it, which the server refuses if the chunk is not the
+   * last message: so its acknowledgement confirms both. Not where the stream may have replicas: servers from 2.14 stop such a stream for good, on all
+   * replicas, when the last message is not the expected one.
+   */
+  async #storeTogether(
+    call: Call,
+    nuid: string,
+    data: Uint8Array,
+    info: NewInfo,
+  ): Promise<void> {
+    const chunks = this.#stream.chunkSubject(nuid);
+    const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
+    let newest = this.#infos.known(info.subject);
+    if (newest && call.session.requests.alone && this.#stream.config?.num_replicas === 1) {
+      call.session.send(chunks, data, { headers });
+      try {
+        return await this.#infos.store(call, info, newest, nuid);
+      } catch (error) {
+        if (!isRefusedByOthers(error)) throw error;
+        // A stored chunk is recognised as a duplicate; the reason for which one is refused is the one to report.
+        await this.#storeChunk(call, chunks, data, headers);
+        if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
+          newest = await this.#infos.look(call, info.subject);
+        }
+      }
+    } else {
+      const looking = Promise.resolve(newest ?? this.#infos.look(call, info.subject));
+      looking.catch(() => {});
+      await this.#storeChunk(call, chunks, data, headers);
+      newest = await looking;
+    }
+    await this.#infos.replace(call, info, newest);
+  }
+
+  async #storeChunk(
+    call: Call,
+    subject: string,
+    data: Uint8Array,
+    headers: HeaderBlock,
+  ): Promise<void> {
+    const { seq, duplicate } = await publish(call, subject, data, headers, true);
+    if (!duplicate) this.#memory.ownSequences.stored(seq);
+  }
+
+  /**
+   * Stores chunks, and once all are confirmed the info.
+   *
+   * @param present Gives the call with the deadline of what is sent now.
+   */
+  async #putLarge(
+    object: NewObject,
+    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    present: () => Call,
+    failed?: (reason: unknown) => void,
+  ): Promise<ObjectInfo> {
+    if (!this.#stream.config) await this.#stream.open(present());
+    const nuid = nuids.next();
+    const subject = this.#stream.infoSubject(object.name);
+    const upload = new Upload(
+      present,
+      this.#stream,
+      nuid,
+      (sequence) => this.#memory.ownSequences.stored(sequence),
+      failed,
+    );
+    let info: NewInfo | undefined;
+    try {
+      for await (const chunk of chunks) await upload.add(chunk);
+      const digest = await upload.end();
+      const mtime = new Date();
+      const meta = this.#meta(object, { nuid, size: upload.size, chunks: upload.chunks, digest }, mtime);
+      const stored: NewInfo = info = { subject, nuid, body: JSON.stringify(meta) };
+      const call = present();
+      await this.#infos.inTurn(subject, call.deadline, () => this.#infos.replace(call, stored));
+      return objectInfo(meta, mtime);
+    } catch (error) {
+      await upload.settled();
+      // The refusal of a later attempt does not tell whether an unanswered one is stored.
+      const isUnconfirmed = upload.unanswered || info?.isUnconfirmed || error instanceof Unavailable;
+      if (upload.chunks > 0) await this.#abandon(present(), nuid, isUnconfirmed);
+      throw error;
+    }
+  }
+
+  /** Removes the chunks of a failed write. After an unconfirmed one only the infos tell, later, whether they belong to an object. */
+  async #abandon(call: Call, nuid: string, isUnconfirmed: boolean): Promise<void> {
+    if (isUnconfirmed) this.#orphans.removeLater({ nuid, replacedBy: 0 });
+    else await this.#orphans.removeNow(call, nuid);
+  }
+
+  #meta(
+    { name, options, chunkSize }: NewObject,
+    content: { nuid: string; size: number; chunks: number; digest: string },
+    mtime: Date,
+  ): ObjectMeta {
+    const { description, headers, metadata } = options;
+    const { nuid, size, chunks, digest } = content;
+    const lists = headers &&
+      Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [values].flat()]));
+    // What is undefined JSON leaves out.
+    return {
+      name,
+      description: description || undefined,
+      headers: lists,
+      metadata,
+      options: { max_chunk_size: chunkSize },
+      bucket: this.#stream.bucket,
+      nuid,
+      size,
+      chunks,
+      digest,
+      mtime: isoText(mtime),
+    };
+  }
+
+  /** Explains in terms of the bucket why a write failed. */
+  async #explained<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } catch (error) {
+      if (error instanceof Unavailable && error.reason === "no_responders") this.forget();
+      if (!isServerError(error, ErrorCode.streamSealed)) throw error;
+      const message = `${this.#stream.what} is sealed: it takes no more changes. Use another bucket`;
+      throw new JetStreamStoreError("server", message, { cause: error, serverCode: error.serverCode });
+    }
+  }
+}
+
+function chunkSizeOf(session: Session, { chunkSize }: NewObject): number {
+  return Math.min(chunkSize, session.maxPayload - HEADERS);
+}
+
+let written = { time: NaN, text: "" };
+
+/** A moment as ADR-20 has it. The last one is kept: many objects are stored within a millisecond, and formatting it is a tenth of a put's cost. */
+function isoText(date: Date): string {
+  const time = date.getTime();
+  if (time !== written.time) written = { time, text: date.toISOString() };
+  return written.text;
+}
