@@ -89,8 +89,8 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "takes 2.9 for newer than 2.10",
     file: "src/connection/server_version.ts",
-    find: "this.#parts[1] >= minor",
-    replace: "String(this.#parts[1]) >= String(minor)",
+    find: "this.#parts[differs] > wanted[differs]",
+    replace: "String(this.#parts[differs]) > String(wanted[differs])",
     tests: ["tests/connection/server_version_test.ts"],
   },
   {
