@@ -1,1 +1,0 @@
-export * from "../_support/collected_log.ts";

@@ -1,1 +1,0 @@
-export * from "../_support/run_deno.ts";

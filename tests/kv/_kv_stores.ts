@@ -1,1 +1,0 @@
-export * from "../_support/kv_stores.ts";

@@ -1,1 +1,0 @@
-export * from "../_support/open_stores.ts";

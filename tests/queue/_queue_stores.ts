@@ -1,1 +1,0 @@
-export * from "../_support/queue_stores.ts";
