@@ -14,7 +14,7 @@ export interface EachOptions {
 }
 
 /**
- * Does something with each of a few things, and tells of each.
+ * Does something with each of a few things, and prints a line for each.
  *
  * @throws {CommandFailure} Afterwards, if there were names without anything.
  */

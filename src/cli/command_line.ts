@@ -10,7 +10,7 @@ const LOCAL_SERVER = "nats://127.0.0.1:4222";
 /** How a command works with NATS. */
 export interface WorkOptions {
   /**
-   * Whether it goes on for as long as the user likes, and so tells when the connection is lost and when it is back.
+   * Whether it runs until the user ends it, and so prints each disconnect and reconnect.
    * @default false
    */
   follows?: boolean;
@@ -24,7 +24,7 @@ export interface WorkOptions {
 /** What all commands have in common: the options that come with each, the screen, and the way to NATS. */
 export class CommandLine {
   readonly screen: Screen;
-  /** Aborts when the command is to end: Ctrl-C, or nobody reads its output any more. */
+  /** Aborts when the command is to end: Ctrl-C, or the reader of its output is gone. */
   readonly signal: AbortSignal;
   readonly #program: Command;
   #follows = false;
@@ -45,7 +45,7 @@ export class CommandLine {
     return this.#program.opts().yes === true;
   }
 
-  /** Whether it goes on until it is interrupted, which is then no failure. */
+  /** Whether it runs until it is interrupted, which is then no failure. */
   get follows(): boolean {
     return this.#follows;
   }
@@ -72,10 +72,10 @@ export class CommandLine {
     const { dim, yellow, green, red } = this.screen.noteColours;
     this.#follows = follows;
     let complaint = "";
-    let tells = false;
+    let prints = false;
     const note = (paint: (text: string) => string) => (message: string) => {
       complaint = message;
-      if (tells) this.screen.note(`${dim(new Date().toLocaleTimeString("en-GB"))}  ${paint(oneLine(message))}`);
+      if (prints) this.screen.note(`${dim(new Date().toLocaleTimeString("en-GB"))}  ${paint(oneLine(message))}`);
     };
     const stores = new JetStreamStores({
       name: "supercheck-cli",
@@ -85,18 +85,18 @@ export class CommandLine {
       env: (name) => name === "SUPERCHECK_NATS_URL" ? target : variable(name),
     });
     const close = () => {
-      tells = false;
+      prints = false;
       return stores.close({ deadline: 1_000 });
     };
     const interrupt = () => void close();
     this.signal.addEventListener("abort", interrupt, { once: true });
     try {
       if (await connected(stores, server === undefined ? "SUPERCHECK_NATS_URL" : "--server") === null && !patient) {
-        // What follows the reason is for services, which go on.
+        // What follows the reason is for services, which continue.
         const reason = complaint.replace(/[.:] calls return null.*$/is, "") || "there is no connection to NATS";
         throw new CommandFailure(`${reason}; --server names another server`, EXIT.noConnection);
       }
-      tells = follows;
+      prints = follows;
       await work(new Nats(stores));
     } finally {
       this.signal.removeEventListener("abort", interrupt);
@@ -105,7 +105,7 @@ export class CommandLine {
   }
 }
 
-/** The stores of a command, and the difference between "there is none" and "nobody answers". */
+/** The stores of a command, and the difference between "there is none" and "no answer". */
 export class Nats {
   readonly stores: JetStreamStores;
 

@@ -33,7 +33,7 @@ function completionsOf(command: Command, common: readonly Option[], path: string
   const words = [
     ...command.commands.map((child) => ({ word: child.name(), description: child.description() })),
     ...options.flatMap(({ long, description }) => long ? [{ word: long, description }] : []),
-    { word: "--help", description: "tell about this command" },
+    { word: "--help", description: "explain this command" },
   ];
   const below = command.commands.flatMap((child) => completionsOf(child, common, [...path, child.name()]));
   return [{ path: path.join(" "), words }, ...below];

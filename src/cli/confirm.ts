@@ -18,7 +18,7 @@ export function dryRunOption(): Option {
  *
  * @param what What would be done, for instance "delete 2 keys".
  * @returns Whether it is to be done.
- * @throws {CommandFailure} If the answer is no, or there is nobody to ask.
+ * @throws {CommandFailure} If the answer is no, or there is no terminal to ask at.
  */
 export async function confirm(line: CommandLine, what: string, { dryRun = false }: ConfirmOptions): Promise<boolean> {
   if (dryRun) {

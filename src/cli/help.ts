@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 
-/** `help`: tells about a command, which may be one of a group: `help queue publish`. */
+/** `help`: explains a command, which may be one of a group: `help queue publish`. */
 export function helpCommand(program: Command): void {
   program.helpCommand(false).command("help")
-    .description("tell about a command, for instance help queue publish")
+    .description("explain a command, for instance help queue publish")
     .argument("[command...]")
     .action((names: string[]) => {
       let found = program;

@@ -10,7 +10,7 @@ export interface Input {
  * Opens a file; `-` or none is standard input.
  *
  * @param signal Breaks the stream off: Ctrl-C ends what writes into a pipe, too, which must not look like the end of the input.
- * @throws {CommandFailure} If the file cannot be read, or standard input is a terminal where nobody would know what to type.
+ * @throws {CommandFailure} If the file cannot be read, or standard input is a terminal.
  */
 export async function openInput(path: string | undefined, signal: AbortSignal): Promise<Input> {
   const { stream, size } = await open(path);

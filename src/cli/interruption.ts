@@ -1,7 +1,7 @@
 /** Milliseconds in which a second signal is the same wish: `deno task` passes on what the terminal has sent to both. */
 const SAME_WISH = 500;
 
-/** The signals with their numbers; Windows knows only the first. */
+/** The signals with their numbers; Windows has only the first. */
 const SIGNALS = ([["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const)
   .filter(([signal]) => signal === "SIGINT" || Deno.build.os !== "windows");
 

@@ -1,5 +1,5 @@
 /**
- * The command line: looks into a NATS server and looks after what this library keeps there.
+ * The command line: inspects a NATS server and manages what this library keeps there.
  *
  * ```sh
  * deno run -A jsr:@supercheck/jetstream/cli --help
@@ -32,17 +32,17 @@ import { JetStreamStoreError } from "../../mod.ts";
 
 const HELP = `
 Examples:
-  cli status                          is NATS there, and what can it do?
+  cli status                          the server, its features, the round trip
   cli kv ls                           the keys that storeKV keeps
   cli object get https://example.com/ the result that storeHealthcheck keeps
-  cli queue counts checks --watch     how a queue fares
+  cli queue counts checks --watch     job counts of a queue, live
   cli dashboard                       all of it as a web page
 
 Credentials come from the environment (SUPERCHECK_NATS_CREDS, _TOKEN, _USER,
 _PASSWORD, _NKEY_SEED, _TLS_CA, …), or are part of the URL.
 
 Exit codes: 0 done; 1 not found, refused or not done; 2 wrong usage; 3 no
-connection to NATS, or no answer. \`cli help kv get\` tells about a command.`;
+connection to NATS, or no answer. \`cli help kv get\` explains a command.`;
 
 async function main(args: string[]): Promise<number> {
   const screen = new Screen();
@@ -50,7 +50,7 @@ async function main(args: string[]): Promise<number> {
   const signal = AbortSignal.any([interruption.signal, screen.readerGone]);
   const name = programName();
   const program = new Command(name)
-    .description("Looks after queues, keys and objects on NATS JetStream.")
+    .description("Manages queues, keys and objects on NATS JetStream.")
     .option("-s, --server <url>", "NATS servers (default: SUPERCHECK_NATS_URL, else nats://127.0.0.1:4222)")
     .addOption(durationOption("--timeout", "how long a call may take", "5s"))
     .option("--json", "print lines of JSON, for machines")
@@ -59,7 +59,7 @@ async function main(args: string[]): Promise<number> {
     .on("option:raw", () => screen.raw = true)
     .addHelpText("after", HELP)
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError("(--help tells more)")
+    .showHelpAfterError("(see --help)")
     .configureOutput({
       writeOut: (text) => screen.writeText(underName(text, name)),
       writeErr: (text) => screen.note(underName(text.replace(/\n$/, ""), name)),

@@ -7,7 +7,7 @@ interface Bucket {
 }
 
 /**
- * Opens a bucket that is going to be written to. One that is not there yet will be made by the write; the user is told, as it may be a slip of
+ * Opens a bucket that is going to be written to. One that is not there yet will be made by the write; a note says so, as it may be a slip of
  * the pen.
  *
  * @param open Gives the bucket; with `ttl`, milliseconds, if it is one of the library's own that is not there yet: as the library would make it.

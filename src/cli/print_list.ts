@@ -4,9 +4,9 @@ import { type Column, table } from "./terminal/table.ts";
 
 /** How a list is printed. */
 export interface ListFormat<T> {
-  /** What a line of JSON tells of an item. */
+  /** What a line of JSON contains of an item. */
   record(item: T): unknown;
-  /** What one line tells of an item where no table is wanted. */
+  /** One line for an item where no table is wanted. */
   plain?: (item: T) => string;
   /** The columns of the table. */
   columns: Column<T>[];

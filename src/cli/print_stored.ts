@@ -9,17 +9,17 @@ import type { Screen } from "./terminal/screen.ts";
  */
 export async function printStored(
   screen: Screen,
-  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   what: string,
 ): Promise<void> {
   if (!screen.isTerminal || screen.raw) {
-    for await (const piece of pieces) screen.write(piece);
+    for await (const chunk of chunks) screen.write(chunk);
     return;
   }
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const decode = (piece?: Uint8Array) => {
+  const decode = (chunk?: Uint8Array) => {
     try {
-      return decoder.decode(piece, { stream: piece !== undefined });
+      return decoder.decode(chunk, { stream: chunk !== undefined });
     } catch (cause) {
       const advice = "redirect the output, or use --raw to write it to the terminal as it is";
       throw new CommandFailure(`${what} is no text: ${advice}`, EXIT.usage, { cause });
@@ -30,7 +30,7 @@ export async function printStored(
     screen.writeText(text);
     last = text.at(-1) ?? last;
   };
-  for await (const piece of pieces) write(decode(piece));
+  for await (const chunk of chunks) write(decode(chunk));
   write(decode());
   if (last !== "\n") screen.writeText("\n");
 }

@@ -19,7 +19,7 @@ const RECOMMENDED = "2.14.5";
 /** Looks that the round trip is the median of. */
 const SAMPLES = 5;
 
-/** What `status` tells. */
+/** What `status` prints. */
 interface Status extends Partial<ConnectionInfo> {
   connected: boolean;
   /** Milliseconds to JetStream and back; `null` if there was no answer. */
@@ -27,11 +27,11 @@ interface Status extends Partial<ConnectionInfo> {
   features: { feature: string; since: string; available: boolean }[];
 }
 
-/** `status`: is NATS there, and what can it do? */
+/** `status`: the server, its features and the round trip. */
 export function statusCommand(program: Command, line: CommandLine): void {
   program.command("status")
-    .description("show the connection, the server, what it can do and how far away it is")
-    .option("-w, --watch", "go on until Ctrl-C, also while the server is away")
+    .description("show the connection, the server, its features and the round trip time")
+    .option("-w, --watch", "repeat until Ctrl-C, also while there is no connection")
     .addOption(durationOption("-i, --interval", "between two looks", "1s"))
     .addHelpText(
       "after",

@@ -48,7 +48,7 @@ const TABLE = queuesFormat([
 export function topCommand(program: Command, line: CommandLine): void {
   program.command("top")
     .description(
-      "show all queues until Ctrl-C: how many jobs wait, run and end, how many workers there are, which are paused, which have dead letters",
+      "show all queues until Ctrl-C: waiting, active and completed jobs, workers, pauses and dead letters",
     )
     .addOption(durationOption("-i, --interval", "between two looks", "1s"))
     .addHelpText(

@@ -10,9 +10,9 @@ export class Transfer extends TransformStream<Uint8Array<ArrayBuffer>, Uint8Arra
   constructor(screen: Screen, what: string, size: number | null) {
     let passed = 0;
     super({
-      transform(piece, controller) {
-        passed += piece.length;
-        controller.enqueue(piece);
+      transform(chunk, controller) {
+        passed += chunk.length;
+        controller.enqueue(chunk);
       },
     });
     const begun = performance.now();

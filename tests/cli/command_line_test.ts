@@ -8,7 +8,7 @@ import { records, startCli } from "./_cli.ts";
 
 const test = testFrom("2.14");
 
-test("status tells the server, its features and the round trip", async () => {
+test("status prints the server, its features and the round trip", async () => {
   await using nats = await startCli();
   const { cli, server } = nats;
   const [status] = records(await cli(["status", "--json"]));
@@ -51,7 +51,7 @@ Deno.test("status says that JetStream is off, and ends with 1", async () => {
   assertMatch(stderr, /JetStream is off/);
 });
 
-Deno.test("status --watch goes on while the server is away", async () => {
+Deno.test("status --watch continues while the server is down", async () => {
   await using nats = await startCli();
   await using watch = nats.start(["status", "--watch", "--interval", "50ms", "--json"]);
   await watch.until(({ json }) => json.at(-1)?.connected === true);

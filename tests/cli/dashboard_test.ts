@@ -21,7 +21,7 @@ Deno.test("dashboard serves the page on loopback until it is interrupted", async
   assertEquals(await command.end(), 0);
 });
 
-Deno.test("dashboard with a token lets in only who gives it, and changes nothing when it is read-only", async () => {
+Deno.test("dashboard with a token refuses requests without it, and changes nothing when it is read-only", async () => {
   await using line = await startCli();
   const env = { SUPERCHECK_DASHBOARD_TOKEN: "a secret" };
   await using command = line.start(["dashboard", "--port", "0", "--read-only"], { env });
@@ -39,7 +39,7 @@ Deno.test("dashboard with a token lets in only who gives it, and changes nothing
   assert(!command.stdout.includes("secret") && !command.stderr.includes("secret"));
 });
 
-Deno.test("dashboard refuses to let others in without a token", async () => {
+Deno.test("dashboard refuses other addresses than loopback without a token", async () => {
   await using line = await startCli();
   const { code, stderr } = await line.cli(["dashboard", "--host", "0.0.0.0"]);
   assertEquals(code, 2);

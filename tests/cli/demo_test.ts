@@ -68,7 +68,7 @@ Deno.test("demo --json checks the URLs it is given through the server of SUPERCH
   assertEquals(streams, 2, "the queues are gone, the two buckets stay");
 });
 
-Deno.test("demo tells when a certificate expires, also of one that nobody trusts", async () => {
+Deno.test("demo prints when a certificate expires, also an untrusted one", async () => {
   await using server = await startNatsServer();
   await using certificates = await makeCertificates();
   const [cert, key] = [certificates.cert, certificates.key].map((path) => Deno.readTextFileSync(path));
@@ -86,7 +86,7 @@ Deno.test("demo tells when a certificate expires, also of one that nobody trusts
   }
 });
 
-Deno.test("demo --watch goes on while the nats-server is killed, and stores again when it is back", async () => {
+Deno.test("demo --watch continues while the nats-server is killed, and stores again once it is restarted", async () => {
   await using server = await startNatsServer();
   await using service = startService();
   const args = ["--watch", "--json", "--interval", "50", `${service.url}/up`, `${service.url}/down`];
@@ -114,7 +114,7 @@ Deno.test("demo --watch goes on while the nats-server is killed, and stores agai
   assertEquals((await stores.loadKV(`demo.state.${service.url}/down`))?.val, "down");
 });
 
-Deno.test("demo --watch brings its own nats-server back after it was killed", async () => {
+Deno.test("demo --watch starts its own nats-server again after it was killed", async () => {
   await using service = startService();
   await using demo = start("demo.ts", ["--watch", "--interval", "50", `${service.url}/up`]);
   const pid = await demo.until(({ stdout, stderr }) => stdout.includes("1 of 1") && /process (\d+)/.exec(stderr)?.[1]);
@@ -168,10 +168,10 @@ Deno.test("demo checks without NATS too, says so and ends with 1", async () => {
   const { code, stdout, stderr } = await run("demo.ts", [`${service.url}/up`], { env });
   assertEquals(code, 1);
   assertMatch(stdout, /● up +200 OK .+ – +no/);
-  assertMatch(stderr, /NATS is away: everything was checked, but nothing could be stored/);
+  assertMatch(stderr, /No connection to NATS: everything was checked, but nothing could be stored/);
 });
 
-Deno.test("demo ends with 1 when the server refuses it, and names no password", async () => {
+Deno.test("demo ends with 1 when the server refuses it, and prints no password", async () => {
   await using server = await startNatsServer({ auth: { user: "ann", password: "correct" } });
   const env = { SUPERCHECK_NATS_URL: server.url.replace("//", "//ann:secret@") };
   const { code, stderr } = await run("demo.ts", ["http://127.0.0.1:1/"], { env });
@@ -180,7 +180,7 @@ Deno.test("demo ends with 1 when the server refuses it, and names no password", 
   assert(!stderr.includes("secret"));
 });
 
-Deno.test("demo ends quietly when nobody reads on", async () => {
+Deno.test("demo ends without an error when the reader of its output ends", async () => {
   const path = new URL("../../src/cli/demo.ts", import.meta.url).pathname;
   const shell = new Deno.Command("sh", {
     args: [

@@ -4,7 +4,7 @@ import { freePort } from "../_support/free_port.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { run } from "./_commands.ts";
 
-Deno.test("commands go by SUPERCHECK_NATS_DOMAIN: over a leafnode without JetStream of its own", async () => {
+Deno.test("commands use SUPERCHECK_NATS_DOMAIN: over a leafnode without JetStream of its own", async () => {
   const port = freePort();
   await using hub = await startNatsServer({
     jetstream: "domain: hub",

@@ -8,7 +8,7 @@ Deno.test("--version and -V print the version of deno.json", async () => {
   }
 });
 
-Deno.test("help tells about a command of a group, as its --help does, and refuses one that there is not", async () => {
+Deno.test("help explains a command of a group as its --help does, and refuses an unknown one", async () => {
   const told = await run("main.ts", ["help", "queue", "publish"]);
   assertEquals(told, await run("main.ts", ["queue", "publish", "--help"]));
   assertMatch(told.stdout, /^Usage: cli queue publish \[options\] <queue> \[data\]\n/);

@@ -23,7 +23,7 @@ Deno.test("kv put, get and del work on the keys of storeKV, loadKV and deleteKV"
   assertEquals([code, stderr], [1, `error: there is no value under "${URL_KEY}" in bucket supercheck_kv\n`]);
 });
 
-Deno.test("kv put takes standard input and files byte by byte, and kv get gives them back", async () => {
+Deno.test("kv put takes standard input and files byte by byte, and kv get prints them", async () => {
   await using nats = await startCli();
   const { cli } = nats;
   const bytes = Uint8Array.of(0, 255, 10, 13, 128);
@@ -37,7 +37,7 @@ Deno.test("kv put takes standard input and files byte by byte, and kv get gives 
   }
 });
 
-Deno.test("kv put --create, --revision and --ttl say in exit codes who was faster", async () => {
+Deno.test("kv put --create, --revision and --ttl say in exit codes whether the value is stored", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   const put = async (...args: string[]) => (await cli(["kv", "put", "-b", "locks", "leader", ...args])).code;

@@ -31,7 +31,7 @@ Deno.test("queue ls lists the queues with their counts: as a table, as JSON", as
   ]);
 });
 
-Deno.test("queue ls --watch sees queues come and go, also over a restart of the server, until it is interrupted", async () => {
+Deno.test("queue ls --watch shows new and removed queues, also over a restart of the server, until it is interrupted", async () => {
   await using nats = await startCli();
   const { stores, server } = nats;
   await using watch = nats.start(["queue", "ls", "--watch", "--interval", "50ms"]);

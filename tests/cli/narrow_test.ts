@@ -36,7 +36,7 @@ Deno.test("checkTable fits a terminal of 60 columns and more, with the beginning
   }
 });
 
-Deno.test("checkTable leaves the body and the tries out before it cuts URLs, and cuts URLs before it leaves the certificate out", () => {
+Deno.test("checkTable leaves the body and the attempts out before it cuts URLs, and cuts URLs before it leaves the certificate out", () => {
   const titles = (columns: number, expires: string | null) =>
     checkTable([row("flapping", expires)], plain, columns)[0].split(/ {2,}/);
   assertEquals(titles(200, null), ["URL", "STATE", "ANSWER", "LATENCY", "TRIES", "UP", "STORED", "BODY"]);

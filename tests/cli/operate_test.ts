@@ -5,7 +5,7 @@ import { records, startCli } from "./_cli.ts";
 
 const test = testFrom("2.14");
 
-test("queue schedule, schedules, run and unschedule look after a schedule", async () => {
+test("queue schedule, schedules, run and unschedule manage a schedule", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   const args = ["queue", "schedule", "reports", "nightly", '{"deep":true}'];

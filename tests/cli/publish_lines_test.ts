@@ -16,7 +16,7 @@ Deno.test("queue publish --lines names the line that is too large, after those b
   assertEquals((await nats.stores.jobQueue("many").counts())?.ready.normal, 3);
 });
 
-Deno.test("queue publish --lines says how far it came when it is interrupted", async () => {
+Deno.test("queue publish --lines says how many jobs are published when it is interrupted", async () => {
   await using nats = await startCli();
   await using command = nats.start(ARGS);
   await command.write(lines(1, 500));

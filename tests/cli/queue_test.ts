@@ -62,7 +62,7 @@ Deno.test("queue publish --lines adds a job for each line, and says where one is
   assertMatch(stderr, /line 1202 is not JSON: .+; 1201 jobs published, all up to line 1201\n/);
 });
 
-Deno.test("queue dead shows what failed; redrive and discard clear it up", async () => {
+Deno.test("queue dead shows what failed; redrive and discard remove it", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   await bury(stores, "checks", ["a", "b", "c", "d"]);
@@ -105,7 +105,7 @@ Deno.test("queue cancel, purge and purge --destroy destroy only with --yes", asy
   assertEquals((await cli(["queue", "counts", "checks"])).code, 1);
 });
 
-test("queue promote, reschedule, update and publish --replace change a job that waits", async () => {
+test("queue promote, reschedule, update and publish --replace change a waiting job", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   const queue = stores.jobQueue("checks");
@@ -150,7 +150,7 @@ Deno.test("queue cancel, redrive and discard act on all that match, which they c
   assertEquals((await cli(["queue", "cancel", "checks", "--yes"])).code, 2);
 });
 
-Deno.test("queue pause holds the jobs back until queue resume", async () => {
+Deno.test("queue pause stops the delivery of jobs until queue resume", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   await stores.publishJob("checks", {});

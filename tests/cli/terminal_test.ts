@@ -14,7 +14,7 @@ const OBEYED = [
   ...[0x2066, 0x2067, 0x2068, 0x2069, 0xfeff],
 ].map((code) => String.fromCharCode(code));
 
-/** Each of them between brackets, so that what the terminal gets tells where it came from. */
+/** Each of them between brackets, so that the output shows where each came from. */
 const NASTY = `${OBEYED.map((character) => `<${character}>`).join("")}<\x1b]0;title\x07>`;
 const WITHOUT_LINES = NASTY.replace(/[\r\n\t]/g, "");
 

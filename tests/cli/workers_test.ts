@@ -3,7 +3,7 @@ import process from "node:process";
 import { waitUntil } from "../_support/wait_until.ts";
 import { records, startCli } from "./_cli.ts";
 
-Deno.test("queue workers shows who works on a queue, and how busy", async () => {
+Deno.test("queue workers lists the workers of a queue, and how busy they are", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
   const queue = stores.jobQueue("mails");

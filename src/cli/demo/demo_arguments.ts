@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 
-/** What the command line asks for. */
+/** What the command line contains. */
 export interface DemoArguments {
   /** The URLs to check, each once; none: the local services. */
   urls: string[];
@@ -20,14 +20,14 @@ cache where there is none. Nothing of either stays behind.
 
 Examples:
   deno task demo                         a look at everything, in seconds
-  deno task demo --watch                 goes on, with a dashboard; kill the
-                                         nats-server and see
+  deno task demo --watch                 a round every 2 s, with a dashboard;
+                                         kill the nats-server and see
   deno task demo https://example.com     your URLs
   deno task demo --json | jq .checks     for machines: a line of JSON per round
   SUPERCHECK_NATS_URL=localhost deno task demo
 
 Exit codes: 0 it worked (a service that is down is a result); 1 it did not, for
-instance as NATS is away; 2 wrong usage.`;
+instance without a connection to NATS; 2 wrong usage.`;
 
 /**
  * Reads the command line. `--help` and what is wrong with it are printed by the parser.
@@ -42,7 +42,7 @@ export function demoArguments(args: string[]): DemoArguments {
         "key-value bucket; then everything is loaded back and shown.",
     )
     .argument("[url...]", "http:// or https:// URLs to check")
-    .option("-w, --watch", "go on with a new round again and again, until Ctrl-C, with a dashboard to look at")
+    .option("-w, --watch", "repeat rounds until Ctrl-C, with a dashboard")
     .option("-i, --interval <ms>", "milliseconds between two rounds", milliseconds, 2_000)
     .option(
       "-t, --timeout <ms>",
@@ -52,7 +52,7 @@ export function demoArguments(args: string[]): DemoArguments {
     .option("-c, --concurrency <n>", "URLs that are fetched at the same time", wholeNumber, 10)
     .option("--json", "print one line of JSON for each round instead of a table")
     .addHelpText("after", HELP)
-    .showHelpAfterError("(--help tells more)")
+    .showHelpAfterError("(see --help)")
     .exitOverride();
   command.parse(args, { from: "user" });
   const wrong = command.args.map(whatIsWrong).filter((text) => text !== null);

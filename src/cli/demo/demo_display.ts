@@ -18,9 +18,9 @@ export class DemoDisplay implements Disposable {
   #status = "";
   #spinning = true;
   #frame = 0;
-  #hears: "problems" | "everything" | "nothing" = "problems";
+  #notes: "problems" | "everything" | "nothing" = "problems";
 
-  /** @param options `chatty`: whether steps are told where there is no live table. */
+  /** @param options `chatty`: whether steps are printed where there is no live table. */
   constructor(screen: Screen, { chatty }: { chatty: boolean }) {
     this.#screen = screen;
     this.#chatty = chatty && !screen.isLive;
@@ -28,15 +28,15 @@ export class DemoDisplay implements Disposable {
     const note = (paint: Paint, message: string) =>
       screen.note(`${dim(new Date().toLocaleTimeString("en-GB"))}  ${paint(oneLine(message))}`);
     this.logger = {
-      info: (message) => this.#hears !== "everything" || note(green, message),
+      info: (message) => this.#notes !== "everything" || note(green, message),
       // Checks that fail are in the table.
-      warn: (message) => this.#hears === "nothing" || message.startsWith("Job ") || note(yellow, message),
-      error: (message) => this.#hears === "nothing" || note(red, message),
+      warn: (message) => this.#notes === "nothing" || message.startsWith("Job ") || note(yellow, message),
+      error: (message) => this.#notes === "nothing" || note(red, message),
     };
     if (screen.isLive) this.#ticker = setInterval(() => this.#draw(), 100);
   }
 
-  /** Says what is going on; `spinning` while somebody has to wait for it. */
+  /** Says what is going on; `spinning` while it takes time. */
   status(text: string, { spinning = true }: { spinning?: boolean } = {}): void {
     this.#spinning = spinning;
     if (text !== this.#status && this.#chatty) this.#screen.note(text);
@@ -64,8 +64,8 @@ export class DemoDisplay implements Disposable {
   }
 
   /** What is noted from now on: at the beginning only problems. */
-  hear(what: "everything" | "nothing"): void {
-    this.#hears = what;
+  note(what: "everything" | "nothing"): void {
+    this.#notes = what;
   }
 
   /** Takes the live table off the screen, for good. */

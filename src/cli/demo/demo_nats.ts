@@ -3,10 +3,10 @@ import { type NatsServer, startNatsServer } from "../../testing/mod.ts";
 import { reasonOf } from "../command_failure.ts";
 import { sleep } from "../sleep.ts";
 
-/** Milliseconds that a call of the demo may take before it goes on without NATS. */
+/** Milliseconds that a call of the demo may take before it continues without NATS. */
 const CALL_TIMEOUT = 2_000;
 
-/** Milliseconds that a private server which was killed stays away, so that there is something to see. */
+/** Milliseconds before a killed private server is started again, so that the loss can be seen. */
 const RESTART_AFTER = 3_000;
 
 /** The NATS that the demo works with: the one that the environment names, or a private nats-server. */
@@ -30,7 +30,7 @@ export class DemoNats implements AsyncDisposable {
   }
 
   /**
-   * Connects, to a private server once that is ready. A server that is away is no error.
+   * Connects, to a private server once that is started. A server that cannot be reached is no error.
    *
    * @throws {JetStreamStoreError} If the server refuses us.
    * @throws {RangeError} If a variable of the environment is malformed.

@@ -11,7 +11,7 @@ export interface Shown {
   checked: CheckedUrl[];
   totals: HealthChecks["totals"];
   queue: string;
-  /** The server, or `null` if it is away. */
+  /** The server, or `null` without a connection. */
   nats: ConnectionInfo | null;
   /** Whether the nats-server is the demo's own. */
   isPrivate: boolean;
@@ -61,7 +61,7 @@ export function nextSteps(
 ): string[] {
   const { bold, cyan, dim } = colours;
   const steps = [
-    ...watched ? [] : [["deno task demo --watch", "goes on, NATS or not, with a dashboard"]],
+    ...watched ? [] : [["deno task demo --watch", "repeats, also without NATS, with a dashboard"]],
     ...isLocal ? [["deno task demo https://example.com", "your URLs, and certificates"]] : [],
     ...isPrivate ? [["SUPERCHECK_NATS_URL=localhost deno task demo", "with your own NATS"]] : [],
     ["deno task cli --help", "into queues, keys, objects"],

@@ -44,15 +44,15 @@ export interface CheckedUrl {
 /** Attempts of one check: a service counts as down when the second one fails, too. */
 const ATTEMPTS = 2;
 /** Milliseconds between them. */
-const PAUSE = 250;
+const RETRY_DELAY_MS = 250;
 /** Milliseconds that the queue may take on top of the checks. */
-const PATIENCE = 5_000;
+const QUEUE_TIMEOUT_MS = 5_000;
 
 const STATE = "demo.state.";
 const COUNT = "demo.count.";
 
 /**
- * The main job: one job for each URL into the queue, workers that fetch and store, then everything loaded back. While NATS is away the
+ * The main job: one job for each URL into the queue, workers that fetch and store, then everything loaded back. Without a connection the
  * checks are done all the same, only nothing is stored.
  */
 export class HealthChecks implements AsyncDisposable {
@@ -72,7 +72,7 @@ export class HealthChecks implements AsyncDisposable {
     this.#consumer = this.#queue.consume((job) => this.#work(job), {
       concurrency: options.concurrency,
       maxAttempts: ATTEMPTS,
-      backoff: PAUSE,
+      backoff: RETRY_DELAY_MS,
     });
   }
 
@@ -116,7 +116,7 @@ export class HealthChecks implements AsyncDisposable {
     }
     // The URL is the job's id, so it is never in the queue twice.
     const receipts = await this.#queue.publishMany(urls.map((url) => ({ data: { url }, id: url })));
-    // One that is left from before a loss of the connection has told its result to an earlier round.
+    // A duplicate was published before a disconnect: its result belongs to an earlier round.
     const queued = urls.map((_, i) => receipts?.[i]?.duplicate === false);
     this.#totals.queued += queued.filter(Boolean).length;
     return await Promise.all(urls.map((url, i) => this.#result(url, queued[i])));
@@ -142,7 +142,7 @@ export class HealthChecks implements AsyncDisposable {
     result.then(settle, settle);
     const wake = AbortSignal.any([settled.signal, signal]);
     const loads = Math.ceil(urls.length / concurrency);
-    const deadline = performance.now() + PATIENCE + loads * ATTEMPTS * (timeout + PAUSE);
+    const deadline = performance.now() + QUEUE_TIMEOUT_MS + loads * ATTEMPTS * (timeout + RETRY_DELAY_MS);
     while (queued && !wake.aborted) {
       await sleep(100, wake);
       const served = this.#stores.connectionStatus() === "connected" && performance.now() < deadline;
@@ -158,7 +158,7 @@ export class HealthChecks implements AsyncDisposable {
     let result = await this.#fetch(url, 1, signal);
     for (let attempt = 2; result.state === "down" && attempt <= ATTEMPTS; attempt++) {
       onStep({ url, phase: "failed once" });
-      await sleep(PAUSE, signal);
+      await sleep(RETRY_DELAY_MS, signal);
       result = await this.#fetch(url, attempt, signal);
     }
     await this.#store(result);
@@ -175,7 +175,7 @@ export class HealthChecks implements AsyncDisposable {
     }
   }
 
-  /** Stores the result, the state and the counters; none of these while NATS is away. */
+  /** Stores the result, the state and the counters; none of these without a connection. */
   async #store(result: CheckResult): Promise<void> {
     const { url, state } = result;
     const awaited = this.#awaited.get(url);
@@ -186,7 +186,7 @@ export class HealthChecks implements AsyncDisposable {
         await this.#count(url, state);
       }
     } catch (error) {
-      // Trying the job again would not help: who waits for the round has to know.
+      // A retry would not help: the caller of the round gets the error.
       awaited?.reject(error);
       return;
     }

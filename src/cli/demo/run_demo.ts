@@ -29,7 +29,7 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   await using services = options.urls.length > 0 ? null : new LocalServices();
   await using pages = watch ? new DemoDashboard(nats.stores) : null;
   if (!json) introduce(nats, { services: services?.habits, dashboard: pages?.url }, screen);
-  display.hear("everything");
+  display.note("everything");
   const urls = services?.urls ?? options.urls;
   const queue = `demo_${crypto.randomUUID().slice(0, 4)}`;
   await using checks = new HealthChecks(nats.stores, queue, {
@@ -37,12 +37,12 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
     timeout: options.timeout ?? (services ? 1_000 : 5_000),
     concurrency,
     signal,
-    // Their ports will not be theirs again.
+    // Other services may get their ports.
     forgets: services !== null,
     onStep: (step) => display.step(step),
   });
   // What happens to the connection at the end is our own doing.
-  const silence = () => display.hear("nothing");
+  const silence = () => display.note("nothing");
   signal.addEventListener("abort", silence, { once: true });
   using _silence = { [Symbol.dispose]: silence };
   if (watch) nats.keepAlive();
@@ -90,7 +90,9 @@ function introduce({ stores, server }: DemoNats, { services, dashboard }: Surrou
       [
         [
           "NATS",
-          nats ? `${nats.version} at ${nats.server}${server ? ` (private, process ${server.pid})` : ""}` : "is away",
+          nats
+            ? `${nats.version} at ${nats.server}${server ? ` (private, process ${server.pid})` : ""}`
+            : "no connection",
         ],
         ...services ? [["Services", services]] : [],
         ...dashboard ? [["Dashboard", dashboard]] : [],
@@ -102,11 +104,11 @@ function introduce({ stores, server }: DemoNats, { services, dashboard }: Surrou
   );
 }
 
-/** What a person who watches wants to know between two rounds. */
+/** The status line between two rounds. */
 function pause({ round, nats, checked }: Shown, { server }: DemoNats, { interval }: DemoArguments): string {
   const lost = checked.filter(({ stored }) => !stored).length;
   const state = lost > 0
-    ? `NATS ${nats ? "does not answer" : "is away"}: ${count(lost, "result")} not stored.`
+    ? `${nats ? "NATS does not answer" : "No connection to NATS"}: ${count(lost, "result")} not stored.`
     : server
     ? `Try: kill ${server.pid} (NATS)`
     : `NATS ${nats?.version} at ${nats?.server}.`;
@@ -122,7 +124,7 @@ function conclude(shown: Shown, { watch }: DemoArguments, screen: Screen): void 
     return screen.print(...sources(shown, colours, width), "", ...nextSteps(shown, watch, colours, width));
   }
   screen.note(
-    noteColours.red("NATS is away: everything was checked, but nothing could be stored."),
+    noteColours.red("No connection to NATS: everything was checked, but nothing could be stored."),
     "Start the server that SUPERCHECK_NATS_URL names; or unset it, and the demo starts a private one.",
   );
 }

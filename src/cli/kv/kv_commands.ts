@@ -12,7 +12,7 @@ Examples:
   cli kv ls --long
   cli kv put --bucket flags dark-mode on
   cli kv get https://example.com/
-\`cli kv help put\` tells about one of them.`;
+\`cli kv help put\` explains one of them.`;
 
 /** Adds the commands of key-value buckets. */
 export function kvCommands(program: Command, line: CommandLine): void {

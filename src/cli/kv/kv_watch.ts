@@ -9,7 +9,7 @@ import { bucketOption } from "../bucket_option.ts";
 /** `kv watch`: follows keys. */
 export function kvWatch(kv: Command, line: CommandLine): void {
   kv.command("watch")
-    .description("follow the keys: first what is there, then each change, until Ctrl-C; goes on after a reconnect")
+    .description("follow the keys: first what is there, then each change, until Ctrl-C; continues after a reconnect")
     .argument("[filter]", "* stands for one token between dots, > at the end for all the rest", ">")
     .addOption(bucketOption("kv"))
     .option("-u, --updates-only", "begin with the next change")

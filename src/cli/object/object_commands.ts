@@ -10,7 +10,7 @@ Examples:
   cli object ls
   cli object put --bucket reports weekly.pdf ./weekly.pdf
   cli object get https://example.com/ | jq .status
-\`cli object help put\` tells about one of them.`;
+\`cli object help put\` explains one of them.`;
 
 /** Adds the commands of object buckets. */
 export function objectCommands(program: Command, line: CommandLine): void {

@@ -17,7 +17,7 @@ interface PutOptions {
 /** `object put`: stores an object. */
 export function objectPut(object: Command, line: CommandLine): void {
   object.command("put")
-    .description("store an object, of any size; whoever reads meanwhile gets the old one whole")
+    .description("store an object of any size; readers get the old one until the new one is whole")
     .argument("<name>", "any text, URLs too")
     .argument("[file]", "the file to store; without it or with -, standard input")
     .addOption(bucketOption("object"))

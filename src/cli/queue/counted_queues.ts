@@ -11,7 +11,7 @@ export interface CountedQueue {
   counts: JobCounts | null;
 }
 
-/** Counts the jobs of queues. A watch goes on without NATS, too. */
+/** Counts the jobs of queues. A watch continues without a connection. */
 export function countQueues(nats: Nats, names: readonly string[], { watch }: LookOptions): Promise<CountedQueue[]> {
   return Promise.all(names.map(async (queue) => {
     const counting = nats.stores.jobQueue(queue).counts();

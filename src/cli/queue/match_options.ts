@@ -71,7 +71,11 @@ export async function actOnMatches(line: CommandLine, nats: Nats, action: MatchA
     using _progress = new Progress(line.screen, () => `${counts.done} of ${matched} ${done} …`);
     const progress = (soFar: MatchCounts) => counts = soFar;
     const ended = await act({ progress, signal: line.signal });
-    if (!ended) throw new CommandFailure(`broke off: ${count(counts.done, what)} ${done} so far; repeat it to go on`);
+    if (!ended) {
+      throw new CommandFailure(
+        `broke off: ${count(counts.done, what)} ${done} so far; run the command again for the rest`,
+      );
+    }
     counts = ended;
   }
   line.print({ matched: counts.matched, [done]: counts.done }, () => [`${count(counts.done, what)} ${done}`]);

@@ -37,7 +37,7 @@ export async function publishLines(
   });
 }
 
-/** Publishes batches of lines, and knows what is in the queue. */
+/** Publishes batches of lines, and counts what is stored. */
 class LinePublisher {
   readonly #queue: JobQueue;
   readonly #options: PublishOptions;

@@ -8,7 +8,7 @@ import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommand
 /** `queue cancel`: takes jobs out. */
 export function queueCancel(queue: Command, line: CommandLine): void {
   const command = queue.command("cancel")
-    .description("take jobs out of a queue, whether they wait, are delayed or run; of those that run the signal aborts")
+    .description("cancel waiting, delayed or active jobs; the signal of active ones aborts")
     .argument("<queue>")
     .argument("[id...]");
   addMatchOptions(command).addHelpText(

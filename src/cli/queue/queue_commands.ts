@@ -31,11 +31,11 @@ Examples:
   cli queue counts checks --watch
   cli queue dead checks
   cli queue redrive checks --all
-\`cli queue help publish\` tells about one of them.`;
+\`cli queue help publish\` explains one of them.`;
 
 /** Adds the commands of queues. */
 export function queueCommands(program: Command, line: CommandLine): void {
-  const queue = program.command("queue").description("list queues, publish jobs, and look after a queue").addHelpText(
+  const queue = program.command("queue").description("list queues, publish jobs, and manage a queue").addHelpText(
     "after",
     EXAMPLES,
   );

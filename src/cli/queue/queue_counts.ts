@@ -20,9 +20,9 @@ const FORMAT = queuesFormat([
 /** `queue counts`: how many jobs there are. */
 export function queueCounts(queue: Command, line: CommandLine): void {
   queue.command("counts")
-    .description("show how many jobs wait, run, are delayed or dead, and how long the oldest has waited")
+    .description("show how many jobs are waiting, active, delayed or dead, and how long the oldest has waited")
     .argument("<queue...>")
-    .option("-w, --watch", "go on until Ctrl-C")
+    .option("-w, --watch", "repeat until Ctrl-C")
     .addOption(durationOption("-i, --interval", "between two looks", "1s"))
     .addHelpText(
       "after",

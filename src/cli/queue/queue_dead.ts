@@ -12,7 +12,7 @@ import { existingQueue } from "./existing_queue.ts";
 /** `queue dead`: lists the dead letters, or shows one. */
 export function queueDead(queue: Command, line: CommandLine): void {
   queue.command("dead")
-    .description("list the jobs that were given up, the newest first; or show one of them, with its stack")
+    .description("list the dead letters, the newest first; or show one of them, with its stack")
     .argument("<queue>")
     .argument("[id]", "show only this one")
     .option("-n, --limit <n>", "how many at most", wholeNumber, 100)

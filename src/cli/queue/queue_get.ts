@@ -8,7 +8,7 @@ import { localTime, oneLine, span } from "../terminal/text.ts";
 /** `queue get`: looks a job up. */
 export function queueGet(queue: Command, line: CommandLine): void {
   queue.command("get")
-    .description("show a job that waits, is delayed or runs")
+    .description("show a job that is waiting, delayed or active")
     .argument("<queue>")
     .argument("<id>")
     .addHelpText(

@@ -20,7 +20,7 @@ const NONE = "No queues.";
 export function queueList(queue: Command, line: CommandLine): void {
   queue.command("ls")
     .description("list the queues, with how many jobs each has")
-    .option("-w, --watch", "go on until Ctrl-C, with queues as they come and go")
+    .option("-w, --watch", "repeat until Ctrl-C, with queues that are made or removed meanwhile")
     .addOption(durationOption("-i, --interval", "between two looks", "1s"))
     .addHelpText(
       "after",
@@ -48,7 +48,7 @@ Examples:
     );
 }
 
-/** The names of the queues; `null` while a watch goes on without NATS. */
+/** The names of the queues; `null` during a watch without a connection. */
 async function queueNames(nats: Nats, { watch }: LookOptions): Promise<string[] | null> {
   try {
     return await Array.fromAsync(nats.stores.jobQueues());

@@ -15,7 +15,7 @@ interface PauseOptions {
 /** `queue pause`: holds jobs back. */
 export function queuePause(queue: Command, line: CommandLine): void {
   queue.command("pause")
-    .description("hold the jobs of a queue back, for all workers; those that run go on")
+    .description("stop the delivery of jobs to all workers; active jobs finish")
     .argument("<queue>")
     .option("--for <duration>", "how long, e.g. 10m; else until `queue resume`", duration)
     .addOption(

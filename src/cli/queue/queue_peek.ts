@@ -23,8 +23,8 @@ export function queuePeek(queue: Command, line: CommandLine): void {
     .description("show the first jobs of a queue, the most urgent and oldest first; they stay where they are")
     .argument("<queue>")
     .option("-n, --limit <n>", "how many at most", wholeNumber, 10)
-    .addOption(new Option("--active", "only those that workers have").conflicts(["delayed", "keyed"]))
-    .option("--delayed", "those that are not due yet, instead of those that wait or run")
+    .addOption(new Option("--active", "only active jobs").conflicts(["delayed", "keyed"]))
+    .option("--delayed", "delayed jobs, instead of those that are waiting or active")
     .addOption(new Option("--keyed", "those with a key instead").conflicts(["delayed", "priority"]))
     .addOption(priorityOption("only the jobs of this priority"))
     .addHelpText(

@@ -28,15 +28,20 @@ interface CommandOptions {
 /** `queue publish`: adds a job, or many. */
 export function queuePublish(queue: Command, line: CommandLine): void {
   queue.command("publish")
-    .description("add a job to a queue, or with --lines one for each line of the input")
+    .description("publish a job, or with --lines one for each line of the input")
     .argument("<queue>")
     .argument("[data]", "the job's data as JSON; without it, standard input")
     .option("-f, --file <path>", "read the data from a file")
     .option("--lines", "each line of the input is the data of one job")
-    .addOption(new Option("--id <id>", "its id: while it waits or runs, a second one adds nothing").conflicts("lines"))
+    .addOption(
+      new Option(
+        "--id <id>",
+        "its id: a second job of the id is not added while the first is waiting, delayed or active",
+      ).conflicts("lines"),
+    )
     .addOption(new Option("--priority <priority>", "how urgent it is").choices(["high", "normal", "low"]))
-    .option("--delay <duration>", "ready only after this time, e.g. 30s or 2h", duration)
-    .option("--run-at <moment>", "ready only then, e.g. 2030-01-31T18:00:00Z", moment)
+    .option("--delay <duration>", "delayed by this time, e.g. 30s or 2h", duration)
+    .option("--run-at <moment>", "delayed until then, e.g. 2030-01-31T18:00:00Z", moment)
     .option("--key <key>", "jobs of one key run one after another")
     .option("--max-attempts <n>", "attempts before it is a dead letter", wholeNumber)
     .option("--job-timeout <duration>", "how long one attempt may take", duration)

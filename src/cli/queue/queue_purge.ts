@@ -7,7 +7,7 @@ import { count } from "../terminal/text.ts";
 /** `queue purge`: removes all jobs. */
 export function queuePurge(queue: Command, line: CommandLine): void {
   queue.command("purge")
-    .description("remove all jobs of a queue, those that run too; schedules and dead letters stay")
+    .description("remove all jobs of a queue, active ones too; schedules and dead letters stay")
     .argument("<queue>")
     .addOption(dryRunOption())
     .option("--destroy", "remove the queue itself, with schedules, dead letters and results")

@@ -10,7 +10,7 @@ import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommand
 /** `queue redrive`: makes dead letters jobs again. */
 export function queueRedrive(queue: Command, line: CommandLine): void {
   const command = queue.command("redrive")
-    .description("make dead letters jobs again, with all their attempts before them")
+    .description("redrive dead letters: they are jobs again, with all their attempts")
     .argument("<queue>")
     .argument("[id...]", "those of `queue dead`")
     .option("-a, --all", "all of them")

@@ -8,7 +8,7 @@ import { duration, moment } from "../option_values.ts";
 /** `queue reschedule`: moves jobs to another moment. */
 export function queueReschedule(queue: Command, line: CommandLine): void {
   queue.command("reschedule")
-    .description("move waiting or delayed jobs, and retries, to another moment")
+    .description("delay waiting or delayed jobs until another time")
     .argument("<queue>")
     .argument("<id...>")
     .option("--delay <duration>", "from now on, e.g. 30s or 2h", duration)

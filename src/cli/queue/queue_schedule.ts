@@ -16,7 +16,7 @@ interface ScheduleCommandOptions {
 /** `queue schedule`: keeps a schedule. */
 export function queueSchedule(queue: Command, line: CommandLine): void {
   queue.command("schedule")
-    .description("keep a schedule that makes jobs; one with the same settings stays as it is")
+    .description("store a schedule that makes jobs; one with the same settings is not changed")
     .argument("<queue>")
     .argument("<id>", "the schedule's id")
     .argument("<data>", "the data of its jobs, as JSON")

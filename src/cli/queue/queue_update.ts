@@ -8,7 +8,7 @@ import { parseData } from "./job_data.ts";
 /** `queue update`: gives a job other data. */
 export function queueUpdate(queue: Command, line: CommandLine): void {
   queue.command("update")
-    .description("give a waiting or delayed job, or a retry, other data")
+    .description("change the data of a waiting or delayed job")
     .argument("<queue>")
     .argument("<id>")
     .argument("[data]", "the data as JSON; without it, standard input")

@@ -29,10 +29,10 @@ const COLUMNS: Column<WorkerInfo>[] = [
 export function queueWorkers(queue: Command, line: CommandLine): void {
   queue.command("workers")
     .description(
-      "show who works on a queue, since when, and how busy each worker is; they have half a second to answer",
+      "list the workers of a queue, since when they run and how busy they are; each has half a second to answer",
     )
     .argument("<queue>")
-    .option("-w, --watch", "go on until Ctrl-C")
+    .option("-w, --watch", "repeat until Ctrl-C")
     .addOption(durationOption("-i, --interval", "between two looks", "2s"))
     .addHelpText(
       "after",

@@ -14,7 +14,7 @@ export interface Colours {
   cyan: Paint;
 }
 
-/** Stands for the escape character in a painted text. Nobody can know it, so stored data cannot paint. */
+/** Stands for the escape character in a painted text. It is random, so stored data cannot paint. */
 const MARK = `\0${crypto.randomUUID()}`;
 
 /** The colours, on or off; a painted text becomes what a terminal takes by {@linkcode terminalText}. */

@@ -40,7 +40,7 @@ export class Screen {
     this.isLive = stderr.isTerminal() && variable("TERM") !== "dumb";
   }
 
-  /** Aborts when nobody reads standard output any more, as in `… | head`. */
+  /** Aborts when the reader of standard output is gone, as in `… | head`. */
   get readerGone(): AbortSignal {
     return this.#readerGone.signal;
   }
@@ -132,7 +132,7 @@ export class Screen {
 function terminalSize(): { columns: number; rows: number } {
   try {
     const { columns, rows } = Deno.consoleSize();
-    // A terminal that nobody has given a size says 0.
+    // A terminal without a size reports 0.
     if (columns > 0 && rows > 0) return { columns, rows };
   } catch {
     // No terminal at all: the classic size will do.
