@@ -1,7 +1,7 @@
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
 import type { Call } from "../wire/call.ts";
-import type { StoredMeta } from "./_object_meta.ts";
+import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Bytes for which room is made because an info says so; for more only as they come. */

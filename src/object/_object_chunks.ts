@@ -1,7 +1,7 @@
 import type { Call } from "../wire/call.ts";
 import { chunkSize, type ChunkSource, collectChunks, damaged } from "./_chunk_source.ts";
-import { Digest, digestOf, sameDigest } from "./_object_digest.ts";
-import type { StoredMeta } from "./_object_meta.ts";
+import { Digest, digestOf, sameDigest } from "./format/object_digest.ts";
+import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectRange } from "./object_range.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import { RangeChunks } from "./_range_chunks.ts";

@@ -6,7 +6,7 @@ import { HeaderBlock } from "../connection/nats/headers.ts";
 import { mayBeStored, publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import type { OrphanedChunks } from "./_orphaned_chunks.ts";
-import { versionOf } from "./_object_meta.ts";
+import { versionOf } from "./format/object_meta.ts";
 import type { Newest, ObjectMemory } from "./_object_memory.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
@@ -16,7 +16,7 @@ const MAX_INFOS = 10_000;
 /** An info to be stored. */
 export interface NewInfo {
   subject: string;
-  /** The version that it names; none for the mark of a deletion. */
+  /** The version that it names, also that of the info in whose place it is stored; none for the mark of a deletion. */
   nuid?: string;
   body: string;
   /** Whether an attempt to store it was not answered: it may be stored. */
@@ -99,7 +99,7 @@ export class ObjectInfos {
       // What was sent twice may have been refused because its first sending is stored.
       if (!(error instanceof Unavailable) && !mayBeStored(call, subject)) throw error;
       info.isUnconfirmed = true;
-      if (newest.nuid) {
+      if (newest.nuid && newest.nuid !== info.nuid) {
         info.replaced = newest;
         this.#orphans.removeLater({ nuid: newest.nuid, replacedBy: newest.sequence });
       }
@@ -123,14 +123,18 @@ export class ObjectInfos {
     const { infos, ownSequences } = this.#memory;
     const known = infos.get(subject);
     infos.delete(subject);
-    infos.set(subject, { sequence, nuid, until: performance.now() + this.#stream.ttl });
+    const since = known?.sequence === replaced.sequence && known.nuid === replaced.nuid ? known.since : 0;
+    const isUpdate = nuid !== undefined && nuid === replaced.nuid;
+    const until = performance.now() + this.#stream.ttl;
+    infos.set(subject, { sequence, nuid, since: isUpdate ? since : sequence, until });
     if (infos.size > MAX_INFOS) infos.delete(infos.keys().next().value!);
-    const isOwn = known?.sequence === replaced.sequence && known.nuid === replaced.nuid;
     // A version of this process can be named by another info only after its own is stored, so not where nobody else has written since.
-    const exclusive = isOwn && ownSequences.covers(replaced.sequence, sequence);
-    if (replaced.nuid) this.#orphans.remove({ nuid: replaced.nuid, ...(!exclusive && { replacedBy: sequence }) });
+    const exclusive = ownSequences.covers(since, sequence);
+    if (replaced.nuid && !isUpdate) {
+      this.#orphans.remove({ nuid: replaced.nuid, ...(!exclusive && { replacedBy: sequence }) });
+    }
     // A client that does not guard its writes may have replaced the known one without removing its chunks.
-    if (known?.nuid && known.nuid !== replaced.nuid) {
+    if (known?.nuid && known.nuid !== replaced.nuid && known.nuid !== nuid) {
       this.#orphans.remove({ nuid: known.nuid, replacedBy: sequence });
     }
   }

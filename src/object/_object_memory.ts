@@ -12,6 +12,8 @@ export interface Newest {
 
 /** An info that this process has stored, until the moment of `performance.now()` by which it has expired. */
 export interface KnownInfo extends Newest {
+  /** Sequence of the first info that named its version; 0: not known, as another process has stored that. */
+  since: number;
   until: number;
 }
 

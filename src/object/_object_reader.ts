@@ -2,7 +2,7 @@ import type { Call } from "../wire/call.ts";
 import { Buffer } from "node:buffer";
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
-import { parseMeta, type StoredMeta } from "./_object_meta.ts";
+import { parseMeta, type StoredMeta } from "./format/object_meta.ts";
 import { ObjectStream } from "./_object_stream.ts";
 import { ObjectChunks } from "./_object_chunks.ts";
 

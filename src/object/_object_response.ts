@@ -2,7 +2,7 @@ import type { Call } from "../wire/call.ts";
 import { contentType } from "./http/content_type.ts";
 import { download } from "./_download.ts";
 import { hasTag, parseRange } from "./http/http_range.ts";
-import type { ObjectMeta } from "./_object_meta.ts";
+import type { ObjectMeta } from "./format/object_meta.ts";
 import type { ObjectReader } from "./_object_reader.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import type { ObjectChunks } from "./_object_chunks.ts";

@@ -7,12 +7,15 @@ import { HeaderBlock } from "../connection/nats/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { OrphanedChunks } from "./_orphaned_chunks.ts";
-import { dataChunks, sourceChunks } from "./_object_data.ts";
-import { digestOf } from "./_object_digest.ts";
-import { type ObjectInfo, objectInfo } from "./object_info.ts";
-import type { ObjectMeta, StoredMeta } from "./_object_meta.ts";
+import { dataChunks, sourceChunks } from "./format/object_data.ts";
+import { digestOf } from "./format/object_digest.ts";
+import { isoText } from "./format/iso_text.ts";
+import type { ObjectMeta } from "./format/object_meta.ts";
+import { storedHeaders } from "./format/stored_headers.ts";
+import { type Deletion, type InfoChange, InfoChanges } from "./_info_changes.ts";
+import { type ObjectInfo, objectInfo, type ObjectLink } from "./object_info.ts";
 import { ObjectMemory } from "./_object_memory.ts";
-import type { PutOptions } from "./object_options.ts";
+import type { ObjectUpdate, PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./_object_reader.ts";
 import { isRefusedByOthers, type NewInfo, ObjectInfos } from "./_object_infos.ts";
 import type { ObjectStream } from "./_object_stream.ts";
@@ -29,27 +32,20 @@ export interface NewObject {
   chunkSize: number;
 }
 
-/** A deletion. */
-export interface Deletion {
-  name: string;
-  /** The version that an unconfirmed attempt may have marked as deleted. */
-  nuid?: string;
-}
-
 /** Writes the objects of one bucket. */
 export class ObjectWriter {
   readonly #stream: ObjectStream;
-  readonly #reader: ObjectReader;
   readonly #memory: ObjectMemory;
   readonly #orphans: OrphanedChunks;
   readonly #infos: ObjectInfos;
+  readonly #changes: InfoChanges;
 
   constructor(stream: ObjectStream, reader: ObjectReader) {
     this.#stream = stream;
-    this.#reader = reader;
     this.#memory = stream.context.shared.of(ObjectMemory, stream.name);
     this.#orphans = new OrphanedChunks(stream, this.#memory);
     this.#infos = new ObjectInfos(stream, this.#orphans, this.#memory);
+    this.#changes = new InfoChanges(stream, reader, this.#infos, this.#orphans);
   }
 
   /** Stores an object. */
@@ -62,8 +58,28 @@ export class ObjectWriter {
     );
   }
 
-  /** Stores an object whose bytes a source gives. */
-  putFrom(
+  /** Stores an object whose bytes a source gives, which is read to its end or cancelled; `null` if it is not confirmed. */
+  async putStream(
+    object: NewObject,
+    source: ReadableStream<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo | null> {
+    let begun = false;
+    try {
+      signal?.throwIfAborted();
+      return await this.#stream.observe("putStream", async (call) => {
+        await this.#stream.open(call);
+        begun = true;
+        return await this.#putFrom(call, object, source, signal);
+        // What the source gave has gone.
+      }, { repeatable: () => !begun });
+    } finally {
+      // A source that fails as it is cancelled has nothing to tell any more.
+      if (!begun) source.cancel(signal?.reason).catch(() => {});
+    }
+  }
+
+  #putFrom(
     call: Call,
     object: NewObject,
     source: ReadableStream<Uint8Array>,
@@ -79,42 +95,23 @@ export class ObjectWriter {
 
   /** Marks an object as deleted; `false` if there is none. */
   delete(call: Call, deletion: Deletion): Promise<boolean> {
-    return this.#explained(this.#delete(call, deletion));
+    return this.#explained(this.#changes.delete(call, deletion));
+  }
+
+  /** Changes what is stored along with an object, or a link; `false` if there is none. */
+  update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false> {
+    return this.#explained(this.#changes.update(call, change, given));
+  }
+
+  /** Stores a link in place of a link or of nothing; `false` if an object has this name. */
+  link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false> {
+    return this.#explained(this.#changes.link(call, change, link));
   }
 
   /** The stream has gone. */
   forget(): void {
     this.#stream.forget();
     this.#infos.forget();
-  }
-
-  async #delete(call: Call, deletion: Deletion): Promise<boolean> {
-    const find = () => this.#reader.find(call, deletion.name, true);
-    const first = await find();
-    if (!first) return false;
-    if (this.#stream.isMirror) await this.#stream.isWritable(call);
-    return await this.#infos.inTurn(first.message.subject, call.deadline, async () => {
-      for (let meta: StoredMeta | null = first; meta; meta = await find()) {
-        const { message: { subject, sequence }, ...info } = meta;
-        const { nuid } = info;
-        if (info.deleted) {
-          if (!nuid || nuid !== deletion.nuid) return false;
-          this.#orphans.remove({ nuid, replacedBy: sequence });
-          return true;
-        }
-        const mtime = isoText(new Date());
-        const body = JSON.stringify({ ...info, size: 0, chunks: 0, digest: "", deleted: true, mtime });
-        const marker: NewInfo = { subject, body };
-        try {
-          await this.#infos.store(call, marker, { sequence, nuid });
-          return true;
-        } catch (error) {
-          if (marker.isUnconfirmed) deletion.nuid = nuid;
-          if (!isRefusedByOthers(error)) throw error;
-        }
-      }
-      return false;
-    });
   }
 
   async #putSmall(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
@@ -234,13 +231,11 @@ export class ObjectWriter {
   ): ObjectMeta {
     const { description, headers, metadata } = options;
     const { nuid, size, chunks, digest } = content;
-    const lists = headers &&
-      Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [values].flat()]));
     // What is undefined JSON leaves out.
     return {
       name,
       description: description || undefined,
-      headers: lists,
+      headers: headers && storedHeaders(headers),
       metadata,
       options: { max_chunk_size: chunkSize },
       bucket: this.#stream.bucket,
@@ -267,13 +262,4 @@ export class ObjectWriter {
 
 function chunkSizeOf(session: Session, { chunkSize }: NewObject): number {
   return Math.min(chunkSize, session.maxPayload - HEADERS);
-}
-
-let written = { time: NaN, text: "" };
-
-/** A moment as ADR-20 has it. The last one is kept: many objects are stored within a millisecond, and formatting it is a tenth of a put's cost. */
-function isoText(date: Date): string {
-  const time = date.getTime();
-  if (time !== written.time) written = { time, text: date.toISOString() };
-  return written.text;
 }

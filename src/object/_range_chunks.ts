@@ -1,7 +1,7 @@
 import type { Call } from "../wire/call.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { chunkSize, type ChunkSource, damaged } from "./_chunk_source.ts";
-import type { StoredMeta } from "./_object_meta.ts";
+import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Bytes that one request asks for. */

@@ -1,7 +1,7 @@
 import type { Call } from "../wire/call.ts";
 import { delay } from "../delay.ts";
 import { orElsePermission } from "../wire/api.ts";
-import { namedVersion } from "./_object_meta.ts";
+import { namedVersion } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Least milliseconds before a look, so that one look serves many versions. */

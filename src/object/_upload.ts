@@ -4,7 +4,7 @@ import { type Budget, budgetPerSession } from "../wire/requests/budget.ts";
 import { publish } from "../wire/publish.ts";
 import type { Call } from "../wire/call.ts";
 import { streamInfo } from "../wire/streams.ts";
-import { Digest } from "./_object_digest.ts";
+import { Digest } from "./format/object_digest.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Bytes that may be on their way to the server at the same time, over one connection. */

@@ -1,23 +1,21 @@
-import { checkText, isInstance, wrongType } from "../checks.ts";
-import { checkOptions } from "../options.ts";
+import { checkText, isInstance, wrong, wrongType } from "../checks.ts";
 import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
-import { listNewest } from "../bucket/list_messages.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
-import {
-  checkWatchOptions,
-  WATCH_OPTIONS,
-  watchBucket,
-  type WatchOptions as ObjectWatchOptions,
-} from "../bucket/watch.ts";
-import { checkSource, dataBytes } from "./_object_data.ts";
+import type { WatchOptions as ObjectWatchOptions } from "../bucket/watch.ts";
+import { checkSource, dataBytes } from "./format/object_data.ts";
 import { download } from "./_download.ts";
-import { infoReader, type ObjectInfo, objectInfo } from "./object_info.ts";
+import { InfoChange } from "./_info_changes.ts";
+import { type ObjectInfo, objectInfo, type ObjectLink } from "./object_info.ts";
+import { listObjects, watchObjects } from "./_object_lists.ts";
 import {
+  checkLink,
   checkObjectBucketOptions,
   checkPutOptions,
   checkPutStreamOptions,
+  checkUpdate,
   type ObjectBucketOptions,
+  type ObjectUpdate,
   type PutOptions,
   type PutStreamOptions,
 } from "./object_options.ts";
@@ -25,14 +23,15 @@ import { checkRange, type ObjectRange } from "./object_range.ts";
 import { ObjectReader } from "./_object_reader.ts";
 import { respond } from "./_object_response.ts";
 import { ObjectStream } from "./_object_stream.ts";
-import { type Deletion, ObjectWriter } from "./_object_writer.ts";
+import { ObjectWriter } from "./_object_writer.ts";
 
 /** Bytes of a chunk, where nobody says otherwise: what all clients take. */
 const CHUNK_SIZE = 131_072;
 
 const STORING = "store the object";
-
 const READING = "read the object";
+const UPDATING = "update the object";
+const LINKING = "link the object";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -95,8 +94,7 @@ export class ObjectBucket {
     const options = checkPutOptions(given, STORING);
     const { chunkSize = this.#chunkSize } = options;
     const bytes = dataBytes(data, STORING);
-    const object = { name, options, chunkSize };
-    return await this.#stream.observe("put", (call) => this.#writer.put(call, object, bytes));
+    return await this.#stream.observe("put", (call) => this.#writer.put(call, { name, options, chunkSize }, bytes));
   }
 
   /**
@@ -125,24 +123,11 @@ export class ObjectBucket {
     checkSource(source, STORING);
     const options = checkPutStreamOptions(given, STORING);
     const { signal, chunkSize = this.#chunkSize } = options;
-    const object = { name, options, chunkSize };
-    let begun = false;
-    try {
-      signal?.throwIfAborted();
-      return await this.#stream.observe("putStream", async (call) => {
-        await this.#stream.open(call);
-        begun = true;
-        return await this.#writer.putFrom(call, object, source, signal);
-        // What the source gave has gone.
-      }, { repeatable: () => !begun });
-    } finally {
-      // A source that fails as it is cancelled has nothing to tell any more.
-      if (!begun) source.cancel(signal?.reason).catch(() => {});
-    }
+    return await this.#writer.putStream({ name, options, chunkSize }, source, signal);
   }
 
   /**
-   * Reads the bytes of an object, or of a part of it, for which only the chunks that hold it are read. Links that other clients made are followed. The
+   * Reads the bytes of an object, or of a part of it, for which only the chunks that hold it are read. Links are followed. The
    * digest is that of the whole object, so a part is not checked against it.
    *
    * @param range Which bytes; all by default.
@@ -198,7 +183,7 @@ export class ObjectBucket {
   }
 
   /**
-   * What the bucket knows of an object, or of a link that another client made.
+   * What the bucket knows of an object, or of a link.
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    */
@@ -211,13 +196,41 @@ export class ObjectBucket {
   }
 
   /**
-   * Deletes an object, or a link that another client made.
+   * Changes what is stored along with an object or a link; its bytes stay. In a bucket with a TTL these expire as before, and the info later.
+   *
+   * @returns The new info; `false` if there is no such object; `null` if it is not confirmed.
+   */
+  async update(name: string, changes: ObjectUpdate): Promise<ObjectInfo | false | null> {
+    this.#check(name, UPDATING);
+    const update = checkUpdate(changes, UPDATING);
+    const change = new InfoChange(name);
+    return await this.#stream.observe("update", (call) => this.#writer.update(call, change, update));
+  }
+
+  /**
+   * Stores a link to an object, or to a whole bucket. Who reads the link reads what it leads to then, which need not be there; deleting the link leaves
+   * that alone. It replaces another link, but no object.
+   *
+   * @returns The link's info; `false` if an object has this name; `null` if it is not confirmed.
+   */
+  async link(name: string, target: ObjectLink): Promise<ObjectInfo | false | null> {
+    this.#check(name, LINKING);
+    const link = checkLink(target, LINKING);
+    if (link.bucket === this.name && link.name === name) {
+      throw wrong(RangeError, `${LINKING} as 'target' must not be the link itself`, name);
+    }
+    const change = new InfoChange(name);
+    return await this.#stream.observe("link", (call) => this.#writer.link(call, change, link));
+  }
+
+  /**
+   * Deletes an object, or a link.
    *
    * @returns `false` if there was none; `null` if it is not confirmed.
    */
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
-    const deletion: Deletion = { name };
+    const deletion = { name };
     return await this.#stream.observe("delete", (call) => this.#writer.delete(call, deletion));
   }
 
@@ -228,11 +241,7 @@ export class ObjectBucket {
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
   list(): AsyncIterable<ObjectInfo> {
-    const read = infoReader(this.#stream.context.logger);
-    return listNewest(this.#stream, this.#stream.infoSubjects, (message) => {
-      const object = read(message);
-      return object?.deleted ? null : object;
-    });
+    return listObjects(this.#stream);
   }
 
   /**
@@ -252,15 +261,7 @@ export class ObjectBucket {
    * ```
    */
   watch(given?: ObjectWatchOptions): AsyncIterable<ObjectInfo> {
-    const options = checkOptions(given, WATCH_OPTIONS, "watch the objects");
-    checkWatchOptions(options, "watch the objects");
-    const { ignoreDeletes = false, updatesOnly = false, initialized, signal } = options;
-    const from = updatesOnly ? "new" : "last";
-    const read = infoReader(this.#stream.context.logger);
-    return watchBucket(this.#stream, { filter: this.#stream.infoSubjects, from, initialized, signal }, (message) => {
-      const object = read(message);
-      return ignoreDeletes && object?.deleted ? null : object;
-    });
+    return watchObjects(this.#stream, given);
   }
 
   /**

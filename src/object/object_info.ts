@@ -1,6 +1,6 @@
 import type { Logger } from "../connection/logger.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import { type ObjectMeta, parseMeta } from "./_object_meta.ts";
+import { type ObjectMeta, parseMeta } from "./format/object_meta.ts";
 
 /**
  * Where a link leads.
@@ -42,7 +42,7 @@ export interface ObjectInfo {
   headers?: Record<string, string[]>;
   /** Labels of its writer. */
   metadata?: Record<string, string>;
-  /** Where it leads, if it is a link that another client made. */
+  /** Where it leads, if it is a link. */
   link?: ObjectLink;
 }
 

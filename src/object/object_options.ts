@@ -1,7 +1,9 @@
 import { isOwnHeaderName } from "../wire/header_names.ts";
-import { checkLabels, checkObject, checkSignal, checkString, checkWhole, wrong } from "../checks.ts";
+import { checkLabels, checkObject, checkSignal, checkString, checkText, checkWhole, wrong } from "../checks.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { shownName } from "../shown.ts";
+import { checkSubject, encodeObjectName, isName } from "../wire/tokens.ts";
+import type { ObjectLink } from "./object_info.ts";
 import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucket/bucket_options.ts";
 
 /**
@@ -39,6 +41,20 @@ export interface PutOptions {
 }
 
 /**
+ * What {@linkcode ObjectBucket.update} changes: what is not given stays, `null` removes it.
+ *
+ * @category Buckets
+ */
+export interface ObjectUpdate {
+  /** What the object is. */
+  description?: string | null;
+  /** Headers for the object's readers, in place of all that it had. */
+  headers?: Record<string, string | string[]> | null;
+  /** Labels of your own, in place of all that it had. */
+  metadata?: Record<string, string> | null;
+}
+
+/**
  * Options of {@linkcode ObjectBucket.putStream}.
  *
  * @category Buckets
@@ -53,6 +69,10 @@ const BUCKET: OptionNames<ObjectBucketOptions> = { ...BUCKET_OPTIONS, maxChunkSi
 const PUT: OptionNames<PutOptions> = { description: true, headers: true, metadata: true, chunkSize: true };
 
 const PUT_STREAM: OptionNames<PutStreamOptions> = { ...PUT, signal: true };
+
+const UPDATE: OptionNames<ObjectUpdate> = { description: "null", headers: "null", metadata: "null" };
+
+const LINK: OptionNames<ObjectLink> = { bucket: true, name: true };
 
 /** Largest chunk, in bytes: no server takes larger messages. */
 const MAX_CHUNK = 67_108_864;
@@ -90,6 +110,40 @@ export function checkPutStreamOptions(given: PutStreamOptions | null | undefined
   checkStored(options, doing);
   if (options.signal !== undefined) checkSignal(options.signal, doing);
   return copyOf(options);
+}
+
+/**
+ * What is to be changed, checked, as it is now.
+ *
+ * @throws {TypeError} Naming the option, its value and the rule.
+ */
+export function checkUpdate(given: ObjectUpdate, doing: string): ObjectUpdate {
+  checkObject(given, doing, "changes");
+  const { description, headers, metadata } = checkOptions(given, UPDATE, doing);
+  checkStored({
+    ...(description !== null && { description }),
+    ...(headers !== null && { headers }),
+    ...(metadata !== null && { metadata }),
+  }, doing);
+  return { description, headers: headers && { ...headers }, metadata: metadata && { ...metadata } };
+}
+
+/**
+ * Where a link is to lead, checked, as it is now.
+ *
+ * @throws {TypeError | RangeError} Naming the option, its value and the rule.
+ */
+export function checkLink(given: ObjectLink, doing: string): ObjectLink {
+  checkObject(given, doing, "target");
+  const { bucket, name } = checkOptions(given, LINK, doing);
+  checkText(bucket, doing, "target.bucket");
+  if (!isName(bucket)) {
+    throw wrong(RangeError, `${doing} as 'target.bucket' must be 1 to 64 of A-Z a-z 0-9 _ -`, bucket);
+  }
+  if (name === undefined) return { bucket };
+  checkText(name, doing, "target.name");
+  checkSubject(`$O.${bucket}.M.${encodeObjectName(name)}`, doing, "target.name");
+  return { bucket, name };
 }
 
 function copyOf<O extends PutOptions>(options: O): O {

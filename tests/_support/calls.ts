@@ -241,6 +241,28 @@ export const OBJECT_BUCKET: Record<string, Call<ObjectBucket>> = {
       ["request: none", (bucket) => bucket.respond(undefined as never, "n"), TypeError, "'request' must be a Request"],
     ],
   },
+  update: {
+    gives: "null",
+    good: (bucket) => bucket.update("n", { description: "d" }),
+    bad: [
+      ...texts<ObjectBucket>("name", (bucket, name) => bucket.update(name, {})),
+      ["changes: none", (bucket) => bucket.update("n", null as never), TypeError, "'changes' must be"],
+      ["description", (bucket) => bucket.update("n", { description: 1 as never }), TypeError, "'description' must be"],
+      ["headers", (bucket) => bucket.update("n", { headers: { "Nats-X": "" } }), TypeError, "header's name"],
+      ["metadata", (bucket) => bucket.update("n", { metadata: { k: 1 as never } }), TypeError, "'metadata.k' must be"],
+    ],
+  },
+  link: {
+    gives: "null",
+    good: (bucket) => bucket.link("n", { bucket: "b", name: "other" }),
+    bad: [
+      ...texts<ObjectBucket>("name", (bucket, name) => bucket.link(name, { bucket: "c" })),
+      ["target: none", (bucket) => bucket.link("n", undefined as never), TypeError, "'target' must be"],
+      ["bucket", (bucket) => bucket.link("n", { bucket: "a.b" }), RangeError, "'target.bucket' must be 1 to 64"],
+      ["name", (bucket) => bucket.link("n", { bucket: "b", name: "" }), TypeError, "'target.name' must not be empty"],
+      ["itself", (bucket) => bucket.link("n", { bucket: "b", name: "n" }), RangeError, "must not be the link itself"],
+    ],
+  },
   info: {
     gives: "null",
     good: (bucket) => bucket.info("n"),

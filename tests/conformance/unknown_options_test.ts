@@ -20,6 +20,8 @@ const CALLS: Record<string, (stores: JetStreamStores, options: any) => unknown> 
     stores.objectBucket("o").putStream("n", new Blob(["d"]).stream(), options),
   "ObjectBucket.get": (stores, options) => stores.objectBucket("o").get("n", options),
   "ObjectBucket.getStream": (stores, options) => stores.objectBucket("o").getStream("n", options),
+  "ObjectBucket.update": (stores, options) => stores.objectBucket("o").update("n", options ?? {}),
+  "ObjectBucket.link": (stores, options) => stores.objectBucket("o").link("n", { bucket: "o", name: "m", ...options }),
   "ObjectBucket.watch": (stores, options) => stores.objectBucket("o").watch(options),
   kvBucket: (stores, options) => stores.kvBucket("k", options),
   "KvBucket.put": (stores, options) => stores.kvBucket("k").put("n", "v", options),

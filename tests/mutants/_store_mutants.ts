@@ -103,7 +103,7 @@ export const STORE_MUTANTS: Mutant[] = [
   },
   {
     does: "checks no digest",
-    file: "src/object/_object_digest.ts",
+    file: "src/object/format/object_digest.ts",
     find: "  if (stored === ours) return true;\n",
     replace: '  if (stored !== "" && ours !== "") return true;\n',
     tests: ["tests/object/damaged_test.ts"],
@@ -159,7 +159,7 @@ export const STORE_MUTANTS: Mutant[] = [
   },
   {
     does: "takes an info that says too much of its chunks",
-    file: "src/object/_object_meta.ts",
+    file: "src/object/format/object_meta.ts",
     find: "if (info.size > info.chunks * MAX_CHUNK) throw",
     replace: "if (info.size < 0) throw",
     tests: ["tests/object/damaged_test.ts", "tests/object/foreign_chunks_test.ts"],

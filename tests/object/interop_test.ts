@@ -200,6 +200,12 @@ Deno.test({
     await call("link", "link", "ours 1");
     assertEquals((await bucket.info("link"))?.link, { bucket: "go", name: "ours 1" });
     assertEquals(await bucket.get("link"), await bucket.get("ours 1"));
+    await bucket.link("our link", { bucket: "go", name: "go 5242880" });
+    await bucket.update("go 5242880", { description: "d", headers: { A: ["1"] }, metadata: { k: "v" } });
+    const info = await call("info", "go 5242880") as Record<string, unknown>;
+    assertEquals([info.description, info.headers, info.metadata], ["d", { A: ["1"] }, { k: "v" }]);
+    await call("get", "our link", file);
+    assertBytes(await Deno.readFile(file), (await bucket.get("go 5242880"))!);
     await server.assertClean("go", true);
   },
 });

@@ -1,5 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Objm } from "@nats-io/obj";
+import { connect as connectOld } from "nats";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { ObjectServer } from "./_object_server.ts";
 
@@ -64,4 +65,62 @@ Deno.test("ObjectBucket.get throws for links to a whole bucket, to nowhere, and 
   }
   assertEquals(await bucket.getText("no such bucket"), null);
   assertEquals(server.stores.connectionCounters().disconnects, 0);
+});
+
+Deno.test("ObjectBucket.link makes links that the JavaScript clients follow, within a bucket and to another one", async () => {
+  await using server = await ObjectServer.start();
+  const manager = new Objm(server.nc);
+  const [near, far] = [server.bucket("near"), server.bucket("far")];
+  await near.put("object", "here");
+  await far.put("object", "there");
+  assert(await near.link("to near", { bucket: "near", name: "object" }));
+  assert(await near.link("to far", { bucket: "far", name: "object" }));
+  assert(await near.link("to all", { bucket: "far" }));
+  const nc = await connectOld({ servers: server.server.url });
+  for (const official of [await manager.open("near"), await nc.jetstream().views.os("near")]) {
+    for (const [name, text] of [["to near", "here"], ["to far", "there"]]) {
+      assertEquals(new TextDecoder().decode((await official.getBlob(name))!), text);
+      assertEquals(await near.getText(name), text);
+    }
+    const { link } = (await official.info("to all"))!.options!;
+    assertEquals([link!.bucket, link!.name], ["far", undefined]);
+  }
+  await nc.close();
+  const record = await server.record("near", `$O.near.M.${btoa("to far")}`);
+  const { nuid, mtime, ...rest } = record!;
+  assertEquals(rest, {
+    name: "to far",
+    options: { link: { bucket: "far", name: "object" } },
+    bucket: "near",
+    size: 0,
+    chunks: 0,
+  });
+  assert(/^[0-9A-Za-z]{22}$/.test(nuid as string) && !Number.isNaN(Date.parse(mtime as string)));
+});
+
+Deno.test("ObjectBucket.link replaces links, deleted objects and nothing, but no object", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("links");
+  assert(await bucket.link("link", { bucket: "links", name: "one" }));
+  assertEquals(await bucket.getText("link"), null);
+  await bucket.put("one", "1");
+  await bucket.put("two", "2");
+  assertEquals(await bucket.getText("link"), "1");
+  assert(await bucket.link("link", { bucket: "links", name: "two" }));
+  assertEquals(await bucket.getText("link"), "2");
+  assert(await bucket.update("link", { description: "d" }));
+  assertEquals((await bucket.info("link"))?.link, { bucket: "links", name: "two" });
+  assertEquals(await bucket.link("one", { bucket: "links", name: "two" }), false);
+  assertEquals(await bucket.getText("one"), "1");
+  await bucket.delete("one");
+  assert(await bucket.link("one", { bucket: "links", name: "link" }));
+  assertEquals(await bucket.getText("one"), "2");
+  await bucket.put("two", "new");
+  assertEquals(await bucket.getText("one"), "new");
+  assertEquals(await bucket.delete("one"), true);
+  assertEquals(await bucket.getText("two"), "new");
+  await server.stores.close();
+  await server.stores.connect();
+  assertEquals(await bucket.getText("link"), "new");
+  await server.assertClean("links");
 });

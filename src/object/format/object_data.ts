@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { isInstance, wrongType } from "../checks.ts";
-import { isBytes, ownBytes } from "../bucket/own_bytes.ts";
+import { isInstance, wrongType } from "../../checks.ts";
+import { isBytes, ownBytes } from "../../bucket/own_bytes.ts";
 
 /**
  * The bytes to store, as they are now.

@@ -1,5 +1,5 @@
-import { JetStreamStoreError } from "../errors.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
 
 /** An object's info as ADR-20 has it in JSON. */
 export interface ObjectMeta {
