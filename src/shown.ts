@@ -9,6 +9,9 @@ const MAX_SHOWN = 80;
 /** Characters that a whole message has at most: what it quotes may be of any length. */
 const MAX_MESSAGE = 2_000;
 
+/** Characters that a text of others has in a line at most. */
+const MAX_IN_LINE = 300;
+
 /** Elements of an array that a message shows at most. */
 const MAX_ELEMENTS = 8;
 
@@ -40,6 +43,12 @@ export function shownMessage(text: string): string {
 export function shownReason(text: string): string {
   const whole = printableLines(text.slice(0, MAX_MESSAGE));
   return whole.length < MAX_MESSAGE ? whole : cut(whole, MAX_MESSAGE - 1);
+}
+
+/** A text of others as a part of a line: without what would break the line or a terminal, and not too long. */
+export function inLine(text: string): string {
+  const line = text.slice(0, 4 * MAX_IN_LINE).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  return line.length > MAX_IN_LINE || text.length > 4 * MAX_IN_LINE ? `${line.slice(0, MAX_IN_LINE)}…` : line;
 }
 
 /**

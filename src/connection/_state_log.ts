@@ -1,5 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
+import { LimitedLog } from "./limited_log.ts";
 import type { Logger } from "./logger.ts";
 import { ServerVersion } from "./server_version.ts";
 
@@ -9,29 +10,29 @@ const OLDEST = "2.12";
 /** Tells each change of the connection's state once. */
 export class StateLog {
   readonly #logger: Logger;
-  /** What has been told since the last change for the better. */
-  readonly #told: Set<string> = new Set();
+  /** Remembers what was logged since the last change for the better. */
+  readonly #limited: LimitedLog;
   #connectedBefore = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
+    this.#limited = new LimitedLog(logger);
   }
 
   /** Whoever connects anew hears again what keeps him from it. */
   begin(): void {
-    this.#told.clear();
+    this.#limited.forget();
   }
 
   unconfigured(): void {
-    if (this.#isNew("unconfigured")) {
-      this.#logger.warn(
-        "No NATS server is configured (SUPERCHECK_NATS_URL is not set, or may not be read): calls return null",
-      );
-    }
+    if (!this.#isNew("unconfigured")) return;
+    this.#logger.warn(
+      "No NATS server is configured (SUPERCHECK_NATS_URL is not set, or may not be read): calls return null",
+    );
   }
 
   connected(nc: NatsConnection): void {
-    this.#told.clear();
+    this.#limited.forget();
     const what = this.#connectedBefore ? "Connected again" : "Connected";
     this.#connectedBefore = true;
     const version = nc.info?.version ?? "";
@@ -44,7 +45,7 @@ export class StateLog {
 
   lost(nc: NatsConnection, why?: Error): void {
     // That it cannot be reached now is nothing new any more.
-    this.#told.add("away");
+    this.#isNew("away");
     this.#logger.warn(
       `Lost the connection to NATS at ${nc.getServer()}${
         why ? ` (${why.message})` : ""
@@ -69,6 +70,6 @@ export class StateLog {
   }
 
   #isNew(what: string): boolean {
-    return this.#told.size !== this.#told.add(what).size;
+    return this.#limited.isNew(what, what);
   }
 }

@@ -1,5 +1,6 @@
 import type { Call } from "../wire/call.ts";
 import { delay, settledWithin } from "../delay.ts";
+import { LimitedLog } from "../connection/limited_log.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { retryUntil } from "../wire/retry_until.ts";
@@ -51,11 +52,12 @@ export class OrphanedChunks {
   readonly #underWay: Map<string, { removal: Promise<void>; until: number }> = new Map();
   #counted = { since: -Infinity, removals: 0 };
   #closing = new AbortController();
-  #lastReason = "";
+  readonly #log: LimitedLog;
 
   constructor(stream: ObjectStream, memory: ObjectMemory) {
     this.#stream = stream;
     this.#memory = memory;
+    this.#log = new LimitedLog(stream.context.logger);
   }
 
   /** Removes the chunks of a version soon, unless another info may name it and does. */
@@ -167,9 +169,7 @@ export class OrphanedChunks {
 
   /** One line for each new reason, not for each object. */
   #logOnce(reason: string): void {
-    if (reason === this.#lastReason) return;
-    this.#lastReason = reason;
-    this.#stream.context.logger.warn(`${this.#stream.what} keeps orphaned chunks: ${reason}`);
+    this.#log.warnNew(reason, `${this.#stream.what} keeps orphaned chunks: ${reason}`);
   }
 
   /** A removal failed: the error is logged, and the removal is made again after the next confirmed write. */

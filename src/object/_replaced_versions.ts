@@ -1,4 +1,5 @@
 import type { Call } from "../wire/call.ts";
+import { LimitedLog } from "../connection/limited_log.ts";
 import { delay } from "../delay.ts";
 import { orElsePermission } from "../wire/api.ts";
 import { namedVersion } from "./format/object_meta.ts";
@@ -38,7 +39,7 @@ export class ReplacedVersions {
   #hurry = new AbortController();
   /** Milliseconds that the last look took. */
   #took = 0;
-  #lastReason = "";
+  #log: LimitedLog | null = null;
 
   /** Looks soon. */
   add(version: ReplacedVersion): void {
@@ -83,10 +84,8 @@ export class ReplacedVersions {
       return await namedOf(stream, asked, until);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== this.#lastReason) {
-        stream.context.logger.warn(`${stream.what} keeps chunks of replaced objects: ${reason}`);
-      }
-      this.#lastReason = reason;
+      this.#log ??= new LimitedLog(stream.context.logger);
+      this.#log.warnNew(reason, `${stream.what} keeps chunks of replaced objects: ${reason}`);
       return asked;
     }
   }

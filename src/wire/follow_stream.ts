@@ -1,4 +1,5 @@
 import { delay } from "../delay.ts";
+import { LimitedLog } from "../connection/limited_log.ts";
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "./api.ts";
@@ -77,11 +78,12 @@ class FollowedStream {
   #wasLoaded = false;
   /** A stream that was not there has nothing but what is new. */
   #wasAbsent = false;
-  #logged = "";
+  readonly #log: LimitedLog;
 
   constructor(context: Context, options: FollowOptions) {
     this.#context = context;
     this.#options = options;
+    this.#log = new LimitedLog(context.logger);
   }
 
   /** Makes a consumer that continues after the last message that was met, or begins anew. */
@@ -133,8 +135,7 @@ class FollowedStream {
     this.#wasAbsent ||= isAbsent;
     if (error instanceof Unavailable || isAbsent) return;
     if (!this.#wasLoaded || !(error instanceof JetStreamStoreError)) throw error;
-    if (error.message !== this.#logged) this.#context.logger.warn(`${error.message}, retrying`);
-    this.#logged = error.message;
+    this.#log.warnNew(error.message, `${error.message}, retrying`);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { createInbox } from "@nats-io/nats-core";
 import { clientNameOf, inboxPrefixOf } from "../connection/nats/adopt.ts";
+import { LimitedLog } from "../connection/limited_log.ts";
 import type { Logger } from "../connection/logger.ts";
 import type { Session as ConnectionSession } from "../connection/sessions.ts";
 import type { Unavailable } from "../connection/unavailable.ts";
@@ -27,14 +28,12 @@ const NOTHING: Listening = { stop: () => {}, drain: () => Promise.resolve() };
 /** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
 export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
-  readonly #logger: Logger;
   readonly #over = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   readonly #line: ControlLine;
   readonly #subscriptions: Subscriptions;
   readonly #open: Set<OwnSubscription> = new Set();
-  /** What {@linkcode Session.warnOnce} has logged. */
-  readonly #warnings: Set<string> = new Set();
+  readonly #log: LimitedLog;
   readonly #denials: Set<(subject: string, error: JetStreamStoreError) => void> = new Set();
   /** By how much the server's clock is ahead of `performance.now()`, at most. */
   #ahead: number | null = null;
@@ -53,7 +52,7 @@ export class Session implements ConnectionSession {
    */
   constructor(nc: NatsConnection, logger: Logger, line: ControlLine = new ControlLine(), apiPrefix?: string) {
     this.#nc = nc;
-    this.#logger = logger;
+    this.#log = new LimitedLog(logger);
     this.#line = line;
     line.begin();
     this.#subscriptions = new Subscriptions(nc);
@@ -104,9 +103,9 @@ export class Session implements ConnectionSession {
     return this.#nc.info?.max_payload ?? 1_048_576;
   }
 
-  /** Logs a warning, the first time in this session. */
-  warnOnce(message: string): void {
-    if (this.#warnings.size !== this.#warnings.add(message).size) this.#logger.warn(message);
+  /** Logs a warning, the first one of its kind in this session. */
+  warnOnce(message: string, kind: string = message): void {
+    this.#log.warnNew("", message, kind);
   }
 
   /** How the server knows this connection; `null` where that is not known. */
@@ -154,7 +153,11 @@ export class Session implements ConnectionSession {
   ): Listening {
     if (this.#nc.isClosed() || this.#nc.isDraining()) return NOTHING;
     this.#line.check(subject, options?.group ?? "");
-    const subscription = this.#subscriptions.add(subject, { receive: this.#guarded(receive), refused }, options);
+    const subscription = this.#subscriptions.add(
+      subject,
+      { receive: this.#guarded(subject, receive), refused },
+      options,
+    );
     this.#open.add(subscription);
     return {
       stop: () => {
@@ -167,17 +170,13 @@ export class Session implements ConnectionSession {
     };
   }
 
-  #guarded(receive: (message: Msg) => void): (message: Msg) => void {
-    let told = false;
+  #guarded(subject: string, receive: (message: Msg) => void): (message: Msg) => void {
     return (message) => {
       try {
         receive(message);
       } catch {
         // What it says may be a secret, and so may the error quote.
-        if (!told) {
-          this.#logger.warn(`Dropped a malformed message on ${message.subject}, as will be further ones`);
-        }
-        told = true;
+        this.warnOnce(`Dropped a malformed message on ${message.subject}, as will be further ones`, subject);
       }
     };
   }

@@ -1,8 +1,8 @@
 import { backoff } from "../../connection/backoff.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
 import { delay } from "../../delay.ts";
 import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
-import { LimitedLog } from "./limited_log.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "./_requirement_checks.ts";
@@ -53,7 +53,6 @@ export class RunRequirements {
   #pausedUntil = -Infinity;
   #checkingAgain = false;
   readonly #log: LimitedLog;
-  #complaint = "";
   /** When it was last logged that jobs are started again, by `performance.now()`. */
   #loggedAgainAt = -Infinity;
 
@@ -157,7 +156,7 @@ export class RunRequirements {
     Object.assign(state, { metAt: performance.now(), refusal: null, failures: 0, checkAt: -Infinity });
     if (!wasRefused || this.reason !== null) return;
     this.#pausedUntil = -Infinity;
-    this.#complaint = "";
+    this.#log.forget();
     this.#logAgain();
     this.#listener.refresh();
   }
@@ -234,10 +233,9 @@ export class RunRequirements {
   #complain(): void {
     const refused = [...this.#states].filter(([, { refusal }]) => refusal !== null).map(([requirement]) => requirement);
     const complaint = refused.join();
-    if (complaint === this.#complaint) return;
-    this.#complaint = complaint;
+    if (!this.#log.isNew(complaint)) return;
     const which = refused.every((requirement) => requirement === "results") ? " that need results" : "";
-    this.#log.warn(complaint, `Queue ${this.#queue.names.queue} starts no jobs${which} (${this.reason}), retrying`);
+    this.#log.warnSome(complaint, `Queue ${this.#queue.names.queue} starts no jobs${which} (${this.reason}), retrying`);
   }
 
   /** Logs that jobs are started again, but not each time where room comes and goes. */

@@ -1,5 +1,6 @@
 import type { Logger } from "../../connection/logger.ts";
-import { inLine, LimitedLog } from "./limited_log.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
+import { inLine } from "../../shown.ts";
 import type { Delivery } from "./delivery.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { messageOf } from "../format/thrown.ts";
@@ -22,7 +23,7 @@ export class WorkerLog {
    * @param what Completes "Job <id> of queue <queue> …".
    */
   warn({ id }: Delivery, what: string, error: unknown): void {
-    this.#limited.warn(what, `Job ${inLine(id)} of queue ${this.#queue} ${what}: ${inLine(messageOf(error))}`);
+    this.#limited.warnSome(what, `Job ${inLine(id)} of queue ${this.#queue} ${what}: ${inLine(messageOf(error))}`);
   }
 
   /** Something happened to a job: writes of those that failed. */

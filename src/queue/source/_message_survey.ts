@@ -5,7 +5,8 @@ import { messageOf } from "../format/thrown.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
-import { inLine } from "../delivery/limited_log.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
+import { inLine } from "../../shown.ts";
 
 /** Milliseconds within which workers tell what they know. */
 const ANSWER_TIMEOUT_MS = 1_000;
@@ -14,11 +15,12 @@ const ANSWER_TIMEOUT_MS = 1_000;
 export class MessageSurvey {
   readonly #queue: QueueContext;
   readonly #held: HeldJobs;
-  #hasLoggedMalformed = false;
+  readonly #log: LimitedLog;
 
   constructor(queue: QueueContext, held: HeldJobs) {
     this.#queue = queue;
     this.#held = held;
+    this.#log = new LimitedLog(queue.context.logger);
   }
 
   /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
@@ -68,9 +70,7 @@ export class MessageSurvey {
   }
 
   #logMalformed(error: unknown): void {
-    if (this.#hasLoggedMalformed) return;
-    this.#hasLoggedMalformed = true;
-    const { context: { logger }, names } = this.#queue;
-    logger.warn(`Dropped a malformed answer on ${names.known}, as will be further ones: ${inLine(messageOf(error))}`);
+    const what = `Dropped a malformed answer on ${this.#queue.names.known}, as will be further ones`;
+    this.#log.warnNew("malformed", `${what}: ${inLine(messageOf(error))}`);
   }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "../../connection/logger.ts";
-import { inLine } from "../delivery/limited_log.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
+import { inLine } from "../../shown.ts";
 
 /** Milliseconds for which a failure that usually passes is not logged. */
 const PASSING_MS = 5_000;
@@ -7,19 +8,20 @@ const PASSING_MS = 5_000;
 /** Logs once that a queue is not served, and once that it is again. */
 export class ServiceLog {
   readonly #logger: Logger;
+  readonly #limited: LimitedLog;
   readonly #queue: string;
   /** Since when it fails, by `performance.now()`. */
   #since: number | null = null;
-  #logged = "";
 
   constructor(logger: Logger, queue: string) {
     this.#logger = logger;
+    this.#limited = new LimitedLog(logger);
     this.#queue = queue;
   }
 
   /** Whether it was logged that the queue is not served. */
   get hasLogged(): boolean {
-    return this.#logged !== "";
+    return this.#limited.hasReason;
   }
 
   /**
@@ -30,15 +32,13 @@ export class ServiceLog {
   failed(reason: string, isPassing: boolean): void {
     this.#since ??= performance.now();
     if (isPassing && (this.hasLogged || performance.now() - this.#since < PASSING_MS)) return;
-    if (reason === this.#logged) return;
-    this.#logged = reason;
-    this.#logger.warn(`Queue ${this.#queue} is not served (${inLine(reason)}), retrying`);
+    this.#limited.warnNew(reason, `Queue ${this.#queue} is not served (${inLine(reason)}), retrying`);
   }
 
   /** The queue is served, and has been for a while. */
   served(): void {
     if (this.hasLogged) this.#logger.info(`Queue ${this.#queue} is served again`);
     this.#since = null;
-    this.#logged = "";
+    this.#limited.forget();
   }
 }

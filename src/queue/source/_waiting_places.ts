@@ -34,7 +34,6 @@ export class WaitingPlaces {
   readonly #over = new AbortController();
   readonly #full: Set<PullSource> = new Set();
   #failures = 0;
-  #logged = false;
   #retrying = false;
 
   constructor(session: Session, queue: QueueContext, listener: WaitingPlacesListener) {
@@ -55,12 +54,8 @@ export class WaitingPlaces {
     this.#full.add(pulls);
     const reason =
       `all ${max_waiting} places of the durable consumer ${name} for waiting workers (max_waiting) are taken`;
-    if (!this.#logged) {
-      this.#logged = true;
-      this.#queue.context.logger.warn(
-        `A worker of queue ${this.#queue.names.queue} is not served (${reason}), retrying`,
-      );
-    }
+    const what = `A worker of queue ${this.#queue.names.queue} is not served`;
+    this.#session.warnOnce(`${what} (${reason}), retrying`, what);
     this.#listener.full(reason);
     this.#retryLater();
     return true;

@@ -2,6 +2,7 @@ import { type Call, callWithin } from "../../wire/call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { MAX_TIMER } from "../../checks.ts";
 import { delay } from "../../delay.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
@@ -47,7 +48,7 @@ export class JobRescue {
   readonly #lateJobs: LateJobs;
   /** Sequences of messages that are being removed. */
   readonly #removing: Set<number> = new Set();
-  #complaint = "";
+  readonly #log: LimitedLog;
   /** Idle workers of the queue at the last look. */
   #waiting = 0;
 
@@ -56,6 +57,7 @@ export class JobRescue {
     this.#queue = queue;
     this.#survey = new MessageSurvey(queue, held);
     this.#over = over;
+    this.#log = new LimitedLog(queue.context.logger);
     this.#lateJobs = new LateJobs(queue, this.#survey);
   }
 
@@ -192,8 +194,6 @@ export class JobRescue {
   /** Says once what will be the same at the next look. */
   #complain(what: string, error: unknown): void {
     const complaint = `${what}: ${messageOf(error)}`;
-    if (error instanceof Unavailable || complaint === this.#complaint) return;
-    this.#complaint = complaint;
-    this.#queue.context.logger.warn(complaint);
+    if (!(error instanceof Unavailable)) this.#log.warnNew(complaint, complaint);
   }
 }

@@ -1,3 +1,4 @@
+import { LimitedLog } from "../../connection/limited_log.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
@@ -15,13 +16,14 @@ export class RunOutcomes {
   readonly #settings: ConsumeSettings;
   readonly #reporter: RunReporter;
   readonly #calls: DeliveryCalls;
-  #lastWarning = "";
+  readonly #log: LimitedLog;
 
   constructor(queue: QueueContext, settings: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
     this.#queue = queue;
     this.#settings = settings;
     this.#reporter = reporter;
     this.#calls = calls;
+    this.#log = new LimitedLog(queue.context.logger);
   }
 
   /** Of a job whose handler, or schema, has thrown: postponed, tried again, or dead. */
@@ -71,26 +73,19 @@ export class RunOutcomes {
     try {
       return retryDelay(headers.backoff ?? this.#settings.backoff, attempt, error);
     } catch (failure) {
-      this.#warnOnce(
-        `The 'backoff' function of queue ${this.#queue.names.queue} failed, its jobs wait as by default: ${
-          messageOf(failure)
-        }`,
-      );
+      const what = `The 'backoff' function of queue ${this.#queue.names.queue} failed, its jobs wait as by default`;
+      this.#warn(what, messageOf(failure));
       return retryDelay(DEFAULT_BACKOFF, attempt, error);
     }
   }
 
   #tellUnkept(delivery: Delivery, why: string): void {
     this.#reporter.tell(delivery, "completed", { reason: `The result could not be kept: ${why}` });
-    this.#warnOnce(
-      `Results of queue ${this.#queue.names.queue} are not kept, its jobs are completed all the same: ${why}`,
-    );
+    this.#warn(`Results of queue ${this.#queue.names.queue} are not kept, its jobs are completed all the same`, why);
   }
 
   /** Logs what would be the same for each job. */
-  #warnOnce(warning: string): void {
-    if (warning === this.#lastWarning) return;
-    this.#lastWarning = warning;
-    this.#queue.context.logger.warn(warning);
+  #warn(what: string, why: string): void {
+    this.#log.warnNew(why, `${what}: ${why}`, what);
   }
 }

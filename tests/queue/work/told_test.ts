@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
-import { LimitedLog } from "../../../src/queue/delivery/limited_log.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
@@ -89,21 +88,6 @@ Deno.test("JobConsumer says nothing of jobs that are postponed, completed or can
   await waitUntil(() => consumer.status().ended.released === 1);
   await consumer.stop();
   assertEquals(logger.lines.filter((line) => line.includes("Job ")), []);
-});
-
-Deno.test("LimitedLog writes the first line of each kind, and counts the others", () => {
-  const logger = new CollectedLog();
-  const log = new LimitedLog(logger);
-  for (let n = 0; n < 3; n++) {
-    log.warn("a", `a${n}`);
-    log.warn("b", `b${n}`);
-  }
-  assertEquals(logger.lines, ["warn: a0", "warn: b0"]);
-  log.stop();
-  const more = "(2 more of this kind within a minute)";
-  assertEquals(logger.lines.slice(2), [`warn: a2 ${more}`, `warn: b2 ${more}`]);
-  log.stop();
-  assert(logger.lines.length === 4);
 });
 
 for (const deny of ["$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>", "$JS.API.STREAM.INFO.WQ_checks"]) {

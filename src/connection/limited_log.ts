@@ -1,11 +1,8 @@
 import { clearTimeout, setTimeout } from "node:timers";
-import type { Logger } from "../../connection/logger.ts";
+import type { Logger } from "./logger.ts";
 
 /** Milliseconds for which further lines of a kind are counted instead of written. */
 const WINDOW_MS = 60_000;
-
-/** Characters that a text of others has in a line. */
-const MAX_TEXT = 300;
 
 interface Window {
   readonly timer: ReturnType<typeof setTimeout>;
@@ -14,17 +11,45 @@ interface Window {
   last: string;
 }
 
-/** Writes the first line of each kind within a minute, and then how many there were more: what happens to every job must not fill a log. */
+/** Writes lines that repeat less often than they occur: once until their reason changes, or the first of a minute and then a count. */
 export class LimitedLog {
   readonly #logger: Logger;
+  /** The last reason of each kind. */
+  readonly #reasons: Map<string, string> = new Map();
   readonly #windows: Map<string, Window> = new Map();
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
-  /** @param kind What lines are to be counted together. */
-  warn(kind: string, line: string): void {
+  /** Whether a reason of any kind is known. */
+  get hasReason(): boolean {
+    return this.#reasons.size > 0;
+  }
+
+  /** Notes a reason. Returns whether it is another than the last one of its kind. */
+  isNew(reason: string, kind: string = ""): boolean {
+    if (this.#reasons.get(kind) === reason) return false;
+    this.#reasons.set(kind, reason);
+    return true;
+  }
+
+  /** Writes a line, unless the last one of its kind had the same reason. */
+  warnNew(reason: string, line: string, kind?: string): void {
+    if (this.isNew(reason, kind)) this.#logger.warn(line);
+  }
+
+  /** Forgets all reasons: they are new again. */
+  forget(): void {
+    this.#reasons.clear();
+  }
+
+  /**
+   * Writes the first line of a kind within a minute, and then how many there were more: what happens to every job must not fill a log.
+   *
+   * @param kind What lines are counted together.
+   */
+  warnSome(kind: string, line: string): void {
     const window = this.#windows.get(kind);
     if (window) {
       window.count++;
@@ -55,10 +80,4 @@ export class LimitedLog {
     if (count > 0) this.#logger.warn(`${last} (${count} more of this kind within a minute)`);
     return count > 0;
   }
-}
-
-/** A text of others as a part of a line: without what would break the line or a terminal, and not too long. */
-export function inLine(text: string): string {
-  const line = text.slice(0, 4 * MAX_TEXT).replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim();
-  return line.length > MAX_TEXT || text.length > 4 * MAX_TEXT ? `${line.slice(0, MAX_TEXT)}…` : line;
 }
