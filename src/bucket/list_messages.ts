@@ -1,6 +1,7 @@
 import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketStream } from "./bucket_stream.ts";
+import { messagePages } from "../wire/message_pages.ts";
 import { OrderedConsumer } from "../wire/ordered_consumer.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { streamInfo } from "../wire/streams.ts";
@@ -42,16 +43,15 @@ export function listAll<T>(
 ): AsyncIterable<T> {
   async function* list(): AsyncGenerator<T, void> {
     const info = await stream.listingStep((call) => stream.info(call));
-    for (let seq = 1; info && seq <= info.state.last_seq;) {
+    if (!info) return;
+    const pageFrom = async (seq: number) => {
       const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE };
       const pageOf = (sure?: boolean) => stream.listingStep((call) => stream.reader.page(call, query, sure));
-      let page = await pageOf();
+      const page = await pageOf();
       // A replica that lags behind has no more yet.
-      if (page.length === 0 && seq <= stream.known.newest(query.next_by_subj)) page = await pageOf(true);
-      if (page.length === 0) return;
-      for (const message of page) yield read(message);
-      seq = page[page.length - 1].sequence + 1;
-    }
+      return page.length === 0 && seq <= stream.known.newest(query.next_by_subj) ? await pageOf(true) : page;
+    };
+    for await (const page of messagePages(pageFrom, 1, info.state.last_seq)) yield* page.map(read);
   }
   return { [Symbol.asyncIterator]: list };
 }

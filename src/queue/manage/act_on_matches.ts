@@ -3,6 +3,7 @@ import { checkBoolean, checkFunction, checkSignal } from "../../checks.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { listingStep } from "../../wire/listing.ts";
+import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { deleteMessage, mayBeDeleted, streamInfo } from "../../wire/streams.ts";
@@ -175,11 +176,9 @@ async function* jobMessages({ context, names }: QueueContext): AsyncGenerator<St
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
   const { last_seq } = info.state;
-  for (let seq = 1; seq <= last_seq;) {
-    const query = { seq, next_by_subj: names.idFilter("*"), batch: PAGE };
-    const page = await listingStep(context, what, (call) => reader.page(call, query));
-    if (page.length === 0) return;
+  const query = { next_by_subj: names.idFilter("*"), batch: PAGE };
+  const pageFrom = (seq: number) => listingStep(context, what, (call) => reader.page(call, { seq, ...query }));
+  for await (const page of messagePages(pageFrom, 1, last_seq)) {
     yield* page.filter(({ sequence }) => sequence <= last_seq);
-    seq = page[page.length - 1].sequence + 1;
   }
 }

@@ -2,6 +2,7 @@ import type { Call } from "../../wire/call.ts";
 import { checkOneOf, checkWhole, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { listingStep } from "../../wire/listing.ts";
+import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
@@ -98,17 +99,17 @@ export async function* listJobs<T>(
       const passed = (call: Call) => deliveredUpTo(call, names, filter);
       seq = Math.max(seq, (await listingStep(context, what, passed) ?? 0) + 1);
     }
-    for (;;) {
-      const page = await listingStep(context, what, async (call) => {
+    const pageFrom = (seq: number) =>
+      listingStep(context, what, async (call) => {
         const messages = await reader.page(call, { seq, next_by_subj: filter, batch: PAGE });
         const subjects = [...new Set(messages.map((message) => placeOf(message)))];
         const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, names, subject)));
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));
         return messages.map((message) => readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null));
       });
+    for await (const page of messagePages(pageFrom, seq)) {
       yield* state === undefined ? page : page.filter((job) => job.state === state);
-      if (page.length === 0 || (state === "active" && page.some((job) => job.state === "ready"))) break;
-      seq = page[page.length - 1].sequence + 1;
+      if (state === "active" && page.some((job) => job.state === "ready")) break;
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
+import { messagePages } from "../../wire/message_pages.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { deleteMessage, purgeStream, streamInfo } from "../../wire/streams.ts";
 import { consumerInfo } from "../store/durable_consumer.ts";
@@ -28,14 +29,12 @@ async function removeReplaced(call: Call, names: QueueNames, priority: string): 
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;
   const reader = new StreamReader(names.stream);
-  for (let seq = 1; seq <= delivered.stream_seq;) {
-    const page = await reader.page(call, { seq, next_by_subj: config.filter_subject, batch: 256 });
-    if (page.length === 0) return;
+  const pageFrom = (seq: number) => reader.page(call, { seq, next_by_subj: config.filter_subject, batch: 256 });
+  for await (const page of messagePages(pageFrom, 1, delivered.stream_seq)) {
     await Promise.all(page.map(async ({ subject, sequence }) => {
       if (sequence > delivered.stream_seq) return;
       const newest = await findJobMessage(call, names, tokenOf(subject));
       if (newest && newest.sequence > sequence) await deleteMessage(call, names.stream, sequence);
     }));
-    seq = page[page.length - 1].sequence + 1;
   }
 }

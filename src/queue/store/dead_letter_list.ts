@@ -3,6 +3,7 @@ import { checkWhole } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { Context } from "../../wire/context.ts";
 import { listingStep } from "../../wire/listing.ts";
+import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
@@ -81,14 +82,10 @@ async function readRange(
   { filter, first, last }: { filter: string; first: number; last: number },
 ): Promise<StoredMessage[]> {
   const found: StoredMessage[] = [];
-  for (let seq = first; seq <= last;) {
-    const page = await reader.page(
-      call,
-      { seq, next_by_subj: filter, batch: Math.min(PAGE, last - seq + 1) },
-    );
-    if (page.length === 0) break;
-    found.push(...page.filter((message) => message.sequence <= last));
-    seq = page[page.length - 1].sequence + 1;
+  const pageFrom = (seq: number) =>
+    reader.page(call, { seq, next_by_subj: filter, batch: Math.min(PAGE, last - seq + 1) });
+  for await (const page of messagePages(pageFrom, first, last)) {
+    found.push(...page.filter(({ sequence }) => sequence <= last));
   }
   return found;
 }
