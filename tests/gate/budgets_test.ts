@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 
 const SRC = new URL("../../src/", import.meta.url);
 
@@ -29,6 +29,11 @@ Deno.test("no room of the library has more than 2 300 lines", async () => {
 Deno.test("at most six files lie beside the rooms of the queue", async () => {
   const beside = (await readFiles()).filter(({ path }) => /^queue\/[^/]+$/.test(path));
   assertEquals(beside.slice(MAX_QUEUE_FILES), []);
+});
+
+Deno.test("README.md has 120 to 180 lines", async () => {
+  const lines = (await Deno.readTextFile(new URL("../README.md", SRC))).split("\n").length - 1;
+  assert(lines >= 120 && lines <= 180, `${lines}`);
 });
 
 async function readFiles(folder = ""): Promise<{ path: string; lines: number }[]> {
