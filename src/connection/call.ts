@@ -24,6 +24,11 @@ export class Call<S extends Session> {
     return this.#first.#unconfirmed?.has(subject) ?? false;
   }
 
+  /** As {@linkcode Call.isUnconfirmed}, of any subject that matches. */
+  hasUnconfirmed(matches: (subject: string) => boolean): boolean {
+    return this.#first.#unconfirmed?.values().some(matches) ?? false;
+  }
+
   /** A write on a subject was sent, or sent again, and not answered. */
   noteUnconfirmed(subject: string): void {
     (this.#first.#unconfirmed ??= new Set()).add(subject);

@@ -168,8 +168,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
   }
 
   async promote(id: string): Promise<boolean | null> {
-    const known = { unconfirmed: false };
-    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, this.queue, token, known));
+    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, this.queue, token));
   }
 
   async reschedule(id: string, options: RescheduleOptions): Promise<boolean | null> {

@@ -7,6 +7,7 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import type { JobHeaders } from "../format/job_headers.ts";
 import { dueTime } from "../format/due_time.ts";
 import { replaceJob } from "../publish/replace_job.ts";
+import { mayJobBeStored } from "../store/find_job.ts";
 import { keptHeaders, readySubject } from "../publish/replaceable_message.ts";
 import type { JobCopy, Replacement } from "../publish/store_copy.ts";
 
@@ -56,7 +57,6 @@ export class JobChange implements Replacement {
   readonly doing: string;
   readonly nonce: string = nuid.next();
   readonly behindActive = false;
-  unconfirmed = false;
   decided = 0;
   readonly #payload: string | undefined;
   readonly #due: "kept" | number | undefined;
@@ -88,7 +88,9 @@ export class JobChange implements Replacement {
     this.#readySubject = (present) => readySubject(queue, present);
     const result = await replaceJob(call, queue, token, this);
     if (typeof result === "object") return true;
-    if (this.unconfirmed) throw new Unavailable("timeout", "The reply to a change of the job was lost");
+    if (mayJobBeStored(call, queue.names, token)) {
+      throw new Unavailable("timeout", "The reply to a change of the job was lost");
+    }
     return false;
   }
 

@@ -3,7 +3,7 @@ import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
-import { mayBeStored, publish } from "../../wire/publish.ts";
+import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
@@ -16,13 +16,7 @@ import {
   REPLACE_VERSION,
   waitToLookAgain,
 } from "../publish/replaceable_message.ts";
-import { deliveredUpTo, findJobMessage, isUndecided } from "../store/find_job.ts";
-
-/** What is known of a promote, over all its attempts. */
-export interface Promoting {
-  /** Whether a reply was lost: what is found later may be the end of it. */
-  unconfirmed: boolean;
-}
+import { deliveredUpTo, findJobMessage, isUndecided, mayJobBeStored } from "../store/find_job.ts";
 
 /**
  * Makes a delayed job wait for a worker, in one step on the server, which stores the waiting message and removes the schedule.
@@ -30,31 +24,31 @@ export interface Promoting {
  * @returns Whether it waits; `false`: there is none, or it is active.
  * @throws {Unavailable} If nobody can tell.
  */
-export async function promoteJob(call: Call, queue: QueueStore, token: string, known: Promoting): Promise<boolean> {
+export async function promoteJob(call: Call, queue: QueueStore, token: string): Promise<boolean> {
   call.session.server.require(REPLACE_VERSION, "Promoting a job");
   for (;;) {
     const present = await findJobMessage(call, queue.names, token);
     if (!present) {
       await queue.stream.checkKind(call);
-      return endedUnless(known);
+      return notPromoted(call, queue, token);
     }
     const headers = parseJobHeaders(present.headers());
     if (!isUndecided(present)) {
       if (kindOf(present.subject) !== "later") {
         const delivered = await deliveredUpTo(call, queue.names, present.subject);
-        return (delivered ?? 0) < present.sequence || endedUnless(known);
+        return (delivered ?? 0) < present.sequence || notPromoted(call, queue, token);
       }
       // Its schedule makes it wait within a second. A promoted copy would be a second one.
       if (await mayBeFiring(call, queue, present)) return true;
-      if (await promoteMessage(call, queue, present, headers, known)) return true;
+      if (await promoteMessage(call, queue, present, headers)) return true;
     }
     await waitToLookAgain(call);
   }
 }
 
-/** A job that is active or gone was not promoted, if that is known. */
-function endedUnless({ unconfirmed }: Promoting): false {
-  if (unconfirmed) throw new Unavailable("timeout", "The reply to a promote was lost");
+/** A job that is active or gone was not promoted, unless a reply was lost: then that may be the end of it. */
+function notPromoted(call: Call, { names }: QueueStore, token: string): false {
+  if (mayJobBeStored(call, names, token)) throw new Unavailable("timeout", "The reply to a promote was lost");
   return false;
 }
 
@@ -63,7 +57,6 @@ async function promoteMessage(
   queue: QueueStore,
   present: StoredMessage,
   headers: JobHeaders,
-  known: Promoting,
 ): Promise<boolean> {
   const { subject, sequence, data } = present;
   // The same nonce: it is the same firing of the job, should a killed server have the delayed message back.
@@ -72,12 +65,10 @@ async function promoteMessage(
   const schedule: [string, string][] = [["Nats-Scheduler", subject], ["Nats-Schedule-Next", "purge"]];
   const guard = guardHeaders(queue.names, tokenOf(subject), sequence);
   const block = new HeaderBlock(keptHeaders(present, headers), nonce, after, schedule, guard);
-  const ready = readySubject(queue, present);
   try {
-    await publish(call, ready, data, block, true);
+    await publish(call, readySubject(queue, present), data, block, true);
     return true;
   } catch (error) {
-    if (error instanceof Unavailable || mayBeStored(call, ready)) known.unconfirmed = true;
     if (isServerError(error, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown)) return false;
     throw error;
   }

@@ -1,6 +1,6 @@
 import type { QueueNames } from "../format/queue_names.ts";
 import type { Call } from "../../wire/call.ts";
-import { mayBeStored } from "../../wire/publish.ts";
+import { mayJobBeStored } from "../store/find_job.ts";
 import { settledWithin } from "../../delay.ts";
 import type { Context } from "../../wire/context.ts";
 import type { QueueStream } from "../store/queue_stream.ts";
@@ -91,13 +91,10 @@ export class ReplacingPublisher {
       if (typeof result === "object") {
         return { id, queue: queue.names.queue, sequence: result.sequence, duplicate: false };
       }
-      try {
-        const receipt = await this.#publisher.publishReady(call, ready, replacing.unconfirmed);
-        // Another job of this id came first, and is to be replaced.
-        if (!receipt.duplicate) return receipt;
-      } finally {
-        replacing.unconfirmed ||= mayBeStored(call, ready.subject);
-      }
+      const sentBefore = mayJobBeStored(call, this.#names, token);
+      const receipt = await this.#publisher.publishReady(call, ready, sentBefore);
+      // Another job of this id came first, and is to be replaced.
+      if (!receipt.duplicate) return receipt;
     }
   }
 }
@@ -107,7 +104,6 @@ class ReplacingJob implements Replacement {
   readonly doing = "publish the job";
   readonly behindActive = true;
   readonly job: PreparedJob;
-  unconfirmed = false;
   decided = 0;
   #ready: PreparedJob | null = null;
   #due: number | undefined;

@@ -1,9 +1,8 @@
-import { Unavailable } from "../../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import type { Call } from "../../wire/call.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { mayBeStored, publish } from "../../wire/publish.ts";
+import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
@@ -40,8 +39,6 @@ export interface Replacement {
    * @param due When the job was to run; `undefined`: it was waiting.
    */
   copy(present: StoredMessage, headers: JobHeaders, due: number | undefined): JobCopy;
-  /** Whether the reply to a copy was lost. */
-  unconfirmed: boolean;
   /** Sequence of the undecided copy in whose favour the call has decided. */
   decided: number;
 }
@@ -79,15 +76,8 @@ export async function storeCopy(
   if (waits) headers.push(["Nats-Scheduler", later], ["Nats-Schedule-Next", "purge"]);
   else headers.push(...scheduleHeaders(ready, due), ["Nats-Rollup", "sub"]);
   const message = { ...copy, subject: waits ? ready : later, headers: [...copy.headers, ...headers] };
-  try {
-    const stored = await store(call, queue, message, sequence, replacement);
-    // Refused at a repeat: the first sending may have been stored, and its job may be over.
-    if (stored === null && mayBeStored(call, message.subject)) replacement.unconfirmed = true;
-    return stored === null ? null : { sequence: stored };
-  } catch (error) {
-    if (error instanceof Unavailable) replacement.unconfirmed = true;
-    throw error;
-  }
+  const stored = await store(call, queue, message, sequence, replacement);
+  return stored === null ? null : { sequence: stored };
 }
 
 /**

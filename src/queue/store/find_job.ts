@@ -3,6 +3,7 @@ import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
+import { matchesSubject } from "../../wire/tokens.ts";
 import { consumerInfo } from "./durable_consumer.ts";
 import { parseJobData } from "../format/job_data.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
@@ -40,6 +41,11 @@ export interface JobInfo<T = unknown> {
 /** The newest message of a job's id, from the leader: what decides must not come from a replica that lags. */
 export function findJobMessage(call: Call, names: QueueNames, token: string): Promise<StoredMessage | null> {
   return leaderGet(call, names.stream, { last_by_subj: names.idFilter(token) });
+}
+
+/** Whether this call may have stored a message of a job's id, whatever its subject, without an acknowledgement. */
+export function mayJobBeStored(call: Call, names: QueueNames, token: string): boolean {
+  return call.hasUnconfirmed((subject) => matchesSubject(names.idFilter(token), subject));
 }
 
 /** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */

@@ -188,6 +188,25 @@ test("JobQueue.update takes one of several changes made at once, and leaves one 
   assertEquals(await queue.update("waiting", 1), false);
 });
 
+test("JobQueue.promote is null when its acknowledgement was lost and the job has run before it looks again", async () => {
+  await using server = await startNatsServer();
+  await using owner = new QueueStores(server.url);
+  let loses = false;
+  const drop = (_: string, payload: string) =>
+    loses && (payload.includes('"stream":"WQ_checks"') && payload.includes('"seq":') || payload.includes("10071"));
+  await using proxy = new Proxy(server.url, { drop });
+  await using stores = new QueueStores(proxy.url);
+  const [queue, other] = [stores.jobQueue("checks"), owner.jobQueue("checks")];
+  await queue.open();
+  await other.publish("a", { id: "a", delay: HOUR });
+  loses = true;
+  const promoted = queue.promote("a");
+  await using consumer = other.consume(() => {});
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  loses = false;
+  assertEquals(await promoted, null);
+});
+
 for (const [what, lost] of [["the first", 0], ["the second", 1]] as const) {
   test(`JobQueue.update and reschedule outlive the loss of ${what} acknowledgement, and leave one message`, async () => {
     await using server = await startNatsServer();
