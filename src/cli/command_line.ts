@@ -19,6 +19,11 @@ export interface WorkOptions {
    * @default false
    */
   patient?: boolean;
+  /**
+   * Whether an interruption leaves the connection open: what is under way ends first.
+   * @default false
+   */
+  outlivesInterruption?: boolean;
 }
 
 /** What all commands have in common: the options that come with each, the screen, and the way to NATS. */
@@ -26,6 +31,8 @@ export class CommandLine {
   readonly screen: Screen;
   /** Aborts when the command is to end: Ctrl-C, or the reader of its output is gone. */
   readonly signal: AbortSignal;
+  /** What the program of a command ended with. */
+  exitCode = 0;
   readonly #program: Command;
   #follows = false;
 
@@ -66,7 +73,7 @@ export class CommandLine {
    * @throws {CommandFailure} With the exit code for it, if there is no connection.
    */
   async withNats(work: (nats: Nats) => Promise<void>, options: WorkOptions = {}): Promise<void> {
-    const { follows = false, patient = false } = options;
+    const { follows = false, patient = false, outlivesInterruption = false } = options;
     const { server, timeout } = this.#program.opts<{ server?: string; timeout: number }>();
     const target = server ?? variable("SUPERCHECK_NATS_URL") ?? LOCAL_SERVER;
     const { dim, yellow, green, red } = this.screen.noteColours;
@@ -89,7 +96,7 @@ export class CommandLine {
       return stores.close({ deadline: 1_000 });
     };
     const interrupt = () => void close();
-    this.signal.addEventListener("abort", interrupt, { once: true });
+    if (!outlivesInterruption) this.signal.addEventListener("abort", interrupt, { once: true });
     try {
       if (await connected(stores, server === undefined ? "SUPERCHECK_NATS_URL" : "--server") === null && !patient) {
         // What follows the reason is for services, which continue.

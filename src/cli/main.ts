@@ -6,8 +6,8 @@
  * deno run -A jsr:@supercheck/jetstream/cli status --server nats://127.0.0.1:4222
  * ```
  *
- * It needs `--allow-net`; `--allow-env` for the `SUPERCHECK_NATS_*` variables; `--allow-read` where files are named, and for `object get --output`
- * `--allow-write`, too. Nothing is exported: it is a program.
+ * It needs `--allow-net`; `--allow-env` for the `SUPERCHECK_NATS_*` variables; `--allow-read` where files are named, for `object get --output`
+ * `--allow-write`, too, and for `kv lock` `--allow-run`. Nothing is exported: it is a program.
  * @module
  */
 import "./require_deno.ts";
@@ -82,7 +82,7 @@ async function main(args: string[]): Promise<number> {
   ) add(program, line);
   try {
     await program.parseAsync(args, { from: "user" });
-    return line.follows ? EXIT.ok : interruption.exitCode;
+    return line.follows ? EXIT.ok : interruption.exitCode || line.exitCode;
   } catch (error) {
     if (signal.aborted) return line.follows ? EXIT.ok : interruption.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;

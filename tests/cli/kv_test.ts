@@ -116,3 +116,41 @@ Deno.test({
     assertEquals(await stores.loadKV("theme"), null);
   },
 });
+
+Deno.test("kv lock runs a program while it holds the lock, and passes on its exit code", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const locks = stores.kvBucket("locks");
+  const lock = (...args: string[]) => cli(["kv", "lock", "-b", "locks", "nightly", ...args]);
+  const first = await lock("--", "sh", "-c", "echo $SUPERCHECK_LOCK_FENCE; exit 7");
+  assertEquals([first.code, first.stderr], [7, "Making bucket locks.\n"]);
+  assertEquals(await locks.get("nightly"), null);
+  {
+    await using held = (await locks.lock("nightly"))!;
+    assert(held.fence > Number(first.stdout));
+    const refused = await lock("--", "echo", "ran");
+    assertEquals([refused.code, refused.stdout], [1, ""]);
+    assertMatch(refused.stderr, /error: somebody else holds the lock "nightly"/);
+  }
+  assertEquals((await lock("--", "no-such-program-here")).code, 127);
+  assertEquals((await lock()).code, 2);
+});
+
+Deno.test("kv lock ends its program when the lock is lost, or when it is interrupted, and releases the lock then", async () => {
+  await using nats = await startCli();
+  const { start, stores } = nats;
+  const locks = stores.kvBucket("locks");
+  const program = ["sh", "-c", "echo begun; exec sleep 100"];
+  {
+    await using command = start(["kv", "lock", "-b", "locks", "lost", "--lease", "2s", "--", ...program]);
+    await command.until(({ stdout }) => stdout.includes("begun"));
+    await locks.delete("lost");
+    assertEquals(await command.end(), 1);
+    assertMatch(command.stderr, /the lock "lost" was lost, and the program was ended/);
+  }
+  await using command = start(["kv", "lock", "-b", "locks", "stopped", "--", ...program]);
+  await command.until(({ stdout }) => stdout.includes("begun"));
+  command.kill("SIGINT");
+  assertEquals(await command.end(), 130);
+  assertEquals(await locks.get("stopped"), null);
+});

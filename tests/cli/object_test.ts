@@ -70,3 +70,26 @@ Deno.test("object ls lists and object rm deletes", async () => {
   assert(await stores.loadHealthcheck("b"));
   assertEquals(await stores.loadHealthcheck("a"), null);
 });
+
+Deno.test("object set changes what is stored along with an object, and object link makes another name for it", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const bucket = stores.objectBucket("reports");
+  await bucket.put("a.txt", "text");
+  const on = ["--bucket", "reports"];
+  const [set] = records(await cli(["object", "set", ...on, "a.txt", "--description", "d", "-M", "k=v", "--json"]));
+  assertEquals([set.description, set.metadata], ["d", { k: "v" }]);
+  assertEquals((await cli(["object", "set", ...on, "none", "--description", "d"])).code, 1);
+  assertEquals((await cli(["object", "set", ...on, "a.txt"])).code, 2);
+  assertEquals(await cli(["object", "link", ...on, "latest", "a.txt"]), {
+    code: 0,
+    stdout: '"latest" leads to "a.txt" in bucket reports\n',
+    stderr: "",
+  });
+  assertEquals((await cli(["object", "get", ...on, "latest"])).stdout, "text");
+  assertEquals((await cli(["object", "link", ...on, "old", "--to", "archive"])).code, 0);
+  assertEquals((await bucket.info("old"))?.link, { bucket: "archive" });
+  const refused = await cli(["object", "link", ...on, "a.txt", "latest"]);
+  assertEquals([refused.code, refused.stderr], [1, 'error: there is an object "a.txt" in bucket reports\n']);
+  assertEquals(await bucket.getText("a.txt"), "text");
+});
