@@ -1,20 +1,7 @@
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import type { DashboardOptions } from "../../src/dashboard/mod.ts";
+import { CHROMIUM } from "../_support/chromium.ts";
 import { startSite, type TestSite } from "./_site.ts";
-
-const PROGRAMS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-/** The path of a Chromium, or `null`: there is none on this machine. */
-export const CHROMIUM: string | null = Deno.env.get("CHROMIUM") ?? PROGRAMS.find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}) ?? null;
-
-/** What the name of a test says where there is no browser. */
-export const UNLESS = CHROMIUM === null ? " (not tested here: no Chromium, which CHROMIUM can name)" : "";
 
 /** How a page is looked at. */
 export interface View {

@@ -3,7 +3,8 @@ import { source as axeSource } from "axe-core";
 import { JetStreamStores } from "../../mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { lacks } from "../_support/test_from.ts";
-import { CHROMIUM, look, startBrowserSite, UNLESS, type View } from "./_browser.ts";
+import { CHROMIUM, UNLESS } from "../_support/chromium.ts";
+import { look, startBrowserSite, type View } from "./_browser.ts";
 import { HOSTILE, makeDeadLetters } from "./_site.ts";
 
 const VIEWS: View[] = [
