@@ -5,6 +5,7 @@ import { leftBehind } from "../ledger/left_behind.ts";
 import { FAILS, REFUSES } from "../ledger/noted_handler.ts";
 import { random } from "../ledger/plan.ts";
 import { checkServers, orphanedChunks } from "./_check_server.ts";
+import { ACCOUNTS, DEPOSIT } from "./_bank.ts";
 import { accessConfig } from "./_denied_subjects.ts";
 import { makeFaults } from "./_make_faults.ts";
 import type { Member } from "./_members.ts";
@@ -41,7 +42,7 @@ export const TICK_INTERVAL = 1_000;
 
 const QUEUE = "chaos";
 const TICKS = "ticks";
-const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "KV_locks", "OBJ_objects"];
+const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "KV_locks", "KV_bank", "OBJ_objects"];
 
 /** Milliseconds for the last jobs to end once all faults are over. */
 const PATIENCE = 3 * LEASE + 60_000;
@@ -96,6 +97,7 @@ export class ChaosRun implements AsyncDisposable {
     const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
     const queue = stores.jobQueue(QUEUE, { lease: LEASE, replicas });
     await openQueues(stores, queue, replicas);
+    await openBank(stores, replicas);
     return new ChaosRun({ options, cleanup: cleanup.move(), nats, stores, queue, folders, lag });
   }
 
@@ -180,4 +182,10 @@ async function openQueues(stores: JetStreamStores, queue: JobQueue, replicas: nu
   const ticks = stores.jobQueue(TICKS, { lease: LEASE, replicas });
   const scheduled = await ticks.schedule("tick", { every: TICK_INTERVAL, data: null });
   if (!await queue.open() || !scheduled) throw new Error("The queues cannot be opened");
+}
+
+async function openBank(stores: JetStreamStores, replicas: number): Promise<void> {
+  const opening = stores.kvBucket("bank", { replicas }).atomic();
+  for (const account of ACCOUNTS) opening.put(account, `${DEPOSIT}`);
+  if (!(await opening.commit())?.ok) throw new Error("The bank cannot be opened");
 }

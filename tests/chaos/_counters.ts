@@ -8,8 +8,11 @@ export interface Counter {
   by: Record<string, number>;
 }
 
+/** The counter that is incremented by `modify`. */
+const MODIFIED = "counter.modified";
+
 /** Counters that all clients increment. */
-export const COUNTERS = ["counter.a", "counter.b"];
+export const COUNTERS = ["counter.a", "counter.b", MODIFIED];
 
 /** Milliseconds between two tries. */
 const PAUSE = 60;
@@ -26,7 +29,7 @@ export async function incrementCounters(context: ClientContext, counters: KvBuck
   const known = new Map(COUNTERS.map((key): [string, Known] => [key, { count: 0, pending: false }]));
   await context.repeat(PAUSE, async (step) => {
     const key = COUNTERS[step % COUNTERS.length];
-    await increment(context, counters, key, known.get(key)!);
+    await (key === MODIFIED ? modify : increment)(context, counters, key, known.get(key)!);
   });
 }
 
@@ -46,6 +49,28 @@ async function increment(context: ClientContext, counters: KvBucket, key: string
   if (typeof revision !== "number") return;
   known.count++;
   known.pending = false;
+  note(context, key, known);
+}
+
+/** Increments a counter by what it says of this client, so that a change that is stored twice counts twice. */
+async function modify(context: ClientContext, counters: KvBucket, key: string, known: Known): Promise<void> {
+  const { client, calls } = context;
+  let called = false;
+  const entry = await calls.make("modify counter", () =>
+    counters.modify(key, (entry) => {
+      const { total, by }: Counter = entry?.json() ?? { total: 0, by: {} };
+      const stored = by[client] ?? 0;
+      // Between two calls only a write of an earlier step may have been stored.
+      if (entry && (known.pending || !called)) catchUp(context, key, known, stored);
+      else if (stored !== known.count) context.wrong(`${key} says ${stored} before an increment is confirmed`);
+      called = true;
+      return JSON.stringify({ total: total + 1, by: { ...by, [client]: stored + 1 } });
+    }));
+  if (entry === null) known.pending = called;
+  else {
+    known.count++;
+    known.pending = false;
+  }
   note(context, key, known);
 }
 

@@ -1,4 +1,5 @@
 import type { JetStreamStores } from "../../mod.ts";
+import { ACCOUNTS, MOVES, sumOf } from "./_bank.ts";
 import { type Counter, COUNTERS } from "./_counters.ts";
 import { versionOf } from "./_objects.ts";
 import type { StoreObservation } from "./check_stores.ts";
@@ -23,5 +24,11 @@ export async function observeStores(stores: JetStreamStores): Promise<Stored> {
     const entry = await stores.kvBucket("counters").get(key);
     if (entry) counters.set(key, entry.json());
   }
-  return { values, claims, objects, counters };
+  const accounts = new Map<string, string>();
+  for await (const entry of stores.kvBucket("bank").entries()) accounts.set(entry.key, entry.text());
+  const moves = [...accounts].filter(([key]) => key.startsWith(MOVES))
+    .map(([key, text]) => [key.slice(MOVES.length), Number(text)]);
+  counters.set("moves", { total: sumOf(moves.map(([, count]) => `${count}`)), by: Object.fromEntries(moves) });
+  const money = sumOf(ACCOUNTS.map((key) => accounts.get(key)));
+  return { values, claims, objects, counters, money };
 }

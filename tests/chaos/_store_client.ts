@@ -4,6 +4,7 @@ import { given, told } from "../ledger/child_script.ts";
 import { LedgerFile } from "../ledger/ledger_file.ts";
 import { random } from "../ledger/plan.ts";
 import { ClientContext } from "./_client_context.ts";
+import { moveMoney } from "./_bank.ts";
 import { incrementCounters } from "./_counters.ts";
 import { claimKeys } from "./_claims.ts";
 import { holdLock } from "./_locks.ts";
@@ -50,6 +51,7 @@ await Promise.all([
   scratched.use(),
   useValues(context, values, draw),
   incrementCounters(context, stores.kvBucket("counters", { replicas })),
+  moveMoney(context, stores.kvBucket("bank", { replicas })),
   claimKeys(context, stores.kvBucket("claims", { replicas })),
   holdLock(context, stores.kvBucket("locks", { replicas })),
   useObjects(context, stores.objectBucket("objects", { replicas }), draw),

@@ -1,4 +1,5 @@
 import type { ChaosEntry } from "../ledger/ledger_file.ts";
+import { ACCOUNTS, DEPOSIT } from "./_bank.ts";
 import type { StoreKind, StoreNote } from "./store_notes.ts";
 
 /** What is known at the end of a run. */
@@ -11,6 +12,8 @@ export interface StoreObservation {
   objects: Map<string, number>;
   /** What the counters hold in the end. */
   counters: Map<string, { total: number; by: Record<string, number> }>;
+  /** What all accounts have in the end; it is what they had in the beginning. */
+  money: number;
   /** Who owns each claimed key in the end. */
   claims: Map<string, string>;
 }
@@ -24,6 +27,9 @@ interface Write {
   ended: number;
   confirmed: boolean;
 }
+
+/** What all accounts have together, always. */
+const MONEY = ACCOUNTS.length * DEPOSIT;
 
 /** Milliseconds after an outage within which what was under way in it may still take effect. */
 const LATE_EFFECT = 3_000;
@@ -51,6 +57,7 @@ export function checkStores(observation: StoreObservation): string[] {
   violations.push(...checkCounters(of("incremented"), observation.counters));
   violations.push(...checkClaims(of("claimed"), observation.claims));
   violations.push(...checkLock(of("held")));
+  if (observation.money !== MONEY) violations.push(`The accounts have ${observation.money} in the end, not ${MONEY}`);
   for (const { client, message } of of("wrong")) violations.push(`${client}: ${message}`);
   for (const { client, call, code, message, at } of of("refused")) {
     if (!isExpected(code, at, observation.chaos)) {

@@ -23,7 +23,7 @@ function incremented(client: string, count: number, pending = false): StoreNote 
 }
 
 function check(notes: StoreNote[], version: number, options: Partial<StoreObservation> = {}): string[] {
-  const none = { chaos: [], objects: new Map(), counters: new Map(), claims: new Map() };
+  const none = { chaos: [], objects: new Map(), counters: new Map(), claims: new Map(), money: 800 };
   return checkStores({ notes, ...none, values: new Map(version > 0 ? [[KEY, version]] : []), ...options });
 }
 
@@ -97,4 +97,8 @@ Deno.test("checkStores rejects a lock that two clients hold at the same time", (
   const held = (client: string, from: number, at: number): StoreNote => ({ what: "held", client, from, at });
   assertEquals(check([held("a", 0, 60), held("b", 60, 120), held("a", 130, 190)], 0), []);
   assertBroken(check([held("b", 50, 110), held("a", 0, 60)], 0), /b got the lock 10 ms before a released it/);
+});
+
+Deno.test("checkStores rejects accounts that have gained or lost money", () => {
+  assertBroken(check([], 0, { money: 799 }), /have 799 in the end, not 800/);
 });

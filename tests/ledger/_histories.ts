@@ -27,6 +27,8 @@ export interface History {
   /** By their starts. */
   runs: Run[];
   cancels: Cancel[];
+  /** Changes that were made for certain. */
+  changes: Extract<PublishEntry, { what: "changed" }>[];
 }
 
 /** What was done to workers and servers. */
@@ -53,7 +55,7 @@ export function readHistories(entries: Entry[]): { histories: Map<string, Histor
     else if (entry.what !== "refusing") {
       let history = histories.get(entry.id);
       if (!history) {
-        history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [] };
+        history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [], changes: [] };
         histories.set(entry.id, history);
       }
       note(history, entry, runs);
@@ -75,6 +77,9 @@ function note(history: History, entry: PublishEntry | RunEntry, runs: Map<string
       break;
     case "cancelled":
       history.cancels.push({ answered: entry.at, result: entry.result });
+      break;
+    case "changed":
+      if (entry.result) history.changes.push(entry);
       break;
     default: {
       const { what, at, ...rest } = entry;

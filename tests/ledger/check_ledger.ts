@@ -67,6 +67,7 @@ export function checkLedger(observation: Observation): Verdict {
     violations.push(
       ...checkEnd(history, deadAfter, blows, timing),
       ...checkRuns(history),
+      ...checkChanges(history),
       ...checkDeath(history, deadAfter),
       ...checkBound(history, blows, timing),
     );
@@ -129,6 +130,17 @@ function checkRuns({ id, publishes, runs }: History): string[] {
   return violations;
 }
 
+/** A job that was rescheduled does not run earlier, and one that was updated is processed with the new data. */
+function checkChanges({ id, runs, changes }: History): string[] {
+  return changes.flatMap(({ how, due, answered }) => {
+    const early = runs.find(({ start }) => start > answered && start < due - EARLY);
+    if (early) return [`${id} was rescheduled and ran ${Math.round(due - early.start)} ms before its time`];
+    const processed = runs.filter(({ effect }) => effect !== null);
+    const isOld = how === "update" && processed.length > 0 && processed.every(({ version }) => version !== 1);
+    return isOld ? [`${id} was updated and ran with the old data: ${processed.map(describe).join(", ")}`] : [];
+  });
+}
+
 /** A dead letter has a cause: its last attempt failed. */
 function checkDeath({ id, publishes, runs }: History, deadAfter: number | null): string[] {
   if (deadAfter === null || publishes.length === 0) return [];
@@ -184,6 +196,7 @@ function count(histories: History[], { workersKilled, serversDown, outages }: Bl
     ),
     "jobs processed": of(({ runs }) => runs.some(({ effect }) => effect !== null)),
     "jobs cancelled": of(({ cancels }) => cancels.some(({ result }) => result === true)),
+    "jobs changed": of(({ changes }) => changes.length > 0),
     "dead letters": deadLetters.size,
     "runs": runs.length,
     "runs that failed or moved": runs.filter(({ thrown }) => thrown).length,

@@ -27,11 +27,18 @@ function cancelled(second: number, result: boolean | null): Entry[] {
   return [{ what: "cancel", id: JOB, at: at(second) }, { what: "cancelled", id: JOB, at: at(second), result }];
 }
 
+/** A change that was made a tenth of a second after its call. */
+function changed(second: number, how: "promote" | "reschedule" | "update", due = 0, result = true): Entry {
+  return { what: "changed", id: JOB, how, due: at(due), at: at(second), answered: at(second) + 100, result };
+}
+
 interface RunOptions {
   pid?: number;
   sequence?: number;
   deliveries?: number;
   attempt?: number;
+  /** Of its data. */
+  version?: number;
   /** Its last lines: how it went. */
   went?: RunEntry["what"][];
 }
@@ -40,11 +47,11 @@ let runs = 0;
 
 /** A run that begins at a moment and takes 10 ms. */
 function run(second: number, options: RunOptions = {}): Entry[] {
-  const { pid = 1, sequence = 1, deliveries = 1, attempt = 1, went = ["effect", "end"] } = options;
+  const { pid = 1, sequence = 1, deliveries = 1, attempt = 1, version, went = ["effect", "end"] } = options;
   const fence = sequence * 1024 + deliveries;
   const number = ++runs;
   return (["start", ...went] as const).map((what, i) => (
-    { what, id: JOB, at: at(second) + i * 5, pid, run: number, sequence, deliveries, attempt, fence }
+    { what, id: JOB, at: at(second) + i * 5, pid, run: number, sequence, deliveries, attempt, fence, version }
   ));
 }
 
@@ -269,4 +276,14 @@ Deno.test("checkLedger names a job that ended and that a single server that went
   const cancelledOne = [confirmed(), cancelled(1, true), [serverDown(60)], run(70)];
   assertKept(check(cancelledOne, { large: true }));
   assertBroken(check(cancelledOne), /was cancelled and came back/);
+});
+
+Deno.test("checkLedger rejects a rescheduled job that runs early, and an updated one that runs with its old data only", () => {
+  assertKept(check([confirmed(), [changed(1, "promote")], run(1.05)]));
+  assertKept(check([confirmed(), [changed(1, "reschedule", 5)], run(5)]));
+  assertBroken(check([confirmed(), [changed(1, "reschedule", 5)], run(4)]), /was rescheduled and ran 1000 ms before/);
+  assertKept(check([confirmed(), [changed(1, "reschedule", 5, false)], run(4)]));
+  assertKept(check([confirmed(), [changed(1, "update")], run(2, { version: 1 })]));
+  assertBroken(check([confirmed(), [changed(1, "update")], run(2)]), /was updated and ran with the old data/);
+  assertKept(check([confirmed(), [changed(1, "update", 0, false)], run(2)]));
 });

@@ -1,3 +1,5 @@
+import type { Change } from "./plan.ts";
+
 /** What a producer notes. */
 export type PublishEntry =
   /** Before each call of publish. */
@@ -8,6 +10,8 @@ export type PublishEntry =
   | { what: "unconfirmed"; id: string; at: number }
   /** A call of cancel, and what came of it. */
   | { what: "cancel"; id: string; at: number }
+  /** A change of a delayed job, from the call of it to what came of it; `due`: the moment to which it was to be delayed. */
+  | { what: "changed"; id: string; how: Change; due: number; at: number; answered: number; result: boolean | null }
   | { what: "cancelled"; id: string; at: number; result: boolean | null };
 
 /** What a worker notes of a run: that it begins; that its effect is there; that the handler ends after it, or throws. */
@@ -22,6 +26,8 @@ export interface RunEntry {
   deliveries: number;
   attempt: number;
   fence: number;
+  /** Of the job's data: how often it was updated. */
+  version?: number;
 }
 
 /** What was done to the others. `from`: before the blow. `at`: when it was certainly over. */

@@ -10,6 +10,8 @@ export const REFUSES = "No attempt helps";
 export interface LedgerJob {
   number: number;
   ballast?: string;
+  /** How often it was updated. */
+  version?: number;
 }
 
 /** A handler that does with each job what its plan says, and notes each run. */
@@ -20,7 +22,18 @@ export function notedHandler(ledger: LedgerFile<RunEntry>, seed: number): (job: 
     const { id, attempt, deliveries, fence } = job;
     const sequence = Math.floor(fence / 1024);
     const note = (what: RunEntry["what"]) =>
-      ledger.append({ what, id, at: now(), pid: Deno.pid, run, sequence, deliveries, attempt, fence });
+      ledger.append({
+        what,
+        id,
+        at: now(),
+        pid: Deno.pid,
+        run,
+        sequence,
+        deliveries,
+        attempt,
+        fence,
+        version: job.data.version,
+      });
     const { number } = job.data;
     const outcome = outcomeOf(seed, number, { attempt, sequence, pid: Deno.pid });
     note("start");

@@ -12,6 +12,8 @@ export interface Plan {
   delay: number;
   /** Milliseconds after its publish when it is cancelled, or `null`. */
   cancelAfter: number | null;
+  /** How it is changed while it is delayed, and how many milliseconds after its publish; or `null`. */
+  change: { how: Change; after: number } | null;
   /** Milliseconds that a run takes. */
   work: number;
   /** Attempts that it has. */
@@ -19,6 +21,9 @@ export interface Plan {
   /** Bytes of ballast, where jobs may be large. */
   ballast: number;
 }
+
+/** What is done to a delayed job. */
+export type Change = "promote" | "reschedule" | "update";
 
 /** How a run goes. */
 export type Outcome = "effect" | "fail" | "refuse" | { later: number };
@@ -40,11 +45,15 @@ export function planOf(seed: number, number: number): Plan {
   const kinds = ["plain", "flaky", "moving", "doomed", "refused", "coin"] as const;
   const kind = kinds[[0.6, 0.75, 0.9, 0.94, 0.96, 1].findIndex((below) => draw(1) < below)];
   const slow = draw(2) < 0.03;
+  const delay = draw(4) < 0.12 ? Math.ceil(draw(5) * 1_500) : 0;
+  const cancelAfter = draw(6) < 0.06 ? draw(7) * 800 : null;
+  const how = ([null, "promote", "reschedule", "update"] as const)[Math.floor(draw(12) * 4)];
   return {
     kind,
     priority: (["high", "normal", "low"] as const)[Math.floor(draw(3) * 3)],
-    delay: draw(4) < 0.12 ? Math.ceil(draw(5) * 1_500) : 0,
-    cancelAfter: draw(6) < 0.06 ? draw(7) * 800 : null,
+    delay,
+    cancelAfter,
+    change: how !== null && delay > 0 && cancelAfter === null ? { how, after: draw(13) * delay } : null,
     work: slow ? 200 + draw(8) * 600 : draw(8) * 15,
     maxAttempts: kind === "coin" ? 1 : kind === "doomed" ? 2 : 5,
     ballast: draw(10) < 0.04 ? Math.floor(draw(11) * 700_000) : 0,

@@ -3,7 +3,7 @@ import { JetStreamStores, type JobReceipt } from "../../mod.ts";
 import { given } from "./child_script.ts";
 import { LedgerFile, now, type PublishEntry } from "./ledger_file.ts";
 import type { LedgerJob } from "./noted_handler.ts";
-import { mayDie, type Plan, planOf } from "./plan.ts";
+import { type Change, mayDie, type Plan, planOf } from "./plan.ts";
 
 /** What a producer is given. */
 export interface ProducerOptions {
@@ -39,6 +39,7 @@ const logger = { info() {}, warn() {}, error: console.error };
 await using stores = new JetStreamStores({ servers, timeout: 700, logger });
 const jobs = stores.jobQueue<LedgerJob>(queue);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Cancels and changes. */
 const cancels: Promise<void>[] = [];
 
 /** A job with all that its publish needs; what its `requestId` names is the same at each try. */
@@ -63,10 +64,13 @@ type Prepared = ReturnType<typeof prepare>;
 
 function noteCall({ id, plan }: Prepared): void {
   const at = now();
-  ledger.append({ what: "publish", id, at, due: at + plan.delay, mayDie: mayDie(plan), maxAttempts: plan.maxAttempts });
+  // One that is promoted may run at once.
+  const due = plan.change && plan.change.how !== "update" ? at : at + plan.delay;
+  ledger.append({ what: "publish", id, at, due, mayDie: mayDie(plan), maxAttempts: plan.maxAttempts });
 }
 
-function noteResult({ id, plan }: Prepared, receipt: JobReceipt | null): boolean {
+function noteResult(job: Prepared, receipt: JobReceipt | null): boolean {
+  const { id, plan } = job;
   if (receipt === null) {
     ledger.append({ what: "unconfirmed", id, at: now() });
     return false;
@@ -74,6 +78,7 @@ function noteResult({ id, plan }: Prepared, receipt: JobReceipt | null): boolean
   const { sequence, duplicate } = receipt;
   ledger.append({ what: "receipt", id, at: now(), sequence, duplicate });
   if (plan.cancelAfter !== null) cancels.push(cancel(id, plan));
+  if (plan.change) cancels.push(change(job, plan.change));
   return true;
 }
 
@@ -101,6 +106,22 @@ async function cancel(id: string, { cancelAfter }: Plan): Promise<void> {
     ledger.append({ what: "cancelled", id, at: now(), result });
     if (result !== null) return;
   }
+}
+
+async function change({ id, data, plan }: Prepared, { how, after }: NonNullable<Plan["change"]>): Promise<void> {
+  await pause(after);
+  for (;; await pause(50)) {
+    const at = now();
+    const due = how === "reschedule" ? at + plan.delay : 0;
+    const result = await changeJob(how, id, data, plan.delay);
+    ledger.append({ what: "changed", id, how, due, at, answered: now(), result });
+    if (result !== null) return;
+  }
+}
+
+function changeJob(how: Change, id: string, data: LedgerJob, delay: number): Promise<boolean | null> {
+  if (how === "promote") return jobs.promote(id);
+  return how === "reschedule" ? jobs.reschedule(id, { delay }) : jobs.update(id, { ...data, version: 1 });
 }
 
 const numbers = Array.from({ length: Math.ceil((end - first) / step) }, (_, i) => first + i * step);
