@@ -148,9 +148,8 @@ export class Telemetry implements GaugeSource {
    * @param run Its run, which ends with that; `null`: there was none, or nobody observes it.
    */
   ended(queue: string, outcome: string, run: Operation | null): void {
-    count(({ endedJobs }) => {
-      endedJobs.add(1, { "messaging.system": "nats", "messaging.destination.name": queue, "job.outcome": outcome });
-    });
+    const instruments = findInstruments();
+    if (instruments) countEnded(instruments, queue, outcome);
     run?.end(`job.${outcome}`);
   }
 
@@ -179,6 +178,11 @@ export class Telemetry implements GaugeSource {
       "messaging.destination.name": queue.name,
     };
   }
+}
+
+function countEnded({ endedJobs }: Instruments, queue: string, outcome: string): void {
+  const attributes = { "messaging.system": "nats", "messaging.destination.name": queue, "job.outcome": outcome };
+  guarded(() => endedJobs.add(1, attributes), undefined);
 }
 
 function count(add: (instruments: Instruments) => unknown): void {

@@ -14,6 +14,8 @@ export class Delivery implements JobMessage {
   readonly subject: string;
   /** The subject token of the job's id. */
   readonly token: string;
+  /** Whether a schedule made it. */
+  readonly tick: boolean;
   /** The durable consumer that delivered it. */
   readonly consumer: string;
   /** How often it was delivered, this time included. */
@@ -42,6 +44,7 @@ export class Delivery implements JobMessage {
     this.#source = source;
     this.subject = message.subject;
     this.token = this.subject.slice(this.subject.lastIndexOf(".") + 1);
+    this.tick = this.token.startsWith("@");
     this.ack = message.reply!;
     const { consumer, deliveries, sequence, storedAt } = parseAcknowledgement(this.ack);
     this.consumer = consumer;
@@ -102,11 +105,6 @@ export class Delivery implements JobMessage {
   /** What lets a handler's own writes refuse an older run: sequence × 1024 + deliveries. */
   get fence(): number {
     return this.sequence * 1024 + Math.min(this.deliveries, 1023);
-  }
-
-  /** Whether a schedule made it. */
-  get tick(): boolean {
-    return this.token.startsWith("@");
   }
 
   /** Whether both are of the same message. */

@@ -70,7 +70,8 @@ export class RunRequirements {
 
   /** Whether no jobs are to be taken and started now. */
   get paused(): boolean {
-    return performance.now() < this.#pausedUntil;
+    // This is asked several times for each job.
+    return this.#pausedUntil !== -Infinity && performance.now() < this.#pausedUntil;
   }
 
   /** Jobs to have at a time: one, while it is not known that it can be acknowledged. */

@@ -9,7 +9,7 @@ import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
-import { type Job, type RunContext, RunningJob } from "./job.ts";
+import { type RunContext, RunningJob } from "./job.ts";
 import { JobAdmission } from "./_job_admission.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
@@ -37,6 +37,14 @@ export interface RunListener {
 /** The data of a job, and the milliseconds of its timeout that the schema took. */
 interface CheckedData {
   readonly value: unknown;
+  readonly spent: number;
+}
+
+/** A job that can run now, and the milliseconds of its timeout that the schema took. */
+interface PreparedRun<T> {
+  readonly job: RunningJob<T>;
+  /** Not read from the job, which its handler can change. */
+  readonly admission: Admission;
   readonly spent: number;
 }
 
@@ -75,25 +83,9 @@ export class JobRunner<T> {
 
   /** Runs a delivery to its reported end. */
   async run(delivery: Delivery): Promise<RunEnd | "given_back"> {
-    const kept = this.#queue.ended.outcomeOf(delivery);
-    if (kept) return await this.#report(delivery, kept);
-    const { requirements } = this.#tools;
-    const needs = this.#admission.requirementsOf(delivery);
-    if (!requirements.areMet(needs, delivery.startedAt) && !await requirements.meet(needs, delivery)) {
-      return await this.#giveBack(delivery);
-    }
-    const admission = this.#admission.isUsual(delivery) ? delivery.headers : await this.#admit(delivery);
-    if (typeof admission === "string") return admission;
-    const parsed = this.#parse(delivery, admission);
-    const data = this.#queue.schema && !("end" in parsed) ? await this.#check(delivery, admission, parsed) : parsed;
-    if ("end" in data) return await this.#report(delivery, data);
-    if (delivery.released) return "released";
-    const job = new RunningJob<T>(delivery, this.#context, data.value as T, admission);
-    if (this.#handler.begin && !await this.#handler.begin(job)) return await this.#giveBack(delivery);
-    return await this.#handle(job, delivery, admission, data.spent);
-  }
-
-  async #handle(job: Job<T>, delivery: Delivery, admission: Admission, spent: number): Promise<RunEnd> {
+    const prepared = this.#prepareUsual(delivery) ?? await this.#prepare(delivery);
+    if (typeof prepared === "string") return prepared;
+    const { job, admission, spent } = prepared;
     const { reporter, acknowledger } = this.#tools;
     reporter.tell(delivery, "started", { attempt: admission.attempt });
     const { context: { telemetry }, observed } = this.#queue;
@@ -118,6 +110,40 @@ export class JobRunner<T> {
       return "completed";
     }
     return delivery.ours ? await this.#report(delivery, { end: "completed", admission, value }) : "released";
+  }
+
+  /** Most jobs run without waiting for anything; `null` for one that has to. */
+  #prepareUsual(delivery: Delivery): PreparedRun<T> | null {
+    const { ended, schema } = this.#queue;
+    if (schema || this.#handler.begin || ended.outcomeOf(delivery) || !this.#admission.isUsual(delivery)) return null;
+    const needs = this.#admission.requirementsOf(delivery);
+    if (!this.#tools.requirements.areMet(needs, delivery.startedAt) || delivery.released) return null;
+    const data = this.#parse(delivery, delivery.headers);
+    return "end" in data ? null : this.#prepared(delivery, delivery.headers, data);
+  }
+
+  /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
+  async #prepare(delivery: Delivery): Promise<PreparedRun<T> | RunEnd | "given_back"> {
+    const kept = this.#queue.ended.outcomeOf(delivery);
+    if (kept) return await this.#report(delivery, kept);
+    const { requirements } = this.#tools;
+    const needs = this.#admission.requirementsOf(delivery);
+    if (!requirements.areMet(needs, delivery.startedAt) && !await requirements.meet(needs, delivery)) {
+      return await this.#giveBack(delivery);
+    }
+    const admission = this.#admission.isUsual(delivery) ? delivery.headers : await this.#admit(delivery);
+    if (typeof admission === "string") return admission;
+    const parsed = this.#parse(delivery, admission);
+    const data = this.#queue.schema && !("end" in parsed) ? await this.#check(delivery, admission, parsed) : parsed;
+    if ("end" in data) return await this.#report(delivery, data);
+    if (delivery.released) return "released";
+    const prepared = this.#prepared(delivery, admission, data);
+    if (this.#handler.begin && !await this.#handler.begin(prepared.job)) return await this.#giveBack(delivery);
+    return prepared;
+  }
+
+  #prepared(delivery: Delivery, admission: Admission, { value, spent }: CheckedData): PreparedRun<T> {
+    return { job: new RunningJob<T>(delivery, this.#context, value as T, admission), admission, spent };
   }
 
   /** Reports an outcome. Until that is confirmed the outcome is kept: a later delivery of the job reports it in place of another run. */

@@ -190,7 +190,9 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
         return;
       }
       const next = this.#held.next();
-      if (!next || !this.#permits.take(Math.min(this.#held.load, this.#capacity.free))) return;
+      if (!next || this.#permits.isLimited && !this.#permits.take(Math.min(this.#held.load, this.#capacity.free))) {
+        return;
+      }
       this.#run(next);
     }
   }

@@ -12,10 +12,22 @@ interface HandlerCall {
 const scope = new AsyncLocalStorage<HandlerCall>();
 
 /** Calls a handler with its jobs, so that what it calls can tell. */
-export async function callHandler(owner: object, jobs: readonly Job[], handler: () => unknown): Promise<unknown> {
+export function callHandler(owner: object, jobs: readonly Job[], handler: () => unknown): unknown {
   const call: HandlerCall = { owner, jobs, over: false };
+  let isPending = false;
   try {
-    return await scope.run(call, handler);
+    const result = scope.run(call, handler);
+    // Only an object or a function can be a promise; for anything else none is made.
+    isPending = Object(result) === result;
+    return isPending ? endWith(call, result) : result;
+  } finally {
+    if (!isPending) call.over = true;
+  }
+}
+
+async function endWith(call: HandlerCall, result: unknown): Promise<unknown> {
+  try {
+    return await result;
   } finally {
     call.over = true;
   }

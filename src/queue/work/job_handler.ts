@@ -22,7 +22,7 @@ export class EachJobHandler<T> implements JobHandler<T> {
     this.#handler = handler;
   }
 
-  run(job: Job<T>): Promise<unknown> {
+  run(job: Job<T>): unknown {
     return callHandler(this.#owner, [job], () => this.#handler(job));
   }
 }
