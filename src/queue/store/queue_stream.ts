@@ -12,7 +12,6 @@ import { PartitionConsumers } from "./_partition_consumers.ts";
 import { checkFits, PublishRoom } from "./_publish_room.ts";
 import { PRIORITIES, type QueueNames } from "../format/queue_names.ts";
 import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
-import { sharedPerSession } from "./_shared_per_session.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 import { StreamUpdates } from "./_stream_updates.ts";
 
@@ -24,6 +23,11 @@ const LOOK_AGAIN = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
 const META = { dedupe: "supercheck-dedupe", lease: LEASE_LABEL } as const;
+
+/** The durable consumers of a new queue, which are made once for all handles that find them missing at the same time. */
+class NewConsumers {
+  making: Once<void> | null = null;
+}
 
 /** What of the queue's options is in force. */
 export interface OpenQueue {
@@ -221,8 +225,9 @@ export class QueueStream {
     const info = await openStream(call, wanted, change, nanoseconds(dedupe));
     this.room.note(info);
     if (info.state.consumer_count < PRIORITIES.length) {
-      const make = () => this.#makeConsumers(call, inForce(info.config), isNew);
-      await sharedPerSession(call.session, this.#names.stream, make);
+      const consumers = this.#context.shared.of(NewConsumers, this.#names.stream);
+      consumers.making ??= new Once((call) => this.#makeConsumers(call, inForce(info.config), isNew));
+      await consumers.making.get(call).finally(() => consumers.making = null);
     }
     // The server goes by what its consumers say, whatever stands with the queue.
     if (lease !== undefined) {
