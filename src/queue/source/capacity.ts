@@ -49,9 +49,9 @@ export class Capacity {
     return handling.size >= concurrency || running.size >= concurrency + MAX_UNCONFIRMED;
   }
 
-  /** How many more jobs may run. */
-  get free(): number {
-    return Math.max(0, this.#settings.concurrency - this.#held.handling.size);
+  /** How many of the jobs that are here could start now. */
+  get startable(): number {
+    return Math.min(this.#held.load, Math.max(0, this.#settings.concurrency - this.#held.handling.size));
   }
 
   /** Milliseconds until the next start is allowed. */

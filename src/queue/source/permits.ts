@@ -3,6 +3,7 @@ import { isAcknowledgement } from "../../wire/acknowledgement.ts";
 import { nanoseconds } from "../../wire/durations.ts";
 import type { Listening, Session } from "../../wire/session.ts";
 import type { QueueNames } from "../format/queue_names.ts";
+import type { Delivery } from "../delivery/delivery.ts";
 import type { StartRate } from "../format/start_rate.ts";
 import { PERMITS } from "../store/rate_permits.ts";
 
@@ -31,7 +32,10 @@ export class Permits {
   /** Permits that were asked for and have not come, by request. */
   readonly #asked: Map<string, number> = new Map();
   readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
-  #inHand = 0;
+  /** Subject of the acknowledgement of the permit that has just arrived and is not taken. */
+  #inHand: string | null = null;
+  /** Of the permits that were taken, by their jobs. */
+  readonly #taken: WeakMap<Delivery, string> = new WeakMap();
   #isWaiting = false;
   #reason: string | null = null;
   /** Permits that came in the present span of time, and in the one before. */
@@ -70,7 +74,11 @@ export class Permits {
     this.#session = session;
     this.#inbox = session.inbox();
     const subject = this.#subject(session);
-    this.#stopFollowing = session.onDenied((denied, error) => denied === subject && this.#none(error.message));
+    this.#stopFollowing = session.onDenied((denied, error) => {
+      if (denied === subject) this.#none(error.message);
+      // Jobs start nevertheless, and those of a slow process too close to the next ones.
+      else if (this.#isPermit(denied)) session.warnOnce(error.message);
+    });
     this.#listening = session.subscribe(
       `${this.#inbox}.*`,
       (message) => this.#receive(message),
@@ -89,23 +97,31 @@ export class Permits {
     this.#timers.clear();
     this.#asked.clear();
     this.#isWaiting = false;
-    this.#inHand = 0;
+    this.#inHand = null;
     this.#reason = null;
   }
 
   /**
    * Takes a permit for a job that is to start now; without one, asks for as many as are needed.
    *
-   * @param needed Jobs that are there and could start.
+   * @param capacity Tells how many are needed.
    */
-  take(needed: number): boolean {
+  take(delivery: Delivery, capacity: { readonly startable: number }): boolean {
     if (!this.#rate) return true;
-    if (this.#inHand > 0) {
-      this.#inHand--;
-      return true;
+    if (this.#inHand === null) {
+      this.#ask(capacity.startable);
+      return false;
     }
-    this.#ask(needed);
-    return false;
+    this.#taken.set(delivery, this.#inHand);
+    this.#inHand = null;
+    this.started(delivery);
+    return true;
+  }
+
+  /** A job starts, which may be later than it took its permit: only now the interval begins after which the server gives that out again. */
+  started(delivery: Delivery): void {
+    const permit = this.#taken.get(delivery);
+    if (permit !== undefined) this.#session?.send(permit, "+WPI");
   }
 
   #ask(needed: number): void {
@@ -120,12 +136,19 @@ export class Permits {
     });
   }
 
+  /** Whether a subject is that for the acknowledgement of a permit. */
+  #isPermit(subject: string): boolean {
+    return isAcknowledgement(subject) && subject.includes(`.${this.#names.permitStream}.${PERMITS}.`);
+  }
+
   #subject(session: Session): string {
     return session.subjects.api(`CONSUMER.MSG.NEXT.${this.#names.permitStream}.${PERMITS}`);
   }
 
   #receive(message: Msg): void {
     if (!isAcknowledgement(message.reply)) return this.#receiveStatus(message);
+    // Anybody may have sent it: nothing is said of other streams' messages.
+    if (!this.#isPermit(message.reply)) return;
     // The subject of a permit is its own, so requests end in the order in which they were made.
     const [request, left] = this.#asked.entries().next().value ?? ["", 0];
     if (left > 1) this.#asked.set(request, left - 1);
@@ -133,9 +156,9 @@ export class Permits {
     this.#reason = null;
     this.#turn();
     this.#counted.now++;
-    this.#inHand++;
+    this.#inHand = message.reply;
     this.#arrived();
-    this.#inHand = 0;
+    this.#inHand = null;
   }
 
   #receiveStatus({ subject, headers }: Msg): void {

@@ -13,8 +13,11 @@ import { isPermitStream, notOfQueue, queueLabel } from "./stream_kinds.ts";
 /** The durable consumer of the permits. */
 export const PERMITS = "permits";
 
-/** Servers give a permit out again 1 to 2 ms late: for so many milliseconds, and this part of the interval at most, it is asked for early. */
-const EARLY = { ms: 1, part: 0.01 };
+/**
+ * Permits travel for a while, and servers give them out again 1 to 2 ms late: by so many milliseconds the ack wait is shorter, and by this part of the
+ * interval, and of the time from one permit to the next, at most.
+ */
+const EARLY = { ms: 3, part: 0.03, permits: 0.15 };
 
 /** Permits that are stored at the same time. */
 const AT_ONCE = 256;
@@ -48,7 +51,7 @@ export async function openPermits(
     ...{
       durable_name: PERMITS,
       ack_policy: "explicit",
-      ack_wait: nanoseconds(interval - Math.min(EARLY.ms, EARLY.part * interval)),
+      ack_wait: nanoseconds(ackWait({ jobs, interval })),
       max_deliver: -1,
     },
     ...{ max_ack_pending: -1, max_waiting: MAX_WAITING, filter_subject: names.permit },
@@ -63,6 +66,10 @@ export async function openPermits(
     if (!next) throw new Unavailable("no_responders", "The permits were removed");
     info = next;
   }
+}
+
+function ackWait({ jobs, interval }: StartRate): number {
+  return interval - Math.min(EARLY.ms, EARLY.part * interval, EARLY.permits * interval / jobs);
 }
 
 async function storePermits(call: Call, names: QueueNames, count: number): Promise<void> {

@@ -30,6 +30,8 @@ export interface RunTools {
 
 /** The worker whose deliveries are run. */
 export interface RunListener {
+  /** A handler is called now, which had to wait for an answer. */
+  startsLate(delivery: Delivery): void;
   /** A handler has ended, which is not reported yet. */
   handled(delivery: Delivery): void;
 }
@@ -139,6 +141,7 @@ export class JobRunner<T> {
     if (delivery.released) return "released";
     const prepared = this.#prepared(delivery, admission, data);
     if (this.#handler.begin && !await this.#handler.begin(prepared.job)) return await this.#giveBack(delivery);
+    this.#listener.startsLate(delivery);
     return prepared;
   }
 

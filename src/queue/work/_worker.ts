@@ -190,9 +190,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
         return;
       }
       const next = this.#held.next();
-      if (!next || this.#permits.isLimited && !this.#permits.take(Math.min(this.#held.load, this.#capacity.free))) {
-        return;
-      }
+      if (!next || !this.#permits.take(next, this.#capacity)) return;
       this.#run(next);
     }
   }
@@ -212,6 +210,11 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#held.end(delivery);
     this.stopping.look();
     this.refresh();
+  }
+
+  /** From its runner: this starts only now, as something was asked or waited for. */
+  startsLate(delivery: Delivery): void {
+    this.#permits.started(delivery);
   }
 
   /** From its runner: the next job need not wait until the server has confirmed the end of this one. */
