@@ -5,7 +5,7 @@ export interface Run {
   stderr: string;
 }
 
-/** Runs this very `deno` with `args`, for at most a minute, without colours. */
+/** Runs this very `deno` with `args`, for at most five minutes, without colours. */
 export async function runDeno(
   args: string[],
   options: { cwd: string | URL; env?: Record<string, string> },
@@ -15,7 +15,7 @@ export async function runDeno(
     cwd: options.cwd,
     env: { NO_COLOR: "1", ...options.env },
     stdin: "null",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(300_000),
   }).output();
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }

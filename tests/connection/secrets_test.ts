@@ -14,7 +14,7 @@ async function assertKept(options: ConnectOptions, secrets: string[], server?: N
   const url = new URL(running.url);
   const servers = typeof options.servers === "string" ? options.servers.replace("HOST", url.host) : running.url;
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ ...options, servers, logger, connectTimeout: 500 });
+  await using stores = new JetStreamStores({ ...options, servers, logger, connectTimeout: 20_000, timeout: 20_000 });
   const seen: unknown[] = [stores];
   seen.push(await stores.connect().catch((error) => error));
   seen.push(stores.objectBucket("b"), stores.kvBucket("b"), stores.jobQueue("q"));

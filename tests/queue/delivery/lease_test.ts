@@ -51,11 +51,11 @@ Deno.test("A queue's lease is kept on the server, and goes for those who do not 
   };
   await stores.jobQueue("checks").open();
   assertEquals(await ackWait(), [30_000, 30_000, 30_000]);
-  await stores.jobQueue("checks", { lease: 700 }).open();
-  assertEquals(await ackWait(), [700, 700, 700]);
+  await stores.jobQueue("checks", { lease: 2_000 }).open();
+  assertEquals(await ackWait(), [2_000, 2_000, 2_000]);
   await others.jobQueue("checks").open();
-  assertEquals(await ackWait(), [700, 700, 700]);
-  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1_500)));
+  assertEquals(await ackWait(), [2_000, 2_000, 2_000]);
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 4_500)));
   await using consumer = others.jobQueue("checks").consume(runs.handler, { concurrency: 2 });
   await others.publishJob("checks", 1);
   await waitUntil(() => consumer.status().ended.completed === 1);
