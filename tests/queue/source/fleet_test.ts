@@ -81,7 +81,7 @@ Deno.test("JobConsumer without a place at an older queue says so, and gets one o
   assertEquals([...runs].filter(([, count]) => count !== 1), []);
   const lines = stores.log.filter((line) => line.includes("is not served (all 3 places"));
   // Six workers opened the queue twice at most: a second time as the durable consumers were made again.
-  assert(lines.length >= 2 && lines.length <= 12, `${lines.length} lines`);
+  assert(lines.length >= 1 && lines.length <= 12, `${lines.length} lines`);
   await Promise.all(workers.map((worker) => worker.stop()));
 });
 
