@@ -27,7 +27,7 @@ export function wrong<E extends TypeError | RangeError>(
 }
 
 /**
- * What to throw for an argument of the wrong type; the message tells the type only, as the value may be large or a secret.
+ * What to throw for an argument of the wrong type; the message names the type only, as the value may be large or a secret.
  *
  * @param problem Completes "Cannot …": `consume jobs as 'handler' must be a function`.
  */

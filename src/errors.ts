@@ -11,7 +11,7 @@ import { shownMessage, shownReason } from "./shown.ts";
  *
  * | code | meaning |
  * | --- | --- |
- * | `disconnected` | a listing, a stream or a `waitFor` cannot begin or go on without a connection |
+ * | `disconnected` | a listing, a stream or a `waitFor` cannot begin or continue without a connection |
  * | `auth` | the server refused the credentials |
  * | `tls` | the TLS handshake failed: unknown authority, wrong name, missing client certificate |
  * | `net_permission` | the runtime does not allow the connection (`--allow-net`), or to read a file of credentials or certificates (`--allow-read`) |
@@ -53,7 +53,7 @@ export interface StoreErrorOptions extends ErrorOptions {
 /**
  * The server refused for good, or stored data is damaged: repeating the call does not help.
  *
- * @example Tell a full store from other failures
+ * @example Distinguish a full store from other failures
  * ```ts
  * import { JetStreamStoreError, storeKV } from "@supercheck/jetstream";
  *
@@ -89,7 +89,7 @@ export class JetStreamStoreError extends Error {
 }
 
 /**
- * Thrown by a job's handler: trying again cannot help, so the job goes to the dead letters at once, with the error's message as the reason.
+ * Thrown by a job's handler: a retry cannot help, so the job becomes a dead letter at once, with the error's message as the reason.
  *
  * @example Wrong input
  * ```ts
@@ -122,7 +122,7 @@ export const RETRY_DELAY_MS = 1_000;
  */
 export interface RetryJobOptions extends ErrorOptions {
   /**
-   * Milliseconds until the job runs again. With 0 it runs again at once, more than a thousand times a second if the handler goes on postponing it.
+   * Milliseconds until the job runs again. With 0 it runs again at once, more than a thousand times a second if the handler keeps postponing it.
    *
    * @default {1_000}
    */
@@ -132,7 +132,7 @@ export interface RetryJobOptions extends ErrorOptions {
 const RETRY_OPTIONS: OptionNames<RetryJobOptions> = { delay: true, cause: "null" };
 
 /**
- * Thrown by a job's handler: postpones the job. It does not count as a failed attempt; `job.postponed` tells how often it happened.
+ * Thrown by a job's handler: postpones the job. It does not count as a failed attempt; `job.postponed` counts how often it happened.
  *
  * @example Wait for something, ten times at most
  * ```ts
@@ -167,7 +167,7 @@ export class RetryJobError extends Error {
 }
 
 /**
- * What a {@linkcode JobFailedError} tells of the dead letter.
+ * What a {@linkcode JobFailedError} contains of the dead letter.
  *
  * @category Errors
  */

@@ -18,9 +18,9 @@ import { processStores as stores } from "./process_stores.ts";
  * Connects, if there is no connection yet, and waits for the first attempt. Nobody has to call it: the first use of any function connects to
  * `SUPERCHECK_NATS_URL`. Concurrent calls share one attempt.
  *
- * @returns The server, or `null`: none is configured, or it is away, in which case the library keeps trying.
- * @throws {TypeError | RangeError} If an option is wrong, or a variable that tells where and how to connect.
- * @throws {JetStreamStoreError} If credentials or TLS were refused, or the runtime does not allow the connection; the library keeps trying.
+ * @returns The server, or `null`: none is configured, or none can be reached, in which case the library keeps reconnecting.
+ * @throws {TypeError | RangeError} If an option is wrong, or a variable of the connection.
+ * @throws {JetStreamStoreError} If credentials or TLS were refused, or the runtime does not allow the connection; the library keeps reconnecting.
  *
  * @example Say at the start whether NATS is there
  * ```ts
@@ -69,7 +69,7 @@ export const useConnection = (nc: unknown): void => stores.useConnection(nc);
 export const connectionStatus = (): ConnectionStatus => stores.connectionStatus();
 
 /**
- * How many calls were `null` for want of NATS, and how often the connection came and went.
+ * Counts the calls that were `null` because NATS was unavailable, and the connects and disconnects.
  *
  * @example As metrics
  * ```ts
@@ -101,7 +101,7 @@ export const connectionCounters = (): ConnectionCounters => stores.connectionCou
 export const close = (options?: CloseOptions): Promise<void> => stores.close(options);
 
 /**
- * Calls {@linkcode close} when the process is told to end: running jobs may finish within the deadline, what has not started is given back, and the
+ * Calls {@linkcode close} when the process gets a signal to end: active jobs may finish within the deadline, the others are given back, and the
  * process ends when nothing else keeps it alive. A second signal ends it at once.
  *
  * @throws {TypeError | RangeError} If an option is unknown or wrong.

@@ -62,8 +62,8 @@ export const publishJobs = <T>(
 ): Promise<(JobReceipt | null)[] | null> => stores.publishJobs(queue, jobs, options);
 
 /**
- * Runs `handler` for each job of a queue, and goes on after each reconnect until it is stopped; until then it also keeps the process alive. A
- * handler that returns has done its job; one that throws is tried again later, up to `maxAttempts`; then the job is a dead letter.
+ * Runs `handler` for each job of a queue, resumes after each reconnect until it is stopped, and keeps the process alive until then. A handler that
+ * returns completes its job; one that throws is retried after a backoff, up to `maxAttempts`; then the job is a dead letter.
  *
  * @returns The consumer; `null` if there is no connection now: {@linkcode jobQueue}`(queue).consume()` starts by itself when there is one.
  * @throws {TypeError | RangeError} If an argument is wrong.

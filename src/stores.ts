@@ -88,7 +88,7 @@ const STORES_OPTIONS: OptionNames<StoresOptions> = { ...CONNECT_OPTIONS, timeout
  *   password: "…",
  * });
  * const plans = north.kvBucket("plans");
- * console.log(await plans.get("basic")); // null: nobody listens on port 1
+ * console.log(await plans.get("basic")); // null: no server listens on port 1
  * ```
  *
  * @category Stores

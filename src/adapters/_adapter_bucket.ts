@@ -9,7 +9,7 @@ const DELETES_IN_FLIGHT = 256;
 
 /**
  * A key-value bucket as other libraries expect a store. Their keys have parts separated by colons, those of NATS by dots, so the two are exchanged:
- * then a prefix is a filter that the server knows. What their API cannot tell from "not there" throws: a `null` for lack of a connection.
+ * then a prefix is a filter of the server. What their API cannot distinguish from "not there" throws: a `null` for lack of a connection.
  */
 export class AdapterBucket {
   readonly #bucket: KvBucket;
@@ -25,7 +25,7 @@ export class AdapterBucket {
    */
   async get(key: string): Promise<KvEntry | null> {
     const entry = await this.#bucket.get(exchanged(key));
-    // A `null` may also mean that there is no connection; a read of many tells.
+    // A `null` may also mean that there is no connection; a read of many keys shows which.
     return entry ?? (await this.getMany([key])).get(key) ?? null;
   }
 

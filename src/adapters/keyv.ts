@@ -44,7 +44,7 @@ export interface KeyvStoreEntry {
  * The TTL of a value needs nats-server 2.11 and a bucket with `history` 1. The server removes expired values at whole seconds; Keyv hides them to the
  * millisecond. The connection is not Keyv's: `disconnect()` leaves it open.
  *
- * Keyv 5 iterates only over stores that it knows by name; {@linkcode KeyvStore.iterator} can be called directly there.
+ * Keyv 5 iterates only over stores of a fixed list of names; {@linkcode KeyvStore.iterator} can be called directly there.
  *
  * @example
  * ```ts
@@ -140,7 +140,7 @@ export class KeyvStore {
     yield* this.#bucket.texts(prefixOf(namespace));
   }
 
-  /** Listens to reads that failed and that Keyv 5 does not tell of. */
+  /** Listens to failed reads that Keyv 5 does not report. */
   on(event: string, listener: (error: unknown) => void): this {
     if (event === "error") this.#listeners.push(listener);
     return this;

@@ -50,7 +50,7 @@ export interface UnstorageItemOptions {
 }
 
 /**
- * What the server knows of an item.
+ * What the server stores about an item.
  *
  * @category Adapters
  */
@@ -109,7 +109,7 @@ export interface UnstorageDriver {
   setItemRaw(key: string, value: unknown, options?: UnstorageItemOptions): Promise<void>;
   /** Removes an item. */
   removeItem(key: string): Promise<void>;
-  /** Tells what the server knows of an item; `null`: there is none. */
+  /** Returns what the server stores about an item; `null`: there is none. */
   getMeta(key: string): Promise<UnstorageItemMeta | null>;
   /** Lists the keys below a base. */
   getKeys(base?: string): Promise<string[]>;

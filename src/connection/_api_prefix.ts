@@ -60,7 +60,7 @@ export function withoutOther<O extends ApiOptions>(defaults: O, { domain, apiPre
 const VARIABLES: ApiPrefixNames = { domain: "SUPERCHECK_NATS_DOMAIN", apiPrefix: "SUPERCHECK_NATS_API_PREFIX" };
 
 /**
- * The prefix of the JetStream API that checked options, or without servers and a prefix among them the environment, ask for.
+ * The prefix of the JetStream API that checked options, or without servers and a prefix among them the environment, name.
  *
  * @returns `undefined`: that of the connected server.
  * @throws {RangeError} If a variable is malformed, or both are set.

@@ -11,10 +11,10 @@ import { WebsocketTransport } from "./nats/websocket_transport.ts";
 /**
  * One attempt: each server in random order, until one lets us in.
  *
- * @param announced Servers that the cluster told of (`host:port`), tried after the configured ones.
+ * @param announced Servers that the cluster announced (`host:port`), tried after the configured ones.
  * @param stop Gives the attempt up at once.
- * @throws {JetStreamStoreError} If trying again will not help by itself: credentials or TLS refused, the runtime does not allow it.
- * @throws {Error} If the servers are away.
+ * @throws {JetStreamStoreError} If a retry cannot help by itself: credentials or TLS refused, the runtime does not allow it.
+ * @throws {Error} If no server can be reached.
  */
 export async function dial(target: ConnectTarget, announced: string[], stop: AbortSignal): Promise<NatsConnection> {
   let failure: Error | undefined;
@@ -31,7 +31,7 @@ export async function dial(target: ConnectTarget, announced: string[], stop: Abo
 
 const TLS_ADVICE = "check SUPERCHECK_NATS_TLS_CA, _CERT and _KEY, and that the server speaks TLS";
 const WEBSOCKET_ADVICE = "check DENO_CERT (the authority to trust), and that the server speaks TLS";
-const SILENT =
+const NO_GREETING =
   ": it accepts connections and sends nothing, as a server does that wants the TLS handshake first (tls://)";
 
 async function dialServer(target: ConnectTarget, server: TargetServer, stop: AbortSignal): Promise<NatsConnection> {
@@ -68,7 +68,7 @@ function shuffled(servers: TargetServer[]): TargetServer[] {
   );
 }
 
-/** Those that nobody configured are only a chance: what the runtime does not allow is left out. */
+/** Announced servers are optional: those that the runtime does not allow are left out. */
 function announcedServers(target: ConnectTarget, announced: string[]): TargetServer[] {
   if (!target.followsCluster) return [];
   const configured = new Set(target.servers.map(({ host }) => host));
@@ -125,7 +125,7 @@ function dialFailure(error: unknown, host: string, { advice, certificate, isSile
       { cause },
     );
   }
-  return new Error(`NATS at ${host} is unreachable (${reason})${isSilent ? SILENT : ""}`, { cause });
+  return new Error(`NATS at ${host} is unreachable (${reason})${isSilent ? NO_GREETING : ""}`, { cause });
 }
 
 function isRefusal(error: Error): boolean {

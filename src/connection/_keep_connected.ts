@@ -15,12 +15,12 @@ export interface KeeperEvents extends Pick<StatusEvents, "denied" | "reported"> 
   late(): void;
 }
 
-const RECONNECT = { base: 100, max: 4_000 };
+const RECONNECT_DELAY_MS = { base: 100, max: 4_000 };
 
-/** Milliseconds after which a connection counts as sound: one that broke earlier is not tried again at once. */
-const SOUND = 1_000;
+/** Milliseconds after which a connection counts as stable: one that broke earlier is not made again at once. */
+const STABLE_AFTER_MS = 1_000;
 
-/** Connects, and connects again after each loss, until the signal aborts; then lets go of all it holds, and resolves. */
+/** Connects, and connects again after each loss, until the signal aborts; then releases all it holds, and resolves. */
 export async function keepConnected(target: ConnectTarget, events: KeeperEvents, stop: AbortSignal): Promise<void> {
   let announced: string[] = [];
   for (let failures = 0; !stop.aborted;) {
@@ -30,21 +30,21 @@ export async function keepConnected(target: ConnectTarget, events: KeeperEvents,
       const nc = await dialling;
       const since = performance.now();
       announced = await hold(nc, events, stop);
-      failures = performance.now() - since < SOUND ? failures + 1 : 0;
+      failures = performance.now() - since < STABLE_AFTER_MS ? failures + 1 : 0;
     } catch (error) {
       if (stop.aborted) return;
       events.failed(error);
       failures++;
     }
-    // A sound connection that is lost is made again at once.
-    if (failures > 0) await delay(backoff(failures, RECONNECT), { signal: stop, persistent: false });
+    // A stable connection that is lost is made again at once.
+    if (failures > 0) await delay(backoff(failures, RECONNECT_DELAY_MS), { signal: stop, persistent: false });
   }
 }
 
 /**
  * Holds a connection until it breaks, which closes it, or the signal aborts.
  *
- * @returns The servers that the cluster told of.
+ * @returns The servers that the cluster announced.
  */
 async function hold(nc: NatsConnection, events: KeeperEvents, stop: AbortSignal): Promise<string[]> {
   const over = new AbortController();

@@ -36,7 +36,7 @@ export function serverUrl(text: string): ConfiguredServer | string {
   const path = url.pathname === "/" ? "" : url.pathname;
   // A password with one of these characters looks as if it were behind the host: "nats://user:12#34@host".
   if (url.search || url.hash || /[@\\]/.test(path) || (path && !websocket)) return RESERVED;
-  // Only under a scheme that it knows does the parser spell a name as DNS has it.
+  // The parser spells a name as DNS has it only under a known scheme.
   const name = URL.parse(`http://${url.hostname}`)?.hostname;
   if (!name) return "has no valid host name";
   if (url.port === "0") return "has port 0";

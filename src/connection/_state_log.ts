@@ -7,10 +7,10 @@ import { ServerVersion } from "./server_version.ts";
 /** The oldest server that is supported. */
 const OLDEST = "2.12";
 
-/** Tells each change of the connection's state once. */
+/** Logs each change of the connection's state once. */
 export class StateLog {
   readonly #logger: Logger;
-  /** Remembers what was logged since the last change for the better. */
+  /** What has been logged since the last connect. */
   readonly #limited: LimitedLog;
   #connectedBefore = false;
 
@@ -19,7 +19,7 @@ export class StateLog {
     this.#limited = new LimitedLog(logger);
   }
 
-  /** Whoever connects anew hears again what keeps him from it. */
+  /** A new connect() logs again why it fails. */
   begin(): void {
     this.#limited.forget();
   }
@@ -33,7 +33,7 @@ export class StateLog {
 
   connected(nc: NatsConnection): void {
     this.#limited.forget();
-    const what = this.#connectedBefore ? "Connected again" : "Connected";
+    const what = this.#connectedBefore ? "Reconnected" : "Connected";
     this.#connectedBefore = true;
     const version = nc.info?.version ?? "";
     this.#logger.info(`${what} to NATS ${version} at ${nc.getServer()}`);
@@ -44,18 +44,16 @@ export class StateLog {
   }
 
   lost(nc: NatsConnection, why?: Error): void {
-    // That it cannot be reached now is nothing new any more.
-    this.#isNew("away");
+    // A failed reconnect is not logged again.
+    this.#isNew("unreachable");
     this.#logger.warn(
-      `Lost the connection to NATS at ${nc.getServer()}${
-        why ? ` (${why.message})` : ""
-      }: calls return null until it is back`,
+      `Disconnected from NATS at ${nc.getServer()}${why ? ` (${why.message})` : ""}: calls return null, reconnecting`,
     );
   }
 
   failed(error: unknown): void {
     const refused = error instanceof JetStreamStoreError;
-    if (!this.#isNew(refused ? error.code : "away")) return;
+    if (!this.#isNew(refused ? error.code : "unreachable")) return;
     const message = `${error instanceof Error ? error.message : error}. Calls return null, reconnecting`;
     if (refused) this.#logger.error(message);
     else this.#logger.warn(message);

@@ -8,7 +8,7 @@ export interface StatusEvents {
   back?(): void;
   /** It is over, for good. */
   closed?(): void;
-  /** The cluster told of other servers. */
+  /** The cluster announced other servers. */
   announced?(): void;
   /** The server refused a subject. */
   denied(operation: "publish" | "subscription", subject: string): void;
@@ -42,7 +42,7 @@ export async function followStatus(nc: NatsConnection, events: StatusEvents, sto
   }
 }
 
-/** Version 2 tells no more than that there was an error; it keeps the error itself where its public types do not show it. */
+/** Version 2 reports only that there was an error; it keeps the error itself where its public types do not show it. */
 function lastErrorOf(nc: NatsConnection): string | undefined {
   return (nc as { protocol?: { lastError?: Error } }).protocol?.lastError?.message;
 }

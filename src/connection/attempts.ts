@@ -14,18 +14,18 @@ export interface AttemptOptions {
   timeout: number;
   /** Whether a call that lost its connection waits for the next one as long as its deadline allows, not only for the first attempt to return. */
   persist?: boolean;
-  /** Whether a call that begins while the connection is being made again waits for it, too: for what has to be reported. */
+  /** Whether a call that begins during a reconnect waits for it, too: for what has to be reported. */
   patient?: boolean;
-  /** Whether nobody waits for it: close() does not wait either. Whoever makes such calls ends them before, as far as that is worth the time. */
+  /** Whether close() does not wait for it. */
   background?: boolean;
-  /** Whether what has failed so may be tried again; by default it may. */
+  /** Whether a call that failed so may be repeated; by default it may. */
   repeatable?: (failure: Unavailable) => boolean;
   /** Called before the call gives `null` because NATS was unavailable. */
   degraded?: () => void;
 }
 
-/** Milliseconds between two tries of one call; doubles from the first to the last. */
-const PAUSE = { first: 20, last: 500 };
+/** Milliseconds between two attempts of one call; doubles from the first to the last. */
+const RETRY_DELAY_MS = { first: 20, last: 500 };
 
 /** What a call does; it is done again after a passing failure. */
 export type Operation<S extends Session, T> = (call: Call<S>) => Promise<T>;
@@ -102,7 +102,7 @@ export class Attempts<S extends Session> {
   ): Promise<T | null> {
     const { session, deadline } = call;
     const losses = this.#losses(new Losses(), session, deadline - options.timeout);
-    const next = this.#sessionAfter(session, error, PAUSE.first, deadline, options);
+    const next = this.#sessionAfter(session, error, RETRY_DELAY_MS.first, deadline, options);
     return this.#attemptLater(next, operation, deadline, options, losses, call);
   }
 
@@ -115,7 +115,7 @@ export class Attempts<S extends Session> {
     call?: Call<S>,
   ): Promise<T | null> {
     let session = await first;
-    for (let pause = PAUSE.first; session !== null; pause = Math.min(pause * 2, PAUSE.last)) {
+    for (let pause = RETRY_DELAY_MS.first; session !== null; pause = Math.min(pause * 2, RETRY_DELAY_MS.last)) {
       const [begun, alone] = [performance.now(), losses.suspicious];
       call = call?.next(session) ?? new Call(session, deadline);
       try {
@@ -128,12 +128,12 @@ export class Attempts<S extends Session> {
     this.#counters.degraded++;
     countDegradedCall();
     options.degraded?.();
-    // Who calls again at once must not keep the event loop from what brings the connection back.
+    // A caller that repeats at once must not keep the event loop from the reconnect.
     await new Promise((resolve) => setImmediate(resolve));
     return null;
   }
 
-  /** Runs a call alone, as the server may have hung up because of it. */
+  /** Runs a call alone, as the server may have closed the connection because of it. */
   async #runAlone<T>(
     operation: Operation<S, T>,
     call: Call<S>,
@@ -160,14 +160,14 @@ export class Attempts<S extends Session> {
     return losses;
   }
 
-  /** For a call that begins without one: while the connection is being made again, only who is patient waits. */
+  /** For a call that begins without one: during a reconnect only a patient call waits. */
   async #firstSession(deadline: number, patient?: boolean): Promise<S | null> {
     if (this.#closing) return null;
     this.#events.wanted();
     return this.#events.isConnecting() || patient ? await this.#sessions.coming(deadline, patient) : null;
   }
 
-  /** The session for the next try, after a pause; `null` if there is none, or no time for it. */
+  /** The session for the next attempt, after a pause; `null` if there is none, or no time for it. */
   async #sessionAfter(
     last: S,
     error: unknown,

@@ -7,7 +7,7 @@ export interface BackoffOptions {
 }
 
 /**
- * Milliseconds to wait after the given number of failures (from 1): doubles each time up to `max`, and a random half of it is taken away, so
+ * Milliseconds to wait after the given number of failures (from 1): doubles each time up to `max`, and a random half of it is subtracted, so
  * that many processes do not return at the same moment.
  */
 export function backoff(failures: number, { base, max }: BackoffOptions): number {

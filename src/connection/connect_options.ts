@@ -25,7 +25,7 @@ export interface TlsOptions {
 }
 
 /**
- * Where and how to connect. Whatever is given here takes the place of the environment; with `servers`, no variable that tells where and how to connect is used.
+ * Where and how to connect. Each option replaces its variable; with `servers`, no variable of the connection is used.
  *
  * @category Connection
  */

@@ -21,12 +21,12 @@ const GRACE = 50;
 /**
  * Opens, keeps, adopts and closes one connection, and is the one place where being without it turns into `null`.
  *
- * A stretch without a break is a session: what waits in it is settled when it ends, and what follows the server (a watch, a worker) starts
+ * One unbroken stretch of it is a session: what waits in it is settled when it ends, and what follows the server (a watch, a worker) starts
  * again with the next.
  */
 export class Connection<S extends Session> {
   readonly #targetOf: (options: ConnectOptions) => ConnectTarget | null;
-  /** The prefix of the JetStream API that the defaults ask for. */
+  /** The prefix of the JetStream API that the defaults name. */
   readonly #defaultApiPrefix: () => string | undefined;
   readonly #log: StateLog;
   readonly #sessions: Sessions<S>;
@@ -37,7 +37,7 @@ export class Connection<S extends Session> {
   #apiPrefix: string | undefined;
   /** Ends whatever keeps the present connection; a new one for each connect(), useConnection() and close(). */
   #keeping = new AbortController();
-  /** Settles when all keepers that were told to stop have let go of their sockets and timers. */
+  /** Settles when all stopped keepers have released their sockets and timers. */
   #kept: Promise<unknown> = Promise.resolve();
   #refused: JetStreamStoreError | null = null;
   /** Why the last attempt to connect failed. */

@@ -43,7 +43,7 @@ export interface ConnectionCounters {
   disconnects: number;
 }
 
-/** What a connection tells about its server; `null` while it has none. */
+/** What a connection has learned of its server; `null` while it has none. */
 export function connectionInfo(nc: NatsConnection, apiPrefix: string | undefined): ConnectionInfo | null {
   const { info } = nc;
   if (!info) return null;

@@ -1,14 +1,14 @@
 import { shownMessage } from "../shown.ts";
 
 /**
- * Where changes of state are told; `console` fits.
+ * Receives changes of state; `console` fits.
  *
  * @category Connection
  */
 export interface Logger {
   /** Something went back to normal. */
   info(message: string): void;
-  /** Something is degraded, and is being mended. */
+  /** Something is degraded, and is retried. */
   warn(message: string): void;
   /** Something needs a person: refused credentials, for instance. */
   error(message: string): void;
@@ -37,7 +37,7 @@ export function guardedLogger(logger: Logger | false): Logger {
       const written: unknown = logger[level](shownMessage(message));
       if (written instanceof Promise) written.catch(() => {});
     } catch {
-      // There is nowhere left to tell it.
+      // There is nowhere left to report it.
     }
   };
   return { info: guarded("info"), warn: guarded("warn"), error: guarded("error") };

@@ -2,19 +2,19 @@ import type { JetStreamStoreError } from "../errors.ts";
 
 /** Options of {@linkcode Unavailable}. */
 export interface UnavailableOptions extends ErrorOptions {
-  /** What the call throws if every try until its deadline ends like this; without it the call is `null`. */
+  /** What the call throws if every attempt until its deadline ends like this; without it the call is `null`. */
   refusal?: JetStreamStoreError;
 }
 
 /**
  * NATS did not answer: the connection is gone, the deadline passed, or the server is between leaders.
  *
- * It never leaves the library: {@linkcode Attempts.attempt} tries again or turns it into `null`.
+ * It never leaves the library: {@linkcode Attempts.attempt} retries or turns it into `null`.
  */
 export class Unavailable extends Error {
   /** What happened; `lost` and `no_leader` may pass within the deadline. */
   readonly reason: "lost" | "timeout" | "no_leader" | "no_responders";
-  /** What the call throws if every try until its deadline ends like this. */
+  /** What the call throws if every attempt until its deadline ends like this. */
   readonly refusal: JetStreamStoreError | undefined;
 
   constructor(reason: Unavailable["reason"], message: string, options: UnavailableOptions = {}) {

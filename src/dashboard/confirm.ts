@@ -5,7 +5,7 @@ import { type Markup, missingPage, type Page, send } from "./page.ts";
 import { readForm } from "./read_form.ts";
 import { query, type Site } from "./site.ts";
 
-/** A change that a page asks for before it is made. */
+/** A change that a page has confirmed before it is made. */
 export interface Change {
   title: string;
   current: Page["current"];
@@ -37,7 +37,7 @@ const DONE = {
   rescheduled: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} rescheduled`,
   updated: (n: number) => n === 0 ? CHANGED_MEANWHILE : `${counted(n, "job")} changed`,
   paused: () => "The queue is paused",
-  resumed: () => "The queue goes on",
+  resumed: () => "The queue is resumed",
   limited: () => "The limits are in force",
   published: (n: number) => `${counted(n, "job")} published`,
   deleted: (n: number) => `${counted(n, "entry", "entries")} deleted`,
@@ -110,7 +110,7 @@ export function doneNote(context: Context): Markup | string {
   const count = Math.max(0, Math.trunc(Number(context.req.query("n"))) || 0);
   const text = Object.hasOwn(DONE, kind)
     ? DONE[kind as keyof typeof DONE](count)
-    : "The server has not confirmed it: look whether it was done";
+    : "The server has not confirmed it: check whether it was done";
   return html`
     <section class="card done" role="status">
       <p class="note">${text}</p>

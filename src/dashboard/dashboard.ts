@@ -53,7 +53,7 @@ export interface DashboardOptions {
    */
   authorize?: (request: Request) => boolean | Response | Promise<boolean | Response>;
   /**
-   * Names and addresses that requests may ask for (their `Host`), without ports; all others get a 403. Without this and without `authorize` only a
+   * Names and addresses that requests may name (their `Host`), without ports; all others get a 403. Without this and without `authorize` only a
    * loopback host is answered, as any site may give itself a name that leads to this machine (DNS rebinding).
    *
    * @default {with `authorize`: all; without: localhost, 127.0.0.0/8 and [::1]}
@@ -80,9 +80,9 @@ const OPTIONS: OptionNames<DashboardOptions> = {
 const BASE = /^(?:\/[A-Za-z0-9_~%-][A-Za-z0-9._~%-]*)*\/?$/;
 
 /**
- * Makes the dashboard: one fetch handler. It asks the server only while somebody looks.
+ * Makes the dashboard: one fetch handler. It sends requests to NATS only while a page is open.
  *
- * Whoever can reach it can read all jobs, keys and values, and change them unless it is `readOnly`. Without `authorize` and `hosts` it answers requests
+ * Everyone who can reach it can read all jobs, keys and values, and change them unless it is `readOnly`. Without `authorize` and `hosts` it answers requests
  * for a loopback host only: give it `authorize` before others can reach it.
  *
  * @returns The handler. It answers 503 with a page that says so while there is no connection.

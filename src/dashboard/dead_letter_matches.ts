@@ -11,7 +11,7 @@ import { path, type Site } from "./site.ts";
 /** Milliseconds that the page which asks counts: of more it says "at least". */
 const COUNT_MS = 150;
 
-/** Milliseconds that a browser waits for the end of a change; it goes on behind its answer. */
+/** Milliseconds that a browser waits for the end of a change; the change continues after the answer. */
 const ANSWER_MS = 5_000;
 
 /** What is done with all that match, and how it is said. */
@@ -54,7 +54,7 @@ function manyOf(matched: number, isCut: boolean): string {
   return `${isCut ? "at least " : ""}${counted(matched, "dead letter")}`;
 }
 
-/** Acts on all that match; what takes long goes on behind the answer. */
+/** Acts on all that match; what takes long continues after the answer. */
 async function act(site: Site, queue: string, name: keyof typeof CHANGES, reason: string): Promise<Done> {
   let soFar: MatchCounts = { matched: 0, done: 0 };
   const progress = (counts: MatchCounts) => soFar = counts;

@@ -8,7 +8,7 @@ interface GuardOptions {
   authorize?: (request: Request) => boolean | Response | Promise<boolean | Response>;
 }
 
-/** Only what this site serves itself may be loaded, nobody may frame it, and nothing it shows is kept by a proxy. */
+/** Only what this site serves itself may be loaded, no site may frame it, and nothing it shows is kept by a proxy. */
 const HEADERS = {
   "content-security-policy":
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -18,7 +18,7 @@ const HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** What somebody is told who asks for another host: an operator behind a new proxy, or a page of a site whose name leads here (DNS rebinding). */
+/** The answer to a request for another host: of an operator behind a new proxy, or of a page whose name leads here (DNS rebinding). */
 const WRONG_HOST =
   "This dashboard does not answer to this host name: it needs 'hosts' or 'authorize' for other names than those of loopback";
 
@@ -29,7 +29,7 @@ export function guard({ acceptsHost, readOnly, authorize }: GuardOptions): Middl
     if (!acceptsHost(requestedHost(raw))) return context.text(WRONG_HOST, 403);
     const answer = authorize ? await authorize(raw) : true;
     if (answer instanceof Response) return answer;
-    if (answer !== true) return context.text("This page is not for you", 403);
+    if (answer !== true) return context.text("Access denied", 403);
     const reads = raw.method === "GET" || raw.method === "HEAD";
     if (!reads && raw.method !== "POST") return context.text("Only GET, HEAD and POST are served here", 405);
     if (!reads && readOnly) return context.text("This dashboard is read-only", 403);
@@ -37,7 +37,7 @@ export function guard({ acceptsHost, readOnly, authorize }: GuardOptions): Middl
       return context.text("Changes are taken from this dashboard's own pages only", 403);
     }
     await next();
-    // Nobody reads the body of an answer to HEAD: a stream of events would go on for ever.
+    // The body of an answer to HEAD is not read: a stream of events would never end.
     if (raw.method === "HEAD") await context.res.body?.cancel();
     for (const [name, value] of Object.entries(HEADERS)) context.res.headers.set(name, value);
     if (!context.res.headers.has("cache-control")) context.res.headers.set("cache-control", "no-store");

@@ -3,7 +3,7 @@ import { wrongType } from "../checks.ts";
 /** Names and addresses of this machine as a browser on it writes them. */
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** Decides by the host that a request asks for, without its port. */
+/** Decides by the host that a request names, without its port. */
 export type AcceptsHost = (host: string) => boolean;
 
 /**
@@ -24,7 +24,7 @@ export function acceptedHosts(hosts: unknown, hasAuthorize: boolean, doing: stri
   return (host) => names.has(host);
 }
 
-/** The name that a request asks for, in lower case and without its port. */
+/** The host that a request names, in lower case and without its port. */
 export function requestedHost({ headers, url }: Request): string {
   const { host, hostname } = new URL(url);
   const asked = headers.get("host");

@@ -25,7 +25,7 @@ export function jobChanges(app: Hono, site: Site): void {
   }), (queue, id, form) => queue.reschedule(id, { delay: secondsOf(form) }));
   jobChange(app, site, "update", "updated", (id, { data }) => ({
     title: `Change the data of ${id}`,
-    what: "Gives 1 job other data; its attempts, priority and headers stay.",
+    what: "Changes the data of 1 job; its attempts, priority and headers stay.",
     button: "Change 1 job",
     fields: html`<label><span>Data, as JSON</span><textarea name="data" rows="10" required>${
       json(data, 2)
@@ -41,7 +41,7 @@ function cancelChange(app: Hono, site: Site): void {
       title: `Cancel ${id}`,
       current: "Queues",
       what: `Removes 1 job that is ${job.state === "ready" ? "waiting" : job.state}. ${
-        job.state === "active" ? "Its handler is told to stop." : ""
+        job.state === "active" ? "The signal of its handler aborts." : ""
       }`,
       button: "Cancel 1 job",
       danger: true,

@@ -56,7 +56,7 @@ export function overviewPages(app: Hono, site: Site): void {
   });
 }
 
-/** What somebody should look at. */
+/** What needs attention. */
 function attention(site: Site, queues: readonly QueueFigures[], checks: readonly HealthCheck[]): Markup {
   const down = checks.filter(({ up }) => !up);
   const alerts = [

@@ -6,7 +6,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { excerpt } from "./figures.ts";
 import { path, query, type Site } from "./site.ts";
 
-/** A piece of a page, in which all text is escaped. */
+/** A part of a page, in which all text is escaped. */
 export type Markup = ReturnType<typeof html>;
 
 /** The pages of the navigation. */
@@ -41,7 +41,7 @@ export function send(
   return context.html(layout(site, page), status);
 }
 
-/** Serves a page, and its sections again and again while somebody looks. */
+/** Serves a page, and its sections repeatedly while it is open. */
 export function livePage(
   app: Hono,
   route: string,
@@ -80,7 +80,7 @@ export function missingPage(context: Context, site: Site): Response | Promise<Re
   return send(context, site, { title: "Not found", current: "Overview", body }, 404);
 }
 
-/** What could not be read, with the reason; the error itself may tell where credentials are. */
+/** What could not be read, with the reason; the error itself may name files of credentials. */
 export function failurePage(context: Context, site: Site, error: Error): Response | Promise<Response> {
   const body = html`
     <section class="card" role="alert">

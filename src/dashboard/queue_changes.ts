@@ -32,7 +32,7 @@ function pauseChanges(app: Hono, site: Site): void {
       current: "Queues",
       what: `Workers start no more jobs: ${counted(waiting(counts), "job")} will wait. The ${
         counted(counts.active, "job")
-      } that are active go on.`,
+      } that are active continue.`,
       button: `Pause ${queue}`,
       fields:
         html`<label><span>Minutes; empty: until it is resumed</span><input name="minutes" type="number" min="1" max="525600"></label>`,
@@ -145,7 +145,7 @@ function runChange(app: Hono, site: Site): void {
 }
 
 /**
- * Data that somebody has typed.
+ * Data from a form.
  *
  * @throws {TypeError} If it is no JSON.
  */

@@ -9,13 +9,13 @@ import { ask } from "./ask.ts";
 const ROUND = { pause: 1_500, queues: 200, together: 8 };
 
 /** Milliseconds that a page waits for figures that are being counted. */
-const PATIENCE = 80;
+const FIGURES_TIMEOUT_MS = 80;
 
 /** Milliseconds without a round after which a plot begins anew. */
-const GAP = 60_000;
+const MAX_GAP_MS = 60_000;
 
 /** Rates that are kept of each queue: an hour of one in 20 seconds. */
-const KEPT = 180;
+const MAX_RATES = 180;
 const SAMPLE_TIME = 20_000;
 
 /** What is known of a queue. */
@@ -31,15 +31,15 @@ export interface QueueFigures {
   countedAt: number;
   /** Jobs that ended within the last moments, a second. */
   rate: number;
-  /** The same over the time that somebody has looked, the oldest first. */
+  /** The same over the time that a page was open, the oldest first. */
   rates: number[];
   /** Where the present sample began. */
   sample: { at: number; ended: number } | null;
 }
 
 /**
- * Keeps figures of all queues while somebody looks, so that no page has to count them all: the queues take turns, those that were counted longest ago
- * first. Nothing is asked, and no timer runs, while nobody looks.
+ * Keeps figures of all queues while a page is open, so that no page has to count them all: the queues take turns, those that were counted longest ago
+ * first. Nothing is requested, and no timer runs, while no page is open.
  */
 export class QueueMonitor {
   readonly #stores: JetStreamStores;
@@ -62,7 +62,7 @@ export class QueueMonitor {
   async all(): Promise<QueueFigures[]> {
     if (this.#round === null && performance.now() - this.#lastRound > ROUND.pause) this.#begin();
     await this.#listed;
-    if (this.#round) await settledWithin(this.#round, PATIENCE);
+    if (this.#round) await settledWithin(this.#round, FIGURES_TIMEOUT_MS);
     return [...this.#figures.values()].sort((a, b) => trouble(b) - trouble(a) || a.queue.localeCompare(b.queue));
   }
 
@@ -125,11 +125,11 @@ export class QueueMonitor {
     if (!counts) return;
     figures.countedAt = now;
     if (before) figures.rate = Math.max(0, counts.ended - before.ended) / Math.max(now - last, 1) * 1000;
-    if (now - last > GAP) Object.assign(figures, { rates: [], sample: null });
+    if (now - last > MAX_GAP_MS) Object.assign(figures, { rates: [], sample: null });
     const { sample } = figures;
     if (sample && now - sample.at < SAMPLE_TIME) return;
     if (sample) figures.rates.push(Math.max(0, counts.ended - sample.ended) / (now - sample.at) * 1000);
-    if (figures.rates.length > KEPT) figures.rates.shift();
+    if (figures.rates.length > MAX_RATES) figures.rates.shift();
     figures.sample = { at: now, ended: counts.ended };
   }
 }
@@ -144,14 +144,14 @@ export function waiting({ ready }: JobCounts): number {
 }
 
 /** Milliseconds after which a job that waits means trouble. */
-const LATE = 60_000;
+const LATE_AFTER_MS = 60_000;
 
 /** Whether the oldest job of a queue waits for too long. */
 export function isLate({ oldest, paused }: JobCounts): boolean {
-  return paused === null && oldest !== null && oldest > LATE;
+  return paused === null && oldest !== null && oldest > LATE_AFTER_MS;
 }
 
-/** How urgently somebody should look. */
+/** How much attention a queue needs. */
 function trouble({ counts, failure }: QueueFigures): number {
   if (failure) return 8;
   if (!counts) return 0;

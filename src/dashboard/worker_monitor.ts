@@ -7,7 +7,7 @@ import { ask } from "./ask.ts";
 const FRESH_MS = 5_000;
 
 /** Milliseconds that a page waits for answers; they take half a second, so the first page of a queue is sent without. */
-const PATIENCE_MS = 100;
+const ANSWERS_TIMEOUT_MS = 100;
 
 /** Queues whose workers are remembered. */
 const MAX_QUEUES = 200;
@@ -26,7 +26,7 @@ interface Asked extends SeenWorkers {
   asking: Promise<void> | null;
 }
 
-/** Asks the workers of a queue while somebody looks at it, every five seconds however many look. */
+/** Asks the workers of a queue while its page is open, every five seconds however many are open. */
 export class WorkerMonitor {
   readonly #stores: JetStreamStores;
   readonly #asked: Map<string, Asked> = new Map();
@@ -44,7 +44,7 @@ export class WorkerMonitor {
     const oldest = this.#asked.keys().next().value;
     if (this.#asked.size > MAX_QUEUES && oldest !== undefined) this.#asked.delete(oldest);
     if (asked.asking === null && performance.now() - asked.at > FRESH_MS) asked.asking = this.#ask(queue, asked);
-    if (asked.asking) await settledWithin(asked.asking, PATIENCE_MS);
+    if (asked.asking) await settledWithin(asked.asking, ANSWERS_TIMEOUT_MS);
     return asked;
   }
 

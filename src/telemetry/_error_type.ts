@@ -8,7 +8,7 @@ export function errorType(error: unknown): string {
   try {
     if (error instanceof JetStreamStoreError) return error.code;
     const { name } = error as Error;
-    // A name with spaces, or a long one, is text that somebody made.
+    // A name with spaces, or a long one, is free text.
     if (error instanceof Error && typeof name === "string" && /^[A-Za-z_$][\w$]{0,63}$/.test(name)) return name;
   } catch {
     // A thrown value may be of any kind, and throw whatever is asked of it.

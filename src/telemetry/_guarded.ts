@@ -20,6 +20,6 @@ export function reportFailure(error: unknown): void {
   try {
     diag.error("@supercheck/jetstream could not report to the telemetry provider", error);
   } catch {
-    // The logger of the diagnostics is broken, too: there is nobody left to tell.
+    // The logger of the diagnostics is broken, too: there is nowhere left to report it.
   }
 }

@@ -15,7 +15,7 @@ export interface GaugeSource {
   readonly requestsInFlight: number;
   /** By name, the queues that this process publishes to or consumes. */
   readonly queues: ReadonlyMap<string, { depth(): Promise<QueueDepth | null> }>;
-  /** Names of those of which the server refuses to tell: they are not asked again over this connection. */
+  /** Names of those that the server refuses to report: they are not requested again over this connection. */
   readonly refused: Set<string>;
 }
 

@@ -48,7 +48,7 @@ export class Telemetry implements GaugeSource {
     return this.#session?.requests.size ?? 0;
   }
 
-  /** Has gauges tell how full a queue is. */
+  /** Adds gauges of the depth of a queue. */
   observe(queue: ObservedQueue): void {
     this.queues.set(queue.name, queue);
   }
@@ -113,12 +113,12 @@ export class Telemetry implements GaugeSource {
     }
   }
 
-  /** Begins to observe a run of a job, which is a child of its publisher's span; `null`: nobody observes. */
+  /** Begins to observe a run of a job, which is a child of its publisher's span; `null`: there is no observer. */
   process(queue: ObservedQueue, job: RunningJob): Operation | null {
     return isObserved() ? this.#process(queue, [job], false) : null;
   }
 
-  /** Begins to observe a run of a batch, which links to the publishers' spans of its jobs; `null`: nobody observes. */
+  /** Begins to observe a run of a batch, which links to the publishers' spans of its jobs; `null`: there is no observer. */
   processBatch(queue: ObservedQueue, jobs: readonly RunningJob[]): Operation | null {
     return isObserved() ? this.#process(queue, jobs, true) : null;
   }
@@ -145,7 +145,7 @@ export class Telemetry implements GaugeSource {
   /**
    * Counts how a delivery of a job ended.
    *
-   * @param run Its run, which ends with that; `null`: there was none, or nobody observes it.
+   * @param run Its run, which ends with that; `null`: there was none, or no observer.
    */
   ended(queue: string, outcome: string, run: Operation | null): void {
     const instruments = findInstruments();
@@ -153,7 +153,7 @@ export class Telemetry implements GaugeSource {
     run?.end(`job.${outcome}`);
   }
 
-  /** Observes a call of a bucket; `null`: nobody observes. */
+  /** Observes a call of a bucket; `null`: there is no observer. */
   call(bucket: string, operation: string): Operation | null {
     if (!isObserved()) return null;
     return new Operation({

@@ -1,5 +1,5 @@
 /**
- * Asks the monitoring port of a nats-server on 127.0.0.1, e.g. for `/varz`; `null` when nobody answers in time (in milliseconds).
+ * Asks the monitoring port of a nats-server on 127.0.0.1, e.g. for `/varz`; `null` without an answer in time (in milliseconds).
  *
  * Plain HTTP/1.0 over a socket of its own: `fetch` would keep the connection after the server is gone, and would send the request
  * through a proxy that the environment names.

@@ -2,10 +2,10 @@
 const LOWEST = 10_240;
 const HIGHEST = 32_767;
 
-/** How often {@linkcode withFreePorts} tries. */
+/** Attempts of {@linkcode withFreePorts}. */
 const ATTEMPTS = 3;
 
-/** Gives `use` so many free TCP ports of 127.0.0.1, and others when somebody took one of them meanwhile. */
+/** Gives `use` so many free TCP ports of 127.0.0.1, and others when one of them was taken meanwhile. */
 export async function withFreePorts<T>(count: number, use: (ports: number[]) => Promise<T>): Promise<T> {
   for (let attempt = 1;; attempt++) {
     try {
@@ -17,16 +17,16 @@ export async function withFreePorts<T>(count: number, use: (ports: number[]) => 
   }
 }
 
-/** Finds different ports on which nobody listens right now. */
+/** Finds different ports that are free right now. */
 function freePorts(count: number): number[] {
   const listeners: Deno.TcpListener[] = [];
   try {
-    for (let tries = 0; listeners.length < count; tries++) {
+    for (let attempts = 0; listeners.length < count; attempts++) {
       const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1));
       try {
         listeners.push(Deno.listen({ hostname: "127.0.0.1", port }));
       } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse) || tries >= 1000) throw error;
+        if (!(error instanceof Deno.errors.AddrInUse) || attempts >= 1000) throw error;
       }
     }
     return listeners.map((listener) => listener.addr.port);

@@ -2,7 +2,7 @@
  * Waits until the pipe from its owner closes, then removes the directory and what runs in it.
  *
  * It ignores a terminal's signals, as only the owner's end counts. The directory is renamed before the process id is read from it:
- * from then on nothing can start in it any more (see `START`). `rm` may meet the last writes of what it killed, so it tries again.
+ * from then on nothing can start in it any more (see `START`). `rm` may meet the last writes of what it killed, so it is repeated.
  */
 const WATCH = `
 trap '' HUP INT TERM
@@ -104,7 +104,7 @@ export class GuardedDirectory implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    // The number may belong to somebody else from then on.
+    // The number may belong to another process from then on.
     return this.#process = new GuardedProcess(child, () => Deno.writeTextFileSync(`${this.path}/pid`, ""));
   }
 

@@ -11,10 +11,10 @@ const LOCK_TIMEOUT = 600_000;
 /** How long to wait before the lock is tried again, in milliseconds. */
 const LOCK_INTERVAL = 50;
 
-/** How long an installed program may take to tell its version, in milliseconds. */
+/** How long an installed program may take to print its version, in milliseconds. */
 const CHECK_TIMEOUT = 10_000;
 
-/** Programs of which the hash was checked by this process, with what tells whether they have changed since. */
+/** Programs of which the hash was checked by this process, with what shows whether they have changed since. */
 const checked: Map<string, string> = new Map();
 
 /**

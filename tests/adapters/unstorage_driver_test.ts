@@ -145,7 +145,7 @@ Deno.test("unstorageDriver clears what is below a base, and a mounted one what i
   assertEquals(await storage.getKeys(), ["c"]);
 });
 
-Deno.test("unstorageDriver tells when an item was stored and how large it is", async () => {
+Deno.test("unstorageDriver returns when an item was stored and how large it is", async () => {
   await using opened = await openStorage();
   const { storage } = opened;
   await storage.setItem("a", "12345");
@@ -170,7 +170,7 @@ testFrom("2.11")("unstorageDriver lets the server remove an item after its ttl i
   await assertRejects(() => storage.setItem("bad", "1", { ttl: "1" }), RangeError, `current value is "1"`);
 });
 
-Deno.test("unstorageDriver watches all changes, its own and others', until it is told to stop", async () => {
+Deno.test("unstorageDriver watches all changes, its own and others', until it is stopped", async () => {
   await using opened = await openStorage();
   const { storage, bucket, server } = opened;
   await storage.setItem("before", "1");
@@ -188,7 +188,7 @@ Deno.test("unstorageDriver watches all changes, its own and others', until it is
   await waitUntil(async () => (await server.monitor("/jsz"))?.consumers === 0);
 });
 
-Deno.test("unstorageDriver.watch goes on after a reconnect, and when a listener throws", async () => {
+Deno.test("unstorageDriver.watch continues after a reconnect, and when a listener throws", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = openStores(proxy.url);

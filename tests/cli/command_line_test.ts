@@ -65,7 +65,7 @@ Deno.test("status --watch continues while the server is down", async () => {
     each.kill("SIGINT");
     assertEquals(await each.end(), 0);
   }
-  assertMatch(watch.stderr, /Lost the connection[^]+Connected again/);
+  assertMatch(watch.stderr, /Disconnected from NATS at[^]+Reconnected/);
 });
 
 Deno.test({

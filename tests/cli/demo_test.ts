@@ -102,10 +102,10 @@ Deno.test("demo --watch continues while the nats-server is killed, and stores ag
     "up",
     "down",
   ]]);
-  assertMatch(demo.stderr, /Lost the connection to NATS/);
+  assertMatch(demo.stderr, /Disconnected from NATS/);
   await server.restart();
   const after = await demo.until(rounds(Number(without.round), true));
-  assertMatch(demo.stderr, /Connected again to NATS/);
+  assertMatch(demo.stderr, /Reconnected to NATS/);
   assert((after.checks as { counters: { checks: number } }[])[0].counters.checks > 1);
   demo.kill("SIGINT");
   assertEquals(await demo.end(), 0);
@@ -124,7 +124,7 @@ Deno.test("demo --watch starts its own nats-server again after it was killed", a
   Deno.kill(Number(pid), "SIGKILL");
   await demo.until(({ stdout }) => / up .+ no /.test(stdout));
   await demo.until(({ stdout, stderr }) =>
-    stderr.includes("Connected again") && / up .+ \d+ of \d+ /.test(stdout.slice(stdout.lastIndexOf("Round")))
+    stderr.includes("Reconnected") && / up .+ \d+ of \d+ /.test(stdout.slice(stdout.lastIndexOf("Round")))
   );
   demo.kill("SIGTERM");
   assertEquals(await demo.end(), 0);
@@ -145,7 +145,7 @@ Deno.test({
     await demo.write("\x03");
     assertEquals(await demo.end(), 0);
     assertStringIncludes(demo.stdout.slice(seen), "What came from where");
-    assert(!demo.stdout.includes("Lost the connection"));
+    assert(!demo.stdout.includes("Disconnected from NATS at"));
     assertEquals([...Deno.readDirSync(directory)], []);
   },
 });

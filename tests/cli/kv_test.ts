@@ -79,7 +79,7 @@ Deno.test("kv watch follows a bucket over a restart of the server, until it is i
   await stores.deleteKV("first");
   await watch.until(({ json }) => json[1]);
   await server.restart();
-  await watch.until(({ stderr }) => stderr.includes("Connected again"));
+  await watch.until(({ stderr }) => stderr.includes("Reconnected"));
   await waitUntil(async () => await stores.storeKV("second", "2") !== null);
   await watch.until(({ json }) => json[2]);
   watch.kill("SIGINT");
@@ -89,7 +89,7 @@ Deno.test("kv watch follows a bucket over a restart of the server, until it is i
     ["first", "delete", undefined],
     ["second", "put", "2"],
   ]);
-  assertMatch(watch.stderr, /Lost the connection/);
+  assertMatch(watch.stderr, /Disconnected from NATS at/);
 });
 
 Deno.test({

@@ -4,7 +4,7 @@ import { backoff } from "../../src/connection/backoff.ts";
 import { GREETING, RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 
-Deno.test("backoff doubles up to its limit, takes away up to half at random, and goes on for ever", () => {
+Deno.test("backoff doubles up to its limit, subtracts up to half at random, and has no end", () => {
   for (const [failures, full] of [[1, 100], [2, 200], [3, 400], [6, 3_200], [7, 4_000], [1_000, 4_000], [1e9, 4_000]]) {
     const waits = Array.from({ length: 200 }, () => backoff(failures, { base: 100, max: 4_000 }));
     assert(waits.every((wait) => wait >= full / 2 && wait <= full), `${failures}: ${waits}`);
@@ -38,7 +38,7 @@ Deno.test("JetStreamStores pauses longer and longer when a server lets it in and
   assertEquals(stores.connectionCounters().connects, 4);
 });
 
-Deno.test("JetStreamStores pauses longer and longer while the server is away, and says nothing more after the loss", async () => {
+Deno.test("JetStreamStores waits longer and longer while the server is down, and logs nothing more after the disconnect", async () => {
   let letIn = true;
   await using server = new RawServer(async (socket) => {
     if (letIn) await letInAndClose(socket);
@@ -51,5 +51,5 @@ Deno.test("JetStreamStores pauses longer and longer while the server is away, an
   await stores.connect();
   while (server.accepted < 5) await new Promise((resolve) => setTimeout(resolve, 5));
   assert(performance.now() - start > 340, `${performance.now() - start}`);
-  assertEquals(logger.lines.map((line) => line.split(" ")[1]), ["Connected", "Lost"]);
+  assertEquals(logger.lines.map((line) => line.split(" ")[1]), ["Connected", "Disconnected"]);
 });

@@ -19,7 +19,7 @@ function start(url: string, code: string) {
 const STORES = `const stores = new JetStreamStores({ servers: Deno.env.get("SERVER"), logger: false });
   await stores.connect();`;
 
-Deno.test("closeOnSignals closes on the first signal, in place of what it was told before, and a second one ends the process", async () => {
+Deno.test("closeOnSignals closes on the first signal, with the newest options, and a second one ends the process", async () => {
   await using server = await startNatsServer();
   const { process, printed, reader } = start(
     server.url,

@@ -26,7 +26,7 @@ Deno.test("JetStreamStores.close closes the socket, makes everything null, and c
   assertEquals(logger.lines.map((line) => line.replace(/ (to|from) NATS.*/, "")), [
     "info: Connected",
     "info: Disconnected",
-    "info: Connected again",
+    "info: Reconnected",
     "info: Disconnected",
   ]);
 });
@@ -91,7 +91,7 @@ Deno.test("JetStreamStores.close may come at any moment of connecting", async ()
   }
 });
 
-Deno.test("JetStreamStores.close while the server is away ends the attempts", async () => {
+Deno.test("JetStreamStores.close while the server is down ends the attempts", async () => {
   const logger = new CollectedLog();
   const stores = new JetStreamStores({ servers: "nats://127.0.0.1:1", logger });
   await stores.connect();

@@ -4,7 +4,7 @@ import { startNatsCluster } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 
-Deno.test("JetStreamStores goes on with another server of the cluster, also with one that it was not told of", async () => {
+Deno.test("JetStreamStores reconnects to another server of the cluster, also to one that was not configured", async () => {
   await using cluster = await startNatsCluster({ servers: 3 });
   const logger = new CollectedLog();
   const first = cluster.servers[0];
@@ -13,7 +13,7 @@ Deno.test("JetStreamStores goes on with another server of the cluster, also with
   assertEquals(await bucket.put("k", "v"), 1);
   assertEquals(stores.connectionInfo()?.cluster, cluster.name);
   await first.kill();
-  await logger.until(/Connected again/);
+  await logger.until(/Reconnected/);
   assertNotEquals(stores.connectionInfo()?.serverName, first.name);
   let value: string | undefined;
   // The bucket may be between leaders for a while.
@@ -22,7 +22,7 @@ Deno.test("JetStreamStores goes on with another server of the cluster, also with
   assertEquals(logger.lines.length, 3);
 });
 
-Deno.test("JetStreamStores goes on with a server that has joined the cluster since it connected", async () => {
+Deno.test("JetStreamStores reconnects to a server that has joined the cluster since it connected", async () => {
   await using cluster = await startNatsCluster({ servers: 3 });
   const [first, second, third] = cluster.servers;
   await Promise.all([second.stop(), third.stop()]);
@@ -36,6 +36,6 @@ Deno.test("JetStreamStores goes on with a server that has joined the cluster sin
   // The answer arrives behind the news.
   await stores.kvBucket("b").status();
   await first.kill();
-  await logger.until(/Connected again/);
+  await logger.until(/Reconnected/);
   assertEquals(stores.connectionInfo()?.serverName, second.name);
 });

@@ -4,7 +4,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 
-Deno.test("JetStreamStores.connect tells the server, is idempotent, and concurrent calls share one attempt", async () => {
+Deno.test("JetStreamStores.connect returns the server, is idempotent, and concurrent calls share one attempt", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, logger });

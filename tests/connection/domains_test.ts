@@ -111,7 +111,7 @@ for (const [where, jetstream] of [["the hub only", false], ["both", "domain: lea
   });
 }
 
-Deno.test("without 'domain' a leaf without JetStream is 'jetstream_off' and names 'domain'; one that nobody serves is told once, and calls are null", async () => {
+Deno.test("without 'domain' a leaf without JetStream is 'jetstream_off' and names 'domain'; one without a responder is logged once, and calls are null", async () => {
   await using servers = await startLeaf(false);
   await using stores = new QueueStores(servers.leaf.url);
   const error = await assertRejects(() => stores.storeKV("k", "v"), JetStreamStoreError, "give the 'domain'");
@@ -125,7 +125,7 @@ Deno.test("without 'domain' a leaf without JetStream is 'jetstream_off' and name
   );
 });
 
-Deno.test("what is not there in another domain reads as null, and is made again by the next write, though nobody says that no stream listens", async () => {
+Deno.test("what is not there in another domain reads as null, and is made again by the next write, though the server does not say that no stream listens", async () => {
   await using servers = await startLeaf("domain: leaf");
   await using stores = new QueueStores(servers.leaf.url, { domain: "hub", timeout: 20_000 });
   const kv = stores.kvBucket("b");

@@ -22,7 +22,7 @@ const CASES: [does: string, treatment: Treatment, reason: RegExp][] = [
 ];
 
 for (const [does, treatment, reason] of CASES) {
-  Deno.test(`JetStreamStores is null, keeps no socket and tries again when the server ${does}`, async () => {
+  Deno.test(`JetStreamStores is null, keeps no socket and retries when the server ${does}`, async () => {
     await using server = new RawServer(treatment);
     const logger = new CollectedLog();
     const stores = new JetStreamStores({ servers: server.host, connectTimeout: 120, logger });

@@ -3,7 +3,7 @@ import { JetStreamStores } from "../../src/stores.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runService, startService } from "../_support/run_service.ts";
 
-Deno.test("a process ends by itself while NATS is away from the start", async () => {
+Deno.test("a process ends by itself while NATS is down from the start", async () => {
   const start = performance.now();
   const { code, stdout } = await runService(`console.log(await jetstream.loadKV("k"), jetstream.connectionStatus());`, {
     env: { SUPERCHECK_NATS_URL: "127.0.0.1:1" },
@@ -12,7 +12,7 @@ Deno.test("a process ends by itself while NATS is away from the start", async ()
   assertLess(performance.now() - start, 5_000);
 });
 
-Deno.test("a process ends by itself while NATS is away after a loss, its watches waiting", async () => {
+Deno.test("a process ends by itself while NATS is down after a disconnect, its watches waiting", async () => {
   await using server = await startNatsServer();
   await using service = startService(
     `await jetstream.storeKV("k", "v");
@@ -27,7 +27,7 @@ Deno.test("a process ends by itself while NATS is away after a loss, its watches
   assertEquals([code, stderr.split("\n").length], [0, 3], stderr);
 });
 
-Deno.test("a process with a worker goes on while NATS is away after a loss, and works when it is back", async () => {
+Deno.test("a process with a worker stays alive while NATS is down after a disconnect, and works after the reconnect", async () => {
   await using server = await startNatsServer();
   await using service = startService(
     `const worker = jetstream.jobQueue("q").consume((job) => {
@@ -46,7 +46,7 @@ Deno.test("a process with a worker goes on while NATS is away after a loss, and 
   assertEquals([code, stdout], [0, "first\nlast\n"]);
 });
 
-Deno.test("a process with a worker goes on while NATS is away from the start", async () => {
+Deno.test("a process with a worker stays alive while NATS is down from the start", async () => {
   await using server = await startNatsServer();
   await server.kill();
   await using service = startService(

@@ -22,7 +22,7 @@ Deno.test("JetStreamStores connects by itself when the server appears after the 
   ]);
 });
 
-Deno.test("JetStreamStores tells each loss and each return once, and gives null at once in between", async () => {
+Deno.test("JetStreamStores logs each disconnect and reconnect once, and returns null at once in between", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, logger });
@@ -34,13 +34,13 @@ Deno.test("JetStreamStores tells each loss and each return once, and gives null 
     assertEquals(stores.connectionInfo(), null);
     for (let call = 0; call < 50; call++) assertEquals(await atOnce(stores.loadKV("k")), null);
     await server.restart();
-    await logger.until(/Connected again/, i);
+    await logger.until(/Reconnected/, i);
     assertEquals(stores.connectionStatus(), "connected");
     assertEquals(await stores.loadKV("k"), { key: "k", val: "v" });
   }
   const at = `127.0.0.1:${server.port}`;
-  const lost = `warn: Lost the connection to NATS at ${at} (why): calls return null until it is back`;
-  const again = `info: Connected again to NATS ${server.version} at ${at}`;
+  const lost = `warn: Disconnected from NATS at ${at} (why): calls return null, reconnecting`;
+  const again = `info: Reconnected to NATS ${server.version} at ${at}`;
   const lines = logger.lines.map((line) =>
     line.replace(/ \((the server closed the connection|read ECONNRESET)\):/, " (why):")
   );
@@ -61,11 +61,11 @@ Deno.test("JetStreamStores takes another of its servers when one is dead, also i
   const [present, other] = first?.serverName === one.name ? [one, two] : [two, one];
   assertEquals(first?.serverName, present.name);
   await present.kill();
-  assertMatch(await logger.until(/Connected again/), new RegExp(`:${other.port}$`));
+  assertMatch(await logger.until(/Reconnected/), new RegExp(`:${other.port}$`));
   assertEquals(logger.lines.length, 3);
 });
 
-Deno.test("JetStreamStores tells a name that does not resolve, and goes on trying", async () => {
+Deno.test("JetStreamStores logs a name that does not resolve, and keeps reconnecting", async () => {
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: "nats://nowhere.invalid:4222", logger });
   assertEquals(await stores.connect(), null);

@@ -5,7 +5,7 @@ import { makeCredentials } from "../_support/make_credentials.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { runService } from "../_support/run_service.ts";
 
-Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls are null, and it is told once", async () => {
+Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls are null, and it is logged once", async () => {
   await using server = await startNatsServer({ auth: { user: "ann", password: "right" } });
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, user: "ann", password: "wrong", logger });

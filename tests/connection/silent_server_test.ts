@@ -7,7 +7,7 @@ import { suspend } from "../_support/suspend.ts";
 
 for (const websocket of [false, true]) {
   const what = websocket ? "websocket" : "server";
-  Deno.test(`JetStreamStores counts a ${what} that does not answer as lost, and heals when it goes on`, async () => {
+  Deno.test(`JetStreamStores counts a ${what} that does not answer as lost, and reconnects when it answers again`, async () => {
     await using server = await startNatsServer({ websocket });
     const logger = new CollectedLog();
     await using stores = new JetStreamStores({
@@ -26,12 +26,12 @@ for (const websocket of [false, true]) {
     assertLess(performance.now() - start, 4_000);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     const lost = await logger.until(/^warn: Lost/);
-    assertMatch(lost, /^warn: Lost the connection to NATS at \S+ \(the server does not answer\): calls return null/);
+    assertMatch(lost, /^warn: Disconnected from NATS at \S+ \(the server does not answer\): calls return null/);
     assertLess(performance.now() - start, 20_000);
     assertEquals(await atOnce(stores.loadKV("k")), null);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     server.resume();
-    await logger.until(/Connected again/);
+    await logger.until(/Reconnected/);
     while ((await stores.loadKV("k"))?.val !== "v") continue;
     assertEquals(logger.lines.filter((line) => line.startsWith("warn: Lost")).length, 1);
   });

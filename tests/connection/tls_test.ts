@@ -30,7 +30,7 @@ Deno.test("JetStreamStores comes back over TLS", async () => {
   await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, logger });
   await stores.storeKV("k", "v");
   await server.restart();
-  await logger.until(/Connected again/);
+  await logger.until(/Reconnected/);
   assertEquals((await stores.loadKV("k"))?.val, "v");
 });
 
@@ -80,7 +80,7 @@ function tlsFirst(mode: string, server: { cert: string; key: string; ca?: string
 }
 
 for (const mode of ["true", "auto", '"300ms"']) {
-  Deno.test(`JetStreamStores connects to a server with handshake_first: ${mode}, told to or not, and again after a loss`, async () => {
+  Deno.test(`JetStreamStores connects to a server with handshake_first: ${mode}, configured or not, and again after a disconnect`, async () => {
     await using server = await startNatsServer({ config: tlsFirst(mode) });
     const host = `127.0.0.1:${server.port}`;
     const ways = [
@@ -94,13 +94,13 @@ for (const mode of ["true", "auto", '"300ms"']) {
       assertEquals((await stores.connect())?.serverName, server.name, logger.lines.join());
       assertEquals(typeof await stores.storeKV("k", "v"), "number");
       await server.restart();
-      await logger.until(/Connected again/);
+      await logger.until(/Reconnected/);
       assertEquals((await stores.loadKV("k"))?.val, "v");
     }
   });
 }
 
-Deno.test("JetStreamStores goes on saying that a certificate has expired where it had to find out that the handshake comes first", async () => {
+Deno.test("JetStreamStores keeps reporting an expired certificate where it had to find out that the handshake comes first", async () => {
   await using server = await startNatsServer({ config: tlsFirst("true", expired) });
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, connectTimeout: 600, logger });
@@ -114,7 +114,7 @@ Deno.test("JetStreamStores goes on saying that a certificate has expired where i
   assertEquals(logger.lines.filter((line) => line.includes("away")), []);
 });
 
-Deno.test("a server with handshake_first that is connected to without TLS is away, and the message names tls://", async () => {
+Deno.test("a server with handshake_first that is connected to without TLS is unreachable, and the message names tls://", async () => {
   await using server = await startNatsServer({ config: tlsFirst("true") });
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, connectTimeout: 300, logger });
@@ -144,7 +144,7 @@ Deno.test("JetStreamStores connects to a server whose greeting came after the TL
   assertEquals(typeof await stores.storeKV("k", "v"), "number");
 });
 
-Deno.test("JetStreamStores says that a server does not answer with TLS when told to begin with the handshake", async () => {
+Deno.test("JetStreamStores says that a server does not answer with TLS when configured to begin with the handshake", async () => {
   await using server = await startNatsServer();
   const tls = { ca, handshakeFirst: true };
   await using stores = new JetStreamStores({ servers: server.url, tls, logger: new CollectedLog() });
@@ -173,14 +173,14 @@ for (const way of ["TLS", "a WebSocket", "neither"]) {
     await using stores = new JetStreamStores({ servers, ...way === "TLS" && { tls: { ca } }, logger });
     assertEquals((await stores.connect())?.serverName, server.name);
     await server.kill();
-    await logger.until(/Lost the connection/);
+    await logger.until(/Disconnected from NATS at/);
     if (!used) {
       // Behind the first attempt that fails, the other server would have been tried, too.
       const attempts = attemptsAt(Number(new URL(servers).port), 2);
-      await Promise.race([attempts, logger.until(/Connected again/)]);
+      await Promise.race([attempts, logger.until(/Reconnected/)]);
       await server.restart();
     }
-    await logger.until(/Connected again/);
+    await logger.until(/Reconnected/);
     assertEquals(stores.connectionInfo()?.serverName, used ? other.name : server.name);
   });
 }

@@ -64,7 +64,7 @@ for (const [client, connect] of CLIENTS) {
       await handled[round].promise;
       if (round === 1) break;
       await server.restart();
-      await logger.until(/Connected again/);
+      await logger.until(/Reconnected/);
     }
     assertEquals(heard, [0, 1]);
     assertEquals(await consumer?.stop(), { givenBack: 0, abandoned: [] });
@@ -77,7 +77,7 @@ for (const [client, connect] of CLIENTS) {
     assertEquals(logger.lines.map((line) => line.split(" ").slice(1, 3).join(" ")), [
       "Connected to",
       "Lost the",
-      "Connected again",
+      "Reconnected",
       "Worker of",
       "Disconnected from",
     ]);

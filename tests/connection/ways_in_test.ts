@@ -187,7 +187,7 @@ Deno.test("an IPv6 address lets in, also by WebSocket and behind a user", async 
   }
 });
 
-Deno.test("the path of a WebSocket is asked for as it is written, and not told with the server's name", async () => {
+Deno.test("the path of a WebSocket is requested as it is written, and not shown with the server's name", async () => {
   const asked = Promise.withResolvers<string>();
   await using proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     asked.resolve(new URL(request.url).pathname);

@@ -24,7 +24,7 @@ function breaking<T>(): T {
 
 const failures: unknown[] = [];
 
-Deno.test("a provider that throws changes nothing for calls and jobs, and is told to OpenTelemetry's diagnostics", async () => {
+Deno.test("a provider that throws changes nothing for calls and jobs, and is reported to OpenTelemetry's diagnostics", async () => {
   const tell = (_message: string, ...more: unknown[]) => void failures.push(...more);
   diag.setLogger({ error: tell, warn: tell, info: tell, debug: tell, verbose: tell });
   trace.setGlobalTracerProvider({ getTracer: () => breaking() });

@@ -159,7 +159,7 @@ test("queues are asked how full they are as metrics are collected, and at no oth
   assertEquals(await asked(), closed);
 });
 
-test("a worker tells how full its queue is before it has a job", async () => {
+test("a worker reports the depth of its queue before it has a job", async () => {
   await using server = await startNatsServer();
   await using publisher = openStores(server.url);
   await publisher.jobQueue("paused").publish(1);

@@ -218,7 +218,7 @@ function fail(): never {
   throw new Error("secret");
 }
 
-test("a run that times out, or throws whatever, is a failed span that tells its kind and no text of it", async () => {
+test("a run that times out, or throws whatever, is a failed span with its kind and no text of it", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue<number>("throwing");

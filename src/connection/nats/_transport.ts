@@ -4,11 +4,11 @@ import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 
 /** Into how many parts a frame is cut, and how few bytes a part may have. */
-const PARTS = 2;
-const LEAST = 4_096;
+const MAX_PARTS = 2;
+const MIN_PART_BYTES = 4_096;
 
 /** Bytes within which the next message is looked for: small ones begin there, and a large one is not worth the search. */
-const SEARCHED = 1_024;
+const SEARCHED_BYTES = 1_024;
 
 /** In front of "MSG" where the message has headers. */
 const HEADERS = "H".charCodeAt(0);
@@ -32,7 +32,7 @@ export abstract class OwnTransport implements Transport {
   #done = false;
 
   constructor() {
-    // Without a connect() under way nobody waits for it.
+    // Avoids an unhandled rejection when no connect() is under way.
     this.#over.promise.catch(() => {});
   }
 
@@ -51,7 +51,7 @@ export abstract class OwnTransport implements Transport {
   }
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    // What the server said before it went still counts.
+    // What the server sent before it closed still counts.
     while (!this.#done || this.#frames.length > 0) {
       const frame = this.#frames.shift();
       if (frame) yield frame;
@@ -68,7 +68,7 @@ export abstract class OwnTransport implements Transport {
     return Promise.resolve();
   }
 
-  /** The server owes too many signs of life. */
+  /** Too many pings are unanswered. */
   disconnect(): void {
     this.close(new Error("the server does not answer"));
   }
@@ -122,16 +122,16 @@ export abstract class OwnTransport implements Transport {
 }
 
 /**
- * Cuts a frame where messages begin, as far as that can be told. Many answers come in one frame, and each makes its caller go on: if they were all
- * handled before anything is sent, the server would have nothing to do meanwhile, and then we.
+ * Cuts a frame where messages begin, as far as they can be found. Many replies come in one frame, and each makes its caller send
+ * the next request: if all were handled first, server and client would wait for each other in turn.
  */
 function inParts(frame: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
-  const least = Math.max(LEAST, Math.ceil(frame.length / PARTS));
+  const least = Math.max(MIN_PART_BYTES, Math.ceil(frame.length / MAX_PARTS));
   const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
   for (let start = 0; start < frame.length;) {
     const from = start + least;
-    const found = from < frame.length ? bytes.subarray(from, from + SEARCHED).indexOf("MSG ") : -1;
+    const found = from < frame.length ? bytes.subarray(from, from + SEARCHED_BYTES).indexOf("MSG ") : -1;
     const message = from + found;
     const end = found < 0 ? frame.length : bytes[message - 1] === HEADERS ? message - 1 : message;
     parts.push(frame.subarray(start, end));

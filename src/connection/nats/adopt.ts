@@ -5,7 +5,7 @@ const METHODS = ["publish", "subscribe", "status", "closed", "isClosed", "isDrai
 /**
  * Checks a connection made elsewhere: any transport of `@nats-io/*`, nats.deno, or `npm:nats` 2.
  *
- * @throws {TypeError} If it is none of these, is closed or draining, or does not hear what it sends itself (`noEcho`).
+ * @throws {TypeError} If it is none of these, is closed or draining, or does not receive what it sends itself (`noEcho`).
  */
 export function adoptable(nc: unknown): NatsConnection {
   const candidate = nc as Partial<NatsConnection> | null | undefined;
@@ -26,7 +26,7 @@ export function adoptable(nc: unknown): NatsConnection {
   }
   if (optionsOf(connection)?.noEcho === true) {
     throw new TypeError(
-      "Cannot use the connection as it was made with 'noEcho': events of jobs and answers of workers in the same process would not be heard. " +
+      "Cannot use the connection as it was made with 'noEcho': events of jobs and replies of workers in the same process would not arrive. " +
         "Hand over one that was made without it",
     );
   }
@@ -50,7 +50,7 @@ export function inboxPrefixOf(nc: NatsConnection): string {
   return typeof inboxPrefix === "string" ? inboxPrefix : "_INBOX";
 }
 
-/** Whether a connection made elsewhere is up: it may be on its way back from a loss. */
+/** Whether a connection made elsewhere is up: it may be reconnecting. */
 export function isUp(nc: NatsConnection): boolean {
   // Not in the public types either.
   return (nc as { protocol?: { connected?: boolean } }).protocol?.connected !== false;

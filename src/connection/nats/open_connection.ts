@@ -51,7 +51,7 @@ function begin(protocol: ProtocolHandler): Promise<void> {
   protocol.connectError = (error) => admitted.reject(error);
   protocol.transport.closed().then((error) => {
     protocol.connected = false;
-    // What the server said before it closed the connection tells more than that it did.
+    // What the server said before it closed the connection is the better reason.
     if (!protocol.isClosed()) protocol.disconnected(protocol.lastError ?? (error || undefined));
   });
   return admitted;

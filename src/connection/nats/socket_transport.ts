@@ -8,19 +8,19 @@ import type { TlsFirst, TlsStart } from "./tls_starts.ts";
 import { OwnTransport } from "./_transport.ts";
 
 /** Milliseconds that a server has to refuse our certificate before we send. */
-const VERDICT_MS = 5;
+const REFUSAL_DELAY_MS = 5;
 
 /** Milliseconds without a greeting after which the server is taken for one that wants the TLS handshake first; it waits for 2000 by default. */
 const GREETING_MS = 1_000;
 
-/** Milliseconds for which the socket is read before its silence counts: while the process was busy nobody has read it. */
+/** Milliseconds for which the socket is read before its silence counts: a busy process has not read it. */
 const READING_MS = 20;
 
 /**
  * Carries the NATS protocol over TCP and TLS.
  *
  * It is ours because `@nats-io/transport-node` removes all listeners from a socket it gives up: an error that comes then ends the whole process
- * (refused credentials, in 12 of 20 tries), and a server that accepts and says nothing keeps the socket for ever.
+ * (refused credentials, in 12 of 20 runs), and a server that accepts and says nothing keeps the socket for ever.
  */
 export class SocketTransport extends OwnTransport {
   #socket: Socket | null = null;
@@ -68,25 +68,25 @@ export class SocketTransport extends OwnTransport {
     this.#isSilent = false;
     checkOptions(info, options);
     if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
-    // What the server would say to that can get lost, as it hangs up on what we send.
+    // The server's answer to that can get lost, as it closes the connection on what we send.
     if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
     await this.#encrypt(plain, server, options);
     // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
-    await setTimeout(VERDICT_MS);
+    await setTimeout(REFUSAL_DELAY_MS);
   }
 
   async #wantsTlsFirst(timeout = Infinity): Promise<boolean> {
     if (this.#start !== "unknown") return this.#start === "first";
-    const patience = Math.min(GREETING_MS, timeout / 2);
+    const wait = Math.min(GREETING_MS, timeout / 2);
     const greeting = this.greeting();
-    if (await settledWithin(greeting, patience) || await settledWithin(greeting, READING_MS)) return false;
+    if (await settledWithin(greeting, wait) || await settledWithin(greeting, READING_MS)) return false;
     this.#tlsFirst = "assumed";
     return true;
   }
 
   async #encrypt(plain: Socket, server: Server, { tls }: ConnectionOptions): Promise<void> {
     plain.removeAllListeners("data");
-    // An address is no name to ask for, but the certificate must be for it, too.
+    // An address is not sent as a server name, but the certificate must be for it, too.
     const name = isIP(server.hostname) ? {} : { servername: server.hostname };
     await this.#own(connectTls({ socket: plain, host: server.hostname, ...name, ...tls }), "secureConnect");
     this.#encrypted = true;

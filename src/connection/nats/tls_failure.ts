@@ -28,7 +28,7 @@ const REASONS: [RegExp, string][] = [
  * @returns `null`, if the error is not about TLS.
  */
 export function tlsFailure(code: string, message: string): string | null {
-  // Errors of the system tell host names, which may contain anything.
+  // Errors of the system contain host names, which may contain anything.
   if (/^E[A-Z]+$/.test(code)) return null;
   const text = `${code} ${message}`;
   const reason = REASONS.find(([pattern]) => pattern.test(text))?.[1];
@@ -41,7 +41,7 @@ export function hasExpired(pem: unknown): boolean {
   try {
     return pem !== undefined && Date.parse(new X509Certificate(pem as Uint8Array).validTo) < Date.now();
   } catch {
-    // A file without a certificate: the handshake tells so.
+    // A file without a certificate: the handshake says so.
     return false;
   }
 }

@@ -37,7 +37,7 @@ export class TlsStarts {
     const isTls = failure instanceof JetStreamStoreError && failure.code === "tls";
     const wasLate = found === "assumed" && isTls && failure.message.includes(NO_TLS);
     if (wasLate) this.#known.set(host, "after_greeting");
-    // A certificate that does not fit tells as much as a connection.
+    // A certificate that does not match shows as much as a connection.
     else if (found === "confirmed" || (found === "assumed" && isTls)) this.#known.set(host, "first");
     else this.#known.delete(host);
     return wasLate;

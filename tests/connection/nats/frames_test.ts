@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { openSession, within } from "../../_support/open_session.ts";
 
-Deno.test("a message that breaks while it is written costs nobody the connection", async () => {
+Deno.test("a message that breaks while it is written does not close the connection", async () => {
   await using server = await startNatsServer();
   await using client = await openSession({ servers: server.url });
   const { session, connection } = client;

@@ -49,7 +49,7 @@ Deno.test("OwnTransport hands on all that came, in parts that begin with message
   for (const part of parts) assertEquals(/^H?MSG /.test(Buffer.from(part.subarray(0, 5)).toString()), true);
 });
 
-Deno.test("OwnTransport hands on nothing more once it was told to close", async () => {
+Deno.test("OwnTransport yields nothing more once it is closing", async () => {
   const transport = new Bytes();
   transport.receive(frame);
   const parts: Uint8Array[] = [];
