@@ -17,14 +17,14 @@ export interface BucketKind {
   subjects: string[];
   /** What a new stream has beyond the common. */
   wanted?: Partial<StreamConfig>;
-  /** What its own options ask for, also of a stream that is there; `undefined`: nothing. */
+  /** What its own options request, also of an existing stream; `undefined`: nothing. */
   given?: Partial<StreamConfig>;
   /** Whether the rest of a stream's configuration is one of this kind. */
   fits?: (config: StreamConfig) => boolean;
 }
 
-/** What is known of a stream without having opened it, whichever handle has looked. */
-export class BucketSight {
+/** What is known of a stream without having opened it, shared by all handles. */
+export class ObservedStream {
   /** In which session it was last seen to be a bucket. */
   seenIn: Session | null = null;
   /** What the subjects of a mirror begin with, as in the bucket that it mirrors. */

@@ -29,16 +29,16 @@ export class BucketReader {
   /**
    * The newest message on a subject.
    *
-   * @param sure Whether the leader is asked at once.
+   * @param fromLeader Whether the leader answers at once.
    */
   last(
     call: Call,
     subject: string,
-    sure: boolean = this.#leaderOnly,
+    fromLeader: boolean = this.#leaderOnly,
   ): Promise<StoredMessage | null> {
-    const message = this.#reader.last(call, subject, sure);
+    const message = this.#reader.last(call, subject, fromLeader);
     if (!this.#known.follows(call.session)) return message;
-    if (!sure) {
+    if (!fromLeader) {
       return message.then((message) =>
         this.#isOlder(call.session, subject, message) ? this.#fromLeader(call, subject, message) : message
       );
@@ -58,10 +58,10 @@ export class BucketReader {
   only(
     call: Call,
     subject: string,
-    sure: boolean,
+    fromLeader: boolean,
     size: number,
   ): Promise<StoredMessage | null> {
-    return this.#reader.last(call, subject, sure, size);
+    return this.#reader.last(call, subject, fromLeader, size);
   }
 
   /** The newest message of each of the subjects that has one, in no order. */
@@ -95,14 +95,14 @@ export class BucketReader {
   /**
    * Messages of a subject filter from a sequence on, the oldest first: as many as the server gives at a time, none only if there are none.
    *
-   * @param sure Whether the leader is asked.
+   * @param fromLeader Whether the leader answers.
    */
   page(
     call: Call,
     query: PageQuery,
-    sure: boolean = this.#leaderOnly,
+    fromLeader: boolean = this.#leaderOnly,
   ): Promise<StoredMessage[]> {
-    return this.#reader.page(call, query, sure);
+    return this.#reader.page(call, query, fromLeader);
   }
 
   /** Whether what a replica has answered is older than what is known; else it is what is known from now on. */

@@ -27,7 +27,7 @@ export class KnownRevisions {
   #created = "";
   #isOn = false;
 
-  /** Whether reads of this session may be answered by a replica that lags behind, or somebody has switched it on. */
+  /** Whether reads of this session may be answered by a replica that lags behind, or that was switched on. */
   follows(session: Session): boolean {
     return this.#isOn ||= !session.requests.alone;
   }
@@ -37,7 +37,7 @@ export class KnownRevisions {
     this.#isOn = true;
   }
 
-  /** This process has written, or the leader has told, this sequence of a subject; 0: there is none. */
+  /** This process has written, or the leader has reported, this sequence of a subject; 0: there is none. */
   wrote(session: Session, subject: string, sequence: number): void {
     if (this.follows(session)) this.#note(subject, sequence, true);
   }

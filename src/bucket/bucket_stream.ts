@@ -2,7 +2,7 @@ import type { Call } from "../wire/call.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { orElsePermission } from "../wire/api.ts";
-import { type BucketKind, BucketSight, checkReadable, checkWritable, originPrefix } from "./_bucket_kind.ts";
+import { type BucketKind, checkReadable, checkWritable, ObservedStream, originPrefix } from "./_bucket_kind.ts";
 import type { BucketOptions } from "./bucket_options.ts";
 import { BucketReader } from "./_bucket_reader.ts";
 import type { Context } from "../wire/context.ts";
@@ -28,17 +28,17 @@ export class BucketStream {
   /** What it is, for messages. */
   readonly what: string;
   readonly context: Context;
-  /** What this process knows of its revisions, by whichever handle. */
+  /** Revisions that this process has seen, shared by all handles. */
   readonly known: KnownRevisions;
   /** Reads its messages. */
   readonly reader: BucketReader;
   /** What is known of it before it is opened. */
-  protected readonly sight: BucketSight;
+  protected readonly observed: ObservedStream;
   readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
   readonly #prefix: string;
   readonly #options: BucketOptions;
-  /** What the options ask for. */
+  /** What the options request. */
   readonly #given: Partial<StreamConfig>;
   readonly #opening: Once<StreamConfig> = new Once((call) => this.#open(call));
 
@@ -47,7 +47,7 @@ export class BucketStream {
     this.bucket = bucket;
     this.what = `The bucket "${bucket}"`;
     this.context = context;
-    this.sight = context.shared.of(BucketSight, kind.stream);
+    this.observed = context.shared.of(ObservedStream, kind.stream);
     this.known = context.shared.of(KnownRevisions, kind.stream);
     this.reader = new BucketReader(kind.stream, this.known, options.consistency ?? "own");
     this.#waiting = { timeout: context.timeout };
@@ -75,7 +75,7 @@ export class BucketStream {
     return milliseconds(this.config?.max_age) || Infinity;
   }
 
-  /** Makes the stream if it is missing, and changes what an option asks for. What calls this at the same time shares it. */
+  /** Makes the stream if it is missing, and changes what an option requests. What calls this at the same time shares it. */
   open(call: Call): Promise<StreamConfig> {
     this.#opening.forget();
     return this.#opening.get(call);
@@ -100,31 +100,31 @@ export class BucketStream {
     const info = await streamInfo(call, this.name);
     if (!info) return null;
     checkReadable(this.#kind, info.config);
-    this.sight.origin = await originPrefix(call, this.#kind, info.config);
-    this.sight.seenIn = call.session;
+    this.observed.origin = await originPrefix(call, this.#kind, info.config);
+    this.observed.seenIn = call.session;
     this.known.belongTo(info.created);
     return info;
   }
 
   /** The newest message on a subject of this bucket. Where there is none it is looked at once in each session what the stream is. */
-  last(call: Call, subject: string, sure?: boolean): Promise<StoredMessage | null> {
-    const message = this.reader.last(call, this.stored(subject), sure);
+  last(call: Call, subject: string, fromLeader?: boolean): Promise<StoredMessage | null> {
+    const message = this.reader.last(call, this.stored(subject), fromLeader);
     if (this.isSeen(call.session)) return message;
-    return message.then((message) => message ?? this.#lastElsewhere(call, subject, sure));
+    return message.then((message) => message ?? this.#lastElsewhere(call, subject, fromLeader));
   }
 
   async #lastElsewhere(
     call: Call,
     subject: string,
-    sure?: boolean,
+    fromLeader?: boolean,
   ): Promise<StoredMessage | null> {
     const isElsewhere = await this.look(call);
-    return isElsewhere ? await this.reader.last(call, this.stored(subject), sure) : null;
+    return isElsewhere ? await this.reader.last(call, this.stored(subject), fromLeader) : null;
   }
 
   /** Whether it is known that the stream is such a bucket. */
   isSeen(session: Session): boolean {
-    return this.config !== null || this.sight.seenIn === session;
+    return this.config !== null || this.observed.seenIn === session;
   }
 
   /**
@@ -133,26 +133,26 @@ export class BucketStream {
    * @throws {JetStreamStoreError} `wrong_kind`, as {@linkcode BucketStream.info}.
    */
   async look(call: Call): Promise<boolean> {
-    const { origin } = this.sight;
+    const { origin } = this.observed;
     // Who may not ask reads all the same.
-    if (await orElsePermission("denied", this.info(call)) === "denied") this.sight.seenIn = call.session;
-    return this.sight.origin !== origin;
+    if (await orElsePermission("denied", this.info(call)) === "denied") this.observed.seenIn = call.session;
+    return this.observed.origin !== origin;
   }
 
   /** A subject of this bucket as the stream has it: a mirror has those of the bucket that it mirrors. */
   stored(subject: string): string {
-    const { origin } = this.sight;
+    const { origin } = this.observed;
     return origin === null ? subject : origin + subject.slice(this.#prefix.length);
   }
 
   /** Whether the stream is the mirror of another bucket, as far as is known. */
   get isMirror(): boolean {
-    return this.sight.origin !== null;
+    return this.observed.origin !== null;
   }
 
   /** The part of a stored subject behind what the bucket's subjects begin with. */
   protected rest(subject: string): string {
-    return subject.slice((this.sight.origin ?? this.#prefix).length);
+    return subject.slice((this.observed.origin ?? this.#prefix).length);
   }
 
   /**
@@ -224,8 +224,8 @@ export class BucketStream {
     const change = (present: StreamConfig) => this.#change(before = present);
     const { config, created } = await openStream(call, this.#wanted(), change);
     this.known.belongTo(created);
-    this.sight.origin = null;
-    this.sight.seenIn = call.session;
+    this.observed.origin = null;
+    this.observed.seenIn = call.session;
     if (before) this.#tellOfTtl(before, config);
     return config;
   }
@@ -258,7 +258,7 @@ export class BucketStream {
   /** What is to change of a bucket that is there. */
   #change(present: StreamConfig): Partial<StreamConfig> | null {
     checkWritable(this.#kind, present);
-    // A write will be refused, and told why.
+    // A write will be refused with the reason.
     if (present.sealed) return null;
     const { storage, metadata } = this.#options;
     const has: Record<string, unknown> = { ...UNSAID, ...present };

@@ -46,7 +46,8 @@ export function listAll<T>(
     if (!info) return;
     const pageFrom = async (seq: number) => {
       const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE };
-      const pageOf = (sure?: boolean) => stream.listingStep((call) => stream.reader.page(call, query, sure));
+      const pageOf = (fromLeader?: boolean) =>
+        stream.listingStep((call) => stream.reader.page(call, query, fromLeader));
       const page = await pageOf();
       // A replica that lags behind has no more yet.
       return page.length === 0 && seq <= stream.known.newest(query.next_by_subj) ? await pageOf(true) : page;
@@ -105,7 +106,7 @@ function openList(stream: BucketStream, filter: string, headersOnly: boolean) {
   });
 }
 
-/** A message, or what there is in its place where this process knows of a newer one. */
+/** A message, or the newer one that this process has seen. */
 async function newestKnown(stream: BucketStream, message: StoredMessage): Promise<StoredMessage | null> {
   const { subject, sequence } = message;
   if (sequence >= stream.known.remembered(subject)) return message;

@@ -15,7 +15,7 @@ const IN_FLIGHT = 64;
 /**
  * The newest messages on subjects of a bucket as of one moment, by the subjects as the stream has them.
  *
- * Each request is answered by one replica as of one sequence, which its reply tells. Several are of one moment if none of the subjects was written after
+ * Each request is answered by one replica as of one sequence, which its reply states. Several are of one moment if none of the subjects was written after
  * the oldest of these. That a subject has no message counts only if the leader has none either, as the server may leave out one that is just being
  * replaced.
  *

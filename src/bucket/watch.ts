@@ -69,7 +69,7 @@ export function watch<T>(
 ): AsyncGenerator<T, void> {
   const stopping = new AbortController();
   async function* run(): AsyncGenerator<T, void> {
-    // Without a connection it could not be told from a watch of nothing.
+    // Without a connection it would look like a watch of an empty bucket.
     await listingStep(context, what, () => Promise.resolve());
     if (signal?.aborted) return;
     context.closers.add(stop);

@@ -53,7 +53,7 @@ export class KvReader {
     const message = await this.#stream.observe("get", async (call) => {
       if (!this.#stream.isSeen(call.session)) await this.#stream.look(call);
       const query = { seq: revision, next_by_subj: this.#stream.stored(subject), batch: 1 };
-      const read = (sure?: boolean) => this.#stream.reader.page(call, query, sure);
+      const read = (fromLeader?: boolean) => this.#stream.reader.page(call, query, fromLeader);
       const found = (await read()).at(0) ?? (call.session.requests.alone ? undefined : (await read(true)).at(0));
       return found?.sequence === revision ? found : null;
     });

@@ -41,13 +41,13 @@ export class KvStream extends BucketStream {
   keyOf(subject: string): string {
     const tokens = this.rest(subject);
     const key = decodeKey(tokens);
-    if (encodeKey(key) !== tokens) this.sight.foreignKeys = true;
+    if (encodeKey(key) !== tokens) this.observed.foreignKeys = true;
     return key;
   }
 
   /** The subject that a listed key of another client has, if that may be another one than {@linkcode KvStream.subjectOf} gives. */
   foreignSubjectOf(key: string): string | null {
-    const isLikely = this.sight.foreignKeys || /(^|\.)=/.test(key);
+    const isLikely = this.observed.foreignKeys || /(^|\.)=/.test(key);
     return isLikely && isForeignKey(key) ? this.#prefix + key : null;
   }
 
@@ -102,7 +102,7 @@ export class KvStream extends BucketStream {
 
   /** Opens the stream, and from then on messages may have a TTL of their own. */
   openWithTtl(call: Call): Promise<StreamConfig> {
-    // No markers for what expires (subject_delete_marker_ttl): clients that do not know them would read them as empty values.
+    // No markers for what expires (subject_delete_marker_ttl): clients without support for them would read them as empty values.
     return this.#openWith(call, "allow_msg_ttl", "2.11", "The TTL of a single key");
   }
 

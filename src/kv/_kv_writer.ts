@@ -85,7 +85,7 @@ export class KvWriter {
     return opened.then((config) => this.#publish(call, write, config));
   }
 
-  /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if nobody can tell. */
+  /** Stores a value if its guard holds; returns the revision, `false` if it does not, and `null` if it is unconfirmed. */
   async guarded(call: Call, write: GuardedWrite): Promise<number | false | null> {
     for (;;) {
       try {
@@ -106,7 +106,7 @@ export class KvWriter {
   /**
    * Writes a marker, under the guard if there is one; without a bucket there is nothing to hide.
    *
-   * @returns `false` if the guard does not hold, and `null` if nobody can tell.
+   * @returns `false` if the guard does not hold, and `null` if it is unconfirmed.
    */
   async mark(call: Call, write: KvWrite): Promise<boolean | null> {
     const { guard } = write;
@@ -161,7 +161,7 @@ export class KvWriter {
     const isUnconfirmed = mayBeStored(call, subject);
     if (!isUnconfirmed && !guard.creates) return false;
     const found = sequence > 0 ? await leaderGet(call, this.#stream.name, { seq: sequence }) : null;
-    // A single server looks at the guard before it looks whether it knows the message id.
+    // A single server checks the guard before the message id.
     if (found?.header("Nats-Msg-Id") === guard.nonce) return this.#stored(call.session, subject, sequence);
     if (guard.creates && (found === null || operationOf(found) !== "put")) {
       guard.expected = found === null ? 0 : sequence;

@@ -121,7 +121,7 @@ export class KvBucket {
   /**
    * Stores a value if the key still has the revision that was read before.
    *
-   * @returns The new revision; `false` if somebody was faster; `null` if it is not confirmed: then it may be stored.
+   * @returns The new revision; `false` if another write was faster; `null` if it is not confirmed: then it may be stored.
    */
   async update(
     key: string,
@@ -133,7 +133,7 @@ export class KvBucket {
   }
 
   /**
-   * Changes the value of a key by compare and set: reads it, calls `change`, and stores what that returns if nobody else has written the key meanwhile;
+   * Changes the value of a key by compare and set: reads it, calls `change`, and stores what that returns if the key was not written meanwhile;
    * else it begins again with the newer value. So `change` may be called several times, and must do nothing but compute.
    *
    * @param change Returns the new value; `null` to delete the key; `undefined` to leave it as it is. What it throws is thrown.
@@ -170,13 +170,13 @@ export class KvBucket {
   }
 
   /**
-   * Locks a key: no other process locks it before it is released, or the lease has ended, which is renewed meanwhile. A process that waits is told by
+   * Locks a key: no other process locks it before it is released, or the lease has ended, which is renewed meanwhile. A waiting process is notified by
    * the server, it does not poll; it gets the lock at the release, or when the lease of a dead holder ends. Needs nats-server 2.11, and a bucket with
    * `history` 1 and no `ttl` shorter than the lease.
    *
    * What must never be done by two holders, not even by one that was suspended beyond its lease, carries the lock's `fence` and refuses a lower one.
    *
-   * @returns `null` if it is held by somebody else for longer than `wait`, or without a connection; without an answer the key may stay locked until the
+   * @returns `null` if another holder keeps it for longer than `wait`, or without a connection; without an answer the key may stay locked until the
    * lease has ended.
    * @throws What `signal` aborts with.
    *
@@ -201,7 +201,7 @@ export class KvBucket {
   /**
    * Deletes a key if it still has a revision.
    *
-   * @returns `false` if somebody was faster; `null` if it is not confirmed: then it may be deleted.
+   * @returns `false` if another write was faster; `null` if it is not confirmed: then it may be deleted.
    */
   delete(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async delete(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
@@ -217,7 +217,7 @@ export class KvBucket {
   /**
    * As {@linkcode KvBucket.delete} with a revision.
    *
-   * @returns `false` if somebody was faster; `null` if it is not confirmed: then it may be deleted.
+   * @returns `false` if another write was faster; `null` if it is not confirmed: then it may be deleted.
    */
   purge(key: string, options: KvDeleteOptions): Promise<boolean | null>;
   async purge(key: string, options?: KvDeleteOptions): Promise<boolean | null> {
@@ -248,7 +248,7 @@ export class KvBucket {
   }
 
   /**
-   * Follows the keys: first what is there, then each change. It goes on by itself after a reconnect, and when the bucket was made again; what was
+   * Follows the keys: first what is there, then each change. It resumes by itself after a reconnect, and when the bucket was made again; what was
    * written meanwhile comes then, the newest value of each key at least. It ends with the loop, with `signal`, and when the stores are closed.
    *
    * @param filter As of {@linkcode KvBucket.keys}, one or several.

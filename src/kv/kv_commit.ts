@@ -53,7 +53,7 @@ interface Message {
 
 /**
  * One commit, over all attempts of its call. Each message has an id of its own, so the server refuses a batch that it has stored already, and the stored
- * messages tell whose they are.
+ * messages identify their commit.
  */
 export class KvCommit {
   readonly #stream: KvStream;
@@ -70,7 +70,7 @@ export class KvCommit {
     this.#messages = messagesOf(writes, checks);
   }
 
-  /** Stores all writes; `null` if nobody can tell whether they are stored. */
+  /** Stores all writes; `null` if they are unconfirmed. */
   async run(call: Call): Promise<KvCommitResult | null> {
     for (;;) {
       try {
@@ -178,7 +178,7 @@ export class KvCommit {
     return "again";
   }
 
-  /** Where the writes are stored, by those that nobody has replaced; `null` if all of them are replaced. */
+  /** Where the writes are stored, by those that are not replaced; `null` if all of them are replaced. */
   async #found(call: Call): Promise<KvCommitResult | null> {
     return this.#foundIn(call, await this.#look(call));
   }

@@ -48,7 +48,7 @@ export class StoredEntry implements KvEntry {
   }
 
   get value(): Uint8Array<ArrayBuffer> {
-    // A copy: what the socket has read holds other values, too, and is not the caller's to keep or give away.
+    // A copy: what the socket has read holds other values, too, and must not be kept or transferred by the caller.
     return new Uint8Array(this.#message.data);
   }
 

@@ -11,7 +11,7 @@ import type { KvWriter } from "./_kv_writer.ts";
 /** Renewals within one lease. */
 const RENEWALS = 3;
 
-/** Milliseconds between two tries of a renewal that was not confirmed. */
+/** Milliseconds between two attempts of an unconfirmed renewal. */
 const RETRY_MS = 100;
 
 /** Part of the lease by which the signal aborts early: a timer may be late. */
@@ -25,7 +25,7 @@ export interface LockAccess {
   readonly subject: string;
   /** Milliseconds. */
   readonly lease: number;
-  /** Value of the key while it is locked: tells whose lock it is. */
+  /** Value of the key while it is locked: identifies its lock. */
   readonly value: string;
 }
 
@@ -39,7 +39,7 @@ export interface Acquired {
 /**
  * A key that is locked, until {@linkcode KvLock.release} or the end of the lease, which is renewed meanwhile. Made by {@linkcode KvBucket.lock}.
  *
- * A process that is suspended cannot know that its lease has ended. What must never be done by two holders carries the {@linkcode KvLock.fence} and
+ * A suspended process does not notice that its lease has ended. What must never be done by two holders carries the {@linkcode KvLock.fence} and
  * refuses one that is lower than the highest it has seen.
  *
  * @example Refuse a holder that was suspended too long
@@ -155,7 +155,7 @@ export class KvLock implements AsyncDisposable {
     const renewed = await stream.context.connection.attempt(async (call) => {
       guard ??= new Guard(await this.#ownRevision(call));
       const revision = await writer.guarded(call, { subject, value, ttl: lease, guard });
-      // A renewal that nobody has answered may be stored behind a later look.
+      // An unconfirmed renewal may be stored after a later read.
       return { revision, isOwn: revision !== false || await this.#newestOwn(call) !== undefined };
     }, { timeout });
     if (renewed && !renewed.isOwn) return false;

@@ -14,7 +14,7 @@ import type { KvWriter } from "./_kv_writer.ts";
 import { messageTtl } from "../wire/message_ttl.ts";
 
 /**
- * Milliseconds after a refused try until the next one, unless the watch tells more: the server may remove an expired entry a little late. Doubles each
+ * Milliseconds after a refused attempt until the next one, unless the watch shows more: the server may remove an expired entry a little late. Doubles each
  * time, up to the last.
  */
 const RETRY_MS = { first: 50, last: 1_000 };
@@ -66,7 +66,7 @@ export async function lockKey(
   return acquired ? new KvLock(access, acquired) : null;
 }
 
-/** Waits until a key is free and locks it: a watch tells of its release, and when its lease can be over. */
+/** Waits until a key is free and locks it: a watch shows its release, and when its lease can be over. */
 export class LockWaiter {
   readonly #access: LockAccess;
   /** The moment of `performance.now()` until which it waits. */
@@ -78,11 +78,11 @@ export class LockWaiter {
   #retryMs = RETRY_MS.first;
   /** The moment of `performance.now()` at which the key is free, as far as is known. */
   #freeAt = Infinity;
-  /** When the try began that is under way. */
-  #trying: number | null = null;
-  /** When the last try began that may have been stored without an answer. */
+  /** When the present attempt began. */
+  #attempting: number | null = null;
+  /** When the last unconfirmed attempt began. */
   #unconfirmed: number | null = null;
-  /** The lock, where the watch shows that such a try was stored. */
+  /** The lock, where the watch shows that such an attempt was stored. */
   #own: Acquired | null = null;
   #failure: { error: unknown } | null = null;
 
@@ -130,11 +130,11 @@ export class LockWaiter {
       }
       this.#freeAt = now + this.#retryMs;
       this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.last);
-      this.#trying = now;
+      this.#attempting = now;
       const acquired = await tryLock(this.#access);
       if (acquired) return acquired;
       if (acquired === null) this.#unconfirmed = now;
-      this.#trying = null;
+      this.#attempting = null;
     }
   }
 
@@ -163,7 +163,7 @@ export class LockWaiter {
     const now = performance.now();
     this.#retryMs = RETRY_MS.first;
     if (operationOf(message) !== "put") return this.#setFree(now);
-    const begun = this.#unconfirmed ?? this.#trying;
+    const begun = this.#unconfirmed ?? this.#attempting;
     if (begun !== null && new TextDecoder().decode(message.data) === this.#access.value) {
       this.#own = { revision: message.sequence, begun };
       return this.#notify();

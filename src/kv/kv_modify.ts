@@ -63,7 +63,7 @@ export class KvModifier {
     this.#turns = stream.context.shared.of(Turns, stream.name);
   }
 
-  /** Reads, changes and writes until no other write comes between; `null` if nobody can tell whether the last write is stored. */
+  /** Reads, changes and writes until no other write comes between; `null` if the last write is unconfirmed. */
   modify(call: Call, modification: KvModification): Promise<KvEntry | null> {
     return this.#turns.take(modification.subject, call.deadline, () => this.#modify(call, modification));
   }
@@ -87,7 +87,7 @@ export class KvModifier {
   }
 }
 
-/** The write that the caller's function asks for; `undefined`: none. */
+/** The write that the caller's function returns; `undefined`: none. */
 function pendingWrite({ subject, change, options }: KvModification, entry: KvEntry | null): PendingWrite | undefined {
   const value = change(entry);
   if (value === undefined || (value === null && entry === null)) return undefined;

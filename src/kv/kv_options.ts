@@ -26,8 +26,8 @@ export interface KvBucketOptions extends BucketOptions {
   /**
    * Whether this handle keeps a mirror of the whole bucket in memory, from its first read until the stores are closed: reads are answered from it
    * while a watch keeps it current, and by the server while it does not. What this handle wrote it reads; what others wrote it sees as soon as
-   * the server tells, or a connection that went silent counts as lost (3 s). Only of a purge of the stream itself that leaves no marker
-   * (`nats stream purge`) nobody tells: what it removed is served until it expires, or until the mirror begins anew.
+   * the server reports it, or a connection that went silent counts as lost (3 s). Only a purge of the stream itself that leaves no marker
+   * (`nats stream purge`) is not reported: what it removed is served until it expires, or until the mirror begins anew.
    *
    * @default {false}
    */
@@ -53,7 +53,7 @@ export interface KvWatchOptions extends ObjectWatchOptions {
    */
   metaOnly?: boolean;
   /**
-   * The revision to begin with, in place of what is there: all later ones that are kept come, oldest first. One behind the last that was seen goes on
+   * The revision to begin with, in place of what is there: all later ones that are kept come, oldest first. One behind the last that was seen continues
    * where an earlier watch ended.
    */
   resumeFrom?: number;
@@ -81,7 +81,7 @@ export interface KvGetOptions {
 export interface KvGetManyOptions {
   /**
    * Whether all values are as of one moment: no write lies between any two of them. More than 1000 keys, or more than 2 MiB of values, take several
-   * requests, which are made again whenever one of the keys was written meanwhile: `null`, if that goes on until the deadline. A key that expires at
+   * requests, which are made again whenever one of the keys was written meanwhile: `null`, if that lasts until the deadline. A key that expires at
    * that moment may be missing.
    *
    * @default {false}

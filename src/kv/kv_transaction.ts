@@ -20,7 +20,7 @@ import { checkWrite, DELETE, type KvWriteOptions } from "./kv_write.ts";
  *     .check("anna", from.revision).put("anna", `${+from.text() - 10}`)
  *     .check("ben", to.revision).put("ben", `${+to.text() + 10}`)
  *     .commit();
- *   console.log(result?.ok ? "moved" : "read again, and try again");
+ *   console.log(result?.ok ? "moved" : "read again, and retry");
  * }
  * ```
  *

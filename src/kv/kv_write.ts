@@ -53,7 +53,7 @@ export class Guard {
 
   /**
    * The server has refused a try. Clusters of 2.11 remember the message id of what they have refused as one that is still in flight, so the next try
-   * needs another id; but not while an earlier try is unconfirmed, as only its id tells whether it is stored.
+   * needs another id; but not while an earlier attempt is unconfirmed, as only its id shows whether it is stored.
    */
   renew(isUnconfirmed: boolean): void {
     if (!isUnconfirmed) this.nonce = nuid.next();

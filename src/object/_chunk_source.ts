@@ -41,10 +41,10 @@ export async function collectChunks(call: Call, source: ChunkSource, size: numbe
   return data;
 }
 
-/** Bytes that each chunk of an object has at most: all but the last have the same size, which the info may tell. */
+/** Bytes that each chunk of an object has at most: all but the last have the same size, which the info may state. */
 export function chunkSize({ size, chunks, options }: StoredMeta): number {
-  const told = options?.max_chunk_size ?? 0;
-  if (told * chunks >= size && told * (chunks - 1) < size) return told;
+  const stated = options?.max_chunk_size ?? 0;
+  if (stated * chunks >= size && stated * (chunks - 1) < size) return stated;
   return Math.ceil(size / Math.max(1, chunks - 1));
 }
 

@@ -14,7 +14,7 @@ export async function download(
 }
 
 /**
- * The bytes of an object as they are taken: what is not taken yet is not asked for, except the next few chunks. It goes on after a reconnect, and
+ * The bytes of an object as they are taken: what is not taken yet is not requested, except the next few chunks. It resumes after a reconnect, and
  * ends with an error when it cannot be whole.
  */
 class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
@@ -37,7 +37,7 @@ class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
     }
     const hasNext = this.#hasNext();
     const chunk = this.#ready.pop();
-    // A copy: the view of the socket's buffer is not the taker's to keep or give away.
+    // A copy: the view of the socket's buffer must not be kept or transferred by the reader.
     if (chunk) controller.enqueue(new Uint8Array(chunk));
     if (this.#ready.length === 0 && !hasNext) controller.close();
   }
@@ -46,7 +46,7 @@ class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
   #hasNext(): boolean {
     if (this.#chunks.left > 0 && !this.#next) {
       this.#next = this.#fetch();
-      // Who takes the next chunk will hear of it.
+      // The read of the next chunk throws it.
       this.#next.catch(() => {});
     }
     return this.#next !== null;

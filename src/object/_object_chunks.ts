@@ -6,8 +6,8 @@ import type { ObjectRange } from "./object_range.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import { RangeChunks } from "./_range_chunks.ts";
 
-/** Bytes that one request asks for. */
-const BATCH = 2 * 1024 * 1024;
+/** Bytes that one request may return. */
+const BATCH_BYTES = 2 * 1024 * 1024;
 
 /** A single chunk of at most so many bytes is read by a single get. */
 const SMALL = 64 * 1024;
@@ -23,21 +23,21 @@ export class ObjectChunks implements ChunkSource {
   readonly #subject: string;
   /** Bytes of one chunk, at most. */
   readonly #size: number;
-  #sure: boolean;
+  #fromLeader: boolean;
   /** Sequence of the last one that has come. */
   #after = 0;
   /** Bytes that have come, and their digest. */
   #length = 0;
   #digest: Digest | null = null;
 
-  /** @param sure Whether the leader is asked: a replica may lag behind. */
-  constructor(stream: ObjectStream, meta: StoredMeta, sure: boolean) {
+  /** @param fromLeader Whether the leader answers: a replica may lag behind. */
+  constructor(stream: ObjectStream, meta: StoredMeta, fromLeader: boolean) {
     this.meta = meta;
     this.left = meta.size > 0 ? meta.chunks : 0;
     this.stream = stream;
     this.#subject = stream.stored(stream.chunkSubject(meta.nuid));
     this.#size = chunkSize(meta);
-    this.#sure = sure;
+    this.#fromLeader = fromLeader;
   }
 
   /** The chunks of a part of the object; these if that is all of it. */
@@ -45,7 +45,7 @@ export class ObjectChunks implements ChunkSource {
     const { size } = this.meta;
     if (start === 0 && end >= size) return this;
     const bounds = [Math.min(start, size), Math.min(end, size)] as const;
-    return new RangeChunks(this.stream, this.meta, bounds, this.#sure);
+    return new RangeChunks(this.stream, this.meta, bounds, this.#fromLeader);
   }
 
   /** The bytes of a part of the object; `null` if chunks are missing. */
@@ -65,7 +65,7 @@ export class ObjectChunks implements ChunkSource {
   async all(call: Call): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
     if (this.left === 1 && size <= SMALL) {
-      const chunk = await this.stream.reader.only(call, this.#subject, this.#sure, size);
+      const chunk = await this.stream.reader.only(call, this.#subject, this.#fromLeader, size);
       if (chunk === null) return null;
       const { data } = chunk;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
@@ -80,11 +80,11 @@ export class ObjectChunks implements ChunkSource {
    * @throws {JetStreamStoreError} `damaged`.
    */
   async next(call: Call): Promise<Uint8Array[]> {
-    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH / this.#size)));
+    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size };
-    let page = await this.stream.reader.page(call, query, this.#sure);
-    if (page.length === 0 && !this.#sure) {
-      this.#sure = true;
+    let page = await this.stream.reader.page(call, query, this.#fromLeader);
+    if (page.length === 0 && !this.#fromLeader) {
+      this.#fromLeader = true;
       page = await this.stream.reader.page(call, query, true);
     }
     if (page.length > 0) this.#after = page[page.length - 1].sequence;

@@ -29,7 +29,7 @@ export interface NewInfo {
 const NONE: Newest = { sequence: 0 };
 
 /**
- * Stores the infos that make chunks an object, each guarded by the sequence of the one it replaces. So every writer knows which chunks its write
+ * Stores the infos that make chunks an object, each guarded by the sequence of the one it replaces. So every writer learns which chunks its write
  * orphans.
  */
 export class ObjectInfos {
@@ -48,7 +48,7 @@ export class ObjectInfos {
     return this.#memory.turns.take(subject, deadline, write);
   }
 
-  /** The newest info as far as this process knows. */
+  /** The newest info that this process has seen. */
   known(subject: string): Newest | undefined {
     const { infos } = this.#memory;
     const known = infos.get(subject);
@@ -57,7 +57,7 @@ export class ObjectInfos {
     return NONE;
   }
 
-  /** The newest info as the stream's leader knows it. */
+  /** The newest info on the stream's leader. */
   async look(call: Call, subject: string): Promise<Newest> {
     const message = await leaderGet(call, this.#stream.name, { last_by_subj: subject });
     return message ? { sequence: message.sequence, nuid: versionOf(message) } : NONE;
@@ -128,7 +128,7 @@ export class ObjectInfos {
     const until = performance.now() + this.#stream.ttl;
     infos.set(subject, { sequence, nuid, since: isUpdate ? since : sequence, until });
     if (infos.size > MAX_INFOS) infos.delete(infos.keys().next().value!);
-    // A version of this process can be named by another info only after its own is stored, so not where nobody else has written since.
+    // A version of this process can be named by another info only after its own is stored, so not without another write since.
     const exclusive = ownSequences.covers(since, sequence);
     if (replaced.nuid && !isUpdate) {
       this.#orphans.remove({ nuid: replaced.nuid, ...(!exclusive && { replacedBy: sequence }) });

@@ -26,10 +26,10 @@ export class ObjectReader {
   /**
    * The newest info of a name: of an object, a link, or a deleted object.
    *
-   * @param sure Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
+   * @param fromLeader Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
    */
-  async find(call: Call, name: string, sure: boolean): Promise<StoredMeta | null> {
-    const byLeader = sure || undefined;
+  async find(call: Call, name: string, fromLeader: boolean): Promise<StoredMeta | null> {
+    const byLeader = fromLeader || undefined;
     let message = await this.#stream.last(call, this.#stream.infoSubject(name), byLeader);
     if (!message) {
       const otherSpelling = this.#stream.latin1InfoSubject(name);
@@ -63,11 +63,11 @@ export class ObjectReader {
     }
   }
 
-  async #follow(call: Call, name: string, sure: boolean, links = 0): Promise<ObjectChunks | null> {
-    const meta = await this.find(call, name, sure);
+  async #follow(call: Call, name: string, fromLeader: boolean, links = 0): Promise<ObjectChunks | null> {
+    const meta = await this.find(call, name, fromLeader);
     if (!meta || meta.deleted) return null;
     const link = meta.options?.link;
-    if (!link) return new ObjectChunks(this.#stream, meta, sure);
+    if (!link) return new ObjectChunks(this.#stream, meta, fromLeader);
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
@@ -77,7 +77,7 @@ export class ObjectReader {
     const reader = link.bucket === this.#stream.bucket
       ? this
       : new ObjectReader(new ObjectStream(this.#stream.context, link.bucket));
-    return await reader.#follow(call, link.name, sure, links + 1);
+    return await reader.#follow(call, link.name, fromLeader, links + 1);
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {

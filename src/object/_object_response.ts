@@ -10,7 +10,7 @@ import type { ObjectChunks } from "./_object_chunks.ts";
 /** Headers of an object that are sent along with it, as HTTP defines them. */
 const PASSED_ON = ["Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"];
 
-/** Seconds after which a client is told to ask again while there is no connection to NATS. */
+/** Seconds of `Retry-After` while there is no connection to NATS. */
 const RETRY_SECONDS = "1";
 
 /** {@linkcode ObjectBucket.respond}. */

@@ -24,7 +24,7 @@ export class ObjectStream extends BucketStream {
     this.infoSubjects = infos;
   }
 
-  /** Subject of an object's info. The last one is kept, as the call that checks a name goes on to use it. */
+  /** Subject of an object's info. The last one is kept, as the call that checks a name uses it next. */
   infoSubject(name: string): string {
     if (name !== this.#last.name) this.#last = { name, info: `$O.${this.bucket}.M.${encodeObjectName(name)}` };
     return this.#last.info;

@@ -211,14 +211,14 @@ export class ObjectWriter {
       return objectInfo(meta, mtime);
     } catch (error) {
       await upload.settled();
-      // The refusal of a later attempt does not tell whether an unanswered one is stored.
+      // The refusal of a later attempt does not show whether an unconfirmed one is stored.
       const isUnconfirmed = upload.unanswered || info?.isUnconfirmed || error instanceof Unavailable;
       if (upload.chunks > 0) await this.#abandon(present(), nuid, isUnconfirmed);
       throw error;
     }
   }
 
-  /** Removes the chunks of a failed write. After an unconfirmed one only the infos tell, later, whether they belong to an object. */
+  /** Removes the chunks of a failed write. After an unconfirmed one only later infos show whether they belong to an object. */
   async #abandon(call: Call, nuid: string, isUnconfirmed: boolean): Promise<void> {
     if (isUnconfirmed) this.#orphans.removeLater({ nuid, replacedBy: 0 });
     else await this.#orphans.removeNow(call, nuid);

@@ -28,7 +28,7 @@ const MAX_IMMEDIATE_REMOVALS = 8;
 export interface OrphanedVersion {
   nuid: string;
   /**
-   * Sequence of the info in whose place another info may name it; without it no info can: nobody but this process has written in between, or it never
+   * Sequence of the info in whose place another info may name it; without it no info can: no other process has written in between, or it never
    * became an object.
    */
   replacedBy?: number;
@@ -39,7 +39,7 @@ export interface OrphanedVersion {
  * has stored that info.
  *
  * A write that was not answered may still reach the server: a chunk, or the info that makes the chunks an object. So after such an upload nothing is
- * removed before a later write is confirmed. By then the server has processed all that was sent before, and the infos tell.
+ * removed before a later write is confirmed. By then the server has processed all that was sent before, and the infos show it.
  */
 export class OrphanedChunks {
   readonly #stream: ObjectStream;

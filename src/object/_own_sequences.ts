@@ -1,5 +1,5 @@
 /**
- * The newest sequences of a stream that this process alone has stored, without a gap: within them nobody else has written, so no other info can name a
+ * The newest sequences of a stream that this process alone has stored, without a gap: within them no other process has written, so no other info can name a
  * version of this process.
  */
 export class OwnSequences {

@@ -4,8 +4,8 @@ import { chunkSize, type ChunkSource, damaged } from "./_chunk_source.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
-/** Bytes that one request asks for. */
-const BATCH = 2 * 1024 * 1024;
+/** Bytes that one request may return. */
+const BATCH_BYTES = 2 * 1024 * 1024;
 
 /** A chunk that the next ones are read from. */
 interface Position {
@@ -16,7 +16,7 @@ interface Position {
 }
 
 /**
- * The chunks of a part of an object. Only those that hold it are read, and the last one, whose size tells that all others have the same: clients that
+ * The chunks of a part of an object. Only those that hold it are read, and the last one, whose size shows that all others have the same: clients that
  * store what a stream gives may make them as they come. The chunks of such an object are read from the first one on.
  *
  * The digest is that of the whole object, so a part is checked by the sizes of its chunks only.
@@ -28,22 +28,22 @@ export class RangeChunks implements ChunkSource {
   readonly #size: number;
   readonly #start: number;
   readonly #end: number;
-  #sure: boolean;
+  #fromLeader: boolean;
   #position: Position | null = null;
 
   /**
    * @param start The first byte.
    * @param end The byte before which it ends, at most the object's size.
-   * @param sure Whether the leader is asked: a replica may lag behind.
+   * @param fromLeader Whether the leader answers: a replica may lag behind.
    */
-  constructor(stream: ObjectStream, meta: StoredMeta, [start, end]: readonly [number, number], sure: boolean) {
+  constructor(stream: ObjectStream, meta: StoredMeta, [start, end]: readonly [number, number], fromLeader: boolean) {
     this.meta = meta;
     this.stream = stream;
     this.#subject = stream.stored(stream.chunkSubject(meta.nuid));
     this.#size = chunkSize(meta);
     this.#start = start;
     this.#end = end;
-    this.#sure = sure;
+    this.#fromLeader = fromLeader;
   }
 
   get left(): number {
@@ -55,7 +55,7 @@ export class RangeChunks implements ChunkSource {
     const position = this.#position ??= await this.#find(call);
     if (position === null) return [];
     const wanted = Math.ceil((this.#end - position.offset) / this.#size);
-    const batch = Math.min(wanted, Math.max(1, Math.floor(BATCH / this.#size)));
+    const batch = Math.min(wanted, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
     const page = await this.#page(call, position.sequence, batch);
     if (page.length > 0) position.sequence = page[page.length - 1].sequence + 1;
     return page.map(({ data }) => this.#take(position, data));
@@ -86,8 +86,8 @@ export class RangeChunks implements ChunkSource {
   }
 
   /**
-   * The sequence of a chunk, or one between the chunk before and it; `null` if chunks are missing, and `undefined` if the server does not tell which
-   * chunk it gives. Those of an object whose bucket nobody else has written meanwhile lie side by side, so the first look finds it.
+   * The sequence of a chunk, or one between the chunk before and it; `null` if chunks are missing, and `undefined` if the server does not report which
+   * chunk it returns. Those of an object whose bucket had no other write meanwhile lie side by side, so the first look finds it.
    */
   async #sequenceOf(call: Call, index: number, last: number): Promise<number | null | undefined> {
     const { chunks } = this.meta;
@@ -107,17 +107,17 @@ export class RangeChunks implements ChunkSource {
   }
 
   async #last(call: Call): Promise<StoredMessage | null> {
-    const last = await this.stream.reader.only(call, this.#subject, this.#sure, this.#size);
-    if (last !== null || this.#sure) return last;
-    this.#sure = true;
+    const last = await this.stream.reader.only(call, this.#subject, this.#fromLeader, this.#size);
+    if (last !== null || this.#fromLeader) return last;
+    this.#fromLeader = true;
     return await this.stream.reader.only(call, this.#subject, true, this.#size);
   }
 
   async #page(call: Call, seq: number, batch: number): Promise<StoredMessage[]> {
     const query = { seq, next_by_subj: this.#subject, batch, size: this.#size };
-    const page = await this.stream.reader.page(call, query, this.#sure);
-    if (page.length > 0 || this.#sure) return page;
-    this.#sure = true;
+    const page = await this.stream.reader.page(call, query, this.#fromLeader);
+    if (page.length > 0 || this.#fromLeader) return page;
+    this.#fromLeader = true;
     return await this.stream.reader.page(call, query, true);
   }
 }

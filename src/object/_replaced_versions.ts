@@ -31,7 +31,7 @@ export interface ReplacedVersion {
 
 /**
  * Finds the replaced versions that no info of a bucket names any more. Another client may have stored an info that names another object's chunks, or may
- * be renaming an object. All infos must be read to know, so one look serves all versions that wait, and the more infos there are, the rarer the looks.
+ * be renaming an object. All infos must be read for that, so one look serves all versions that wait, and the more infos there are, the rarer the looks.
  */
 export class ReplacedVersions {
   #waiting: ReplacedVersion[] = [];
@@ -95,17 +95,17 @@ export class ReplacedVersions {
 async function namedOf(stream: ObjectStream, asked: Set<string>, until: number): Promise<Set<string> | null> {
   const { connection, timeout } = stream.context;
   const named = new Set<string>();
-  for (let seq = 1, sure = false;;) {
+  for (let seq = 1, fromLeader = false;;) {
     const pageOf = (call: Call) =>
-      stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE }, sure);
+      stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE }, fromLeader);
     const asking = connection.attempt(pageOf, { timeout, persist: true });
     // A user who may not use direct gets may ask the leader.
-    const page = sure ? await asking : await orElsePermission(undefined, asking);
+    const page = fromLeader ? await asking : await orElsePermission(undefined, asking);
     if (page === null) return null;
-    if (page === undefined) sure = true;
+    if (page === undefined) fromLeader = true;
     // A replica that lags behind does not have the newest ones.
-    else if (page.length === 0 && (sure || seq > until)) return named;
-    else if (page.length === 0) sure = true;
+    else if (page.length === 0 && (fromLeader || seq > until)) return named;
+    else if (page.length === 0) fromLeader = true;
     else {
       for (const message of page) {
         const nuid = namedVersion(message);

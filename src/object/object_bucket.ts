@@ -25,7 +25,7 @@ import { respond } from "./_object_response.ts";
 import { ObjectStream } from "./_object_stream.ts";
 import { ObjectWriter } from "./_object_writer.ts";
 
-/** Bytes of a chunk, where nobody says otherwise: what all clients take. */
+/** Bytes of a chunk by default, as in all clients. */
 const CHUNK_SIZE = 131_072;
 
 const STORING = "store the object";
@@ -147,7 +147,7 @@ export class ObjectBucket {
   }
 
   /**
-   * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It goes on after a reconnect, and ends with a
+   * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It resumes after a reconnect, and ends with a
    * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
    */
   async getStream(name: string, range?: ObjectRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
@@ -183,7 +183,7 @@ export class ObjectBucket {
   }
 
   /**
-   * What the bucket knows of an object, or of a link.
+   * Returns the info of an object, or of a link.
    *
    * @returns `null` if there is no such object (never was, is deleted, has expired), or without a connection.
    */
@@ -236,7 +236,7 @@ export class ObjectBucket {
 
   /**
    * The objects of the bucket. One that is written while the list is read may come twice, the newer version later. Damaged infos are left out, and the
-   * logger is told of the first of them.
+   * first of them is logged.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */
@@ -245,7 +245,7 @@ export class ObjectBucket {
   }
 
   /**
-   * Follows the objects: first what is there, then each change. It goes on by itself after a reconnect, and when the bucket was made again; what was
+   * Follows the objects: first what is there, then each change. It resumes by itself after a reconnect, and when the bucket was made again; what was
    * written meanwhile comes then, the newest version of each object at least. It ends with the loop, with `signal`, and when the stores are closed.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.

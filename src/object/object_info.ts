@@ -15,7 +15,7 @@ export interface ObjectLink {
 }
 
 /**
- * What a bucket knows of an object.
+ * What a bucket stores about an object.
  *
  * @category Buckets
  */
@@ -63,13 +63,15 @@ export function objectInfo(meta: ObjectMeta, mtime: Date): ObjectInfo {
 
 /** Reads the infos of a list or a watch. Those that are damaged are left out: the logger gets one line for the first of them. */
 export function infoReader(logger: Logger): (message: StoredMessage) => ObjectInfo | null {
-  let told = false;
+  let logged = false;
   return (message) => {
     try {
       return objectInfo(parseMeta(message), message.time);
     } catch (error) {
-      if (!told) logger.warn(`${error instanceof Error ? error.message : error}. It is left out, as are more of them`);
-      told = true;
+      if (!logged) {
+        logger.warn(`${error instanceof Error ? error.message : error}. It is left out, as are more of them`);
+      }
+      logged = true;
       return null;
     }
   };

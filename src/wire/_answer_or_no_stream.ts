@@ -9,11 +9,11 @@ const SILENCE_MS = 800;
 const LOOK_MS = 1_000;
 
 /**
- * Waits for the answer of a stream. The JetStream of another domain or account does not say that nobody answers, as the connected server does; so
- * there, without an answer for a while, it is asked whether the stream is there.
+ * Waits for the answer of a stream. The JetStream of another domain or account does not report that there are no responders, as the connected server does; so
+ * there, without an answer for a while, a request checks that the stream is there.
  *
  * @param answer Settles in time by itself.
- * @param hasStream Tells whether there is a stream that answers; it gets a call of its own deadline.
+ * @param hasStream Returns whether there is a stream that answers; it gets a call of its own deadline.
  * @throws {Unavailable} `no_responders`, if there is none.
  */
 export function answerOrNoStream<T>(
@@ -21,16 +21,16 @@ export function answerOrNoStream<T>(
   answer: Promise<T>,
   hasStream: (call: Call) => Promise<boolean>,
 ): Promise<T> {
-  return call.session.subjects.isOwn ? answer : heardOrLooked(call, answer, hasStream);
+  return call.session.subjects.isOwn ? answer : answerOrCheck(call, answer, hasStream);
 }
 
-async function heardOrLooked<T>(
+async function answerOrCheck<T>(
   call: Call,
   answer: Promise<T>,
   hasStream: (call: Call) => Promise<boolean>,
 ): Promise<T> {
   if (await settledWithin(answer, SILENCE_MS)) return await answer;
-  const looked = hasStream(call.until(performance.now() + LOOK_MS)).then(
+  const checked = hasStream(call.until(performance.now() + LOOK_MS)).then(
     (has) => {
       if (has) return answer;
       throw new Unavailable("no_responders", "There is no stream that answers");
@@ -38,5 +38,5 @@ async function heardOrLooked<T>(
     // Whatever keeps it from being known, the answer may still arrive.
     () => answer,
   );
-  return await Promise.race([answer, looked]);
+  return await Promise.race([answer, checked]);
 }

@@ -3,7 +3,7 @@ import { parseAcknowledgement } from "./acknowledgement.ts";
 import { headerOf } from "../connection/nats/raw_headers.ts";
 import { headerPairs, type StoredMessage } from "./stored_message.ts";
 
-/** A message that a consumer delivered: where it was stored is told by the tokens of its reply subject. */
+/** A message that a consumer delivered: where it was stored stands in the tokens of its reply subject. */
 export class DeliveredMessage implements StoredMessage {
   readonly #message: Msg;
   readonly sequence: number;

@@ -13,13 +13,13 @@ const WAIT_MS = { expires: 60_000, heartbeat: 1_000 };
 /** Milliseconds without a sign of life after which a pull that waits, or one that takes what is there, counts as lost. */
 const SILENCE_MS = { waiting: 3_000, taking: 10_000 };
 
-/** Milliseconds before a pull is sent again that nobody served: in a cluster a new consumer is known to all servers a little later. */
-const UNKNOWN_MS = 50;
+/** Milliseconds before a pull without a responder is sent again: in a cluster a new consumer takes a moment to reach all servers. */
+const RETRY_DELAY_MS = 50;
 
-/** Messages that one pull asks for at most. */
+/** Messages of one pull request, at most. */
 const BATCH = 5_000;
 
-/** Milliseconds for which a pull may stay that only shows that somebody is there. */
+/** Milliseconds of a pull request that only keeps the consumer in use. */
 const TOUCH_MS = 1_000;
 
 /** What becomes of the pulls of an ordered consumer. */
@@ -28,7 +28,7 @@ export interface OrderedPullEvents {
   deliver(message: Msg): DeliveredMessage | null;
   /** There is nothing to deliver; the server says how many messages it has delivered so far, or does not. */
   idle(delivered: number | null): void;
-  /** The consumer cannot go on. */
+  /** The consumer has to be made again. */
   lost(how: string): void;
   /** The server refuses what it needs. */
   failed(error: Error): void;
@@ -41,7 +41,7 @@ interface OpenPull {
   readonly waiting: boolean;
   /** Bytes of the connection's budget that it holds. */
   readonly held: number;
-  /** Messages that it asked for, and how many of these have not arrived. */
+  /** Messages that it requested, and how many of these have not arrived. */
   readonly batch: number;
   left: number;
 }
@@ -67,10 +67,10 @@ export class OrderedPulls {
   /** Bytes that a portion must have, as a message was larger than the last one. */
   #least = 0;
   /** When a pull was last answered. */
-  #heard = performance.now();
+  #answeredAt = performance.now();
   /** When one was last sent. */
   #asked = performance.now();
-  #looked = performance.now();
+  #checkedAt = performance.now();
   #stopped = false;
   /** Whether the consumer has answered a pull. */
   #known = false;
@@ -92,15 +92,15 @@ export class OrderedPulls {
     this.#inbox = session.inbox();
   }
 
-  /** Whether the server would have told of anything newer. */
+  /** Whether the server would have delivered anything newer. */
   get alive(): boolean {
-    return this.#open !== null && performance.now() - this.#heard < SILENCE_MS.waiting;
+    return this.#open !== null && performance.now() - this.#answeredAt < SILENCE_MS.waiting;
   }
 
   /** Begins to listen; the first pull is sent by {@linkcode OrderedPulls.next}. */
   begin(pending: number): void {
     // The request that made the consumer may have taken long: its silence begins here.
-    this.#heard = this.#looked = performance.now();
+    this.#answeredAt = this.#checkedAt = performance.now();
     this.#pending = pending;
     this.#listening.push(
       this.#session.subscribe(
@@ -118,20 +118,20 @@ export class OrderedPulls {
     this.#listening.push({ stop });
   }
 
-  /** Asks for more, unless a pull is out: what came has been taken. */
+  /** Requests more, unless a pull is open: what came has been taken. */
   next(): void {
     if (this.#open || this.#acquiring || this.#stopped) return;
     if (this.#pending > 0) this.#take();
     else this.#wait();
   }
 
-  /** Looks whether the consumer is alive, now and then, and keeps the server from removing it while the iteration lags behind. */
+  /** Checks whether the consumer is alive, now and then, and keeps the server from removing it while the iteration lags behind. */
   look(): void {
     const now = performance.now();
-    // A process that was stopped has missed what passed meanwhile, even if the server's silence does not show it.
-    const stopped = now - this.#looked > SILENCE_MS.waiting;
-    this.#looked = now;
-    const since = Math.max(this.#heard, this.#asked);
+    // A suspended process has missed what passed meanwhile, even if the server's silence does not show it.
+    const stopped = now - this.#checkedAt > SILENCE_MS.waiting;
+    this.#checkedAt = now;
+    const since = Math.max(this.#answeredAt, this.#asked);
     const silence = this.#open?.waiting === false ? SILENCE_MS.taking : SILENCE_MS.waiting;
     if (stopped || (this.#open && now - since > silence)) this.#events.lost("is silent");
     else if (!this.#open) {
@@ -187,10 +187,10 @@ export class OrderedPulls {
     if (isAcknowledgement(message.reply)) return this.#deliver(message);
     const { code, description } = statusOf(message);
     if (code === 503) return this.#unserved();
-    // Anybody may write to an inbox; and the server may answer a pull before, or one that only showed that somebody is there.
+    // Any client may write to an inbox; and the server may answer an earlier pull, or one that only kept the consumer in use.
     if (code === 0 || message.subject !== `${this.#inbox}.${this.#sent}` || !this.#open) return;
     this.#known = true;
-    this.#heard = performance.now();
+    this.#answeredAt = performance.now();
     const delivered = headerOf(message, "Nats-Last-Consumer");
     if (code === 100) return this.#events.idle(delivered === undefined ? null : Number(delivered));
     const { held, batch, left } = this.#open;
@@ -200,24 +200,24 @@ export class OrderedPulls {
       this.#events.idle(null);
     } else if (code === 409 && /exceeds maxbytes/i.test(description)) {
       this.#pending = Math.max(this.#pending, 1);
-      // The next message is larger than all that was asked for.
+      // The next message is larger than all that was requested.
       if (left === batch) this.#least = 2 * Math.max(held, this.#session.maxPayload);
     } else return this.#events.lost(`has gone (${code} ${description})`);
     this.#events.ended();
   }
 
-  /** Nobody has served a pull: the consumer has gone, or is not known yet. */
+  /** A pull had no responder: the consumer has gone, or has not reached this server yet. */
   #unserved(): void {
-    if (this.#known || performance.now() - this.#heard > SILENCE_MS.waiting) {
-      return this.#events.lost("has gone (nobody answers)");
+    if (this.#known || performance.now() - this.#answeredAt > SILENCE_MS.waiting) {
+      return this.#events.lost("has gone (no responders)");
     }
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#open && this.#pull(this.#request), UNKNOWN_MS);
+    this.#retry = setTimeout(() => this.#open && this.#pull(this.#request), RETRY_DELAY_MS);
   }
 
   #deliver(message: Msg): void {
     this.#known = true;
-    this.#heard = performance.now();
+    this.#answeredAt = performance.now();
     if (!this.#headersOnly) this.#session.incoming.note(this.#stream, message.data.length);
     this.#least = 0;
     const delivered = this.#events.deliver(message);

@@ -8,7 +8,7 @@ import type { Session } from "./session.ts";
 /** Calls that may be sent again while no answer arrives: those that only read, and those that do nothing the second time. */
 const REPEATABLE = /^(STREAM\.(INFO|MSG\.GET|NAMES|LIST|CREATE|UPDATE)|CONSUMER\.(INFO|NAMES|LIST))\b/;
 
-/** Error codes of the JetStream API (`err_code`) that the stores and the queue tell apart. */
+/** Error codes of the JetStream API (`err_code`) that the stores and the queue distinguish. */
 export const ErrorCode = {
   consumerNotFound: 10014,
   noMessage: 10037,
@@ -31,7 +31,7 @@ export const ErrorCode = {
   messageTtlOff: 10166,
 } as const;
 
-/** The server is between leaders, the stream's servers are away, or the same message is still on its way to them (10158): it passes. */
+/** The server is between leaders, the stream's servers are down, or the same message is still on its way to them (10158): it passes. */
 const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10167, 10118, 10119, 10158]);
 
 const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
@@ -57,11 +57,11 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
     10039,
     "enable it for the account, or give the 'apiPrefix' under which the account imports it (SUPERCHECK_NATS_API_PREFIX)",
   ],
-  [10005, "ask for fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
+  [10005, "request fewer replicas (an option, or SUPERCHECK_NATS_REPLICAS), or add servers"],
   [10113, "give the size as 'maxBytes', an option of buckets and queues, or as SUPERCHECK_NATS_MAX_BYTES"],
-  [10122, "ask for fewer bytes ('maxBytes', an option of buckets and queues, or SUPERCHECK_NATS_MAX_BYTES)"],
-  [10047, "ask for fewer bytes ('maxBytes' or SUPERCHECK_NATS_MAX_BYTES), or free some"],
-  [10074, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS), or use a cluster"],
+  [10122, "request fewer bytes ('maxBytes', an option of buckets and queues, or SUPERCHECK_NATS_MAX_BYTES)"],
+  [10047, "request fewer bytes ('maxBytes' or SUPERCHECK_NATS_MAX_BYTES), or free some"],
+  [10074, "request one replica (an option, or SUPERCHECK_NATS_REPLICAS), or use a cluster"],
 ]);
 
 /** The error of a JetStream answer. */
@@ -91,7 +91,7 @@ export async function orElse<T, E>(otherwise: E, answer: Promise<T>, ...serverCo
   }
 }
 
-/** An answer, or something else where this user may not ask for it. */
+/** An answer, or something else where this user may not request it. */
 export async function orElsePermission<T, E>(otherwise: E, answer: Promise<T>): Promise<T | E> {
   try {
     return await answer;
@@ -142,7 +142,7 @@ export async function api<T extends object>(
   return answer;
 }
 
-/** What to throw where nobody serves the JetStream API. */
+/** What to throw where the JetStream API has no responders. */
 function unserved(session: Session, method: string, error: Unavailable): Error {
   const { subjects, jetstream } = session;
   if (subjects.isOwn && jetstream) return error;
@@ -155,7 +155,7 @@ function unserved(session: Session, method: string, error: Unavailable): Error {
   }
   // It passes if the connection between the servers was lost.
   session.warnOnce(
-    `Nobody answers on ${
+    `No responders on ${
       subjects.api(method)
     }, retrying: check 'domain' or 'apiPrefix' (SUPERCHECK_NATS_DOMAIN, _API_PREFIX), that the leafnode is ` +
       "connected, and what the account imports",

@@ -10,15 +10,15 @@ import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
 import type { Session } from "./session.ts";
 import { type StreamInfo, streamInfo } from "./streams.ts";
 
-/** Milliseconds between two tries to begin again; doubles from the first to the last. */
-const PAUSE = { first: 50, last: 1_000 };
+/** Milliseconds between two attempts to begin again; doubles from the first to the last. */
+const RETRY_DELAY_MS = { first: 50, last: 1_000 };
 
 /** What is followed. */
 export interface FollowOptions extends OrderedOptions {
   /** Where to begin the first time. */
   from: OrderedOptions["from"];
   /**
-   * Whether it goes on after the last message it gave when it begins again, as long as the stream is still the same one; else it begins anew.
+   * Whether it continues after the last message it gave when it begins again, as long as the stream is still the same one; else it begins anew.
    *
    * @default {true}
    */
@@ -38,7 +38,7 @@ export async function* followStream(
   stop: AbortSignal,
 ): AsyncGenerator<DeliveredMessage | null, void> {
   const followed = new FollowedStream(context, options);
-  for (let pause = PAUSE.first; !stop.aborted; pause = Math.min(2 * pause, PAUSE.last)) {
+  for (let pause = RETRY_DELAY_MS.first; !stop.aborted; pause = Math.min(2 * pause, RETRY_DELAY_MS.last)) {
     const session = await nextSession(context, stop);
     if (!session) return;
     let consumer: OrderedConsumer | undefined;
@@ -50,7 +50,7 @@ export async function* followStream(
       if (stop.aborted) return;
       for await (const message of consumer) {
         const isNew = followed.meet(message);
-        if (followed.isLoaded) pause = PAUSE.first;
+        if (followed.isLoaded) pause = RETRY_DELAY_MS.first;
         if (isNew) yield message;
       }
     } catch (error) {

@@ -30,7 +30,7 @@ export class JetStreamSubjects {
   }
 }
 
-/** Where the server tells of an event, for instance `STREAM.DELETED.KV_config`. It is the same for all domains. */
+/** Where the server announces an event, for instance `STREAM.DELETED.KV_config`. It is the same for all domains. */
 export function advisory(event: string): string {
   return `$JS.EVENT.ADVISORY.${event}`;
 }

@@ -5,7 +5,7 @@ import { Unavailable } from "../connection/unavailable.ts";
 /**
  * Does something on the server once: all who need it share it. It is done again after a failure, and when it is forgotten.
  *
- * Whoever shares it waits until a deadline of its own: when the one under whose deadline or session it was begun gives up, the next one goes on.
+ * Each caller waits until its own deadline: when the one under whose deadline or session it was begun gives up, the next one continues.
  */
 export class Once<T> {
   readonly #make: (call: Call) => Promise<T>;

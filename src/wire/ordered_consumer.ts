@@ -13,7 +13,7 @@ import type { Listening, Session } from "./session.ts";
 /** Milliseconds between two looks whether the consumer is alive. */
 const LOOK_MS = 1_000;
 
-/** Milliseconds after which the server removes a consumer that nobody asks for messages. */
+/** Milliseconds after which the server removes a consumer without pull requests. */
 const ABANDONED_MS = 5_000;
 
 /** Milliseconds that the removal of a consumer may take. */
@@ -46,7 +46,7 @@ export interface OrderedOptions {
  * or the session is over.
  *
  * It pulls, a limited number of bytes at a time, and only while the iteration does not lag behind: a consumer to which the server pushes may have
- * 32 MiB under way, and three of them make the server close the connection. The server removes the consumer by itself when nobody asks any more.
+ * 32 MiB under way, and three of them make the server close the connection. The server removes the consumer by itself without pull requests.
  */
 export class OrderedConsumer {
   readonly #session: Session;
@@ -98,7 +98,7 @@ export class OrderedConsumer {
     }
   }
 
-  /** Whether the server would have told of anything newer. */
+  /** Whether the server would have delivered anything newer. */
   get alive(): boolean {
     return this.#failure === null && this.#pulls.alive;
   }
@@ -190,7 +190,7 @@ export class OrderedConsumer {
     return delivered;
   }
 
-  /** @param delivered Messages that the server has sent, as far as it tells. */
+  /** @param delivered Messages that the server has sent, as far as it reports. */
   #idle(delivered: number | null): void {
     if (delivered !== null && delivered !== this.#delivered) this.#lose("missed a message");
     else this.#give(null);

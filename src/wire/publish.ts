@@ -38,7 +38,7 @@ export function publish(
 }
 
 /**
- * Whether this call may have stored a message on a subject without an acknowledgement: a repeat may be told that it is a duplicate, and its guard may refuse
+ * Whether this call may have stored a message on a subject without an acknowledgement: a repeat may be answered as a duplicate, and its guard may refuse
  * it because of itself.
  */
 export function mayBeStored(call: Call, subject: string): boolean {

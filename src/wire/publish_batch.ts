@@ -37,7 +37,7 @@ export async function publishBatch(call: Call, messages: readonly BatchMessage[]
   );
   // Once it has begun, the server waits for the rest.
   messages.forEach(({ payload }, i) => checkSize(call, payload, headers[i]));
-  // The server tells only the first message why it takes no batch now.
+  // The server answers only the first message with why it takes no batch now.
   const begun = messages.length > 1 ? beginBatch(call, messages[0], headers[0]) : Promise.resolve(null);
   messages.slice(1, -1).forEach(({ subject, payload }, i) => {
     call.session.send(call.session.subjects.publish(subject), payload, { headers: headers[i + 1] });

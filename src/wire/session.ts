@@ -74,7 +74,7 @@ export class Session implements ConnectionSession {
 
   /**
    * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may be
-   * wrong. Until the server has told its time, it is ours.
+   * wrong. Until the server has sent its time, it is ours.
    *
    * @param at Of which moment of `performance.now()`.
    */
@@ -82,14 +82,14 @@ export class Session implements ConnectionSession {
     return this.#ahead === null ? Date.now() : this.#ahead + at;
   }
 
-  /** By how much the server's clock is ahead of `performance.now()`, at most; `null` until the server has told its time. */
+  /** By how much the server's clock is ahead of `performance.now()`, at most; `null` until the server has sent its time. */
   get ahead(): number | null {
     return this.#ahead;
   }
 
   /**
-   * The server has told its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a delayed job
-   * must not run early. What contradicts that tells more, or that a clock was set.
+   * The server has sent its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a delayed job
+   * must not run early. What contradicts that is more exact, or a clock was set.
    */
   noteTime(text: string, sent: number): void {
     const time = Date.parse(text);
@@ -108,18 +108,18 @@ export class Session implements ConnectionSession {
     this.#log.warnNew("", message, kind);
   }
 
-  /** How the server knows this connection; `null` where that is not known. */
+  /** Name and address of this connection at the server; `null` where they are unknown. */
   get client(): { name: string | null; address: string | null } {
     return { name: clientNameOf(this.#nc) ?? null, address: this.#nc.info?.client_ip ?? null };
   }
 
-  /** A subject for replies that nobody else uses. */
+  /** A unique subject for replies. */
   inbox(): string {
     return createInbox(inboxPrefixOf(this.#nc));
   }
 
   /**
-   * Answers a message that anybody may have sent. Only below an inbox prefix: any other reply subject would make this process publish with its own
+   * Answers a message of any sender. Only below an inbox prefix: any other reply subject would make this process publish with its own
    * permissions wherever the sender wants.
    */
   answer({ reply }: Msg, payload: string): void {
@@ -140,8 +140,8 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * Listens until told to stop, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
-   * cannot be read, as anybody may have sent it, is dropped: it must not cost the connection.
+   * Listens until it is stopped, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
+   * cannot be read is dropped: any client may have sent it, and it must not close the connection.
    *
    * @param refused Called if the server refuses the subscription: `permission` if the user may not subscribe, `limits` if there are too many.
    */
@@ -181,7 +181,7 @@ export class Session implements ConnectionSession {
     };
   }
 
-  /** Calls back for each subject on which the server refuses a message, which no answer would tell who only sends. Returns what stops this. */
+  /** Calls back for each subject on which the server refuses a message, as a send without a reply gets no error. Returns what stops this. */
   onDenied(denied: (subject: string, error: JetStreamStoreError) => void): () => void {
     this.#denials.add(denied);
     return () => this.#denials.delete(denied);
@@ -197,7 +197,7 @@ export class Session implements ConnectionSession {
   }
 
   denied(operation: "publish" | "subscription", subject: string): void {
-    // A refused subscription hears of it from its connection.
+    // A refused subscription gets it from its connection.
     if (operation === "subscription") return;
     this.requests.denied(subject);
     for (const denied of this.#denials) denied(subject, deniedError(operation, subject));

@@ -8,7 +8,7 @@ export interface StoredMessage {
   readonly sequence: number;
   readonly time: Date;
   readonly data: Uint8Array;
-  /** Messages that match behind it, where a batched direct get tells. */
+  /** Messages that match behind it, where a batched direct get states them. */
   readonly pending?: number;
   /** The first value of a header, or `undefined`. */
   header(name: string): string | undefined;
@@ -27,7 +27,7 @@ const ADDED: ReadonlySet<string> = new Set([
   "Nats-UpTo-Sequence",
 ]);
 
-/** A message that came by direct get: where it was stored is told in headers of the server's, which are read only when asked for. */
+/** A message that came by direct get: where it was stored stands in the server's headers, which are read only when needed. */
 export class DirectMessage implements StoredMessage {
   readonly #reply: Msg;
   #data: Uint8Array | undefined;

@@ -35,7 +35,7 @@ interface Batch {
   isCut: boolean;
   /** The reply that brought the last of them. */
   last?: Msg;
-  /** The sequence as of which a replica has answered; `Infinity` where it has no message to tell of, and 0 where it was cut short. */
+  /** The sequence as of which a replica has answered; `Infinity` where it has no message, and 0 where it was cut short. */
   upTo: number;
 }
 
@@ -57,16 +57,16 @@ export class StreamReader {
   /**
    * The newest message on a subject.
    *
-   * @param sure Whether the leader is asked: a replica may lag behind.
+   * @param fromLeader Whether the leader answers: a replica may lag behind.
    * @param size Bytes that it has, where they are known.
    */
   last(
     call: Call,
     subject: string,
-    sure = false,
+    fromLeader = false,
     size?: number,
   ): Promise<StoredMessage | null> {
-    if (sure || !this.#direct) return leaderGet(call, this.#stream, { last_by_subj: subject }, size);
+    if (fromLeader || !this.#direct) return leaderGet(call, this.#stream, { last_by_subj: subject }, size);
     const bytes = call.session.incoming.one(this.#stream, size);
     if (call.session.incoming.tryTake(bytes)) return this.#last(call, subject, bytes, size);
     return call.session.incoming.take(bytes, call.deadline).then(() => this.#last(call, subject, bytes, size));
@@ -80,7 +80,7 @@ export class StreamReader {
   ): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
     const question = { subject: call.session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY, repeats: true };
-    return this.#heard(call, call.session.requests.ask(question, call.deadline, stored)).then(
+    return this.#answered(call, call.session.requests.ask(question, call.deadline, stored)).then(
       (message) => this.#arrived(call.session, bytes, message, size),
       (error) => {
         call.session.incoming.give(bytes);
@@ -138,20 +138,20 @@ export class StreamReader {
   /**
    * Messages of a subject filter from a sequence on, the oldest first: as many as the server gives at a time, none only if there are none.
    *
-   * @param sure Whether the leader is asked: a replica may lag behind.
+   * @param fromLeader Whether the leader answers: a replica may lag behind.
    */
   async page(
     call: Call,
     { size, ...query }: PageQuery,
-    sure = false,
+    fromLeader = false,
   ): Promise<StoredMessage[]> {
-    const batch = sure ? null : await this.#batch(call, query, { size });
+    const batch = fromLeader ? null : await this.#batch(call, query, { size });
     if (batch) return batch.messages;
     const page: StoredMessage[] = [];
     for (let next = query.seq; page.length < query.batch;) {
       const gets = Array.from(
         { length: Math.min(IN_A_ROW, query.batch - page.length) },
-        (_, i) => this.#next(call, { seq: next + i, next_by_subj: query.next_by_subj }, sure),
+        (_, i) => this.#next(call, { seq: next + i, next_by_subj: query.next_by_subj }, fromLeader),
       );
       for (const message of await Promise.all(gets)) {
         if (!message) return page;
@@ -197,17 +197,17 @@ export class StreamReader {
   #next(
     call: Call,
     query: { seq: number; next_by_subj: string },
-    sure: boolean,
+    fromLeader: boolean,
   ): Promise<StoredMessage | null> {
-    if (sure || !this.#direct) return leaderGet(call, this.#stream, query);
+    if (fromLeader || !this.#direct) return leaderGet(call, this.#stream, query);
     const bytes = call.session.incoming.one(this.#stream);
     const question = { subject: call.session.subjects.api(this.#call), payload: JSON.stringify(query), repeats: true };
     return call.session.incoming.take(bytes, call.deadline).then(() =>
-      this.#heard(call, call.session.requests.ask(question, call.deadline, stored)).then(
+      this.#answered(call, call.session.requests.ask(question, call.deadline, stored)).then(
         (message) => this.#arrived(call.session, bytes, message),
         (error) => {
           call.session.incoming.give(bytes);
-          return this.#unanswered(error, call, () => this.#next(call, query, sure));
+          return this.#unanswered(error, call, () => this.#next(call, query, fromLeader));
         },
       )
     );
@@ -229,7 +229,7 @@ export class StreamReader {
       await call.session.incoming.during(
         bytes,
         call.deadline,
-        () => this.#heard(call, call.session.requests.collect(subject, body, call.deadline, take, silence)),
+        () => this.#answered(call, call.session.requests.collect(subject, body, call.deadline, take, silence)),
       );
       return batch;
     } catch (error) {
@@ -239,7 +239,7 @@ export class StreamReader {
     }
   }
 
-  /** Takes one reply to a batched direct get; tells whether it was the last. */
+  /** Takes one reply to a batched direct get; returns whether it was the last. */
   #takeOne(session: Session, batch: Batch, reply: Msg, isNoted: boolean): boolean {
     const { code, description } = statusOf(reply);
     if (code === 404) {
@@ -262,7 +262,7 @@ export class StreamReader {
   }
 
   /**
-   * After a direct get that nobody serves: there is no such stream, it does not allow them, or (then the error stands) it has no leader now.
+   * After a direct get without a responder: there is no such stream, it does not allow them, or (then the error stands) it has no leader now.
    */
   async #unanswered(
     error: unknown,
@@ -279,7 +279,7 @@ export class StreamReader {
   }
 
   /** Waits for the answer to a direct get. */
-  #heard<T>(call: Call, answer: Promise<T>): Promise<T> {
+  #answered<T>(call: Call, answer: Promise<T>): Promise<T> {
     return answerOrNoStream(call, answer, async (call) => {
       const info = await streamInfo(call, this.#stream);
       return info?.config.allow_direct === true;

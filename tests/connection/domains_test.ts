@@ -121,7 +121,7 @@ Deno.test("without 'domain' a leaf without JetStream is 'jetstream_off' and name
   assertEquals(wrong.log.length, 2, wrong.log.join("\n"));
   assertMatch(
     wrong.log[1],
-    /^Nobody answers on \$JS\.hup\.API\.STREAM\.INFO\.KV_supercheck_kv, retrying: check 'domain'/,
+    /^No responders on \$JS\.hup\.API\.STREAM\.INFO\.KV_supercheck_kv, retrying: check 'domain'/,
   );
 });
 

@@ -164,7 +164,7 @@ Deno.test("KvBucket with a cache never serves what became stale during a gap", a
   }
 });
 
-Deno.test("KvBucket with a cache gives null for a server that is away, and the truth when it is back", async () => {
+Deno.test("KvBucket with a cache returns null while disconnected, and the newest value after the reconnect", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("cached", { cache: true });
@@ -337,7 +337,7 @@ Deno.test("KvBucket with a cache reads what another handle of its process has wr
   assertEquals([older, await cached.get("k")], [[], null]);
 });
 
-Deno.test("KvBucket with a cache serves nothing after its own destroy() where nothing else tells of it", async () => {
+Deno.test("KvBucket with a cache serves nothing after its own destroy() where no event reports it", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: proxy.url });

@@ -91,7 +91,7 @@ Deno.test("KvBucket.update loses no increment of two processes", async () => {
   assert(conflicts.every((count) => count >= 0) && conflicts.some((count) => count > 0), `conflicts: ${conflicts}`);
 });
 
-Deno.test("KvBucket.create tries on where a cluster of 2.11 keeps the message id of what it has refused", async () => {
+Deno.test("KvBucket.create retries where a cluster of 2.11 keeps the message id of what it has refused", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const subjects = ["$KV.old.>"];
@@ -116,7 +116,7 @@ Deno.test("KvBucket.create tries on where a cluster of 2.11 keeps the message id
   await nc.close();
 });
 
-Deno.test("KvBucket.delete and purge with a revision take a key away only while it has that revision", async () => {
+Deno.test("KvBucket.delete and purge with a revision remove a key only while it has that revision", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("guarded", { history: 5 });

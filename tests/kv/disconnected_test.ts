@@ -28,7 +28,7 @@ Deno.test("KvBucket gives null, and its lists throw, without a server", async ()
   await assertAllNull(stores.kvBucket("none", { cache: true }));
 });
 
-Deno.test("KvBucket gives null at once while the server is away", async () => {
+Deno.test("KvBucket returns null at once while the server is down", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("away");

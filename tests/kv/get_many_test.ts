@@ -31,7 +31,7 @@ Deno.test("KvBucket.getMany reads more keys than one request takes", async () =>
   assertEquals(await stores.consumers("many"), []);
 });
 
-Deno.test("KvBucket.getMany goes on where the server cuts an answer short", async () => {
+Deno.test("KvBucket.getMany continues where the server cuts a reply short", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("large");

@@ -34,7 +34,7 @@ Deno.test("KvBucket.lock gives a key to one holder at a time, each with a higher
   await other.release();
 });
 
-Deno.test("KvBucket.lock hands a released lock to one that waits, which the server tells and which does not poll", async () => {
+Deno.test("KvBucket.lock gives a released lock to a waiting call, which the server notifies and which does not poll", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   await using others = new KvStores({ servers: server.url });
@@ -101,7 +101,7 @@ Deno.test("KvLock.signal aborts before its lease is over when the server does no
   server.resume();
 });
 
-Deno.test("KvLock.signal aborts when its key is written or deleted by somebody else, and release tells", async () => {
+Deno.test("KvLock.signal aborts when another client writes or deletes its key, and release reports it", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const locks = stores.kvBucket("locks");
@@ -147,7 +147,7 @@ Deno.test("close() releases the locks that are held", async () => {
   assert(next);
 });
 
-Deno.test("KvBucket.lock throws for options that cannot be, and in buckets whose entries could not be renewed", async () => {
+Deno.test("KvBucket.lock throws for invalid options, and in buckets whose entries could not be renewed", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const locks = stores.kvBucket("locks");

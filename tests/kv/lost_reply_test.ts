@@ -52,7 +52,7 @@ Deno.test("KvBucket.getMany asks again when an answer was lost", async () => {
   assertGreater(lost, 7);
 });
 
-Deno.test("KvBucket.destroy is null when nobody can tell whether it was this call that removed the bucket", async () => {
+Deno.test("KvBucket.destroy is null when it is unknown whether this call removed the bucket", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: proxy.url });

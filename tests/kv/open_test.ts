@@ -140,7 +140,7 @@ Deno.test("KvBucket updates the TTL of an existing bucket in place, keeps all el
   assertEquals(await stores.config("odd"), { ...before, max_age: 0, duplicate_window: 60e9 });
 });
 
-test("KvBucket tells of no other TTL that the server has refused", async () => {
+test("KvBucket logs no new TTL that the server has refused", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const before = await stores.createStream(ODD);

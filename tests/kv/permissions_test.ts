@@ -14,7 +14,7 @@ const USERS = `authorization { users: [
   } }
 ] }`;
 
-Deno.test("KvBucket needs for reading no more than the permissions of a reader, and tells what else is denied", async () => {
+Deno.test("KvBucket needs for reading no more than the permissions of a reader, and names what else is denied", async () => {
   await using server = await startNatsServer({ config: USERS });
   const as = (login: string) => server.url.replace("//", `//${login}@`);
   await using admin = new KvStores({ servers: as("admin:a") });

@@ -25,7 +25,7 @@ Deno.test("KvBucket.get gives what put stored, as bytes, text and JSON, with its
   assertThrows(() => b.json(), SyntaxError);
 });
 
-Deno.test("KvBucket tells an empty value from none", async () => {
+Deno.test("KvBucket distinguishes an empty value from none", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("values");
@@ -163,7 +163,7 @@ Deno.test("KvBucket works where direct get is off", async () => {
   assertEquals((await stores.config("slow")).allow_direct, false);
 });
 
-Deno.test("KvBucket.status tells the state, destroy removes it", async () => {
+Deno.test("KvBucket.status returns the state, destroy removes the bucket", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("full", {

@@ -36,7 +36,7 @@ Deno.test("KvBucket.watch follows several filters, each key once", async () => {
   assertEquals(changes, ["a.1", "b.2"]);
 });
 
-Deno.test("KvBucket.watch resumes from a revision, and goes on with what comes", async () => {
+Deno.test("KvBucket.watch resumes from a revision, and continues with new entries", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("resumed", { history: 5 });

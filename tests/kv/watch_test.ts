@@ -242,7 +242,7 @@ Deno.test("KvBucket.watch begins anew when the bucket was made again", async () 
   assertEquals(watcher.seen, ["k put old 9", "k put new 1", "l put new 2", "k put new 3"]);
 });
 
-Deno.test("KvBucket.watch goes on after the server was restarted, without losing or repeating a value", async () => {
+Deno.test("KvBucket.watch resumes after a restart of the server, without losing or repeating a value", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("watched", { history: 10 });
@@ -257,7 +257,7 @@ Deno.test("KvBucket.watch goes on after the server was restarted, without losing
   assertEquals(watcher.seen, ["k put 1", "k put 2", "k put 3"]);
 });
 
-Deno.test("KvBucket.watch gives what others wrote while its connection was away", async () => {
+Deno.test("KvBucket.watch gives what others wrote while it was disconnected", async () => {
   await using server = await startNatsServer();
   await using other = new KvStores({ servers: server.url });
   await using proxy = new Proxy(server.url);

@@ -11,14 +11,14 @@ export const STORE_MUTANTS: Mutant[] = [
     tests: ["tests/kv/compare_and_set_test.ts"],
   },
   {
-    does: "takes its own earlier try for somebody else's value",
+    does: "takes its own earlier attempt for another client's value",
     file: "src/kv/_kv_writer.ts",
     find: 'if (found?.header("Nats-Msg-Id") === guard.nonce) return',
     replace: 'if (found?.header("Nats-Msg-Id") === "") return',
     tests: ["tests/kv/lost_reply_test.ts"],
   },
   {
-    does: "says that somebody was faster where nobody can tell",
+    does: "says that another write was faster where it is unconfirmed",
     file: "src/kv/_kv_writer.ts",
     find: "return isUnconfirmed ? null : false;",
     replace: "return false;",
@@ -111,8 +111,8 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "follows no link",
     file: "src/object/_object_reader.ts",
-    find: "if (!link) return new ObjectChunks(this.#stream, meta, sure);",
-    replace: "if (!link || link) return new ObjectChunks(this.#stream, meta, sure);",
+    find: "if (!link) return new ObjectChunks(this.#stream, meta, fromLeader);",
+    replace: "if (!link || link) return new ObjectChunks(this.#stream, meta, fromLeader);",
     tests: ["tests/object/links_test.ts"],
   },
   {

@@ -59,7 +59,7 @@ export const TELEMETRY_MUTANTS: Mutant[] = [
     tests: ["tests/telemetry/metrics_test.ts"],
   },
   {
-    does: "asks again and again for a queue that may not be looked at",
+    does: "keeps requesting the counts of a queue without permission",
     file: "src/telemetry/gauges.ts",
     find: "source.refused.add(name);",
     replace: "",
@@ -73,7 +73,7 @@ export const TELEMETRY_MUTANTS: Mutant[] = [
     tests: ["tests/telemetry/broken_provider_test.ts"],
   },
   {
-    does: "tells nobody that a call of a bucket was null because NATS was unavailable",
+    does: "does not count that a call of a bucket was null because NATS was unavailable",
     file: "src/connection/attempts.ts",
     find: "options.degraded?.();",
     replace: "",

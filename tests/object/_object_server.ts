@@ -15,9 +15,9 @@ export interface Contents {
   consumers: number;
   /** Records by name, those of links and deleted objects among them. */
   records: Map<string, Record<string, unknown>>;
-  /** Versions of which there are pieces, but no record. */
+  /** Versions of which there are chunks, but no info. */
   orphans: string[];
-  /** Names of objects of which pieces are missing. */
+  /** Names of objects of which chunks are missing. */
   incomplete: string[];
 }
 
@@ -82,9 +82,9 @@ export class ObjectServer implements AsyncDisposable {
       { state: { consumer_count: number; subjects?: Record<string, number> } }
     >(`STREAM.INFO.OBJ_${bucket}`, { subjects_filter: ">" });
     const records = new Map<string, Record<string, unknown>>();
-    const pieces = new Map<string, number>();
+    const chunkCounts = new Map<string, number>();
     for (const [subject, count] of Object.entries(state.subjects ?? {})) {
-      if (subject.startsWith(`$O.${bucket}.C.`)) pieces.set(subject.slice(`$O.${bucket}.C.`.length), count);
+      if (subject.startsWith(`$O.${bucket}.C.`)) chunkCounts.set(subject.slice(`$O.${bucket}.C.`.length), count);
       else {
         const record = await this.record(bucket, subject);
         if (record) records.set(record.name as string, record);
@@ -93,10 +93,10 @@ export class ObjectServer implements AsyncDisposable {
     const incomplete: string[] = [];
     for (const [name, { nuid, chunks, deleted, options }] of records) {
       const isObject = !deleted && !(options as { link?: unknown } | undefined)?.link;
-      if (isObject && (pieces.get(nuid as string) ?? 0) !== chunks) incomplete.push(name);
-      if (isObject) pieces.delete(nuid as string);
+      if (isObject && (chunkCounts.get(nuid as string) ?? 0) !== chunks) incomplete.push(name);
+      if (isObject) chunkCounts.delete(nuid as string);
     }
-    return { consumers: state.consumer_count, records, orphans: [...pieces.keys()], incomplete };
+    return { consumers: state.consumer_count, records, orphans: [...chunkCounts.keys()], incomplete };
   }
 
   /**
@@ -105,14 +105,14 @@ export class ObjectServer implements AsyncDisposable {
    * @param others Whether another client may have left consumers.
    */
   async assertClean(bucket: string, others = false): Promise<void> {
-    // Old pieces are removed off the callers' path.
+    // Old chunks are removed off the callers' path.
     await waitUntil(async () => (await this.contents(bucket)).orphans.length === 0).catch(() => {});
     const { consumers, orphans, incomplete } = await this.contents(bucket);
     assertEquals({ orphans, incomplete }, { orphans: [], incomplete: [] });
     if (!others) assertEquals(consumers, 0);
   }
 
-  /** The newest record on a subject, `undefined` if it has gone. */
+  /** The newest info on a subject, `undefined` if it has gone. */
   async record(bucket: string, subject: string): Promise<Record<string, unknown> | undefined> {
     const reply = await this.nc.request(
       `$JS.API.STREAM.MSG.GET.OBJ_${bucket}`,

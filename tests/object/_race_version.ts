@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 
-/** Sizes of one piece and of many, as they come in turn. */
+/** Sizes of one chunk and of many, as they come in turn. */
 const SIZES = [10, 1_000, 200_000, 30, 60_000, 2_000, 300_000, 0];
 
 /** The bytes of a writer's n-th version of an object: they tell whose they are, and every other byte follows from that. */

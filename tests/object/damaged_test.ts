@@ -38,7 +38,7 @@ Deno.test("ObjectBucket throws for an object that does not match its digest", as
   await server.assertClean("damaged");
 });
 
-Deno.test("ObjectBucket throws for an object that has another size than its record says", async () => {
+Deno.test("ObjectBucket throws for an object that has another size than its info says", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("damaged");
   for (const size of [10, 300_000]) {
@@ -98,7 +98,7 @@ Deno.test("ObjectBucket leaves a damaged info out of lists and watches with one 
   }
 });
 
-Deno.test("ObjectBucket does not take a record's word for subjects and sizes: it is damaged, and no pieces are removed for it", async () => {
+Deno.test("ObjectBucket checks the subjects and sizes of an info: it is damaged, and no chunks are removed for it", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("foreign");
   await bucket.put("other", randomBytes(300_000));

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ObjectServer, randomBytes } from "./_object_server.ts";
 
-Deno.test("ObjectBucket.delete tells whether there was an object, and leaves its record marked and no pieces", async () => {
+Deno.test("ObjectBucket.delete returns whether there was an object, and leaves its info marked as deleted and no chunks", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("deleted");
   await bucket.put("large", randomBytes(500_000));

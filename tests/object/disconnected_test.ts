@@ -31,7 +31,7 @@ Deno.test("ObjectBucket gives null, and its lists throw, without a server", asyn
   await assertAllNull(server.bucket("none"));
 });
 
-Deno.test("ObjectBucket gives null at once while the server is away, and goes on when it is back", async () => {
+Deno.test("ObjectBucket returns null at once while the server is down, and works after the reconnect", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("away");
   await bucket.put("a", "x");
@@ -56,7 +56,7 @@ Deno.test("ObjectBucket gives null within its deadline while the server does not
   server.server.resume();
 });
 
-Deno.test("ObjectBucket.put that nobody confirmed has stored the object whole, or not at all", async () => {
+Deno.test("ObjectBucket.put that is unconfirmed has stored the object whole, or not at all", async () => {
   await using server = await ObjectServer.start({}, { timeout: 300 });
   const bucket = server.bucket("whole");
   const [before, after] = [randomBytes(1_000), randomBytes(1_000)];

@@ -31,12 +31,12 @@ Deno.test("ObjectBucket.put refused by a full bucket leaves the version before w
   assertEquals(await bucket.getText("kept"), "small");
 });
 
-Deno.test("ObjectBucket.put whose record finds no room removes its pieces", async () => {
+Deno.test("ObjectBucket.put whose info finds no room removes its chunks", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("tight", { maxBytes: 20_000 });
   await bucket.put("kept", "old");
   let refused = 0;
-  // Somewhere on the way up the piece finds room and its record does not.
+  // Somewhere on the way up the chunk finds room and its info does not.
   for (let size = 18_600; size < 20_000; size += 50) {
     await bucket.put("new", randomBytes(size)).catch((error) => {
       assertEquals((error as JetStreamStoreError).code, "limits");

@@ -64,7 +64,7 @@ Deno.test("ObjectBucket.watch leaves out what its options say, and ends with its
   await server.assertClean("options");
 });
 
-Deno.test("ObjectBucket.watch goes on after a reconnect, and when the bucket is made again", async () => {
+Deno.test("ObjectBucket.watch resumes after a reconnect, and when the bucket is made again", async () => {
   await using server = await ObjectServer.start();
   await using proxy = new Proxy(server.server.url);
   await using other = new ObjectServer.Stores(proxy.url);

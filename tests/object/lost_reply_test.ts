@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../../src/errors.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
-Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no pieces", async () => {
+Deno.test("ObjectBucket.put and delete that lose a reply retry, and leave no chunks", async () => {
   await using server = await ObjectServer.start();
   let replies = 0;
   let lost = -1;
@@ -13,7 +13,7 @@ Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no
   await using other = new ObjectServer.Stores(proxy.url);
   const bucket = other.objectBucket("lost");
   await bucket.put("a", "first");
-  // The piece's, and the record's.
+  // The chunk's, and the info's.
   for (const which of [0, 1]) {
     [replies, lost] = [0, which];
     const since = performance.now();
@@ -27,7 +27,7 @@ Deno.test("ObjectBucket.put and delete that lose a reply try again, and leave no
   await server.assertClean("lost");
 });
 
-Deno.test("ObjectBucket.put of several pieces that loses their confirmation looks whether they are stored", async () => {
+Deno.test("ObjectBucket.put of several chunks that loses their confirmation looks whether they are stored", async () => {
   await using server = await ObjectServer.start();
   let acks = 0;
   await using proxy = new Proxy(server.server.url, {
@@ -45,7 +45,7 @@ Deno.test("ObjectBucket.put of several pieces that loses their confirmation look
   assertEquals(other.connectionCounters().timedOut, 0);
 });
 
-Deno.test("ObjectBucket.delete and a put of several pieces that lose the record's confirmation look whether it is stored", async () => {
+Deno.test("ObjectBucket.delete and a put of several chunks that lose the info's confirmation look whether it is stored", async () => {
   await using server = await ObjectServer.start();
   let acks = 0;
   let lost = -1;
@@ -70,7 +70,7 @@ Deno.test("ObjectBucket.delete and a put of several pieces that lose the record'
   assertEquals(other.connectionCounters().timedOut, 0);
 });
 
-Deno.test("ObjectBucket.put of several pieces that nobody confirms is kept if its record is stored, and leaves nothing if not", async () => {
+Deno.test("ObjectBucket.put of several chunks that is unconfirmed is kept if its info is stored, and leaves nothing if not", async () => {
   await using server = await ObjectServer.start();
   for (const arrives of [true, false]) {
     let silent = false;
@@ -96,7 +96,7 @@ Deno.test("ObjectBucket.put of several pieces that nobody confirms is kept if it
   }
 });
 
-Deno.test("ObjectBucket.put leaves one whole version and no pieces while every tenth reply is lost", async () => {
+Deno.test("ObjectBucket.put leaves one whole version and no chunks while every tenth reply is lost", async () => {
   await using server = await ObjectServer.start();
   let replies = 0;
   await using proxy = new Proxy(server.server.url, {

@@ -12,7 +12,7 @@ Deno.test("ObjectBucket makes its stream as the official client does", async () 
   assertEquals(await server.config("ours"), official);
 });
 
-Deno.test("ObjectBucket makes its stream from its options, and tells them as status", async () => {
+Deno.test("ObjectBucket makes its stream from its options, and returns them in its status", async () => {
   await using server = await ObjectServer.start();
   const options = {
     ttl: 5_000,

@@ -59,7 +59,7 @@ Deno.test("ObjectBucket.info gives what put returned, with the server's time", a
   assert(Math.abs(info.mtime.getTime() - put.mtime.getTime()) < 5_000);
 });
 
-Deno.test("ObjectBucket.put replaces an object as a whole and leaves no pieces of the old one", async () => {
+Deno.test("ObjectBucket.put replaces an object as a whole and leaves no chunks of the old one", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("replace");
   const first = await bucket.put("object", randomBytes(300_000), { description: "old" });
@@ -88,7 +88,7 @@ Deno.test("ObjectBucket.put removes what a client that does not guard its writes
   await using server = await ObjectServer.start();
   const bucket = server.bucket("unguarded");
   const { mtime: _, ...info } = (await bucket.put("object", "ours"))!;
-  // As a client does that has read the record of the version before ours.
+  // As a client does that has read the info of the version before ours.
   await server.nc.request("$O.unguarded.C.theirs", "ours", { timeout: 10_000 });
   const rollup = headers();
   rollup.set("Nats-Rollup", "sub");
@@ -102,7 +102,7 @@ Deno.test("ObjectBucket.put removes what a client that does not guard its writes
   await server.assertClean("unguarded");
 });
 
-Deno.test("ObjectBucket.put keeps the pieces to the chunk size of the call, of the bucket, and of the server", async () => {
+Deno.test("ObjectBucket.put keeps the chunks to the chunk size of the call, of the bucket, and of the server", async () => {
   await using server = await ObjectServer.start({ config: "max_payload: 100000" });
   const bucket = server.bucket("chunks", { maxChunkSize: 1_000 });
   const data = randomBytes(250_001);

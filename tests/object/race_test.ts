@@ -131,7 +131,7 @@ Deno.test("ObjectBucket.get gives whole versions while two processes replace the
   assertEquals([...seen].sort(), ["first", "second"]);
 });
 
-Deno.test("ObjectBucket leaves no pieces when two processes have replaced the same objects", async () => {
+Deno.test("ObjectBucket leaves no chunks when two processes have replaced the same objects", async () => {
   await using server = await ObjectServer.start();
   const versions = String(Math.ceil(READS / 20));
   await using first = startProcess(WRITER, server.server.url, "race", "first", versions, "a", "b");

@@ -10,7 +10,7 @@ async function rename(server: ObjectServer) {
   return official;
 }
 
-Deno.test("ObjectBucket leaves the pieces of an object that another client has renamed", async () => {
+Deno.test("ObjectBucket leaves the chunks of an object that another client has renamed", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("renamed");
   await bucket.put("before", "of the first name");
@@ -26,7 +26,7 @@ Deno.test("ObjectBucket leaves the pieces of an object that another client has r
   await server.assertClean("renamed");
 });
 
-Deno.test("ObjectBucket.put leaves the pieces of a renamed object whose old name another client has used again", async () => {
+Deno.test("ObjectBucket.put leaves the chunks of a renamed object whose old name another client has used again", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("renamed");
   await bucket.put("before", "of the first name");
@@ -40,7 +40,7 @@ Deno.test("ObjectBucket.put leaves the pieces of a renamed object whose old name
   await server.assertClean("renamed", true);
 });
 
-Deno.test("ObjectBucket leaves the pieces of a put that nobody has confirmed when another client has renamed the object since", async () => {
+Deno.test("ObjectBucket keeps the chunks of an unconfirmed put when another client has renamed the object since", async () => {
   await using server = await ObjectServer.start();
   let lost = false;
   await using proxy = new Proxy(server.server.url, { drop: (_subject, payload) => lost && payload.includes('"seq"') });

@@ -12,7 +12,7 @@ Deno.test("ObjectBucket with replicas gives whole versions while writers at two 
   const options = { replicas: 3 };
   const writers = [server.bucket("race", options), others.objectBucket("race", options)];
   const names = ["a", "b", "c"];
-  // A record with this guard that is outrun would end the stream, on all its replicas.
+  // An info with this guard that is outrun would end the stream, on all its replicas.
   let [heard, guarded] = [0, 0];
   server.nc.subscribe("$O.race.M.>", {
     callback: (_, { headers }) => {

@@ -130,7 +130,7 @@ Deno.test("ObjectBucket.respond passes the stored headers on, but none that coul
   assertEquals(await (await bucket.respond(new Request(URL), "bad.html")).text(), "x");
 });
 
-Deno.test("ObjectBucket.respond tells what is not there, what cannot be done, and that there is no connection", async () => {
+Deno.test("ObjectBucket.respond answers 404, 405 or 416, and 503 without a connection", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("files");
   assertEquals((await bucket.respond(new Request(URL), "none")).status, 404);

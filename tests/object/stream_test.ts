@@ -44,19 +44,19 @@ Deno.test("ObjectBucket.putStream stores what the stream gives, in whatever part
   await server.assertClean("parts");
 });
 
-Deno.test("ObjectBucket.getStream gives the bytes of an object piece by piece", async () => {
+Deno.test("ObjectBucket.getStream gives the bytes of an object chunk by chunk", async () => {
   await using server = await ObjectServer.start();
-  const bucket = server.bucket("pieces");
+  const bucket = server.bucket("chunks");
   for (const size of [0, 1, 131_072, 131_073, 9 * MiB]) {
     const data = randomBytes(size);
     await bucket.put("object", data);
-    const pieces: Uint8Array[] = [];
-    for await (const piece of (await bucket.getStream("object"))!) {
-      assertEquals(Object.getPrototypeOf(piece), Uint8Array.prototype);
-      pieces.push(piece);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await bucket.getStream("object"))!) {
+      assertEquals(Object.getPrototypeOf(chunk), Uint8Array.prototype);
+      chunks.push(chunk);
     }
-    assertEquals(pieces.length, Math.ceil(size / 131_072));
-    assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+    assertEquals(chunks.length, Math.ceil(size / 131_072));
+    assertBytes(await new Blob(chunks as BlobPart[]).bytes(), data);
   }
 });
 
@@ -97,7 +97,7 @@ Deno.test("ObjectBucket.get asks for nothing more once its deadline is over, als
   let asked = 0;
   server.nc.subscribe("$JS.API.DIRECT.GET.OBJ_late", { callback: () => void asked++ });
   await server.nc.flush();
-  // The record is there, so that what is waited for is the pieces.
+  // The info is there, so that what is waited for is the chunks.
   assert(await other.objectBucket("late").info("object"));
   const reads = Array.from({ length: 40 }, () => other.objectBucket("late").get("object"));
   assertEquals(new Set(await Promise.all(reads)), new Set([null]));
@@ -107,7 +107,7 @@ Deno.test("ObjectBucket.get asks for nothing more once its deadline is over, als
   assertLess(asked, 30);
 });
 
-Deno.test("ObjectBucket.getStream fetches no more than a few pieces ahead, and ends when it is cancelled early", async () => {
+Deno.test("ObjectBucket.getStream fetches no more than a few chunks ahead, and ends when it is cancelled early", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("early");
   await bucket.put("object", randomBytes(30 * MiB));
@@ -228,7 +228,7 @@ Deno.test("ObjectBucket.putStream returns null when the connection is closed whi
 });
 
 for (const what of ["refused", "not confirmed"]) {
-  Deno.test(`ObjectBucket.putStream ends when a piece is ${what} while its source gives nothing, and cancels it`, async () => {
+  Deno.test(`ObjectBucket.putStream ends when a chunk is ${what} while its source gives nothing, and cancels it`, async () => {
     await using server = await ObjectServer.start();
     const drop = (_subject: string, payload: string) => what === "not confirmed" && payload.includes('"seq"');
     await using proxy = new Proxy(server.server.url, { drop });
@@ -253,22 +253,22 @@ Deno.test("ObjectBucket.putStream returns null and cancels its source without a 
   assertEquals([source.given, source.cancelled], [0, "cancelled"]);
 });
 
-Deno.test("ObjectBucket.getStream goes on after a reconnect", async () => {
+Deno.test("ObjectBucket.getStream resumes after a reconnect", async () => {
   await using server = await ObjectServer.start();
   await using proxy = new Proxy(server.server.url);
   await using other = new ObjectServer.Stores(proxy.url);
   const data = randomBytes(20 * MiB);
   await server.bucket("goes-on").put("object", data);
   const stream = (await other.objectBucket("goes-on").getStream("object"))!;
-  const pieces: Uint8Array[] = [];
-  for await (const piece of stream) {
-    pieces.push(piece);
-    if (pieces.length % 40 === 0) proxy.cut();
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    if (chunks.length % 40 === 0) proxy.cut();
   }
-  assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+  assertBytes(await new Blob(chunks as BlobPart[]).bytes(), data);
 });
 
-Deno.test("ObjectBucket.getStream goes on when pieces are taken while the connection is being made again", async () => {
+Deno.test("ObjectBucket.getStream resumes when chunks are taken during a reconnect", async () => {
   await using server = await ObjectServer.start();
   await using proxy = new Proxy(server.server.url);
   await using other = new ObjectServer.Stores(proxy.url);
@@ -280,20 +280,20 @@ Deno.test("ObjectBucket.getStream goes on when pieces are taken while the connec
     return false;
   };
   const reader = (await other.objectBucket("goes-on").getStream("object"))!.getReader();
-  const pieces = [(await reader.read()).value!];
+  const chunks = [(await reader.read()).value!];
   // Nothing is under way then that would wait for the next connection.
   await waitUntil(() => batches === 2);
   proxy.cut();
   await waitUntil(() => other.connectionStatus() === "reconnecting");
-  for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value);
-  assertBytes(await new Blob(pieces as BlobPart[]).bytes(), data);
+  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
+  assertBytes(await new Blob(chunks as BlobPart[]).bytes(), data);
 });
 
 Deno.test("ObjectBucket.getStream ends with an error when the object is replaced, or the connection stays lost", async () => {
   await using server = await ObjectServer.start({}, { timeout: 2_000 });
   const bucket = server.bucket("ends");
   const codes = [];
-  // Old pieces are removed off the caller's path.
+  // Old chunks are removed off the caller's path.
   const removed = () => waitUntil(async () => (await server.contents("ends")).orphans.length === 0);
   const ends = [
     () => bucket.put("object", "new").then(removed),

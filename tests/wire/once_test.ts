@@ -24,7 +24,7 @@ Deno.test("Once.get ends by its own deadline while another call opens", async ()
   assertEquals(await once.get(call(0)), "open");
 });
 
-Deno.test("Once.get goes on when the call that opened has passed its own deadline, or lost its connection", async () => {
+Deno.test("Once.get continues when the call that opened has passed its own deadline, or lost its connection", async () => {
   for (const failure of [timeout(), new Unavailable("lost", "The connection was lost")]) {
     const first = Promise.withResolvers<string>();
     let made = 0;

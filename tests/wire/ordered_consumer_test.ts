@@ -56,7 +56,7 @@ Deno.test("KvBucket.watch begins again where the last message was lost and nothi
   await watch.return?.();
 });
 
-Deno.test("KvBucket.entries goes on where its loop takes longer for a message than the server keeps an idle consumer", async () => {
+Deno.test("KvBucket.entries continues where its loop takes longer for a message than the server keeps an idle consumer", async () => {
   await using server = await startNatsServer();
   await using stores = new JetStreamStores({ servers: server.url, logger: false });
   const bucket = stores.kvBucket("b");

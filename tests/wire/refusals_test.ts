@@ -135,7 +135,7 @@ Deno.test("values above the server's max_payload are a RangeError", async () => 
   for (const call of [() => stores.storeKV("k", big), () => stores.publishJob("q", big)]) {
     await assertRejects(call, RangeError, "max_payload");
   }
-  // Objects are cut into pieces that fit.
+  // Objects are cut into chunks that fit.
   assertEquals((await stores.storeHealthcheck("u", big))?.size, 10_001);
   assertEquals(await stores.loadHealthcheck("u"), big);
 });

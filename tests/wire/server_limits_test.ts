@@ -16,7 +16,7 @@ function limitedTo(subscriptions: number) {
 
 const LOGIN = { user: "a", password: "a" };
 
-Deno.test("Session.subscribe tells the subscription that the server's limit refuses, and no other", async () => {
+Deno.test("Session.subscribe reports the server's limit to the refused subscription, and to no other", async () => {
   await using server = await limitedTo(3);
   await using client = await openSession({ servers: server.url, ...LOGIN });
   const { session } = client;

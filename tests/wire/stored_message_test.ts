@@ -17,7 +17,7 @@ function headersOfAnotherStream() {
   return all;
 }
 
-Deno.test("DirectMessage tells where the message is stored, not where its publisher says that it was stored before", async () => {
+Deno.test("DirectMessage reads where the message is stored, not where its publisher says that it was stored before", async () => {
   await using server = await startNatsServer();
   await using old = await connectVersion2({ servers: server.url }).then((nc) => ({
     nc,

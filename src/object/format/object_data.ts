@@ -17,10 +17,10 @@ export function dataBytes(data: unknown, doing: string): Uint8Array {
 /**
  * Checks the source of an upload.
  *
- * @throws {TypeError} If it is none, or somebody else reads it.
+ * @throws {TypeError} If it is none, or has a reader.
  */
 export function checkSource(source: unknown, doing: string): void {
-  const problem = `${doing} as 'source' must be a ReadableStream that nobody else reads`;
+  const problem = `${doing} as 'source' must be a ReadableStream without another reader`;
   if (!isInstance(source, ReadableStream)) throw wrongType(problem, source);
   if (source.locked) throw new TypeError(`Cannot ${problem}: current value is locked`);
 }

@@ -1,8 +1,8 @@
-/** The bytes that a `Range` header asks for: the first one, and the one before which they end. */
+/** The bytes that a `Range` header names: the first one, and the one before which they end. */
 export type ByteRange = readonly [start: number, end: number];
 
 /**
- * What a `Range` header asks for of so many bytes (RFC 9110, section 14).
+ * What a `Range` header requests of so many bytes (RFC 9110, section 14).
  *
  * @returns `null` if it is to be ignored (none, another unit, several ranges, malformed); `"unsatisfiable"` if there is no such byte.
  */

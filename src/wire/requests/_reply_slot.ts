@@ -22,7 +22,7 @@ export interface Question {
   readonly headers?: HeaderBlock;
   /** Whether it may be sent again while no answer arrives: the answer to any of its sendings counts. */
   readonly repeats?: boolean;
-  /** The call that notes if this is sent again, or is not answered: then it may have been done, or its second answer may tell of the first. */
+  /** The call that notes if this is sent again, or is not answered: then it may have been done, or its second answer may concern the first. */
   readonly write?: WritingCall;
 }
 
@@ -36,7 +36,7 @@ export interface ReplySlot {
   readonly deadline: number;
   /** Whether no further reply can arrive once it is settled. */
   readonly single: boolean;
-  /** Takes one reply; tells whether it was the last. */
+  /** Takes one reply; returns whether it was the last. */
   take(reply: Msg): boolean;
   fail(error: unknown): void;
   /** Whether its message is to be sent again now: it counts as sent then. */
@@ -85,10 +85,10 @@ export class OneReply<T> implements ReplySlot {
 
   take(reply: Msg): boolean {
     try {
-      if (statusOf(reply).code === 503) throw nobodyAnswers(this.question);
+      if (statusOf(reply).code === 503) throw noResponders(this.question);
       this.#resolve(this.#read(reply, this.question.subject));
     } catch (error) {
-      // The reply to another sending may still arrive, and tell more.
+      // The reply to another sending may still arrive, with the result.
       if (error instanceof Unavailable && --this.#unanswered > 0) {
         this.#repeatAt = Math.min(this.#repeatAt, performance.now() + REPEAT_SOON_MS);
         return false;
@@ -144,7 +144,7 @@ export class ManyReplies implements ReplySlot {
   take(reply: Msg): boolean {
     this.deadline = Math.min(this.#until, performance.now() + this.#silence);
     try {
-      if (statusOf(reply).code === 503) throw nobodyAnswers(this.question);
+      if (statusOf(reply).code === 503) throw noResponders(this.question);
       if (!this.#take(reply)) return false;
       this.#resolve();
     } catch (error) {
@@ -158,6 +158,6 @@ export class ManyReplies implements ReplySlot {
   }
 }
 
-function nobodyAnswers({ subject }: Question): Unavailable {
-  return new Unavailable("no_responders", `Nobody answers on ${subject}`);
+function noResponders({ subject }: Question): Unavailable {
+  return new Unavailable("no_responders", `No responders on ${subject}`);
 }

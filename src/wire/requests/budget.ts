@@ -48,10 +48,10 @@ export class Budget {
     if (performance.now() < deadline() && !this.#waiting.has(mine)) return;
     // What has begun is released; what has not may have kept others waiting that fit.
     this.give(this.#waiting.delete(mine) ? 0 : amount);
-    throw new Unavailable("timeout", "Others were served first, and that took too long");
+    throw new Unavailable("timeout", "Other calls used the budget until the deadline");
   }
 
-  /** Acquires an amount for as long as something goes on. Throws as {@linkcode Budget.take} does. */
+  /** Acquires an amount for as long as `work` runs. Throws as {@linkcode Budget.take} does. */
   async during<T>(amount: number, deadline: () => number, work: () => Promise<T>): Promise<T> {
     await this.take(amount, deadline);
     try {

@@ -5,7 +5,7 @@ const LEARNED_MS = 600_000;
 const EXCEEDED = /maximum control line exceeded/i;
 
 /**
- * The length of subjects that the server takes (`max_control_line`). The server does not tell it: it closes the connection at the first line that is
+ * The length of subjects that the server takes (`max_control_line`). The server does not announce it: it closes the connection at the first line that is
  * longer. So that one long name costs one connection and not each next one too, what was refused is not sent again.
  */
 export class ControlLine {
@@ -36,7 +36,7 @@ export class ControlLine {
     return subject.length + reply.length < this.#limit || performance.now() > this.#until;
   }
 
-  /** The server reported an error; tells whether it means that a line was too long. */
+  /** The server reported an error; returns whether a line was too long. */
   reported(message: string): boolean {
     if (!EXCEEDED.test(message) || this.#longest === 0) return false;
     this.#limit = this.#longest;

@@ -24,7 +24,7 @@ const UNASKED = { min: 16_384, max: 2 * MIB };
 /** Bytes of a reply beside the message's data and headers. */
 const OVERHEAD = 512;
 
-/** Bytes that one request for several messages asks for. */
+/** Bytes that one request for several messages may return. */
 const SEVERAL = { min: SMALL, max: 2 * MIB };
 
 /**
@@ -72,23 +72,23 @@ export class Incoming {
     return false;
   }
 
-  /** Gives an amount back. */
+  /** Releases an amount. */
   give(amount: number): void {
     this.#of(amount).give(amount);
   }
 
-  /** Acquires an amount for as long as something goes on. Throws as {@linkcode Incoming.take} does. */
+  /** Acquires an amount for as long as `work` runs. Throws as {@linkcode Incoming.take} does. */
   during<T>(amount: number, deadline: number, work: () => Promise<T>): Promise<T> {
     return this.#of(amount).during(amount, () => deadline, work);
   }
 
   /** Bytes that one message of a stream may bring, whose size is known or not. */
   one(stream: string, size: number = this.#expected.get(stream) ?? Infinity): number {
-    // Sizes may be told by data that anybody has written.
+    // Sizes may come from data of any writer.
     return Math.min(size, this.#largest()) + OVERHEAD;
   }
 
-  /** Bytes to ask for where `count` messages of a stream are wanted: at least one of a known size, else not more than a share of the budget. */
+  /** Bytes to request where `count` messages of a stream are wanted: at least one of a known size, else not more than a share of the budget. */
   several(stream: string, count: number, size?: number): number {
     const each = this.one(stream, size);
     return Math.max(Math.min(Math.max(count * each, SEVERAL.min), SEVERAL.max), size === undefined ? 0 : each);

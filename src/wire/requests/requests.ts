@@ -15,7 +15,7 @@ import { deniedError, type OwnSubscription, type Subscriptions } from "./subscri
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
 const TICK_MS = 50;
 
-/** Milliseconds between two tries to subscribe to an inbox that the server refused. */
+/** Milliseconds between two attempts to subscribe to an inbox that the server refused. */
 const INBOX_RETRY_MS = 100;
 
 /**
@@ -219,7 +219,7 @@ export class Requests {
     this.#timer = undefined;
   }
 
-  /** @param patient Whether one that fires late waits for another: while the process was busy nobody has read the answers that have arrived. */
+  /** @param patient Whether one that fires late waits for another: a busy process has not read the answers that have arrived. */
   #startTimer(patient = true): ReturnType<typeof setTimeout> {
     const due = performance.now() + TICK_MS;
     return setTimeout(() => {

@@ -89,7 +89,7 @@ export class OwnSubscription {
 }
 
 /**
- * Subscribes, and tells a subscription that the server refuses.
+ * Subscribes, and reports a refusal to its subscription.
  *
  * A refusal because of permissions names its subject. One because of the account's or the server's limit names none, so it counts for all
  * subscriptions that the server has not confirmed yet: each is followed by a PING, and counts as confirmed with its PONG. Optional ones then give way:
@@ -130,7 +130,7 @@ export class Subscriptions {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** The server reported an error that names no subject; tells whether it means subscriptions. */
+  /** The server reported an error that names no subject; returns whether it concerns subscriptions. */
   reported(message: string): boolean {
     if (!TOO_MANY.test(message)) return false;
     const error = new JetStreamStoreError(

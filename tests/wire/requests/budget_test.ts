@@ -25,7 +25,7 @@ Deno.test("Budget.take ends by its deadline also while others keep what there is
   await within(next);
 });
 
-Deno.test("Budget.take goes on waiting while its deadline moves on", async () => {
+Deno.test("Budget.take keeps waiting while its deadline moves", async () => {
   const budget = new Budget(10);
   await budget.take(10, never);
   let asked = 0;
@@ -36,7 +36,7 @@ Deno.test("Budget.take goes on waiting while its deadline moves on", async () =>
   await within(budget.take(1, moving));
 });
 
-Deno.test("Budget lets nobody overtake who has asked before, so that a large amount has its turn", async () => {
+Deno.test("Budget serves first come first served, so that a large amount has its turn", async () => {
   const budget = new Budget(10);
   await budget.take(6, never);
   const order: string[] = [];

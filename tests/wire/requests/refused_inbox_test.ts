@@ -35,7 +35,7 @@ Deno.test("nothing is stored by calls whose answer could not be received, once t
   assertEquals(await bucket.put("a", "2"), 1);
 });
 
-Deno.test("workers, watches and calls go on when an inbox that was taken away is granted again", async () => {
+Deno.test("workers, watches and calls resume when a revoked inbox is granted again", async () => {
   await using server = await startNatsServer({ config: usersWith(ALL) });
   const logger = new CollectedLog();
   await using stores = new JetStreamStores({ servers: server.url, user: "ann", password: "x", logger });

@@ -81,7 +81,7 @@ Deno.test("Requests.request fails at its deadline, at most 100 ms later, when th
   server.resume();
 });
 
-Deno.test("Requests drops replies that come late, and those to nobody", async () => {
+Deno.test("Requests drops late replies, and replies without a request", async () => {
   await using server = await startNatsServer();
   await using client = await openSession({ servers: server.url });
   const { session } = client;
@@ -135,7 +135,7 @@ Deno.test("Requests uses no place again over a server whose streams are elsewher
   assertEquals(new Set(subjects).size, 4);
 });
 
-Deno.test("Requests.request fails at once where nobody answers", async () => {
+Deno.test("Requests.request fails at once without responders", async () => {
   await using server = await startNatsServer();
   await using client = await openSession({ servers: server.url });
   const start = performance.now();
@@ -148,7 +148,7 @@ Deno.test("Requests.request fails at once where nobody answers", async () => {
   assertLess(performance.now() - start, 4_000);
 });
 
-Deno.test("Requests.collect takes replies until it is told that one was the last, or fails", async () => {
+Deno.test("Requests.collect takes replies until the last one, or fails", async () => {
   await using server = await startNatsServer();
   await using client = await openSession({ servers: server.url });
   const { session } = client;
