@@ -28,7 +28,7 @@ import type { JobProgress } from "./store/job_results.ts";
 import { callQueue, REMOVAL } from "./store/queue_call.ts";
 import type { QueueContext } from "./store/queue_context.ts";
 
-/** What a handle does with the queue as a whole, with its schedules, and with what workers tell. */
+/** What a handle does with the queue as a whole, with its schedules, and with what workers report. */
 export abstract class ManagedQueue<In> {
   /** What all of the handle shares. */
   protected abstract readonly queue: QueueContext<unknown>;

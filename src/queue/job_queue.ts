@@ -84,7 +84,7 @@ export interface JobQueue<Out = unknown, In = Out> {
   ): Promise<(JobReceipt | null)[] | null>;
 
   /**
-   * Runs `handler` for each job. It starts by itself as soon as there is a connection, goes on after each reconnect, and keeps the
+   * Runs `handler` for each job. It starts by itself as soon as there is a connection, resumes after each reconnect, and keeps the
    * process alive until it is stopped.
    *
    * A job is completed when its handler returns. When it throws, the job is retried later, up to `maxAttempts`; then it is a dead letter.
@@ -92,7 +92,7 @@ export interface JobQueue<Out = unknown, In = Out> {
   consume(handler: (job: Job<Out>) => unknown, options?: ConsumeOptions): JobConsumer<Out>;
 
   /**
-   * Runs `handler` for batches of jobs: it gets those that are there, up to `size`, and can tell the outcome of each. All else is as with
+   * Runs `handler` for batches of jobs: it gets those that are there, up to `size`, and can set the outcome of each. All else is as with
    * {@linkcode JobQueue.consume}.
    */
   consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out>;
@@ -157,7 +157,7 @@ export interface JobQueue<Out = unknown, In = Out> {
 
   /**
    * Makes a dead letter a job again, or all of them; their attempts start anew. One whose id is in the queue stays a dead letter, and so does
-   * another client's that leaves no room for the headers of a job: of all, the log tells which.
+   * another client's that leaves no room for the headers of a job: of all, the log names which.
    *
    * @returns How many became jobs; `null` without a connection, or if it broke off.
    * @throws {RangeError} If the one dead letter is too large.
@@ -183,7 +183,7 @@ export interface JobQueue<Out = unknown, In = Out> {
    */
   discard(filter: DeadLetterFilter, options?: MatchOptions): Promise<MatchCounts | null>;
 
-  /** Removes all jobs, active ones included (they end, but report nothing), and tells how many; schedules and dead letters stay. */
+  /** Removes all jobs, active ones included (they end, but report nothing), and returns how many; schedules and dead letters stay. */
   purge(): Promise<number | null>;
 
   /**
@@ -204,7 +204,7 @@ export interface JobQueue<Out = unknown, In = Out> {
   progress<R = unknown>(id: string): Promise<JobProgress<R> | null>;
 
   /**
-   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent while nobody asks. Each answer has
+   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent without such a request. Each answer has
    * some 300 bytes. Workers of an older version of this library do not answer.
    *
    * @returns The workers, the oldest first; `null` without a connection. It says nothing of whether there is such a queue.
@@ -234,10 +234,10 @@ export interface JobQueue<Out = unknown, In = Out> {
 
   /**
    * Follows what happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of
-   * the beginning, since workers send them only while somebody listens. For a reader slower than the events, the newest 10 000 of them wait, at most
+   * the beginning, since workers send them only while there is a listener. For a reader slower than the events, the newest 10 000 of them wait, at most
    * 8 MiB; that older ones are dropped is logged.
    *
-   * @returns An iterable. Iterating throws without a connection when it begins; it goes on after a reconnect, and ends with the loop, with
+   * @returns An iterable. Iterating throws without a connection when it begins; it resumes after a reconnect, and ends with the loop, with
    * `signal`, and when the stores are closed.
    */
   events(options?: EventsOptions): AsyncGenerator<JobEvent, void>;
@@ -264,9 +264,9 @@ export interface JobQueue<Out = unknown, In = Out> {
   runNow(id: string): Promise<JobReceipt | null>;
 
   /**
-   * Stops the server from delivering jobs; active ones go on. It makes the queue if there is none.
+   * Stops the server from delivering jobs; active ones finish. It makes the queue if there is none.
    *
-   * @param until When it goes on by itself, at once if that is past; absent: when {@linkcode JobQueue.resume} is called.
+   * @param until When it ends by itself, at once if that is past; absent: when {@linkcode JobQueue.resume} is called.
    * @returns `null` if it is not confirmed.
    */
   pause(until?: Date, options?: PauseOptions): Promise<true | null>;

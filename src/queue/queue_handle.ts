@@ -118,7 +118,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
   }
 
   async #publishAll(jobs: readonly PreparedJob[], atomic: boolean): Promise<(JobReceipt | null)[] | null> {
-    // What only the server knows is asked before the first one is sent, so that none is stored if one is wrong.
+    // What only the server can check is requested before the first one is sent, so that none is stored if one is wrong.
     const ready = await callQueue(
       this.queue,
       (call) => this.#publisher.ready(call, jobs),

@@ -83,7 +83,7 @@ Deno.test("checkStores rejects a key that two clients created, and one that is a
   assertBroken(check([claimed("a")], 0, { claims: new Map([["k", "b"]]) }), /created by a and is of b/);
 });
 
-Deno.test("checkStores rejects refusals, late calls and a log line that is told twice in a row", () => {
+Deno.test("checkStores rejects refusals, late calls and a log line that comes twice in a row", () => {
   const log = (message: string, at: number): StoreNote => ({ what: "log", client: "a", level: "info", message, at });
   assertEquals(check([log("connected", 1), log("lost", 2), log("connected", 3)], 0), []);
   assertBroken(check([log("lost", 2), log("lost", 3)], 0), /a told twice in a row: lost/);

@@ -88,7 +88,7 @@ function assertBroken({ violations }: Verdict, ...messages: RegExp[]): void {
   messages.forEach((message, i) => assertMatch(violations[i], message));
 }
 
-Deno.test("checkLedger accepts a job that was processed, retried, cancelled or buried, and counts it", () => {
+Deno.test("checkLedger accepts a job that was processed, retried, cancelled or dead, and counts it", () => {
   const verdict = check([confirmed(), failed(1), run(2, { attempt: 2, sequence: 5 })]);
   assertKept(verdict);
   assertEquals(verdict.counts["jobs confirmed"], 1);
@@ -132,7 +132,7 @@ Deno.test("checkLedger accepts no second run in a process that has seen the end 
   assertKept(check([...ranTwice, [suspended]], { lease: 60_000 }), [2]);
 });
 
-Deno.test("checkLedger takes a cancel that said there was none for no excuse, and one of which nobody can tell for one", () => {
+Deno.test("checkLedger excuses an unconfirmed cancel, and no cancel that found no job", () => {
   assertBroken(check([confirmed(), cancelled(0.5, false)]), /is lost/);
   assertKept(check([confirmed(), cancelled(0.5, null), cancelled(0.7, false)]));
 });
@@ -142,7 +142,7 @@ Deno.test("checkLedger rejects a cancelled job that comes back", () => {
   assertBroken(check([confirmed(), cancelled(0.5, true), run(4)]), /was cancelled and came back/);
 });
 
-Deno.test("checkLedger rejects a job that nobody published, and its dead letter", () => {
+Deno.test("checkLedger rejects a job without a publish, and its dead letter", () => {
   assertBroken(check([run(1)]), /ran and was never published/);
   assertBroken(check([], { deadLetters: new Map([["job.9", 1]]) }), /job\.9 is a dead letter and was never published/);
 });

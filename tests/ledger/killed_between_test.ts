@@ -49,7 +49,7 @@ Deno.test("JobConsumer killed before it stores a dead letter leaves the job", as
   assertEquals(await saying.deadLetters(), [[JOB, "No attempt helps"]]);
 });
 
-Deno.test("JobConsumer stores a moved job before the original is gone: the copy that runs first takes the original away", async () => {
+Deno.test("JobConsumer stores a moved job before the original is gone: the copy that runs first removes the original", async () => {
   await using saying = await Saying.start(LEASE);
   await killBefore(saying, "$JS.ACK.", { say: ["fail", "end"] });
   assertEquals(await saying.subjects(), ["wq.saying.ready.normal.job"]);

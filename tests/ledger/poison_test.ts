@@ -21,6 +21,6 @@ Deno.test("JobConsumer buries a job that kills its workers after maxDeliveries, 
   assertEquals(id, "poison");
   assertEquals(
     reason,
-    "The job was started again and again without a reported end (maxDeliveries: 3): it seems to kill its workers",
+    "The job was started repeatedly without a reported end (maxDeliveries: 3): it seems to kill its workers",
   );
 });

@@ -129,7 +129,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "never looks again at a job that is waited for",
     file: "src/queue/manage/wait_for_job.ts",
-    find: "      begun: () => {\n        this.#pause = LOOK_AGAIN.first;\n        this.#news.resolve();\n      },",
+    find:
+      "      begun: () => {\n        this.#pause = LOOK_INTERVAL_MS.first;\n        this.#news.resolve();\n      },",
     replace: "      begun: () => {},",
     tests: ["tests/queue/manage/wait_for_test.ts", "tests/queue/healing/waited_job_test.ts"],
   },

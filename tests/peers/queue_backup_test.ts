@@ -116,7 +116,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `a queue restored in place by the nats command, under workers that go on, runs nothing again that these have completed${withoutNatsCommand}`,
+    `a queue restored in place by the nats command, under running workers, runs nothing again that these have completed${withoutNatsCommand}`,
   ignore: withoutNatsCommand !== "",
   fn: async () => {
     const runs = new Runs();

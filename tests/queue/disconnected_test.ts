@@ -97,7 +97,7 @@ Deno.test("JobQueue.consume starts by itself when the server appears later", asy
   assertEquals(runs.ids, ["a"]);
 });
 
-Deno.test("JobConsumer goes on when the server was away for a while", async () => {
+Deno.test("JobConsumer continues when the server was down for a while", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

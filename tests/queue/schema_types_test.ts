@@ -121,7 +121,7 @@ Deno.test("JobQueue.waitFor and result have the type of what the handler is know
   assertEquals((await queue.result<{ rows: number }>("a"))?.value?.rows, undefined);
 });
 
-Deno.test("JobEvent tells by its type what else there is", () => {
+Deno.test("JobEvent has the properties of its type", () => {
   const details = (event: JobEvent) => {
     // @ts-expect-error: not all events have a reason.
     event.reason;

@@ -121,7 +121,7 @@ Deno.test("JobQueue.publish is a TypeError if the queue's schema throws or retur
   }
 });
 
-Deno.test("JobConsumer ends an attempt whose schema never settles at the job's timeout, and goes on", async () => {
+Deno.test("JobConsumer ends an attempt whose schema never settles at the job's timeout, and runs the next job", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using workers = new QueueStores(server.url);
@@ -156,7 +156,7 @@ Deno.test("JobConsumer counts an attempt when the queue's schema throws, as that
   assertEquals(runs.all.map(({ attempt }) => attempt), [2]);
 });
 
-Deno.test("Job.progress is a TypeError for what JSON cannot hold, and the run goes on", async () => {
+Deno.test("Job.progress is a TypeError for what JSON cannot hold, and the run continues", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

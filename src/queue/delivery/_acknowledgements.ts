@@ -5,7 +5,7 @@ import type { Delivery } from "./delivery.ts";
 /** Milliseconds after which an unanswered acknowledgement is given up, to be sent again. */
 const FIRST_TRY = 1_000;
 
-/** Acknowledgements of which the last one asks for an answer. */
+/** Acknowledgements of which the last one requests a reply. */
 interface Group {
   /** Subject of the last one. */
   last: string;
@@ -18,7 +18,7 @@ interface Group {
  * Acknowledges jobs over one session.
  *
  * A server that is alone deals with the acknowledgements of a durable consumer in the order in which they come over a connection. So of those that
- * are sent within one turn of the event loop only the last one asks for an answer, which speaks for all. In a cluster the leader may change in
+ * are sent within one turn of the event loop only the last one requests a reply, which confirms all. In a cluster the leader may change in
  * between, and what an earlier session has brought the server may have forgotten: there each one asks.
  */
 export class Acknowledgements {

@@ -18,7 +18,7 @@ const STREAM_NOT_MATCH = 10060;
 /** Bytes that are kept free for a dead letter or a result, at most and as a share of the stream's limit. */
 const MIN_FREE = { bytes: 16_384, share: 1 / 16 };
 
-/** Sessions whose user may not ask for the state of the account: a full one shows when it refuses. */
+/** Sessions whose user may not read the state of the account: a full one shows when it refuses. */
 const withoutAccountInfo = new WeakSet<Session>();
 
 /** What an account uses and may use. */
@@ -94,7 +94,7 @@ function checkRoom(info: StreamInfo | null): void {
   }
 }
 
-/** Checks the storage of the account, where the server tells it. */
+/** Checks the storage of the account, where the server reports it. */
 async function checkAccount(call: Call): Promise<void> {
   if (withoutAccountInfo.has(call.session)) return;
   let info: AccountInfo;

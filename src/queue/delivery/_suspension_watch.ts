@@ -4,8 +4,8 @@ import type { DeliveryCalls } from "./delivery_calls.ts";
 const MIN_SUSPENSION_MS = 1_000;
 
 /**
- * Notices that the machine was suspended: leases ran on, and `performance.now()` did not. The machine's clock tells that at once, and tells the same
- * when it is set. The server's time tells the two apart, and is what leases go by; until the server has answered it is not known.
+ * Notices that the machine was suspended: leases ran on, and `performance.now()` did not. The machine's clock shows that at once, and shows the same
+ * when it is set. The server's time distinguishes the two, and is what leases go by; until the server has answered it is not known.
  */
 export class SuspensionWatch {
   readonly #calls: DeliveryCalls;

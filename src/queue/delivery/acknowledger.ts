@@ -28,7 +28,7 @@ export class Acknowledger {
     session.signal.addEventListener("abort", () => this.#acknowledgements = null, options);
   }
 
-  /** Acknowledges the job over the present session, if its lease is held; tells whether that is confirmed. If not, it is to be repeated. */
+  /** Acknowledges the job over the present session, if its lease is held; returns whether that is confirmed. If not, it is to be repeated. */
   async acknowledge(delivery: Delivery): Promise<boolean> {
     if (this.#calls.doubt) await this.#calls.doubt;
     const now = performance.now();
@@ -45,7 +45,7 @@ export class Acknowledger {
   }
 
   /**
-   * Acknowledges the job for as long as its lease is held; tells whether that is confirmed.
+   * Acknowledges the job for as long as its lease is held; returns whether that is confirmed.
    *
    * @param refused Called at the first refusal.
    */

@@ -29,11 +29,11 @@ export class Delivery implements JobMessage {
   #leaseUntil: number;
   /** Whether the durable consumer that delivered it is gone. */
   orphaned = false;
-  /** Whether the server was told to deliver it again: that may happen before it is confirmed. */
+  /** Whether the server was asked to deliver it again: that may happen before it is confirmed. */
   handedBack = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
-  /** Its run as telemetry sees it; `null`: nobody observes it, or it has not begun. */
+  /** Its run as telemetry sees it; `null`: there is no observer, or it has not begun. */
   observed: Operation | null = null;
   #headers: JobHeaders | undefined;
   #controller: AbortController | null = null;
@@ -164,7 +164,7 @@ export class Delivery implements JobMessage {
     this.#controller?.abort(reason);
   }
 
-  /** Gives up the lease: its run is told to end, and however it does, nothing is reported. */
+  /** Gives up the lease: the signal of its run aborts, and nothing is reported of its end. */
   release(why: string): void {
     this.#leaseUntil = -Infinity;
     this.abort(new DOMException(why, "AbortError"));

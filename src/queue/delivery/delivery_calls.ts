@@ -61,7 +61,7 @@ export class DeliveryCalls {
     this.#stopped = true;
   }
 
-  /** Asks the server for its time, over reconnects: by how much its clock is ahead of `performance.now()`, at least. `null` if nobody can tell. */
+  /** Asks the server for its time, over reconnects: by how much its clock is ahead of `performance.now()`, at least. `null` if that is unknown. */
   async askServerAhead(): Promise<number | null> {
     const { context, names } = this.#queue;
     while (!this.#stopped && context.connection.isOn) {

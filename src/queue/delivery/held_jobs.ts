@@ -1,7 +1,7 @@
 import type { RunningTicks } from "./running_ticks.ts";
 import type { Delivery } from "./delivery.ts";
 
-/** The deliveries that a worker holds: those that wait for their start, and those that run. Nothing else knows which, since when and for how long. */
+/** The deliveries that a worker holds: those that wait for their start, and those that run. It alone keeps which, since when and for how long. */
 export class HeldJobs {
   readonly #ticks: RunningTicks;
   /** What has not started, by the sequence of its message, in the order in which it was delivered. */

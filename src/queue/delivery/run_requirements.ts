@@ -110,7 +110,7 @@ export class RunRequirements {
     return true;
   }
 
-  /** Checks what is not known to be met; tells whether all is. If not, the job is to be given back, and no jobs are taken for a while. */
+  /** Checks what is not known to be met; returns whether all is. If not, the job is to be given back, and no jobs are taken for a while. */
   async meet(requirements: readonly Requirement[], delivery: Delivery): Promise<boolean> {
     for (const requirement of requirements) {
       while (!this.areMet([requirement])) {

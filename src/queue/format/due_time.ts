@@ -4,7 +4,7 @@ import { checkDate, checkDuration, wrong } from "../../checks.ts";
 const LAST_MOMENT = new Date("2262-04-11T23:47:16.854Z");
 
 /**
- * Checks a moment that the server is to know.
+ * Checks a moment that is sent to the server.
  *
  * @throws {TypeError | RangeError} If it is no valid date, or too late.
  */

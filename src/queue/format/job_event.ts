@@ -1,7 +1,7 @@
 import { readJobData } from "./job_data.ts";
 
 /**
- * What every event of a job tells.
+ * What every event of a job contains.
  *
  * @category Jobs
  */
@@ -13,9 +13,9 @@ export interface JobEventBase {
 }
 
 /**
- * Something that happened to a job, told apart by `type`. `started`, `progress` and `completed` are sent while somebody listens; the others always.
+ * Something that happened to a job, distinguished by `type`. `started`, `progress` and `completed` are sent while there is a listener; the others always.
  *
- * @example What each type tells
+ * @example What each type contains
  * ```ts
  * import type { JobEvent } from "@supercheck/jetstream";
  *
@@ -84,7 +84,7 @@ export type JobEvent =
     }
   );
 
-/** What an event tells beside its type, id and time. */
+/** What an event contains beside its type, id and time. */
 export interface EventDetails {
   attempt?: number;
   value?: unknown;
@@ -103,7 +103,7 @@ export const EVENT_TYPES: readonly JobEvent["type"][] = [
   "expired",
 ];
 
-/** Characters of a reason that an event tells. */
+/** Characters of a reason in an event. */
 export const MAX_EVENT_REASON = 2_000;
 
 /**

@@ -19,7 +19,7 @@ export interface JobHeaders {
   starts?: number;
   /** How often the job was postponed. */
   postponed: number;
-  /** The publish's message id: tells one's own publish from another's. */
+  /** The publish's message id: identifies the publish that stored the job. */
   nonce?: string;
   maxAttempts?: number;
   timeout?: number;
@@ -74,7 +74,7 @@ const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
 /**
  * Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing.
  *
- * @param whole Whether what those tell, the nonce, is read as well.
+ * @param whole Whether these, the nonce, are read as well.
  */
 export function readJobHeaders(message: Msg, whole = false): JobHeaders {
   const block = rawHeaders(message);

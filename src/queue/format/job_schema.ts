@@ -3,7 +3,7 @@ import { shownMessage, shownName } from "../../shown.ts";
 import { readJobData } from "./job_data.ts";
 import { messageOf } from "./thrown.ts";
 
-/** Issues that a message tells. */
+/** Issues in a message. */
 const MAX_ISSUES = 10;
 
 /**

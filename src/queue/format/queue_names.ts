@@ -105,7 +105,7 @@ export class QueueNames {
     return `wqevt.${this.queue}.changing`;
   }
 
-  /** Asks the workers what they know of messages that belong to no consumer. */
+  /** Asks the workers for the state of messages that belong to no consumer. */
   get known(): string {
     return `wqevt.${this.queue}.known`;
   }
@@ -115,7 +115,7 @@ export class QueueNames {
     return `wqevt.${this.queue}.workers`;
   }
 
-  /** Where workers answer such a question; no listener to events hears it. */
+  /** Where workers answer such a question; no listener to events receives it. */
   workerAnswers(ask: string, worker: string = "*"): string {
     return `wqevt.${this.queue}.workers.${ask}.${worker}`;
   }

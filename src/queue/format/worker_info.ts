@@ -4,7 +4,7 @@ import { isCount, readJobData } from "./job_data.ts";
 import { PRIORITIES, type Priority } from "./queue_names.ts";
 
 /**
- * A worker of a queue: one `consume()` in one process, as it tells of itself.
+ * A worker of a queue: one `consume()` in one process, as it describes itself.
  *
  * @example How busy the workers are
  * ```ts
@@ -29,7 +29,7 @@ export interface WorkerInfo {
   pid: number;
   /** When it began, by its clock. */
   since: Date;
-  /** How it fares: `state` of its {@linkcode JobConsumerStatus}. */
+  /** Its state: `state` of its {@linkcode JobConsumerStatus}. */
   state: WorkerState;
   /** Why it is impaired, or `null`. */
   reason: string | null;
@@ -50,7 +50,7 @@ export interface WorkerInfo {
 }
 
 /**
- * How a worker fares.
+ * The state of a worker.
  *
  * @category Jobs
  */

@@ -16,10 +16,10 @@ export interface Cancelling {
 }
 
 /**
- * Takes a job out of the queue, wherever it is; workers that run it hear of it from the server.
+ * Takes a job out of the queue, wherever it is; the server announces it to the workers that run it.
  *
  * @returns Whether there was one.
- * @throws {Unavailable} If nobody can tell.
+ * @throws {Unavailable} If it is unconfirmed.
  */
 export async function cancelJob(
   call: Call,
@@ -30,7 +30,7 @@ export async function cancelJob(
   for (;;) {
     const message = await findJobMessage(call, names, token);
     if (!message) break;
-    if (await deleteMessage(call, names.stream, message.sequence)) tell(call, names, token, known);
+    if (await deleteMessage(call, names.stream, message.sequence)) sendCancelled(call, names, token, known);
     await passFiringSchedule(call, names, token);
   }
   if (!known.deleted) await stream.checkKind(call);
@@ -40,8 +40,8 @@ export async function cancelJob(
   return known.deleted;
 }
 
-/** Sends the event at the first delete, before anything else: whoever waits for the job sees it gone, and has to know why. */
-function tell({ session }: Call, names: QueueNames, token: string, known: Cancelling): void {
+/** Sends the event at the first delete, before anything else: a call that waits for the job finds it gone, and needs the reason. */
+function sendCancelled({ session }: Call, names: QueueNames, token: string, known: Cancelling): void {
   if (!known.deleted) new EventSender(names).send(session, token, "cancelled");
   known.deleted = true;
 }

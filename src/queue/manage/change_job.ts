@@ -82,7 +82,7 @@ export class JobChange implements Replacement {
    * Makes the change.
    *
    * @returns `false`: there is no such job, or it is active.
-   * @throws {Unavailable} If nobody can tell.
+   * @throws {Unavailable} If it is unconfirmed.
    */
   async make(call: Call, queue: QueueStore, token: string): Promise<boolean> {
     this.#readySubject = (present) => readySubject(queue, present);

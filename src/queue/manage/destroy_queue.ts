@@ -5,7 +5,7 @@ import { removePermits } from "../store/rate_permits.ts";
 import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "../store/stream_kinds.ts";
 
 /**
- * Removes the streams of a queue that are known to be its own; tells whether there was a queue.
+ * Removes the streams of a queue that are known to be its own; returns whether there was a queue.
  *
  * @throws {JetStreamStoreError} `wrong_kind`, if the stream of that name is not a queue.
  */

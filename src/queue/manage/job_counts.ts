@@ -42,7 +42,7 @@ export interface JobCounts {
 export interface QueuePause {
   /** The priorities that are paused. */
   priorities: Priority[];
-  /** When the last of them goes on by itself; `null`: when it is resumed. */
+  /** When the last of them ends by itself; `null`: when it is resumed. */
   until: Date | null;
 }
 

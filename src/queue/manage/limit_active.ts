@@ -20,7 +20,7 @@ export type ActiveLimits = {
   low?: number | null;
 };
 
-/** Lets the server enforce the limits, and tells the workers to look at them. */
+/** Lets the server enforce the limits, and announces them to the workers. */
 export async function limitActive(call: Call, { names, stream }: QueueContext, limits: ActiveLimits): Promise<void> {
   await stream.openConsumers(call);
   const adjust = ({ name, config }: ConsumerInfo) => {

@@ -4,7 +4,7 @@ import { RATE_LABEL, rateText, type StartRate } from "../format/start_rate.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { openPermits, removePermits } from "../store/rate_permits.ts";
 
-/** Lets the server limit how many jobs start within an interval, over all workers, and tells them; `null` lifts the limit. */
+/** Lets the server limit how many jobs start within an interval, over all workers, and announces it to them; `null` lifts the limit. */
 export async function limitRate(call: Call, { names, stream }: QueueContext, rate: StartRate | null): Promise<void> {
   await stream.openConsumers(call);
   if (rate) await openPermits(call, names, rate, (await stream.open(call)).replicas);

@@ -4,7 +4,7 @@ import { settledWithin } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { readWorker, type WorkerInfo } from "../format/worker_info.ts";
 
-/** Milliseconds that workers have to answer: nobody knows how many there are. */
+/** Milliseconds that workers have to answer: their number is unknown. */
 const ANSWER_MS = 500;
 
 /** Workers that are listed at most. */

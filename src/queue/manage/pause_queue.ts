@@ -12,8 +12,8 @@ import { checkPriority, type Priority } from "../format/queue_names.ts";
 /** A pause without an end lasts until then. */
 export const NO_END = new Date("9999-01-01T00:00:00Z");
 
-/** Milliseconds between two looks whether a consumer has heard of a pause. */
-const LOOK_AGAIN = 10;
+/** Milliseconds between two checks that a pause is in force. */
+const CHECK_INTERVAL_MS = 10;
 
 /**
  * Options of {@linkcode JobQueue.pause} and {@linkcode JobQueue.resume}.
@@ -31,7 +31,7 @@ export interface PauseOptions {
 
 const OPTIONS: OptionNames<PauseOptions> = { priority: true };
 
-/** Stops the server from handing out jobs until a moment, or (`null`) lets it go on. Workers hear of it from the server. */
+/** Stops the server from delivering jobs until a moment, or (`null`) resumes it. The server announces it to the workers. */
 export async function pauseQueue(
   call: Call,
   { names, stream }: QueueContext,
@@ -53,7 +53,7 @@ export async function pauseConsumer(call: Call, names: QueueNames, name: string,
   await untilInForce(call, names, name, until);
 }
 
-/** A cluster answers before the consumer's leader has heard of it. */
+/** A cluster answers before the pause has reached the consumer's leader. */
 async function untilInForce(call: Call, names: QueueNames, name: string, until: Date | null): Promise<void> {
   const wanted = until !== null && until.getTime() > call.session.now() ? until.getTime() : null;
   for (;;) {
@@ -61,16 +61,16 @@ async function untilInForce(call: Call, names: QueueNames, name: string, until: 
     const { paused = false, config } = info ?? {};
     if (wanted === null ? !paused : Date.parse(config?.pause_until ?? "") === wanted) return;
     if (performance.now() > call.deadline) {
-      throw new Unavailable("timeout", `No word that ${name} has heard of the pause`);
+      throw new Unavailable("timeout", `The pause of ${name} is not in force`);
     }
-    await delay(LOOK_AGAIN);
+    await delay(CHECK_INTERVAL_MS);
   }
 }
 
 /**
  * Checks when a pause is to end.
  *
- * @throws {TypeError | RangeError} If it is no valid date, or none that the server knows.
+ * @throws {TypeError | RangeError} If it is no valid date, or none that the server supports.
  */
 export function pauseEnd(until: Date | null | undefined): Date {
   if (until === undefined || until === null) return NO_END;

@@ -22,7 +22,7 @@ import { deliveredUpTo, findJobMessage, isUndecided, mayJobBeStored } from "../s
  * Makes a delayed job wait for a worker, in one step on the server, which stores the waiting message and removes the schedule.
  *
  * @returns Whether it waits; `false`: there is none, or it is active.
- * @throws {Unavailable} If nobody can tell.
+ * @throws {Unavailable} If it is unconfirmed.
  */
 export async function promoteJob(call: Call, queue: QueueStore, token: string): Promise<boolean> {
   call.session.server.require(REPLACE_VERSION, "Promoting a job");

@@ -10,7 +10,7 @@ import { callQueue } from "../store/queue_call.ts";
 import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 
-/** Headers that tell of the death, and those that begin anew with the job's second life. */
+/** Headers of the dead letter, and those that are not kept in the redriven job. */
 const LEFT_BEHIND = new Set([
   "Job-Nonce",
   "Job-Priority",

@@ -86,7 +86,7 @@ export interface ScheduleInfo<T = unknown> {
   data: T | undefined;
   /**
    * When the server makes the next job; `null` if never. Computed here by the server's rules. With `every`, a server that was down when a job was due
-   * makes it as it starts and counts on from there, which this does not know.
+   * makes it as it starts and counts on from there, which this does not include.
    */
   next: Date | null;
 }

@@ -39,14 +39,14 @@ export function checkWait(options: WaitOptions): number {
 /** How a wait ends. */
 type Outcome = { value: unknown } | { failure: JobFailedError };
 
-/** Milliseconds until it looks again although no event came: first when workers surely know that it listens, then as a net below what got lost. */
-const LOOK_AGAIN = { first: 1_500, later: 10_000 };
+/** Milliseconds until it looks again although no event came: first once workers have certainly found the listener, then in case an event was lost. */
+const LOOK_INTERVAL_MS = { first: 1_500, further: 10_000 };
 
 /** Milliseconds before its end at which it looks for the last time. */
 const LAST_LOOK_MS = 500;
 
-/** Milliseconds for which the event that tells how a job left the queue may be under way. */
-const UNDER_WAY = 1_500;
+/** Milliseconds for which the event of how a job left the queue may be under way. */
+const EVENT_DELAY_MS = 1_500;
 
 /**
  * Waits until a job is done.
@@ -77,7 +77,7 @@ class JobWait {
   readonly #stopListening: () => void;
   readonly #closer = () => Promise.resolve(this.#news.resolve());
   #denied: Error | null = null;
-  #pause = LOOK_AGAIN.first;
+  #pause = LOOK_INTERVAL_MS.first;
   #news = Promise.withResolvers<void>();
   /** Whether the last look that could be finished has been answered. */
   #answered = false;
@@ -94,7 +94,7 @@ class JobWait {
         this.#news.resolve();
       },
       begun: () => {
-        this.#pause = LOOK_AGAIN.first;
+        this.#pause = LOOK_INTERVAL_MS.first;
         this.#news.resolve();
       },
       denied: (error) => {
@@ -114,12 +114,12 @@ class JobWait {
       if (found) return found;
       const rest = this.#until - performance.now();
       if (rest <= 0) throw this.#timeoutError();
-      const pause = this.#seen.gone === null ? this.#pause : UNDER_WAY;
-      const told = await settledWithin(
+      const pause = this.#seen.gone === null ? this.#pause : EVENT_DELAY_MS;
+      const isNew = await settledWithin(
         this.#news.promise,
         Math.min(pause, rest > LAST_LOOK_MS ? rest - LAST_LOOK_MS : rest),
       );
-      if (!told) this.#pause = LOOK_AGAIN.later;
+      if (!isNew) this.#pause = LOOK_INTERVAL_MS.further;
     }
   }
 
@@ -131,7 +131,7 @@ class JobWait {
   async #look(): Promise<Outcome | null> {
     const { context } = this.#parts;
     const left = this.#until - performance.now();
-    // One that cannot be answered any more would tell nothing.
+    // One without time for an answer would be of no use.
     if (left <= 1 && this.#answered) return null;
     const done = await callQueue(
       this.#parts,
@@ -170,19 +170,19 @@ interface Seen {
   /** When its message was stored, as it was last seen in the queue. */
   stored: Date | null;
   keepsResult: boolean;
-  /** Since when, by `performance.now()`, it is no longer there and nothing tells why. */
+  /** Since when, by `performance.now()`, it is no longer there for an unknown reason. */
   gone: number | null;
   lastEvent: JobEvent["type"] | null;
 }
 
-/** How the job ended, or `null` if it has not, or nobody can tell. */
+/** How the job ended, or `null` if it has not, or that is unknown. */
 async function look(
   call: Call,
   { names, results }: QueueContext,
   token: string,
   seen: Seen,
 ): Promise<Outcome | null> {
-  // One that comes while it looks tells of a job that may not have been there yet when it looked for the result: then it looks again.
+  // One that comes while it looks may be of a job that was not there yet when it looked for the result: then it looks again.
   const { lastEvent } = seen;
   const message = await findJobMessage(call, names, token);
   if (message) {
@@ -208,6 +208,6 @@ async function look(
   if (lastEvent === "completed") return { value: undefined };
   if (seen.stored === null) return null;
   seen.gone ??= performance.now();
-  if (performance.now() - seen.gone < UNDER_WAY) return null;
+  if (performance.now() - seen.gone < EVENT_DELAY_MS) return null;
   return seen.keepsResult ? fail("The job was taken out of the queue") : { value: undefined };
 }

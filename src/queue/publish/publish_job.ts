@@ -21,7 +21,7 @@ import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 const SENT_TOGETHER = 64;
 
 /**
- * The headers by which the server stores a job once, and only if there is none of its id. An id that the library has just made is nobody else's, and
+ * The headers by which the server stores a job once, and only if there is none of its id. A new random id is unique, and
  * the look would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
  */
 export function uniqueHeaders(names: QueueNames, { fresh, token, nonce }: PreparedJob, again: boolean): HeaderList {

@@ -24,7 +24,7 @@ import type { QueueContext } from "../store/queue_context.ts";
 export interface PublishManyOptions {
   /**
    * Whether the jobs are stored in batches of up to 1000, each as a whole or not at all; needs nats-server 2.12. If the server refuses a batch for
-   * good no more are sent, and the error tells how many jobs are stored; with ids, a repeat of the call finds them as duplicates. Otherwise each
+   * good no more are sent, and the error says how many jobs are stored; with ids, a repeat of the call finds them as duplicates. Otherwise each
    * job is stored by itself, all of them at once, which is as fast.
    *
    * @default {false}
@@ -64,7 +64,7 @@ class BatchQueue {
     return this.#waiting.shift();
   }
 
-  /** Puts a batch back in parts that the server refused, so that nothing of it is stored, because it is too large; tells whether it did. */
+  /** Puts a batch back in parts that the server refused, so that nothing of it is stored, because it is too large; returns whether it did. */
   split(batch: Batch, error: unknown): boolean {
     if (!isServerError(error, ErrorCode.batchTooLarge) || batch.length === 1) return false;
     const limit = Number(/too large: (\d+)/.exec(error.message)?.[1] ?? 0);
@@ -159,7 +159,7 @@ async function storeBatch(
       const own = found.map((message, i) =>
         message !== null && parseJobHeaders(message.headers()).nonce === rest[i].nonce
       );
-      // An earlier attempt was stored and its answer lost: publishing one of its jobs again only asks for its receipt.
+      // An earlier attempt was stored and its answer lost: publishing one of its jobs again only gets its receipt.
       const stored = isUnconfirmed(call, batch) &&
         (own.includes(true) || found.every((message) => message === null));
       const asked = stored
@@ -168,9 +168,9 @@ async function storeBatch(
         ? []
         : rest.filter((job) => job.repeatable);
       if (!stored) found.forEach((message, i) => message && note(rest[i], message.sequence, true));
-      const told = await Promise.all(asked.map((job) => publisher.send(call, job, true)));
-      asked.forEach((job, i) => receipts.set(job, told[i]));
-      if (told.length === 0 && receipts.size === batch.length - rest.length) throw error;
+      const repeated = await Promise.all(asked.map((job) => publisher.send(call, job, true)));
+      asked.forEach((job, i) => receipts.set(job, repeated[i]));
+      if (repeated.length === 0 && receipts.size === batch.length - rest.length) throw error;
     }
   }
   return batch.map((job) => receipts.get(job)!);

@@ -63,7 +63,7 @@ export interface PublishOptions {
   key?: string;
   /**
    * Milliseconds that the handler's result is kept, at most a day; `undefined` is kept as `null`. If a result cannot be kept (it is no JSON value, it
-   * is too large for a message), the job is completed all the same; the log and the event `completed` tell why.
+   * is too large for a message), the job is completed all the same; the log and the event `completed` say why.
    */
   keepResult?: number;
   /**

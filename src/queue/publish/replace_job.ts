@@ -19,7 +19,7 @@ export type ReplaceResult = { sequence: number } | "absent" | "active";
  *
  * A delayed message is replaced in one step on the server, unless its schedule may be firing, which is waited for. A waiting one may be delivered at
  * any moment, and a server cannot replace it on condition that it was not. So the call announces the change to the workers, stores the copy as one that is undecided, and then asks how far the server has
- * delivered. If the waiting message was delivered, the copy is withdrawn. If it was not, whoever gets it from now on has heard the announcement, finds
+ * delivered. If the waiting message was delivered, the copy is withdrawn. If it was not, a worker that gets it from now on has received the announcement, finds
  * the copy, and does not start it.
  *
  * @throws {JetStreamStoreError} `unsupported`, if the server is too old, or the job has a key or was made by a schedule.

@@ -19,7 +19,7 @@ export interface JobCopy {
   /** The subject under which workers get it. */
   ready: string;
   payload: Uint8Array | string;
-  /** All but the server's, and those that tell of the replacement. */
+  /** All but the server's, and those of the replacement. */
   headers: HeaderList;
   /** When it is to run, by the server's clock, in milliseconds; absent: now. */
   due?: number;
@@ -83,7 +83,7 @@ export async function storeCopy(
 /**
  * Announces the change to the workers, and stores the undecided copy; `null` if the job has changed meanwhile.
  *
- * @throws {JetStreamStoreError} `permission`, if the workers cannot be told: they would start what is being replaced.
+ * @throws {JetStreamStoreError} `permission`, if the announcement is refused: workers would start what is being replaced.
  */
 export async function storeAnnounced(
   call: Call,
@@ -98,7 +98,7 @@ export async function storeAnnounced(
   try {
     call.session.send(queue.names.changing, tokenOf(undecided.later));
     const stored = await storeUndecided(call, queue, undecided, replacement);
-    // The server tells a refusal before it answers what was sent behind it.
+    // The server sends a refusal before it answers what was sent behind it.
     if (!refusal) return stored;
     if (stored !== null) await removeMessage(call, queue, stored);
     throw refusal;

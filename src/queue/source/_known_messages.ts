@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 
-/** What a worker knows of a message: it has its job, or has ended it. */
+/** The state of a message at a worker: it has its job, or has ended it. */
 export type MessageState = "held" | "ended";
 
 /** Which messages are asked for: their sequences, and when they were stored (milliseconds); of delayed ones, the firing, too. */

@@ -24,15 +24,15 @@ const LATE_MS = 10_000;
 /** Headers of a delayed message that its copy takes along: the schedule, what is ours, and what is its publisher's. */
 const COPIED = /^(Nats-Schedule|Nats-Schedule-Target|(?!Nats-).*)$/i;
 
-/** Asks all workers which of some messages they know. */
+/** Asks all workers which of some messages they have or have ended. */
 export interface WorkersSurvey {
-  /** `true` at the place of a message: a worker knows it. */
+  /** `true` at the place of a message: a worker has it, or has ended it. */
   ask(session: Session, question: KnownQuestion): Promise<boolean[]>;
 }
 
 /**
  * Looks for delayed jobs whose moment has passed and whose schedule the server has forgotten: after it was killed it can have the message back without
- * the schedule. Mostly that had fired. So what has a newer message is removed; what a worker has ended that worker removes; and what nobody knows is
+ * the schedule. Mostly that had fired. So what has a newer message is removed; what a worker has ended that worker removes; and what no worker has is
  * stored again, which sets its schedule anew: it runs, a second time if it had run and its worker is gone.
  */
 export class LateJobs {

@@ -8,10 +8,10 @@ import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from 
 import { LimitedLog } from "../../connection/limited_log.ts";
 import { inLine } from "../../shown.ts";
 
-/** Milliseconds within which workers tell what they know. */
+/** Milliseconds within which workers answer. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
-/** Asks all workers of a queue what they know of messages, and answers for this worker. */
+/** Asks all workers of a queue for the state of messages, and answers for this worker. */
 export class MessageSurvey {
   readonly #queue: QueueContext;
   readonly #held: HeldJobs;
@@ -23,7 +23,7 @@ export class MessageSurvey {
     this.#log = new LimitedLog(queue.context.logger);
   }
 
-  /** Which of them a worker knows. This one is asked, too: that nobody knows means something only if there is an answer. */
+  /** Which of them a worker has or has ended. This one is asked, too: at least one answer must arrive. */
   async ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
     let answers = 0;
     const isKnown = question.map(() => false);
@@ -62,7 +62,7 @@ export class MessageSurvey {
     return asked.filter((_, i) => states[i] === "ended").map(([sequence]) => sequence);
   }
 
-  /** What this worker knows of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
+  /** The state at this worker of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
   stateOf(sequence: number, storedAt: number, firing?: string): MessageState | null {
     const { ended } = this.#queue;
     if (ended.has(sequence, String(storedAt)) || firing !== undefined && ended.hasFiring(firing)) return "ended";

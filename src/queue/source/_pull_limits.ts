@@ -1,7 +1,7 @@
 import { milliseconds, nanoseconds, readDuration } from "../../wire/durations.ts";
 import { type ConsumerInfo, MAX_WAITING } from "../store/durable_consumer.ts";
 
-/** Milliseconds after which the server tells that a pull still waits. The longer, the more workers wait: so all of them together cost about as much. */
+/** Milliseconds after which the server confirms that a pull still waits. The longer, the more workers wait: so all of them together cost about as much. */
 const HEARTBEAT_MS = { least: 2_000, most: 24_000 };
 
 /** Pulls that wait at a durable consumer with the shortest heartbeat. */
@@ -21,9 +21,9 @@ export interface PullRequest {
   max_bytes?: number;
 }
 
-/** What a pull of a durable consumer may ask for: by its settings, and by what the server has refused. */
+/** What a pull of a durable consumer may request: by its settings, and by what the server has refused. */
 export class PullLimits {
-  /** Jobs that one pull may ask for. */
+  /** Jobs that one pull may request. */
   maxBatch = Infinity;
   /** Milliseconds that one may wait. */
   #maxExpires = Infinity;
@@ -63,7 +63,7 @@ export class PullLimits {
     };
   }
 
-  /** What to ask for instead of what the server refused; `null` if less would not help. */
+  /** What to request instead of what the server refused; `null` if less would not help. */
   lower(request: PullRequest, refusal: string): PullRequest | null {
     const batch = Number(/^Exceeded MaxRequestBatch of (\d+)/i.exec(refusal)?.[1] ?? 0);
     if (batch > 0 && batch < request.batch) {

@@ -4,7 +4,7 @@ import type { Msg } from "@nats-io/nats-core";
 export interface PullSource {
   /** Its name. */
   readonly consumer: string;
-  /** Milliseconds after which the server delivers a job again that nobody has reported. */
+  /** Milliseconds after which the server delivers an unreported job again. */
   readonly lease: number;
 }
 

@@ -29,7 +29,7 @@ const NUDGE_MS = 100;
 export class Pulls implements PullSource {
   /** How many jobs may be active at a time, of all workers together: `Infinity` without a limit, 1 for the partitions of keys. */
   limit = Infinity;
-  /** Milliseconds after which the server delivers a job again that nobody has reported. */
+  /** Milliseconds after which the server delivers an unreported job again. */
   lease = 0;
   /** Whether the consumer is paused: the server delivers nothing. */
   paused = false;
@@ -44,12 +44,12 @@ export class Pulls implements PullSource {
   readonly #listening: Listening;
   /** Pulls that were sent. */
   #sent = 0;
-  /** Bytes that a pull must ask for, as a job was larger than the last one; 0: no more than usual. */
+  /** Bytes that a pull must request, as a job was larger than the last one; 0: no more than usual. */
   #least = 0;
   #open: OpenPull | null = null;
   readonly #watch = new SilenceWatch((silence) => this.#fallSilent(silence));
   #stopped = false;
-  /** Whether the server serves pulls that wait. Where it has few places for them, only a sign of it tells. */
+  /** Whether the server serves pulls that wait. Where it has few places for them, only a heartbeat shows it. */
   #served: boolean;
   /** Whether the server was ever asked, and whether it has ever answered. */
   #asked = false;
@@ -84,7 +84,7 @@ export class Pulls implements PullSource {
     this.paused = paused;
   }
 
-  /** Jobs that one pull may ask for. */
+  /** Jobs that one pull may request. */
   get maxBatch(): number {
     return Math.min(this.limit, this.#limits.maxBatch);
   }

@@ -18,7 +18,7 @@ import { Pulls } from "./_pulls.ts";
 import type { SourceListener } from "./source_listener.ts";
 import { WaitingPlaces, type WaitingPlacesListener } from "./_waiting_places.ts";
 
-/** Milliseconds within which the server must tell why a pull gets no heartbeat. */
+/** Milliseconds within which the server must say why a pull gets no heartbeat. */
 const EXPLANATION_TIMEOUT_MS = 500;
 
 /** Which jobs a worker serves. */
@@ -29,7 +29,7 @@ export interface ServedJobs {
   readonly keyed: boolean;
 }
 
-/** What a worker holds, and how many more jobs it asks for. */
+/** What a worker holds, and how many more jobs it requests. */
 export interface SourceDemand {
   readonly held: HeldJobs;
   readonly capacity: Capacity;
@@ -81,7 +81,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
   /**
    * Opens the queue, and begins to listen.
    *
-   * @param mayCreate Whether a queue that is missing is made; otherwise `false` tells that it is.
+   * @param mayCreate Whether a queue that is missing is made; otherwise the result is `false`.
    */
   async open(mayCreate: boolean): Promise<boolean> {
     const { names, stream } = this.#queue;
@@ -207,7 +207,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     this.#listener.delivered(new Delivery(message, pulls, at), waited);
   }
 
-  /** From its pulls: one that waited has ended. What the next one asks for depends on how many workers wait now. */
+  /** From its pulls: one that waited has ended. What the next one requests depends on how many workers wait now. */
   async ended({ consumer }: PullSource, expired: boolean): Promise<void> {
     if (expired) {
       // The next pull meets the reason of a failure.

@@ -47,7 +47,7 @@ export class WaitingPlaces {
     return this.#full.has(pulls);
   }
 
-  /** The durable consumer has no place; tells whether that is so. */
+  /** The durable consumer has no place; returns whether that is so. */
   note(pulls: PullSource, { name, config, num_waiting }: ConsumerInfo): boolean {
     const { max_waiting = 0 } = config;
     if (num_waiting < max_waiting * NEARLY_ALL_PLACES) return false;

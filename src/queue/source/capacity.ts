@@ -25,7 +25,7 @@ export interface CapacityGate {
   readonly ahead: number;
 }
 
-/** Decides how many jobs a worker runs, and how many it asks for. */
+/** Decides how many jobs a worker runs, and how many it requests. */
 export class Capacity {
   readonly #settings: CapacitySettings;
   readonly #held: HeldJobs;
@@ -59,7 +59,7 @@ export class Capacity {
     return this.#rate?.wait ?? 0;
   }
 
-  /** How many jobs to ask for now. Half a load at a time: asking for each single job would cost a request per job. */
+  /** How many jobs to request now. Half a load at a time: asking for each single job would cost a request per job. */
   get wanted(): number {
     return !this.#isClosed && this.#held.load * 2 <= Math.min(this.#ahead, this.#gate.ahead) ? this.room : 0;
   }

@@ -32,11 +32,11 @@ const FIRST_LOOK_MS = 500;
 
 /**
  * Puts back jobs whose messages belong to no consumer: they are stored, but at or below the ack floor of their durable consumer, so the server takes them for
- * acknowledged and delivers them no more. There are two kinds. A purge by an exact subject, whoever makes it, moves the floor past jobs that nobody
- * has done. And a server that is stopped can note and confirm an acknowledgement, and keep the message: its job is done, but its id is taken.
+ * acknowledged and delivers them no more. There are two kinds. A purge by an exact subject, by any client, moves the floor past jobs that have
+ * not run. And a server that is stopped can note and confirm an acknowledgement, and keep the message: its job is done, but its id is taken.
  *
- * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as nobody else can know that it has. What no worker
- * knows, and was below the floor at the last look as well, more than a lease ago, is brought back: rather twice than never. It runs twice if it is of the second kind and its worker is gone; if
+ * So all workers are asked. What one of them has is left alone. What one has ended it removes itself, as it alone can. What no worker
+ * has, and was below the floor at the last look as well, more than a lease ago, is put back: a second run is better than none. It runs twice if it is of the second kind and its worker is gone; if
  * its worker is cut off just when all are asked; or if that is of another client and needs longer than a lease. What has a key has lost its place.
  *
  * With replicas the server removes by itself what is below the floor, and later than it confirms: there it is left alone.
@@ -93,7 +93,7 @@ export class JobRescue {
   }
 
   #failed(error: unknown): void {
-    this.#complain(`Jobs of queue ${this.#queue.names.queue} that belong to no consumer are not found`, error);
+    this.#logOnce(`Jobs of queue ${this.#queue.names.queue} that belong to no consumer are not found`, error);
   }
 
   /** The partitions are made by whoever publishes a job with a key. Another client does not, and no worker would get its jobs. */
@@ -133,11 +133,11 @@ export class JobRescue {
     return strays;
   }
 
-  /** @param lastFloor Up to which they have belonged to nobody for long enough. */
+  /** @param lastFloor Up to which they have belonged to no consumer for long enough. */
   async #clear(session: Session, strays: StoredMessage[], lastFloor: number): Promise<void> {
     const isKnown = await this.#survey.ask(session, strays.map(({ sequence, time }) => [sequence, time.getTime()]));
     for (const [i, stray] of strays.entries()) {
-      if (!isKnown[i] && stray.sequence <= lastFloor) await this.#bringBack(session, stray);
+      if (!isKnown[i] && stray.sequence <= lastFloor) await this.#putBack(session, stray);
     }
   }
 
@@ -161,7 +161,7 @@ export class JobRescue {
   }
 
   /** Puts a job back where it was, as a new message: a second rescuer is refused, and so is one that comes after a cancel. */
-  async #bringBack(session: Session, stray: StoredMessage): Promise<void> {
+  async #putBack(session: Session, stray: StoredMessage): Promise<void> {
     const { subject, sequence, data } = stray;
     const { priority, enqueuedAt } = readJobInfo(stray, null);
     const token = subject.slice(subject.lastIndexOf(".") + 1);
@@ -172,7 +172,7 @@ export class JobRescue {
       if (!await moveJob(this.#call(session), this.#queue.names, job, {})) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
-      return this.#complain(`${this.#describe(stray)} cannot be put back`, error);
+      return this.#logOnce(`${this.#describe(stray)} cannot be put back`, error);
     }
     await this.#remove(session, stray, "was put back");
   }
@@ -191,9 +191,9 @@ export class JobRescue {
     return callWithin(session, this.#queue.context.timeout);
   }
 
-  /** Says once what will be the same at the next look. */
-  #complain(what: string, error: unknown): void {
-    const complaint = `${what}: ${messageOf(error)}`;
-    if (!(error instanceof Unavailable)) this.#log.warnNew(complaint, complaint);
+  /** Logs once what will be the same at the next look. */
+  #logOnce(what: string, error: unknown): void {
+    const line = `${what}: ${messageOf(error)}`;
+    if (!(error instanceof Unavailable)) this.#log.warnNew(line, line);
   }
 }

@@ -20,10 +20,10 @@ const DRAIN_TIMEOUT_MS = 1_000;
 /** Milliseconds after which a subscription that breaks off has served: longer than a silence of the server takes to be noticed. */
 const SERVED_AFTER_MS = 10_000;
 
-/** Milliseconds between two looks whether a queue that was destroyed is made again, unless it hears of that. */
+/** Milliseconds between two checks that a destroyed queue was made again, unless that is announced. */
 const LOOK_AGAIN_MS = { base: 500, max: 10_000 };
 
-/** Milliseconds after which it looks when it hears that the settings have changed. */
+/** Milliseconds after which it looks when changed settings are announced. */
 const LOOK_AFTER_CHANGE_MS = 50;
 
 const DESTROYED = "the queue was destroyed";
@@ -155,7 +155,7 @@ export class JobSource {
     for (let looks = 1; !stop.aborted; looks++) {
       const signal = AbortSignal.any([stop, changed.signal]);
       await delay(backoff(looks, LOOK_AGAIN_MS), { signal, persistent: false });
-      // However often it hears of changes.
+      // However often changes are announced.
       if (changed.signal.aborted) await delay(LOOK_AFTER_CHANGE_MS, { signal: stop, persistent: false });
       changed = new AbortController();
       if (stop.aborted || await this.#isMade(session)) break;

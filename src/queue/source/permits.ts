@@ -102,7 +102,7 @@ export class Permits {
   }
 
   /**
-   * Takes a permit for a job that is to start now; without one, asks for as many as are needed.
+   * Takes a permit for a job that is to start now; without one, requests as many as are needed.
    *
    * @param capacity Tells how many are needed.
    */
@@ -165,7 +165,7 @@ export class Permits {
     this.#asked.delete(subject);
     // Its time is over.
     if (headers?.code === 408) return this.#arrived();
-    this.#none(`${headers?.code ?? ""} ${headers?.description || "nobody answers"}`.trim());
+    this.#none(`${headers?.code ?? ""} ${headers?.description || "no responders"}`.trim());
   }
 
   /** There are no permits: the limit may just have changed. */

@@ -31,7 +31,7 @@ export class DeadLetterStream {
     this.#once = new Once(async (call) => await this.#open(call, await replicasOf(call)));
   }
 
-  /** Opens it once, and from time to time again: a limit that somebody sets must not remove dead letters. */
+  /** Opens it once, and from time to time again: a limit that is set meanwhile must not remove dead letters. */
   open(call: Call): Promise<unknown> {
     if (performance.now() - this.#lookedAt >= LOOK_AGAIN_MS) this.forget();
     return this.#once.get(call);

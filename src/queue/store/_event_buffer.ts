@@ -2,13 +2,13 @@
 const MAX_EVENTS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 
-/** What waits for the reader of a live list. Beyond its limits the oldest are dropped: the newest tell how things are. */
+/** What waits for the reader of a live list. Beyond its limits the oldest are dropped: the newest show the present state. */
 export class EventBuffer<T> {
   #items: { value: T; bytes: number }[] = [];
   #bytes = 0;
   #dropped = false;
 
-  /** Adds one; tells whether it is the first to displace another since the buffer was empty. */
+  /** Adds one; returns whether it is the first to displace another since the buffer was empty. */
   push(value: T, bytes: number): boolean {
     this.#items.push({ value, bytes });
     this.#bytes += bytes;

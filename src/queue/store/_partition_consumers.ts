@@ -21,7 +21,7 @@ export interface PartitionsQueue {
 
 /**
  * Makes the durable consumers of the partitions, with one unacknowledged job each, which keeps the order. They are looked for again now and then: others
- * may have made the queue anew, without them, and jobs would be stored for nobody. What is published meanwhile need not wait for that.
+ * may have made the queue anew, without them, and jobs would belong to no consumer. What is published meanwhile need not wait for that.
  */
 export class PartitionConsumers {
   readonly #queue: PartitionsQueue;

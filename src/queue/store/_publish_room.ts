@@ -3,7 +3,7 @@ import { JetStreamStoreError } from "../../errors.ts";
 import type { StreamConfig, StreamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
-/** The part of `max_bytes` that publishes leave free: for retries, and for producers that do not know of each other. */
+/** The part of `max_bytes` that publishes leave free: for retries, and for producers that publish at the same time. */
 const RESERVE = 1 / 5;
 
 /** One process publishes at most this part of the free bytes before it looks at the stream again: so a hundred of them together stay within the reserve. */
@@ -33,7 +33,7 @@ export class PublishRoom {
   #bytes = 0;
   /** Bytes that may be published before the next look. */
   #permit = Infinity;
-  /** Whether the limits are known, as far as the server has told. */
+  /** Whether the limits are known, as far as the server has reported. */
   #isKnown = true;
   /** Bytes of the publishes that are under way. */
   #pending = 0;

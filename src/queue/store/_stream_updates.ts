@@ -5,7 +5,7 @@ import type { Session } from "../../wire/session.ts";
 const counts: WeakMap<Session, Map<string, { updates: number }>> = new WeakMap();
 
 /**
- * Listens to changes of a stream's configuration, of which the server tells. One subscription serves all handles of a stream, until the session ends. A
+ * Listens to changes of a stream's configuration, which the server announces. One subscription serves all handles of a stream, until the session ends. A
  * user who may not listen meets changes a little later.
  */
 export class StreamUpdates {
@@ -18,7 +18,7 @@ export class StreamUpdates {
     this.#stream = stream;
   }
 
-  /** Whether the stream may have been changed since this was last asked: it was, or nobody listened between two sessions. */
+  /** Whether the stream may have been changed since this was last asked: it was, or there was no listener between two sessions. */
   changed(session: Session): boolean {
     const isNext = session !== this.#session && this.#session !== null;
     if (session !== this.#session) {

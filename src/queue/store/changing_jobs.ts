@@ -1,7 +1,7 @@
 /** Milliseconds for which a job counts as changing after that was announced: longer than the copy of a call waits that died. */
 const CHANGING_MS = 120_000;
 
-/** Announced jobs that are told apart; beyond them every job counts as changing. */
+/** Announced jobs that are kept apart; beyond them every job counts as changing. */
 const MAX_TOKENS = 10_000;
 
 /**

@@ -40,7 +40,7 @@ export interface DeadLetter<T = unknown> {
   sequence: number;
 }
 
-/** Stores a job among the dead letters, as the newest one of its id: its data whole, and of what is told about it as much as fits. */
+/** Stores a job among the dead letters, as the newest one of its id: its data whole, and of its reason and stack as much as fits. */
 export async function storeDeadLetter(
   call: Call,
   { names, stream }: { names: QueueNames; stream: QueueStream },

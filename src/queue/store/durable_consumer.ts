@@ -19,7 +19,7 @@ export interface ConsumerConfig {
   replay_policy: "instant";
   /** Pull requests that may wait at the same time, of all workers. The server does not let anybody change it. */
   max_waiting?: number;
-  /** Jobs that one pull request may ask for, where the operator limits that. */
+  /** Jobs of one pull request, where the operator limits that. */
   max_batch?: number;
   /** Nanoseconds that a pull request may wait, where that is limited. */
   max_expires?: number;
@@ -80,8 +80,8 @@ export async function consumerInfos(call: Call, names: QueueNames): Promise<Cons
 const SETTLED = { after: 20, looks: 3 };
 
 /**
- * Changes the configuration of the durable consumers that there are, and tells the workers if anything did change. The server takes a configuration
- * as a whole, from whoever comes last: so it is looked at again, since somebody may have written back at the same time what was there before.
+ * Changes the configuration of the durable consumers that there are, and announces a change to the workers. The server takes a configuration
+ * as a whole, the last one wins: so it is checked again, since another client may have written the old one back at the same time.
  *
  * @param adjust Gets the present state of each; returns what is to change, or `null`.
  */
@@ -102,7 +102,7 @@ async function adjustOnce(
   let changed = false;
   try {
     const infos = await consumerInfos(call, names);
-    // At once, as the workers are to hear of a shorter lease before it is over for what they have.
+    // At once, as a shorter lease has to reach the workers before it is over for what they have.
     await Promise.all(infos.map((info) => {
       const change = adjust(info);
       if (!change) return;

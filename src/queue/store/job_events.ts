@@ -11,8 +11,8 @@ import { type EventDetails, type JobEvent, MAX_EVENT_REASON, readJobEvent } from
 import { EventBuffer } from "./_event_buffer.ts";
 import { idOf, type QueueNames, tokenOf } from "../format/queue_names.ts";
 
-/** Milliseconds between two looks whether somebody listens, and after which silence means somebody who does not say so. */
-const LOOK = { every: 1_000, timeout: 250 };
+/** Milliseconds between two checks for a listener, and after which silence means a listener that does not answer. */
+const CHECK_MS = { interval: 1_000, timeout: 250 };
 
 const FREQUENT: ReadonlySet<JobEvent["type"]> = new Set(["started", "progress", "completed"]);
 
@@ -21,37 +21,37 @@ export class EventSender {
   readonly #names: QueueNames;
   #listeners = false;
   #lastLook = -Infinity;
-  /** What waits for the answer whether somebody listens, in order. */
+  /** What waits for the answer whether there is a listener, in order. */
   #held: HeldEvent[] | null = null;
 
   constructor(names: QueueNames) {
     this.#names = names;
   }
 
-  /** Sends an event; the frequent ones only while somebody listens. */
+  /** Sends an event; the frequent ones only while there is a listener. */
   send(session: Session, token: string, type: JobEvent["type"], details: EventDetails = {}): void {
     const frequent = FREQUENT.has(type) && details.reason === undefined;
     if (frequent) {
       const now = performance.now();
-      if (now - this.#lastLook >= LOOK.every) this.#look(session, now);
+      if (now - this.#lastLook >= CHECK_MS.interval) this.#look(session, now);
       if (!this.#listeners && !this.#held) return;
     }
     const subject = this.#names.event(type, token);
     const reason = details.reason?.slice(0, MAX_EVENT_REASON);
     const body = JSON.stringify({ type, id: idOf(token), at: new Date(), ...details, reason });
-    // An event must not cost the report that it tells of. A progress as large as that is refused where it is stored.
+    // A failed event must not fail the report it belongs to. A progress as large as that is refused where it is stored.
     if (Buffer.byteLength(body) > session.maxPayload) return;
     if (this.#held) this.#held.push({ frequent, send: () => session.send(subject, body) });
     else session.send(subject, body);
   }
 
-  /** Now and then asks whether anybody listens: the server says at once if nobody does, a listener if it does. */
+  /** Checks for listeners now and then: the server answers at once if there is none, a listener if there is one. */
   async #look(session: Session, now: number): Promise<void> {
     this.#lastLook = now;
     if (!this.#listeners) this.#held ??= [];
     try {
-      // Not a single request: nobody can say how many answer.
-      await session.requests.collect(this.#names.listening, "", now + LOOK.timeout, () => true);
+      // Not a single request: any number of listeners may answer.
+      await session.requests.collect(this.#names.listening, "", now + CHECK_MS.timeout, () => true);
       this.#listeners = true;
     } catch (error) {
       this.#listeners = error instanceof Unavailable && error.reason === "timeout";
@@ -66,11 +66,11 @@ interface HeldEvent {
   send: () => void;
 }
 
-/** What a listener is told. */
+/** What a listener receives. */
 export interface EventListener {
   /** An event came; its body had so many bytes. */
   event(event: JobEvent, bytes: number): void;
-  /** Listening began, at first or again: what happened before was not heard. */
+  /** Listening began, at first or again: what happened before was missed. */
   begun(): void;
   /** The server does not allow it. */
   denied(error: JetStreamStoreError): void;
@@ -99,7 +99,7 @@ export function listenToEvents(
   const unfollow = context.connection.follow((session) => {
     subscriptions = [
       session.subscribe(names.event("*", token), receive, denied),
-      // One answer tells a worker to send the frequent events, however many listen.
+      // One answer makes a worker send the frequent events, however many listen.
       session.subscribe(names.listening, (message) => session.answer(message, ""), denied, { group: "listening" }),
     ];
     listener.begun();
@@ -147,7 +147,7 @@ async function* eventsUntil(stop: AbortSignal, context: Context, names: QueueNam
   const unlisten = listenToEvents(context, names, "*", {
     event: (event, bytes) => {
       if (arrived.push(event, bytes)) {
-        context.logger.warn(`Dropped old events of queue ${names.queue}: their reader is slower than they come`);
+        context.logger.warn(`Dropped old events of queue ${names.queue}: their reader is too slow`);
       }
       wake();
     },

@@ -120,7 +120,7 @@ export class JobResults {
     await this.#store(call, `${token}.runs`, JSON.stringify({ sequence, ...runs }));
   }
 
-  /** From the leader: a replica that lags would tell a job as done without a result. */
+  /** From the leader: a replica that lags would show a job as completed without a result. */
   async #load(call: Call, key: string): Promise<StoredMessage | null> {
     const subject = `$KV.${this.#bucket}.${key}`;
     const message = await leaderGet(call, this.#names.resultsStream, { last_by_subj: subject });

@@ -67,13 +67,13 @@ export async function moveJob(
     // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
     const newest = await findJobMessage(call, names, token);
     if (newest && newest.sequence > sequence && await removeAbandoned(call, names, newest, sequence)) {
-      throw new Unavailable("no_leader", "A copy that was not decided was in the way");
+      throw new Unavailable("no_leader", "Another copy of the job is not decided yet");
     }
     return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
   }
 }
 
-/** What a copy tells of the runs before it. */
+/** The runs before a copy, in its headers. */
 function runHeaders(headers: JobHeaders, move: Move): HeaderList {
   const {
     attempt = headers.attempt,
@@ -81,9 +81,9 @@ function runHeaders(headers: JobHeaders, move: Move): HeaderList {
     starts = headers.starts,
     postponed = headers.postponed,
   } = move;
-  const told: HeaderList = [["Job-Attempt", String(attempt)]];
-  if (deliveries > 0) told.push(["Job-Deliveries", String(deliveries)]);
-  if (deliveries > 0 && starts !== undefined) told.push(["Job-Starts", String(starts)]);
-  if (postponed > 0) told.push(["Job-Postponed", String(postponed)]);
-  return told;
+  const list: HeaderList = [["Job-Attempt", String(attempt)]];
+  if (deliveries > 0) list.push(["Job-Deliveries", String(deliveries)]);
+  if (deliveries > 0 && starts !== undefined) list.push(["Job-Starts", String(starts)]);
+  if (postponed > 0) list.push(["Job-Postponed", String(postponed)]);
+  return list;
 }

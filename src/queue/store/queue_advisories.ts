@@ -6,7 +6,7 @@ import type { QueueNames } from "../format/queue_names.ts";
 /** Characters of a subject token. */
 const MAX_TOKEN = 3_000;
 
-/** What workers of a queue are told. Anybody may have sent it, so it is a reason to ask the server, no more. */
+/** What is announced to the workers of a queue. Any client may have sent it, so it is only a reason to check. */
 export interface QueueAdvisoryEvents {
   /** The message of this sequence was deleted. */
   deleted(sequence: number): void;
@@ -18,20 +18,20 @@ export interface QueueAdvisoryEvents {
   changing(token: string): void;
 }
 
-/** Listens to what the server and other processes tell the workers of a queue. */
+/** Listens to what the server and other processes announce to the workers of a queue. */
 export function listenToQueue(
   session: Session,
   { queue, stream, changed, changing }: QueueNames,
   events: QueueAdvisoryEvents,
 ): Listening[] {
   const refused = (error: Error) => {
-    session.warnOnce(`Workers of queue ${queue} do not hear of cancels, pauses and changes: ${error.message}`);
+    session.warnOnce(`Workers of queue ${queue} get no cancels, pauses and changes at once: ${error.message}`);
   };
   const on = (subject: string, receive: (message: Msg) => void) => session.subscribe(subject, receive, refused);
   return [
     on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => events.deleted(readTerminated(message))),
     on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => events.changed()),
-    // While as many run as may, no pull is out that would tell.
+    // While as many run as may, no pull is open that would show it.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
     on(changed, () => events.changed()),
     on(changing, (message) => events.changing(message.string().slice(0, MAX_TOKEN))),

@@ -3,7 +3,7 @@ import type { Call } from "../../wire/call.ts";
 import type { Context } from "../../wire/context.ts";
 
 /**
- * How something is removed that tells how much there was: when the connection broke meanwhile, nobody can tell (`null`), since a repeat would meet
+ * How something is removed whose amount is returned: when the connection broke meanwhile, it is unknown (`null`), since a repeat would meet
  * less.
  */
 export const REMOVAL: Partial<AttemptOptions> = { repeatable: ({ reason }) => reason !== "lost" };

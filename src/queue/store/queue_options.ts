@@ -57,10 +57,10 @@ const OPTIONS: OptionNames<QueueOptions> = {
   maxBytes: true,
 };
 
-/** Milliseconds of a lease when nobody says. */
+/** Milliseconds of a lease by default. */
 export const DEFAULT_LEASE = 30_000;
 
-/** Milliseconds that dead letters are kept when nobody says. */
+/** Milliseconds that dead letters are kept by default. */
 export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
 
 /**

@@ -78,7 +78,7 @@ export class QueueStream {
     return this.#options.maxBytes ?? this.#context.settings.maxBytes() ?? -1;
   }
 
-  /** The stream of the jobs; opened once. Whoever opens it with a lease gives that to the durable consumers that there are. */
+  /** The stream of the jobs; opened once. A caller that opens it with a lease sets that in the existing durable consumers. */
   open(call: Call): Promise<OpenQueue> {
     const opened = this.opened(call.session);
     return opened ? Promise.resolve(opened) : this.#jobs.get(call);
@@ -110,7 +110,7 @@ export class QueueStream {
     return this.#deadLetters.open(call);
   }
 
-  /** Whether the stream has no limit that matters to publishes, as far as the server has told. */
+  /** Whether the stream has no limit that matters to publishes, as far as the server has reported. */
   isUnlimited(session: Session): boolean {
     this.#noteUpdates(session);
     return this.room.isUnlimited;

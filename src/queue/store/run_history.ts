@@ -26,7 +26,7 @@ export async function hasNewerMessage(
   return newest !== null && newest.sequence > sequence;
 }
 
-/** Removes the moved copy of a message whose run has ended: the worker that moved it did not know of the run. */
+/** Removes the moved copy of a message whose run has ended: the worker that moved it had not seen the run. */
 export async function removeCopy(
   call: Call,
   names: QueueNames,

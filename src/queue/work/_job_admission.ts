@@ -63,8 +63,8 @@ export class JobAdmission {
     const { attempts, postponed, starts, end, reason = "The job ended" } = known;
     // A worker that was not allowed to report the end of its run stored it beside the job.
     if (end === "completed") return await this.#reporter.drop(delivery, "skipped");
-    if (end === "dead") return await this.#reporter.bury(delivery, { reason, stack: undefined }, attempts);
-    if (starts >= this.#maxDeliveries) return await this.#reporter.bury(delivery, this.#endless(), attempts);
+    if (end === "dead") return await this.#reporter.deadLetter(delivery, { reason, stack: undefined }, attempts);
+    if (starts >= this.#maxDeliveries) return await this.#reporter.deadLetter(delivery, this.#endless(), attempts);
     if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
     if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
     if (this.#countsStart(delivery)) {
@@ -121,7 +121,7 @@ export class JobAdmission {
     return await this.#calls.demand(delivery, "results", (call) => this.#queue.results.pastRuns(call, delivery));
   }
 
-  /** Stores that it starts; tells whether that is confirmed. */
+  /** Stores that it starts; returns whether that is confirmed. */
   async #keepStart(delivery: Delivery, runs: PastRuns): Promise<boolean> {
     const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
     return await this.#calls.demand(delivery, "results", store) === true;
@@ -164,8 +164,7 @@ export class JobAdmission {
   }
 
   #endless(): { reason: string; stack: undefined } {
-    const reason =
-      `The job was started again and again without a reported end (maxDeliveries: ${this.#maxDeliveries}): ` +
+    const reason = `The job was started repeatedly without a reported end (maxDeliveries: ${this.#maxDeliveries}): ` +
       "it seems to kill its workers";
     return { reason, stack: undefined };
   }

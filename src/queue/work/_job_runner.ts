@@ -89,7 +89,7 @@ export class JobRunner<T> {
     if (typeof prepared === "string") return prepared;
     const { job, admission, spent } = prepared;
     const { reporter, acknowledger } = this.#tools;
-    reporter.tell(delivery, "started", { attempt: admission.attempt });
+    reporter.sendEvent(delivery, "started", { attempt: admission.attempt });
     const { context: { telemetry }, observed } = this.#queue;
     // A batch is observed as a whole.
     const run = delivery.observed = this.#handler.begin ? null : telemetry.process(observed, job);
@@ -108,7 +108,7 @@ export class JobRunner<T> {
     this.#listener.handled(delivery);
     // The usual way, without what only a failure needs.
     if (delivery.headers.keepResult === undefined && await acknowledger.acknowledge(delivery)) {
-      reporter.tell(delivery, "completed");
+      reporter.sendEvent(delivery, "completed");
       return "completed";
     }
     return delivery.ours ? await this.#report(delivery, { end: "completed", admission, value }) : "released";
@@ -214,7 +214,7 @@ export class JobRunner<T> {
   }
 
   async #progress(delivery: Delivery, attempt: number, value: string): Promise<true | null> {
-    this.#tools.reporter.tell(delivery, "progress", { attempt, value: JSON.parse(value) });
+    this.#tools.reporter.sendEvent(delivery, "progress", { attempt, value: JSON.parse(value) });
     return await callQueue(
       this.#queue,
       (call) => this.#queue.results.storeProgress(call, delivery.token, value).then(() => true as const),

@@ -31,7 +31,7 @@ export class RunOutcomes {
     const { kind, reason, stack, delay } = readFailure(error);
     const { maxAttempts = this.#settings.maxAttempts } = delivery.headers;
     if (kind === "postponed") return { end: kind, move: { attempt, postponed: postponed + 1, delay }, reason };
-    this.#reporter.tell(delivery, "failed", { attempt, reason });
+    this.#reporter.sendEvent(delivery, "failed", { attempt, reason });
     if (kind === "unrecoverable" || attempt >= maxAttempts) return { end: "dead", reason, stack, attempts: attempt };
     const move = { attempt: attempt + 1, postponed, delay: this.#retryDelay(delivery, attempt, error) };
     return { end: "retried", move, reason };
@@ -46,11 +46,11 @@ export class RunOutcomes {
   /** Reports an outcome; it may be reported again if that is not confirmed. */
   async report(delivery: Delivery, outcome: RunOutcome): Promise<RunEnd> {
     if (outcome.end === "completed") return await this.#complete(delivery, outcome.admission, outcome.value);
-    if (outcome.end === "dead") return await this.#reporter.bury(delivery, outcome, outcome.attempts);
+    if (outcome.end === "dead") return await this.#reporter.deadLetter(delivery, outcome, outcome.attempts);
     const { end, move, reason } = outcome;
     const back = await this.#reporter.putBack(delivery, move);
     if (back) {
-      if (end === "retried") this.#reporter.tell(delivery, end, { reason });
+      if (end === "retried") this.#reporter.sendEvent(delivery, end, { reason });
       return end;
     }
     // A newer tick of its schedule will run in its place.
@@ -64,8 +64,8 @@ export class RunOutcomes {
     const { keepResult } = delivery.headers;
     const kept = keepResult === undefined || await this.#reporter.keepResult(delivery, value, keepResult);
     if (kept === null || !await this.#reporter.complete(delivery, admission)) return "released";
-    if (kept === true) this.#reporter.tell(delivery, "completed");
-    else this.#tellUnkept(delivery, kept);
+    if (kept === true) this.#reporter.sendEvent(delivery, "completed");
+    else this.#reportUnkept(delivery, kept);
     return "completed";
   }
 
@@ -79,8 +79,8 @@ export class RunOutcomes {
     }
   }
 
-  #tellUnkept(delivery: Delivery, why: string): void {
-    this.#reporter.tell(delivery, "completed", { reason: `The result could not be kept: ${why}` });
+  #reportUnkept(delivery: Delivery, why: string): void {
+    this.#reporter.sendEvent(delivery, "completed", { reason: `The result could not be kept: ${why}` });
     this.#warn(`Results of queue ${this.#queue.names.queue} are not kept, its jobs are completed all the same`, why);
   }
 

@@ -59,7 +59,7 @@ export class RunReporter {
   }
 
   /** Sends an event of a job, and logs a failure. */
-  tell(delivery: Delivery, type: JobEvent["type"], details: EventDetails = {}): void {
+  sendEvent(delivery: Delivery, type: JobEvent["type"], details: EventDetails = {}): void {
     this.#log.event(delivery, type, details);
     const { session } = this.#calls;
     if (session) this.#events.send(session, delivery.token, type, details);
@@ -73,7 +73,7 @@ export class RunReporter {
   }
 
   /**
-   * Acknowledges a job that has ended. Where that takes more than one try, the server may have changed its leader or restarted, and have delivered the
+   * Acknowledges a job that has ended. Where that takes more than one attempt, the server may have changed its leader or restarted, and have delivered the
    * job to another worker, which has moved it: the copy is removed, so that it does not run again.
    */
   async #end(delivery: Delivery, isTried: boolean, refused: () => Promise<unknown>): Promise<boolean> {
@@ -91,12 +91,12 @@ export class RunReporter {
   /** Acknowledges a job that is not to run. */
   async drop(delivery: Delivery, end: "skipped" | "expired"): Promise<RunEnd> {
     if (!await this.#acknowledger.finish(delivery)) return "released";
-    if (end === "expired") this.tell(delivery, end);
+    if (end === "expired") this.sendEvent(delivery, end);
     return end;
   }
 
   /** Stores the dead letter, and only then acknowledges the job. */
-  async bury(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
+  async deadLetter(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
     const { reason, stack } = failure;
     const store = (call: Call) =>
       storeDeadLetter(call, this.#queue, delivery, { reason, stack, attempts }).then(() => true);
@@ -112,7 +112,7 @@ export class RunReporter {
       await this.#acknowledger.handBack(delivery, backoff(delivery.deliveries, TOO_LARGE_DELAY_MS));
       return "released";
     }
-    this.tell(delivery, "dead", { reason });
+    this.sendEvent(delivery, "dead", { reason });
     return "dead";
   }
 
@@ -207,7 +207,7 @@ export class RunReporter {
 
   async #moveUnstarted(delivery: Delivery): Promise<boolean | null> {
     const { deliveries, attemptDeliveries } = delivery;
-    // Earlier deliveries of this message may have been starts, which the copy has to tell.
+    // Earlier deliveries of this message may have been starts, which the copy has to state.
     const past = deliveries > 1
       ? await this.#calls.demand(delivery, "results", (call) => this.#queue.results.pastRuns(call, delivery))
       : undefined;

@@ -259,7 +259,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     }
   }
 
-  /** The first step of its stop: it starts nothing, asks for no more, and takes what is under way. */
+  /** The first step of its stop: it starts nothing, requests no more, and takes what is under way. */
   async drain(): Promise<void> {
     this.#isStopping = true;
     this.#state = "stopping";

@@ -8,7 +8,7 @@ import type { JobConsumerStatus } from "./job_consumer_status.ts";
 /** Answers within a second: a flood of questions must not cost a worker more. */
 const MAX_ANSWERS = 100;
 
-/** Lets a worker answer those who ask for the workers of its queue, until `over` aborts. Between questions it costs nothing. */
+/** Lets a worker answer requests for the workers of its queue, until `over` aborts. Between questions it costs nothing. */
 export function answerForWorker(
   { context, names }: QueueContext<unknown>,
   { concurrency, priorities, keyed }: ConsumeSettings,

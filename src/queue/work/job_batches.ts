@@ -36,7 +36,7 @@ export const BATCH_OPTIONS: OptionNames<BatchOptions> = { ...CONSUME_OPTIONS, si
  */
 export type BatchHandler<T> = (jobs: Job<T>[]) => unknown;
 
-/** What batches need to know of their queue. */
+/** What batches need of their queue. */
 type BatchQueue = Pick<QueueContext, "context" | "observed">;
 
 interface Waiting<T> {

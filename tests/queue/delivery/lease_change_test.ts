@@ -21,7 +21,7 @@ async function consumers(foreign: ForeignClient): Promise<{ ackWaits: number[]; 
   return { ackWaits, rest };
 }
 
-Deno.test("JobQueue.publish with a lease changes it for all durable consumers, and nothing else, and tells the workers", async () => {
+Deno.test("JobQueue.publish with a lease changes it for all durable consumers, and nothing else, and announces it to the workers", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using others = new QueueStores(server.url);

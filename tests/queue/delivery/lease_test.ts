@@ -147,7 +147,7 @@ Deno.test("Job.fence grows with each run of a job: redelivered, retried, postpon
   for (let n = 1; n < fences.length; n++) assertGreater(fences[n], fences[n - 1]);
 });
 
-Deno.test("JobConsumer that lost a job's lease runs it again when it is handed out to it, though the first run hangs", async () => {
+Deno.test("JobConsumer that lost a job's lease runs it again when it is delivered to it again, though the first run hangs", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 2_000 });
@@ -166,7 +166,7 @@ Deno.test("JobConsumer that lost a job's lease runs it again when it is handed o
   assertGreater(runs.all[1].fence, runs.all[0].fence);
 });
 
-Deno.test("JobConsumer goes by a shorter lease as soon as it hears of it, also for what it runs", async () => {
+Deno.test("JobConsumer uses a shorter lease as soon as it is announced, also for what it runs", async () => {
   await using server = await startNatsServer();
   await using one = new QueueStores(server.url);
   await using two = new QueueStores(server.url);

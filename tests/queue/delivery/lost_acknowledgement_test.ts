@@ -15,7 +15,7 @@ const isAnswer = (_subject: string, payload: string) => /"stream":\s*"WQ_|wrong 
 /** Whether it says that a job is stored. */
 const isStored = (_subject: string, payload: string) => /"stream":\s*"WQ_\w+",\s*"seq"/.test(payload);
 
-Deno.test("JobQueue.publish tells nobody wrong and makes no job twice when a fifth of the answers is lost", async () => {
+Deno.test("JobQueue.publish returns no wrong receipt and makes no job twice when a fifth of the replies is lost", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url, { timeout: 8_000 });
@@ -43,7 +43,7 @@ Deno.test("JobQueue.publish tells nobody wrong and makes no job twice when a fif
   }
 });
 
-Deno.test("JobQueue.publish tells a duplicate from its own job whose answer was lost", async () => {
+Deno.test("JobQueue.publish distinguishes a duplicate from its own job whose reply was lost", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
@@ -66,7 +66,7 @@ Deno.test("JobQueue.publish tells a duplicate from its own job whose answer was 
   });
 });
 
-Deno.test("JobQueue.publish knows its own job also when it was done before its answer got through", async () => {
+Deno.test("JobQueue.publish recognizes its own job also when it was completed before its reply arrived", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
@@ -85,7 +85,7 @@ Deno.test("JobQueue.publish knows its own job also when it was done before its a
   assertEquals(runs.ids, ["a", "b"]);
 });
 
-Deno.test("JobQueue.publish knows its own job also when the connection broke before its answer", async () => {
+Deno.test("JobQueue.publish recognizes its own job also when the connection broke before its reply", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);

@@ -284,7 +284,7 @@ Deno.test("JobConsumer runs each job once, and no more than it can have at a tim
 });
 
 for (const maxAttempts of [2, 1]) {
-  Deno.test(`JobConsumer ends a job once (maxAttempts: ${maxAttempts}) that the server's lowered max_payload lets nobody store again`, async () => {
+  Deno.test(`JobConsumer ends a job once (maxAttempts: ${maxAttempts}) that cannot be stored again under the server's lowered max_payload`, async () => {
     await using server = await startNatsServer({ config: "max_payload: 65536" });
     await using stores = new QueueStores(server.url);
     const queue = stores.jobQueue("checks", { lease: 2_000 });

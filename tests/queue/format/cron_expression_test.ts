@@ -29,7 +29,7 @@ const NEXT: [timeZone: string, after: string, cron: string, next: string][] = [
   ["UTC", "2026-11-29T12:00:00Z", "0 0 0 */2 * 1", "2026-11-30T00:00:00Z"],
 ];
 
-Deno.test("nextOfCron tells when nats-server fires, also where clocks change", () => {
+Deno.test("nextOfCron returns when nats-server fires, also where clocks change", () => {
   for (const [timeZone, after, cron, next] of NEXT) {
     assertEquals(nextOfCron(cron, timeZone, Date.parse(after)), new Date(next), `${cron} in ${timeZone}`);
   }
@@ -49,7 +49,7 @@ Deno.test("checkCron translates five fields and names", () => {
   ) assertEquals(checkCron(cron, undefined, "keep the schedule"), pattern);
 });
 
-test("JobQueue.schedules tells as next what the server announces with each job", async () => {
+test("JobQueue.schedules returns as next what the server announces with each job", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

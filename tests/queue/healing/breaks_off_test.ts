@@ -6,7 +6,7 @@ import { waitUntil, within } from "../../_support/wait_until.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
-Deno.test("JobConsumer says why it is not served when each opening breaks off at once, and serves when that is mended", async () => {
+Deno.test("JobConsumer says why it is not served when each opening breaks off at once, and serves once it does not", async () => {
   const denied = `publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] }`;
   await using server = await startNatsServer({
     config: `authorization { users: [ { user: worker, password: x, permissions: { ${denied} } } ] }`,

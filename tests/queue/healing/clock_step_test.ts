@@ -58,7 +58,7 @@ for (const what of ["returns", "throws"]) {
   });
 }
 
-Deno.test("A suspension of the machine aborts what runs, and drops what was fetched, once the server's time has told it", async () => {
+Deno.test("A suspension of the machine aborts what runs, and drops what was fetched, once the server's time has shown it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 20_000 });

@@ -8,7 +8,7 @@ import { WatchedWorker } from "./_watched_worker.ts";
 
 const STREAM = "WQ_healing";
 
-Deno.test("JobConsumer makes a durable consumer again that somebody deleted; what it runs meanwhile runs once", async () => {
+Deno.test("JobConsumer makes a durable consumer again that was deleted; what it runs meanwhile runs once", async () => {
   const across = new HeldJob("across");
   await using server = await startNatsServer();
   await using worker = new WatchedWorker({ url: server.url, handler: across.handler });
@@ -21,7 +21,7 @@ Deno.test("JobConsumer makes a durable consumer again that somebody deleted; wha
   await worker.healed(["across", "after"]);
 });
 
-Deno.test("JobConsumer serves a queue again whose stream somebody deleted, once a publish makes it; its running jobs are told", async () => {
+Deno.test("JobConsumer serves a queue again whose stream was deleted, once a publish makes it; the signals of its active jobs abort", async () => {
   const told = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
   await using server = await startNatsServer();
@@ -43,7 +43,7 @@ Deno.test("JobConsumer serves a queue again whose stream somebody deleted, once 
   assertEquals(worker.consumer.status().ended.released, 1);
 });
 
-Deno.test("JobConsumer serves a stream that somebody deleted and made again", async () => {
+Deno.test("JobConsumer serves a stream that was deleted and made again", async () => {
   await using server = await startNatsServer();
   await using worker = new WatchedWorker({ url: server.url });
   await worker.publish("before");

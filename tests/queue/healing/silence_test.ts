@@ -24,7 +24,7 @@ Deno.test("JobConsumer notices that nothing comes from the server any more, and 
   await worker.healed(["before", "handed out into the silence", "during"]);
 });
 
-Deno.test("JobConsumer notices a server that hangs, and serves again when it goes on", async () => {
+Deno.test("JobConsumer notices a server that hangs, and serves again when it answers", async () => {
   await using server = await startNatsServer();
   await using worker = new WatchedWorker({ url: server.url });
   await worker.publish("before");

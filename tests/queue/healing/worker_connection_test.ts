@@ -20,7 +20,7 @@ Deno.test("JobConsumer serves again after its connection was cut", async () => {
 });
 
 for (const how of ["stop", "kill"] as const) {
-  Deno.test(`JobConsumer reports what ended while the server was away, and serves again (${how})`, async () => {
+  Deno.test(`JobConsumer reports what ended while the server was down, and serves again (${how})`, async () => {
     const across = new HeldJob("across");
     await using server = await startNatsServer();
     await using worker = new WatchedWorker({ url: server.url, handler: across.handler });

@@ -10,7 +10,7 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = new URL("../_worker.ts", import.meta.url);
 
-Deno.test("JobQueue.cancel takes out a job that waits or is delayed, and tells whether there was one", async () => {
+Deno.test("JobQueue.cancel removes a waiting or delayed job, and returns whether there was one", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -109,7 +109,7 @@ Deno.test("JobQueue.cancel by several at once is true for at least one, and the 
   }
 });
 
-Deno.test("JobQueue.cancel is null when the answer of its delete is lost: nobody can tell", async () => {
+Deno.test("JobQueue.cancel is null when the reply to its delete is lost", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url, { timeout: 1_500 });

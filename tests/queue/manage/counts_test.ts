@@ -49,7 +49,7 @@ Deno.test("JobQueue.counts counts what waits by priority, what runs, what is del
   go.resolve();
 });
 
-Deno.test("JobQueue.counts tells how long the oldest ready job has waited", async () => {
+Deno.test("JobQueue.counts returns how long the oldest waiting job has waited", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -132,7 +132,7 @@ Deno.test("JobQueue.counts and get stay quick with many jobs", async () => {
   assertLess((await sent() - before) / 20, 10_000);
 });
 
-Deno.test("JobQueue.counts tells of limits, and of a pause with its end", async () => {
+Deno.test("JobQueue.counts includes limits, and a pause with its end", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -8,7 +8,7 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 const test = testFrom("2.14");
 
-Deno.test("JobQueue.destroy removes all of a queue, and tells whether there was one", async () => {
+Deno.test("JobQueue.destroy removes all of a queue, and returns whether there was one", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);
@@ -78,7 +78,7 @@ test("Whatever else makes a queue makes it again when another process destroyed 
   }
 });
 
-Deno.test("JobConsumer goes on when its queue was destroyed and is made again, and the run of the old one reports nothing", async () => {
+Deno.test("JobConsumer serves again when its queue was destroyed and is made again, and the run of the old one reports nothing", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);

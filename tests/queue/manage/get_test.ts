@@ -5,7 +5,7 @@ import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
-Deno.test("JobQueue.get tells of a job that waits, is delayed, runs, or waits for its retry, from another process", async () => {
+Deno.test("JobQueue.get returns a job that is waiting, delayed, active, or waits for its retry, from another process", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);

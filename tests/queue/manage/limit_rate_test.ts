@@ -147,7 +147,7 @@ Deno.test("JobQueue.limitRate holds beside limitActive, priorities and keys, and
   assertEquals(runs.ids.filter((id) => id.startsWith("keyed")), Array.from({ length: 10 }, (_, n) => `keyed${n}`));
 });
 
-Deno.test("A worker says that it starts nothing while the permits of its queue are gone, and goes on when they are back", async () => {
+Deno.test("A worker says that it starts nothing while the permits of its queue are gone, and starts jobs when they are back", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

@@ -150,7 +150,7 @@ Deno.test("JobQueue.jobs takes jobs of another client as they are", async () => 
   assertEquals([job.id, job.data, job.state, job.attempt], ["a1", undefined, "ready", 3]);
 });
 
-Deno.test("JobQueue.jobs throws where it breaks off: without a connection, and when the server goes away in between", async () => {
+Deno.test("JobQueue.jobs throws where it breaks off: without a connection, and when the server stops in between", async () => {
   await using away = new QueueStores(undefined);
   const none = await assertRejects(() => ids(away.jobQueue("checks").jobs()), JetStreamStoreError, "queue checks");
   assertEquals(none.code, "disconnected");
@@ -177,7 +177,7 @@ Deno.test("JobQueue.jobs refuses a wrong option at once, with its value and the 
   }
 });
 
-Deno.test("JobQueue.jobs goes on behind the sequence of a job, within its priority", async () => {
+Deno.test("JobQueue.jobs continues behind the sequence of a job, within its priority", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

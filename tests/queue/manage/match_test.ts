@@ -68,7 +68,7 @@ Deno.test("JobQueue.redrive and discard act on the dead letters that match a fil
   assertEquals((await queue.counts())?.dead, 0);
 });
 
-Deno.test("JobQueue.cancel with a filter goes through many jobs in pages, tells its progress, and ends with its signal", async () => {
+Deno.test("JobQueue.cancel with a filter goes through many jobs in pages, reports its progress, and ends with its signal", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue<number>("checks");

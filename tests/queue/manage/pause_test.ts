@@ -12,7 +12,7 @@ const ALL_PLACES: { priority?: Priority; key?: string }[] = [
   { key: "k" },
 ];
 
-Deno.test("JobQueue.pause stops the whole queue for every worker, and lets jobs that run go on", async () => {
+Deno.test("JobQueue.pause stops the whole queue for every worker, and lets active jobs finish", async () => {
   await using server = await startNatsServer();
   await using admin = openStores(server.url);
   const queue = admin.jobQueue("checks");

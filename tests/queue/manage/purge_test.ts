@@ -5,7 +5,7 @@ import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
-Deno.test("JobQueue.purge removes all jobs, keeps dead letters, and the queue goes on, also after a restart", async () => {
+Deno.test("JobQueue.purge removes all jobs, keeps dead letters, and the queue serves on, also after a restart", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);

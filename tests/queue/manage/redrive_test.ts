@@ -66,7 +66,7 @@ Deno.test("JobQueue.redrive is as unique as any publish: one whose id is in the 
   assertEquals((await queue.get("a"))?.data, "another");
 });
 
-Deno.test("JobQueue.redrive of all leaves a letter that is too large for a job, and goes on with the others", async () => {
+Deno.test("JobQueue.redrive of all leaves a letter that is too large for a job, and continues with the others", async () => {
   await using server = await startNatsServer({ config: "max_payload: 65536" });
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

@@ -77,7 +77,7 @@ Deno.test("JobQueue.schedule refuses a cron expression that has neither five nor
   }
 });
 
-Deno.test("JobQueue.schedule refuses what the server does not understand, or nobody can mean", async () => {
+Deno.test("JobQueue.schedule refuses what the server does not support, and senseless values", async () => {
   await using stores = openStores(undefined);
   const queue = stores.jobQueue("checks");
   const refused: [ScheduleOptions, new (...args: never[]) => Error, string][] = [

@@ -255,7 +255,7 @@ Deno.test("JobQueue.waitFor takes no job that was removed for one that is done",
   await wait;
 });
 
-Deno.test("JobQueue.waitFor hears that a job was cancelled while its cancel still makes sure that it does not come back", async () => {
+Deno.test("JobQueue.waitFor notices a cancelled job while its cancel still prevents that it comes back", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url, { lose: (subject) => subject === "wq.checks.later.normal.a" });
   await using stores = openStores(server.url);

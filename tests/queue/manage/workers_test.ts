@@ -6,7 +6,7 @@ import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 
-Deno.test("JobQueue.workers tells who works on the queue, since when, and how busy each is", async () => {
+Deno.test("JobQueue.workers lists the workers of the queue, since when, and how busy each is", async () => {
   await using server = await startNatsServer();
   await using first = new JetStreamStores({ servers: server.url, name: "mailer", logger: false });
   await using second = new QueueStores(server.url);

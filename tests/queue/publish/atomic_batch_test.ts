@@ -33,7 +33,7 @@ Deno.test("JobQueue.publishMany with atomic stores nothing of a batch of which t
   assertEquals(receipts?.map((receipt) => receipt?.duplicate), Array(10).fill(false));
 });
 
-Deno.test("JobQueue.publishMany with atomic sends no more when the server refuses a batch, and tells how much is stored", async () => {
+Deno.test("JobQueue.publishMany with atomic sends no more when the server refuses a batch, and says how much is stored", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -49,7 +49,7 @@ Deno.test("JobQueue.publishMany with atomic sends no more when the server refuse
   assertEquals(receipts?.filter((receipt) => receipt?.duplicate).length, stored);
 });
 
-Deno.test("JobQueue.publishMany with atomic knows its own jobs when the connection broke before the answer came", async () => {
+Deno.test("JobQueue.publishMany with atomic recognizes its own jobs when the connection broke before the reply came", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = openStores(proxy.url);

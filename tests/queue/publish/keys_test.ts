@@ -49,7 +49,7 @@ Deno.test("JobQueue.publish refuses a key together with what would break its ord
   }
 });
 
-Deno.test("Jobs of one key wait for the one that fails, and other keys go on", async () => {
+Deno.test("Jobs of one key wait for the one that fails, and other keys run", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -115,7 +115,7 @@ Deno.test("A keyed job that is given back for want of room keeps its attempts an
   assertEquals((await queue.counts())?.dead, 0);
 });
 
-Deno.test("A keyed job that fails for good is buried, and its followers run", async () => {
+Deno.test("A keyed job that fails for good is a dead letter, and its followers run", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -136,7 +136,7 @@ Deno.test("A keyed job that fails for good is buried, and its followers run", as
   assert(ran.includes("bad 3"), "it is a keyed job again");
 });
 
-Deno.test("A keyed job whose workers die with it is buried, and its followers run", async () => {
+Deno.test("A keyed job whose workers die with it is a dead letter, and its followers run", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 1_000 });
@@ -161,7 +161,7 @@ Deno.test("A keyed job whose workers die with it is buried, and its followers ru
   assertStringIncludes(letter.reason, "kill its workers");
 });
 
-Deno.test("A keyed job waits as long as can be told when the backoff function names an immense number", async () => {
+Deno.test("A keyed job waits the longest possible time when the backoff function returns an immense number", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

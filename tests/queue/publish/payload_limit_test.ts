@@ -118,7 +118,7 @@ for (const [dedupe, delay] of [[0, 0], [60_000, 0], [60_000, 1]]) {
   });
 }
 
-Deno.test("JobConsumer tries a foreign job again whose headers leave no room for those of a copy", async () => {
+Deno.test("JobConsumer retries a foreign job whose headers leave no room for those of a copy", async () => {
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -150,7 +150,7 @@ test("JobQueue.schedule takes data only that its jobs can be tried again with", 
   assertEquals(runs.all.find(({ attempt }) => attempt === 2)?.deliveries, 1);
 });
 
-Deno.test("JobConsumer reports a failure whose message is over the server's limit, also when it asks whether somebody listens", async () => {
+Deno.test("JobConsumer reports a failure whose message is over the server's limit, also when it checks for listeners", async () => {
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

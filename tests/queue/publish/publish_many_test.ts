@@ -83,7 +83,7 @@ for (const atomic of [false, true]) {
     }
   });
 
-  Deno.test(`JobQueue.publishMany ${how} tells nobody wrong when answers are lost`, async () => {
+  Deno.test(`JobQueue.publishMany ${how} returns no wrong receipt when replies are lost`, async () => {
     await using server = await startNatsServer();
     await using proxy = new Proxy(server.url);
     await using stores = new QueueStores(proxy.url, { timeout: 8_000 });

@@ -26,7 +26,7 @@ Deno.test("JobConsumer starts a job within a few milliseconds of its publish whe
   assertLess(waits[45], 500, `waits: ${waits}`);
 });
 
-Deno.test("Waiting workers send the server nothing, and hear of it only by heartbeats", async () => {
+Deno.test("Waiting workers send the server nothing, and receive only heartbeats", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -37,7 +37,7 @@ function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: 
   };
 }
 
-Deno.test("LateJobs stores a late job again that nobody knows, at its second look and as it was", async () => {
+Deno.test("LateJobs stores a late job again that no worker has, at its second look and as it was", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using open = await openSession({ servers: server.url });
@@ -91,7 +91,7 @@ Deno.test("LateJobs removes a late job that has a newer message", async () => {
   assertMatch(log.lines.join(), /has a newer message: the delayed one was removed/);
 });
 
-Deno.test("EndedJobs knows the firing of a delayed job whose run has ended, as its delayed message names it", async () => {
+Deno.test("EndedJobs recognizes the firing of a delayed job whose run has ended, as its delayed message names it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using open = await openSession({ servers: server.url });

@@ -7,7 +7,7 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = { user: "w", password: "w" };
 
-Deno.test("JobConsumer that may not pull never says that it serves, and goes on once it may", async () => {
+Deno.test("JobConsumer that may not pull never says that it serves, and serves once it may", async () => {
   const deny = (subject: string) => `permissions: { publish: { deny: ["${subject}"] } }`;
   await using server = await startNatsServer({
     config: `authorization { users: [{ user: w, password: w, ${deny("$JS.API.CONSUMER.MSG.NEXT.>")} }] }`,
@@ -33,7 +33,7 @@ Deno.test("JobConsumer that may not pull never says that it serves, and goes on 
   await waitUntil(() => consumer.status().state === "serving");
 });
 
-Deno.test("JobConsumer goes on once it may have as many subscriptions as it needs", async () => {
+Deno.test("JobConsumer serves once it may have as many subscriptions as it needs", async () => {
   const limit = "max_subscriptions: 4";
   await using server = await startNatsServer({
     config: `accounts { A { jetstream: enabled, limits { ${limit} }, users: [{ user: w, password: w }] } }`,

@@ -24,7 +24,7 @@ async function bury(stores: QueueStores, name: string, ids: string[]): Promise<v
   await waitUntil(() => consumer.status().ended.dead === ids.length, 30_000);
 }
 
-Deno.test("A dead letter tells the reason, the stack, the attempts, the times, the data and the headers", async () => {
+Deno.test("A dead letter has the reason, the stack, the attempts, the times, the data and the headers", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using reader = new QueueStores(server.url);
@@ -132,7 +132,7 @@ Deno.test("JobQueue.deadLetters throws when the list breaks off", async () => {
   assertLess(seen, 600);
 });
 
-Deno.test("JobQueue.discard removes a letter for good, and tells whether there was one", async () => {
+Deno.test("JobQueue.discard removes a letter for good, and returns whether there was one", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using other = new QueueStores(server.url);
@@ -145,7 +145,7 @@ Deno.test("JobQueue.discard removes a letter for good, and tells whether there w
   assertEquals(await other.jobQueue("nowhere").discard("a"), false);
 });
 
-Deno.test("JobQueue.deadLetters goes on before the sequence of a dead letter, and deadLetter looks one up", async () => {
+Deno.test("JobQueue.deadLetters continues before the sequence of a dead letter, and deadLetter looks one up", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -24,7 +24,7 @@ async function handle(job: Job<string>): Promise<void> {
   if (job.data === "hang") await new Promise((resolve) => job.signal.addEventListener("abort", resolve));
 }
 
-Deno.test("JobQueue.events tells all that happens to jobs, in order, from all workers", async () => {
+Deno.test("JobQueue.events yields all that happens to jobs, in order, from all workers", async () => {
   await using server = await startNatsServer();
   await using one = openStores(server.url);
   await using two = openStores(server.url);
@@ -82,7 +82,7 @@ Deno.test("JobQueue.events ends by return() while next() waits", async () => {
   assertEquals((await waiting).done, true);
 });
 
-Deno.test("JobQueue.events hears every worker", async () => {
+Deno.test("JobQueue.events yields the events of every worker", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -106,7 +106,7 @@ Deno.test("JobQueue.events hears every worker", async () => {
   }
 });
 
-Deno.test("JobQueue.events tells the first job after an idle time, too", async () => {
+Deno.test("JobQueue.events yields the first job after an idle time, too", async () => {
   await using server = await startNatsServer();
   await using worker = openStores(server.url);
   await using stores = openStores(server.url);
@@ -122,7 +122,7 @@ Deno.test("JobQueue.events tells the first job after an idle time, too", async (
   assertEquals(heard.map(({ type, id }) => `${type} ${id}`), ["started first", "completed first"]);
 });
 
-Deno.test("JobQueue.events goes on after the server was restarted", async () => {
+Deno.test("JobQueue.events resumes after a restart of the server", async () => {
   await using server = await startNatsServer();
   await using worker = openStores(server.url);
   await using stores = openStores(server.url);
@@ -193,7 +193,7 @@ Deno.test("JobQueue.events throws without a connection", async () => {
   assertEquals(error.code, "disconnected");
 });
 
-Deno.test("JobQueue.events are plain messages that any client hears", async () => {
+Deno.test("JobQueue.events are plain messages for any client", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url, { reconnect: true });
@@ -215,7 +215,7 @@ Deno.test("JobQueue.events are plain messages that any client hears", async () =
   assertEquals(new Date(at as string).toISOString(), at);
 });
 
-Deno.test("JobConsumer sends no frequent events while nobody listens", async () => {
+Deno.test("JobConsumer sends no frequent events without a listener", async () => {
   await using server = await startNatsServer();
   const run = async (queueName: string, listen: boolean): Promise<number> => {
     await using stores = openStores(server.url);

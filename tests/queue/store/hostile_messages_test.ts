@@ -153,7 +153,7 @@ Deno.test("JobQueue.events keeps a bounded number of events for a slow reader: t
   await events.return?.();
 });
 
-Deno.test("A worker drops questions about messages that are malformed or too long, and goes on", async () => {
+Deno.test("A worker drops questions about messages that are malformed or too long, and keeps serving", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
   await using stores = new QueueStores(server.url, { logger });
@@ -182,7 +182,7 @@ Deno.test("A worker drops questions about messages that are malformed or too lon
   }
 });
 
-Deno.test("Dead letters and results that are malformed tell nothing that they do not know", async () => {
+Deno.test("Dead letters and results that are malformed are read without invented values", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -5,7 +5,7 @@ import { waitUntil, within } from "../../_support/wait_until.ts";
 import { openStores } from "../../_support/open_stores.ts";
 import { untilHeard } from "../_until_heard.ts";
 
-Deno.test("Job.progress is told at once to whoever listens, and its last value is kept", async () => {
+Deno.test("Job.progress is sent at once to listeners, and its last value is kept", async () => {
   await using server = await startNatsServer();
   await using worker = openStores(server.url);
   await using stores = openStores(server.url);
@@ -53,7 +53,7 @@ Deno.test("Job.progress refuses what is no JSON value, which fails the attempt l
   assertEquals(refused, ["undefined", "function", "symbol", "bigint"]);
 });
 
-Deno.test("Job.progress that nobody waits for fails no attempt, and leaves the process alone", async () => {
+Deno.test("Job.progress that is not awaited fails no attempt, and leaves the process alone", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -65,7 +65,7 @@ Deno.test("Job.progress that nobody waits for fails no attempt, and leaves the p
   await waitUntil(() => consumer.status().ended.completed === 1);
 });
 
-Deno.test("Job.progress is null while the server is away, and the handler goes on", async () => {
+Deno.test("Job.progress is null while the server is down, and the handler continues", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -131,7 +131,7 @@ Deno.test("JobConsumer keeps results also in a bucket that was made without time
   assertEquals(await queue.result("old"), { value: "stays" });
 });
 
-Deno.test("JobConsumer keeps results again after somebody has removed their bucket", async () => {
+Deno.test("JobConsumer keeps results again after their bucket was removed", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

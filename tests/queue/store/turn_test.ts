@@ -29,7 +29,7 @@ Deno.test("A worker drops an undecided copy whose call died, if what it was to r
   assertEquals(runs.all.map(({ id, data }) => `${id} ${data}`).sort(), ["a old", "b new"]);
 });
 
-Deno.test("A worker that hears that a job is changing starts it once that is decided", async () => {
+Deno.test("A worker that gets the announcement of a change starts the job once that is decided", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

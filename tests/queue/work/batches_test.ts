@@ -179,7 +179,7 @@ Deno.test("JobQueue.consumeBatches leaves out what was cancelled before its batc
   assertEquals(seen, ["first 1", "waits 1", "last 1"]);
 });
 
-Deno.test("JobQueue.consumeBatches goes on when all jobs of a batch have timed out, though its handler never ends", async () => {
+Deno.test("JobQueue.consumeBatches continues when all jobs of a batch have timed out, though its handler never ends", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

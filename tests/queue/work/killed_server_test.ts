@@ -28,7 +28,7 @@ Deno.test("JobQueue keeps every confirmed job when the server is killed while jo
   assertEquals([...new Set(infos.map((info) => info?.state))].toSorted(), ["delayed", "ready"]);
 });
 
-Deno.test("JobConsumer goes on after the server was killed: every job runs, delayed ones too", async () => {
+Deno.test("JobConsumer continues after the server was killed: every job runs, delayed ones too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 1_000 });

@@ -93,7 +93,7 @@ test("JobConsumer lets only the newest tick wait while its schedule runs, and th
   assertEquals(slow.map(({ deliveries }) => deliveries), [1, 1, 1, 1]);
 });
 
-test("JobConsumer tries a failing tick again, buries it, and the schedule goes on", async () => {
+test("JobConsumer retries a failing tick, stores its dead letter, and the schedule continues", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -35,7 +35,7 @@ function assertStarts(started: string[]): void {
   assertEquals(started.map((line) => line.replace(/ \d+$/, "")), Array(3).fill("started poison 1"));
 }
 
-Deno.test("A job that kills its workers ends in the dead letters after maxDeliveries, and others go on", async () => {
+Deno.test("A job that kills its workers ends in the dead letters after maxDeliveries, and others run", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 1_000 });
@@ -44,7 +44,7 @@ Deno.test("A job that kills its workers ends in the dead letters after maxDelive
   assertStarts(started);
   const [letter] = await Array.fromAsync(queue.deadLetters());
   assertEquals([letter.id, letter.data], ["poison", "boom"]);
-  assertMatch(letter.reason, /started again and again .*\(maxDeliveries: 3\): it seems to kill its workers/);
+  assertMatch(letter.reason, /started repeatedly .*\(maxDeliveries: 3\): it seems to kill its workers/);
   await waitUntil(async () => await queue.get("poison") === null);
   const runs = new RecordedRuns();
   await queue.publish(1, { id: "harmless" });
@@ -53,7 +53,7 @@ Deno.test("A job that kills its workers ends in the dead letters after maxDelive
   assertEquals(runs.ids, ["harmless"]);
 });
 
-Deno.test("A keyed job that kills its workers ends in the dead letters, and its partition goes on", async () => {
+Deno.test("A keyed job that kills its workers ends in the dead letters, and its partition is served", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 1_000 });

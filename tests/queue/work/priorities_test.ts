@@ -56,7 +56,7 @@ Deno.test("JobConsumer runs every low job under a steady stream of high ones", a
   assertGreater(places(runs.ids, "high").length, 60);
 });
 
-Deno.test("JobConsumer serves the priorities it is told, the most urgent first in whatever order they are named", async () => {
+Deno.test("JobConsumer serves the given priorities, the most urgent first in whatever order they are named", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -78,7 +78,7 @@ Deno.test("JobConsumer serves the priorities it is told, the most urgent first i
   assertEquals(runs.all.length, 15);
 });
 
-Deno.test("Job.priority tells the priority, also of a retry", async () => {
+Deno.test("Job.priority is the priority, also of a retry", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -76,7 +76,7 @@ Deno.test("JobConsumer makes a retry a new message that replaces the old one, wi
   assertEquals(await queue.get("a").then((info) => [info?.state, info?.attempt]), ["delayed", 2]);
 });
 
-Deno.test("JobConsumer tries up to its maxAttempts, or the job's own, which come first", async () => {
+Deno.test("JobConsumer runs up to its maxAttempts, or the job's own, which come first", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");
@@ -197,7 +197,7 @@ Deno.test("JobConsumer runs a handler that rejects late, or is not async, like a
   assertEquals([runs, consumer.status().ended.retried], [3, 2]);
 });
 
-Deno.test("A moved copy of a job without settings of its own tells the nonce of its publish, too", async () => {
+Deno.test("A moved copy of a job without settings of its own has the nonce of its publish, too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);

@@ -3,7 +3,7 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { openStores } from "../../_support/open_stores.ts";
 
-Deno.test("JobConsumer with priorities serves these only, and keyed jobs where it is told to", async () => {
+Deno.test("JobConsumer with priorities serves these only, and keyed jobs where they are among them", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");

@@ -34,7 +34,7 @@ Deno.test("JobConsumer.stop waits for what runs, gives back what has not started
   assertEquals(new Set(next.ids).size, 19);
 });
 
-Deno.test("JobConsumer.stop abandons what still runs at its deadline, tells which, and another worker runs it", async () => {
+Deno.test("JobConsumer.stop abandons what still runs at its deadline, returns which, and another worker runs it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks", { lease: 500 });

@@ -29,7 +29,7 @@ Deno.test("JobConsumer says once that it ends, and by whom", async () => {
   assertEquals(ends(), ["stop() was called", "its scope ended", "its signal aborted", "close() was called"].map(line));
 });
 
-Deno.test("JobConsumer says at its end what it gave back and what it left running", async () => {
+Deno.test("JobConsumer logs at its end what it gave back and what it left running", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
   await using stores = new QueueStores(server.url, { logger });
@@ -117,7 +117,7 @@ for (const deny of ["$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>", "$JS.API.STREAM.
   });
 }
 
-Deno.test("JobConsumer says that a queue is not served when that does not pass, and that it is again", async () => {
+Deno.test("JobConsumer logs that a queue is not served when that does not pass, and that it is served again", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   const logger = new CollectedLog();
