@@ -30,7 +30,7 @@ export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
 }
 
 /**
- * Waits until `promise` settles or `ms` milliseconds, but at most 24 days, have passed; tells whether it settled. Its error, if any, is for others to
+ * Waits until `promise` settles or `ms` milliseconds, but at most 24 days, have passed; returns whether it settled. Its error, if any, is for others to
  * handle.
  */
 export function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {

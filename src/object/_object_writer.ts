@@ -74,7 +74,7 @@ export class ObjectWriter {
         // What the source gave has gone.
       }, { repeatable: () => !begun });
     } finally {
-      // A source that fails as it is cancelled has nothing to tell any more.
+      // The error of a source that fails as it is cancelled is of no use.
       if (!begun) source.cancel(signal?.reason).catch(() => {});
     }
   }

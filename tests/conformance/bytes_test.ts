@@ -141,7 +141,7 @@ Deno.test("ObjectBucket.putStream refuses what is no stream, and one that others
   const bucket = stores.objectBucket("o");
   const locked = new Blob(["a"]).stream();
   locked.getReader();
-  const rule = "'source' must be a ReadableStream that nobody else reads";
+  const rule = "'source' must be a ReadableStream without another reader";
   for (const source of [locked, null, "text", new Uint8Array(1), [new Uint8Array(1)], { locked: false }]) {
     await assertRejects(() => bucket.putStream("o", source as never), TypeError, rule);
   }

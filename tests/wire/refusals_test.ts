@@ -122,7 +122,7 @@ Deno.test("writes name SUPERCHECK_NATS_REPLICAS where a single server cannot kee
   const env = (name: string) => name === "SUPERCHECK_NATS_REPLICAS" ? "3" : undefined;
   await using stores = new JetStreamStores({ servers: server.url, env, logger: new CollectedLog() });
   for (const call of [() => stores.storeKV("k", "v"), () => stores.publishJob("q", 1)]) {
-    await assertRejects(call, JetStreamStoreError, "ask for one replica (an option, or SUPERCHECK_NATS_REPLICAS)");
+    await assertRejects(call, JetStreamStoreError, "request one replica (an option, or SUPERCHECK_NATS_REPLICAS)");
   }
 });
 

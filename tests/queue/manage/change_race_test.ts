@@ -43,7 +43,7 @@ for (const replicas of [1, 3]) {
   });
 }
 
-/** Delayed jobs that become due while they are being changed, and workers that are slower than they come. */
+/** Delayed jobs that become due while they are being changed, and workers that are too slow for them. */
 class Racing implements AsyncDisposable {
   readonly queue;
   /** The data of all runs, by the job's id. */
