@@ -32,7 +32,7 @@ Deno.test("JetStreamStores pauses longer and longer when a server lets it in and
   await using stores = new JetStreamStores({ servers: server.host, logger });
   assertEquals((await stores.connect())?.version, "2.15.0");
   const start = performance.now();
-  await logger.until(/Lost/, 4);
+  await logger.until(/Disconnected/, 4);
   // 50 + 100 + 200 ms at the least.
   assert(performance.now() - start > 340, `${performance.now() - start}`);
   assertEquals(stores.connectionCounters().connects, 4);

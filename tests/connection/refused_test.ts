@@ -38,7 +38,7 @@ Deno.test("JetStreamStores connects by itself once the server takes its credenti
   assertEquals(logger.lines.map((line) => line.split(" ").slice(0, 2).join(" ")), [
     "error: NATS",
     "info: Connected",
-    "warn: Lost",
+    "warn: Disconnected",
     "error: NATS",
   ]);
 });

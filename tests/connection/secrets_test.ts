@@ -25,7 +25,7 @@ async function assertKept(options: ConnectOptions, secrets: string[], server?: N
   for await (const key of stores.kvBucket("supercheck_kv").keys()) seen.push(key);
   seen.push(stores, stores.connectionInfo(), stores.connectionCounters(), logger.lines);
   await running.kill();
-  await logger.until(/Lost|away/);
+  await logger.until(/Disconnected|unreachable/);
   await stores.close({ deadline: 100 });
   seen.push(logger.lines, stores);
   for (const value of seen) {

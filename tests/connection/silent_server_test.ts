@@ -25,7 +25,7 @@ for (const websocket of [false, true]) {
     assertEquals(await stores.loadKV("k"), null);
     assertLess(performance.now() - start, 4_000);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
-    const lost = await logger.until(/^warn: Lost/);
+    const lost = await logger.until(/^warn: Disconnected/);
     assertMatch(lost, /^warn: Disconnected from NATS at \S+ \(the server does not answer\): calls return null/);
     assertLess(performance.now() - start, 20_000);
     assertEquals(await atOnce(stores.loadKV("k")), null);
@@ -33,6 +33,6 @@ for (const websocket of [false, true]) {
     server.resume();
     await logger.until(/Reconnected/);
     while ((await stores.loadKV("k"))?.val !== "v") continue;
-    assertEquals(logger.lines.filter((line) => line.startsWith("warn: Lost")).length, 1);
+    assertEquals(logger.lines.filter((line) => line.startsWith("warn: Disconnected")).length, 1);
   });
 }

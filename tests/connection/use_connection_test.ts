@@ -76,8 +76,8 @@ for (const [client, connect] of CLIENTS) {
     await nc.close();
     assertEquals(logger.lines.map((line) => line.split(" ").slice(1, 3).join(" ")), [
       "Connected to",
-      "Lost the",
-      "Reconnected",
+      "Disconnected from",
+      "Reconnected to",
       "Worker of",
       "Disconnected from",
     ]);
