@@ -48,7 +48,7 @@ export function mayJobBeStored(call: Call, names: QueueNames, token: string): bo
   return call.hasUnconfirmed((subject) => matchesSubject(names.idFilter(token), subject));
 }
 
-/** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if nobody can tell. */
+/** Whether a message is still in the queue, by its sequence and the time at which it was stored (nanoseconds); `null` if that is unknown. */
 export function isStored(
   parts: QueueContext,
   { sequence, storedAt }: Pick<JobMessage, "sequence" | "storedAt">,

@@ -11,7 +11,7 @@ interface HandlerCall {
 
 const scope = new AsyncLocalStorage<HandlerCall>();
 
-/** Calls a handler with its jobs, so that what it calls can tell. */
+/** Calls a handler with its jobs, so that what it calls can find out. */
 export function callHandler(owner: object, jobs: readonly Job[], handler: () => unknown): unknown {
   const call: HandlerCall = { owner, jobs, over: false };
   let isPending = false;
