@@ -4,6 +4,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { orElsePermission } from "../wire/api.ts";
 import { type BucketKind, checkReadable, checkWritable, ObservedStream, originPrefix } from "./_bucket_kind.ts";
 import type { BucketOptions } from "./bucket_options.ts";
+import { bucketConfig } from "./bucket_config.ts";
 import { BucketReader } from "./_bucket_reader.ts";
 import type { Context } from "../wire/context.ts";
 import { milliseconds, nanoseconds } from "../wire/durations.ts";
@@ -13,9 +14,6 @@ import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "../wire/streams.ts";
-
-/** Longest time for which the server remembers message ids, in milliseconds. */
-const DUPLICATE_WINDOW = 120_000;
 
 /** What the server leaves out of a configuration. */
 const UNSAID: Partial<StreamConfig> = { description: "", compression: "none" };
@@ -230,25 +228,12 @@ export class BucketStream {
     return config;
   }
 
-  /** What a new bucket is made of, as the official clients make it. */
   #wanted(): StreamConfig {
-    const { ttl, storage = "file", replicas = this.context.settings.replicas(), metadata } = this.#options;
+    const { settings } = this.context;
+    const { ttl, storage, replicas = settings.replicas(), metadata } = this.#options;
+    const config = { ttl, storage, replicas, maxBytes: settings.maxBytes() ?? -1 };
     return {
-      name: this.name,
-      subjects: this.#kind.subjects,
-      retention: "limits",
-      storage,
-      discard: "new",
-      num_replicas: replicas,
-      max_age: 0,
-      max_bytes: this.context.settings.maxBytes() ?? -1,
-      max_msgs: -1,
-      max_msg_size: -1,
-      max_msgs_per_subject: -1,
-      max_consumers: -1,
-      duplicate_window: nanoseconds(Math.min(ttl || DUPLICATE_WINDOW, DUPLICATE_WINDOW)),
-      allow_rollup_hdrs: true,
-      allow_direct: true,
+      ...bucketConfig(this.name, this.#kind.subjects, config),
       ...this.#kind.wanted,
       ...this.#given,
       ...(metadata !== undefined && { metadata }),

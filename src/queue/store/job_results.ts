@@ -1,12 +1,13 @@
 import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
-import { nanoseconds, wholeSeconds } from "../../wire/durations.ts";
+import { wholeSeconds } from "../../wire/durations.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { Once } from "../../wire/once.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { openStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
+import { bucketConfig } from "../../bucket/bucket_config.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { isCount, parseJobData } from "../format/job_data.ts";
 import type { QueueNames } from "../format/queue_names.ts";
@@ -145,18 +146,10 @@ export class JobResults {
 
   async #openBucket(call: Call): Promise<unknown> {
     const { replicas } = await this.#stream.existing(call);
+    const config = { ttl: MAX_RESULT_TTL, replicas, maxBytes: this.#stream.maxBytes };
     const wanted: StreamConfig = {
-      name: this.#names.resultsStream,
-      subjects: [`$KV.${this.#bucket}.>`],
-      storage: "file",
-      discard: "new",
-      num_replicas: replicas,
+      ...bucketConfig(this.#names.resultsStream, [`$KV.${this.#bucket}.>`], config),
       max_msgs_per_subject: 1,
-      max_age: nanoseconds(MAX_RESULT_TTL),
-      max_bytes: this.#stream.maxBytes,
-      duplicate_window: nanoseconds(120_000),
-      allow_direct: true,
-      allow_rollup_hdrs: true,
       deny_delete: true,
       allow_msg_ttl: true,
       metadata: queueLabel(this.#names),
