@@ -7,7 +7,7 @@ import type { StoredMessage } from "../wire/stored_message.ts";
 import { type PageQuery, StreamReader } from "../wire/stream_reader.ts";
 
 /** Reads from the leader that are under way at once, for one call. */
-const IN_FLIGHT = 64;
+const MAX_SUBJECTS_IN_FLIGHT = 64;
 
 /**
  * Reads the messages under a bucket so that a process sees what it has written, and never less than it has seen: any replica may answer, and where its
@@ -77,7 +77,7 @@ export class BucketReader {
     }
     if (older.size === 0) return found;
     const answers = new Map(found.map((message) => [message.subject, message]));
-    for (const some of parts([...older], IN_FLIGHT)) {
+    for (const some of parts([...older], MAX_SUBJECTS_IN_FLIGHT)) {
       await Promise.all(some.map(async (subject) => {
         const newest = await this.#fromLeader(call, subject, answers.get(subject) ?? null);
         if (newest) answers.set(subject, newest);
@@ -132,7 +132,7 @@ export class BucketReader {
   /** The newest message of each subject from the leader, which gives no batches. */
   async #all(call: Call, subjects: string[]): Promise<StoredMessage[]> {
     const found: (StoredMessage | null)[] = [];
-    for (const some of parts(subjects, IN_FLIGHT)) {
+    for (const some of parts(subjects, MAX_SUBJECTS_IN_FLIGHT)) {
       found.push(...await Promise.all(some.map((subject) => this.last(call, subject, true))));
     }
     return found.filter((message) => message !== null);

@@ -1,7 +1,7 @@
 import type { Session } from "../wire/session.ts";
 
 /** Subjects of one generation; two are remembered. */
-const GENERATION = 5_000;
+const GENERATION_KEYS = 5_000;
 
 /** Milliseconds for which the sequence of a write counts whose subject is not remembered any more. */
 const FORGOTTEN_MS = 60_000;
@@ -105,7 +105,7 @@ export class KnownRevisions {
   }
 
   #put(subject: string, known: Known): void {
-    if (this.#young.size >= GENERATION) this.#age();
+    if (this.#young.size >= GENERATION_KEYS) this.#age();
     this.#young.set(subject, known);
   }
 

@@ -8,10 +8,10 @@ import { streamInfo } from "../wire/streams.ts";
 import { matchesSubject } from "../wire/tokens.ts";
 
 /** Subjects that are looked up at once. */
-const LOOK_UP = 100;
+const MAX_LOOK_UPS = 100;
 
 /** Messages of one subject that are read at once. */
-const PAGE = 64;
+const PAGE_MESSAGES = 64;
 
 /**
  * The newest message of each subject, each once and as `read` makes it; what that makes `null` is left out, and nothing comes if there is no such
@@ -45,7 +45,7 @@ export function listAll<T>(
     const info = await stream.listingStep((call) => stream.info(call));
     if (!info) return;
     const pageFrom = async (seq: number) => {
-      const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE };
+      const query = { seq, next_by_subj: stream.stored(subject), batch: PAGE_MESSAGES };
       const pageOf = (fromLeader?: boolean) =>
         stream.listingStep((call) => stream.reader.page(call, query, fromLeader));
       const page = await pageOf();
@@ -121,8 +121,8 @@ async function* otherMessages(
 ): AsyncGenerator<StoredMessage, void> {
   const others = [...new Set(subjects).difference(given)];
   for (const subject of others) given.add(subject);
-  for (let i = 0; i < others.length; i += LOOK_UP) {
-    const some = others.slice(i, i + LOOK_UP);
+  for (let i = 0; i < others.length; i += MAX_LOOK_UPS) {
+    const some = others.slice(i, i + MAX_LOOK_UPS);
     yield* await stream.listingStep((call) => stream.reader.many(call, some));
   }
 }

@@ -10,7 +10,7 @@ import type { BucketStream } from "./bucket_stream.ts";
 const PAUSE_MS = 20;
 
 /** Looks for missing keys that are under way at the same time. */
-const IN_FLIGHT = 64;
+const MAX_KEYS_IN_FLIGHT = 64;
 
 /**
  * The newest messages on subjects of a bucket as of one moment, by the subjects as the stream has them.
@@ -67,8 +67,8 @@ async function leaderSequence(call: Call, stream: BucketStream): Promise<number>
 
 /** Whether the leader has no message on any of these subjects. */
 async function areAbsent(call: Call, stream: BucketStream, subjects: string[]): Promise<boolean> {
-  for (let i = 0; i < subjects.length; i += IN_FLIGHT) {
-    const looks = subjects.slice(i, i + IN_FLIGHT).map((subject) =>
+  for (let i = 0; i < subjects.length; i += MAX_KEYS_IN_FLIGHT) {
+    const looks = subjects.slice(i, i + MAX_KEYS_IN_FLIGHT).map((subject) =>
       leaderGet(call, stream.name, { last_by_subj: subject })
     );
     if ((await Promise.all(looks)).some((message) => message !== null)) return false;

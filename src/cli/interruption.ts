@@ -1,5 +1,5 @@
 /** Milliseconds in which a second signal is the same wish: `deno task` passes on what the terminal has sent to both. */
-const SAME_WISH = 500;
+const REPEAT_WINDOW_MS = 500;
 
 /** The signals with their numbers; Windows has only the first. */
 const SIGNALS = ([["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const)
@@ -37,7 +37,7 @@ export class Interruption implements Disposable {
 
   #interrupt(exitCode: number): void {
     if (this.#controller.signal.aborted) {
-      if (performance.now() - this.#since > SAME_WISH) Deno.exit(exitCode);
+      if (performance.now() - this.#since > REPEAT_WINDOW_MS) Deno.exit(exitCode);
       return;
     }
     this.#since = performance.now();

@@ -5,7 +5,7 @@ import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Bytes for which room is made because an info says so; for more only as they come. */
-const TRUSTED_SIZE = 16 * 1024 * 1024;
+const TRUSTED_BYTES = 16 * 1024 * 1024;
 
 /** The bytes of an object, or of a part of it, some chunks at a time. */
 export interface ChunkSource {
@@ -25,7 +25,7 @@ export interface ChunkSource {
 
 /** All bytes of a source; `null` if chunks are missing. */
 export async function collectChunks(call: Call, source: ChunkSource, size: number): Promise<Uint8Array | null> {
-  let data = new Uint8Array(Math.min(size, TRUSTED_SIZE));
+  let data = new Uint8Array(Math.min(size, TRUSTED_BYTES));
   for (let length = 0; source.left > 0;) {
     const chunks = await source.next(call);
     if (chunks.length === 0) return null;

@@ -10,7 +10,7 @@ import { RangeChunks } from "./_range_chunks.ts";
 const BATCH_BYTES = 2 * 1024 * 1024;
 
 /** A single chunk of at most so many bytes is read by a single get. */
-const SMALL = 64 * 1024;
+const SMALL_CHUNK_BYTES = 64 * 1024;
 
 /** The chunks of one object, read in their order, some at a time, and checked against its info. */
 export class ObjectChunks implements ChunkSource {
@@ -64,7 +64,7 @@ export class ObjectChunks implements ChunkSource {
    */
   async all(call: Call): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
-    if (this.left === 1 && size <= SMALL) {
+    if (this.left === 1 && size <= SMALL_CHUNK_BYTES) {
       const chunk = await this.stream.reader.only(call, this.#subject, this.#fromLeader, size);
       if (chunk === null) return null;
       const { data } = chunk;

@@ -13,7 +13,7 @@ const MAX_LINKS = 8;
 const BUCKET = /^[A-Za-z0-9_-]{1,200}$/;
 
 /** Bytes of the longest name that fits a subject. */
-const MAX_NAME = 2_250;
+const MAX_NAME_BYTES = 2_250;
 
 /** Reads the objects of one bucket. No read leaves anything on the server. */
 export class ObjectReader {
@@ -71,7 +71,7 @@ export class ObjectReader {
     if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
     if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
     if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
-    if (typeof link.name !== "string" || Buffer.byteLength(link.name) > MAX_NAME) {
+    if (typeof link.name !== "string" || Buffer.byteLength(link.name) > MAX_NAME_BYTES) {
       throw this.#badLink(name, "is a link to no object");
     }
     const reader = link.bucket === this.#stream.bucket

@@ -22,7 +22,7 @@ import type { ObjectStream } from "./_object_stream.ts";
 import { Upload } from "./_upload.ts";
 
 /** Bytes of the server's `max_payload` that the headers of a chunk may take. */
-const HEADERS = 128;
+const MAX_HEADER_BYTES = 128;
 
 /** An object to be stored. */
 export interface NewObject {
@@ -261,5 +261,5 @@ export class ObjectWriter {
 }
 
 function chunkSizeOf(session: Session, { chunkSize }: NewObject): number {
-  return Math.min(chunkSize, session.maxPayload - HEADERS);
+  return Math.min(chunkSize, session.maxPayload - MAX_HEADER_BYTES);
 }

@@ -12,7 +12,7 @@ const MIN_DELAY_MS = 100;
 const DELAY_FACTOR = 10;
 
 /** Infos of one request. */
-const PAGE = 1_000;
+const PAGE_MESSAGES = 1_000;
 
 /** Versions that may wait. */
 const MAX_VERSIONS = 100_000;
@@ -97,7 +97,7 @@ async function namedOf(stream: ObjectStream, asked: Set<string>, until: number):
   const named = new Set<string>();
   for (let seq = 1, fromLeader = false;;) {
     const pageOf = (call: Call) =>
-      stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE }, fromLeader);
+      stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE_MESSAGES }, fromLeader);
     const asking = connection.attempt(pageOf, { timeout, persist: true });
     // A user who may not use direct gets may ask the leader.
     const page = fromLeader ? await asking : await orElsePermission(undefined, asking);

@@ -8,12 +8,12 @@ import { Digest } from "./format/object_digest.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** Bytes that may be on their way to the server at the same time, over one connection. */
-const IN_FLIGHT = 4 * 1024 * 1024;
+const MAX_IN_FLIGHT_BYTES = 4 * 1024 * 1024;
 
 /** Milliseconds after which the stream is asked for the chunks that are not confirmed. */
 const CONFIRMATION_MS = 1_000;
 
-const budgetOf = budgetPerSession(IN_FLIGHT);
+const budgetOf = budgetPerSession(MAX_IN_FLIGHT_BYTES);
 
 /** Stores the chunks of one object, several at a time. */
 export class Upload {

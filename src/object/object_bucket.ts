@@ -26,7 +26,7 @@ import { ObjectStream } from "./_object_stream.ts";
 import { ObjectWriter } from "./_object_writer.ts";
 
 /** Bytes of a chunk by default, as in all clients. */
-const CHUNK_SIZE = 131_072;
+const CHUNK_BYTES = 131_072;
 
 const STORING = "store the object";
 const READING = "read the object";
@@ -76,7 +76,7 @@ export class ObjectBucket {
     checkName(name, "bucket");
     const options = checkObjectBucketOptions(given);
     this.name = name;
-    this.#chunkSize = options.maxChunkSize ?? CHUNK_SIZE;
+    this.#chunkSize = options.maxChunkSize ?? CHUNK_BYTES;
     this.#stream = new ObjectStream(context, name, options);
     this.#reader = new ObjectReader(this.#stream);
     this.#writer = new ObjectWriter(this.#stream, this.#reader);

@@ -75,7 +75,7 @@ const UPDATE: OptionNames<ObjectUpdate> = { description: "null", headers: "null"
 const LINK: OptionNames<ObjectLink> = { bucket: true, name: true };
 
 /** Largest chunk, in bytes: no server takes larger messages. */
-const MAX_CHUNK = 67_108_864;
+const MAX_CHUNK_BYTES = 67_108_864;
 
 /**
  * The options of a bucket, checked.
@@ -85,7 +85,7 @@ const MAX_CHUNK = 67_108_864;
 export function checkObjectBucketOptions(given: ObjectBucketOptions | null | undefined): ObjectBucketOptions {
   const options = checkBucketOptions(checkOptions(given, BUCKET, "open the bucket"));
   const { maxChunkSize } = options;
-  if (maxChunkSize !== undefined) checkWhole(maxChunkSize, "open the bucket", "maxChunkSize", 1, MAX_CHUNK);
+  if (maxChunkSize !== undefined) checkWhole(maxChunkSize, "open the bucket", "maxChunkSize", 1, MAX_CHUNK_BYTES);
   return options;
 }
 
@@ -153,7 +153,7 @@ function copyOf<O extends PutOptions>(options: O): O {
 
 function checkStored({ description, headers, metadata, chunkSize }: PutOptions, doing: string): void {
   if (description !== undefined) checkString(description, doing, "description");
-  if (chunkSize !== undefined) checkWhole(chunkSize, doing, "chunkSize", 1, MAX_CHUNK);
+  if (chunkSize !== undefined) checkWhole(chunkSize, doing, "chunkSize", 1, MAX_CHUNK_BYTES);
   checkLabels(metadata, doing);
   if (headers !== undefined) checkObject(headers, doing, "headers");
   for (const [header, values] of Object.entries(headers ?? {})) {

@@ -1,5 +1,5 @@
 /** Subjects of one batched get: the server gives up at more than 1024 messages. */
-const SUBJECTS = 1_000;
+const MAX_SUBJECTS = 1_000;
 
 /** Cuts subjects into requests that the server takes. */
 export function* subjectRequests(subjects: string[], maxPayload: number): Generator<string[]> {
@@ -8,7 +8,7 @@ export function* subjectRequests(subjects: string[], maxPayload: number): Genera
   let some: string[] = [];
   let size = 0;
   for (const subject of subjects) {
-    if (some.length === SUBJECTS || (some.length > 0 && size + subject.length + 3 > room)) {
+    if (some.length === MAX_SUBJECTS || (some.length > 0 && size + subject.length + 3 > room)) {
       yield some;
       some = [];
       size = 0;

@@ -10,7 +10,7 @@ export interface CheckRow extends Partial<Omit<CheckedUrl, "url">> {
   phase: Step["phase"];
 }
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 const PHASES: Record<Step["phase"], string> = {
   queued: "queued",
   fetching: "asking",
@@ -64,11 +64,11 @@ function latencyText(milliseconds: number | null): string {
 }
 
 function daysLeft(expires: string): string {
-  const days = Math.floor((Date.parse(expires) - Date.now()) / DAY);
+  const days = Math.floor((Date.parse(expires) - Date.now()) / DAY_MS);
   return days < 0 ? `expired ${-days} d ago` : `${days} days left`;
 }
 
 function paintDays(expires: string | null, { yellow, red }: Pick<Colours, "yellow" | "red">): (text: string) => string {
-  const days = expires === null ? Infinity : (Date.parse(expires) - Date.now()) / DAY;
+  const days = expires === null ? Infinity : (Date.parse(expires) - Date.now()) / DAY_MS;
   return days < 0 ? red : days < 21 ? yellow : (text) => text;
 }

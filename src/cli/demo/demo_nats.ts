@@ -4,10 +4,10 @@ import { reasonOf } from "../command_failure.ts";
 import { sleep } from "../sleep.ts";
 
 /** Milliseconds that a call of the demo may take before it continues without NATS. */
-const CALL_TIMEOUT = 2_000;
+const CALL_TIMEOUT_MS = 2_000;
 
 /** Milliseconds before a killed private server is started again, so that the loss can be seen. */
-const RESTART_AFTER = 3_000;
+const RESTART_DELAY_MS = 3_000;
 
 /** The NATS that the demo works with: the one that the environment names, or a private nats-server. */
 export class DemoNats implements AsyncDisposable {
@@ -23,7 +23,7 @@ export class DemoNats implements AsyncDisposable {
     this.#logger = logger;
     this.stores = new JetStreamStores({
       logger,
-      timeout: CALL_TIMEOUT,
+      timeout: CALL_TIMEOUT_MS,
       name: "supercheck-demo",
       ...(server && { servers: server.url }),
     });
@@ -64,8 +64,8 @@ export class DemoNats implements AsyncDisposable {
     while (server && !signal.aborted) {
       await sleep(200, signal);
       if (server.running || signal.aborted) continue;
-      this.#logger.warn(`The private nats-server is gone; it comes back in ${RESTART_AFTER / 1_000} s`);
-      await sleep(RESTART_AFTER, signal);
+      this.#logger.warn(`The private nats-server is gone; it comes back in ${RESTART_DELAY_MS / 1_000} s`);
+      await sleep(RESTART_DELAY_MS, signal);
       if (signal.aborted) return;
       try {
         await server.restart();

@@ -42,7 +42,7 @@ export interface CheckedUrl {
 }
 
 /** Attempts of one check: a service counts as down when the second one fails, too. */
-const ATTEMPTS = 2;
+const MAX_ATTEMPTS = 2;
 /** Milliseconds between them. */
 const RETRY_DELAY_MS = 250;
 /** Milliseconds that the queue may take on top of the checks. */
@@ -71,7 +71,7 @@ export class HealthChecks implements AsyncDisposable {
     this.#queue = stores.jobQueue(queue);
     this.#consumer = this.#queue.consume((job) => this.#work(job), {
       concurrency: options.concurrency,
-      maxAttempts: ATTEMPTS,
+      maxAttempts: MAX_ATTEMPTS,
       backoff: RETRY_DELAY_MS,
     });
   }
@@ -142,7 +142,7 @@ export class HealthChecks implements AsyncDisposable {
     result.then(settle, settle);
     const wake = AbortSignal.any([settled.signal, signal]);
     const loads = Math.ceil(urls.length / concurrency);
-    const deadline = performance.now() + QUEUE_TIMEOUT_MS + loads * ATTEMPTS * (timeout + RETRY_DELAY_MS);
+    const deadline = performance.now() + QUEUE_TIMEOUT_MS + loads * MAX_ATTEMPTS * (timeout + RETRY_DELAY_MS);
     while (queued && !wake.aborted) {
       await sleep(100, wake);
       const served = this.#stores.connectionStatus() === "connected" && performance.now() < deadline;
@@ -156,7 +156,7 @@ export class HealthChecks implements AsyncDisposable {
   async #checkHere(url: string): Promise<void> {
     const { signal, onStep } = this.#options;
     let result = await this.#fetch(url, 1, signal);
-    for (let attempt = 2; result.state === "down" && attempt <= ATTEMPTS; attempt++) {
+    for (let attempt = 2; result.state === "down" && attempt <= MAX_ATTEMPTS; attempt++) {
       onStep({ url, phase: "failed once" });
       await sleep(RETRY_DELAY_MS, signal);
       result = await this.#fetch(url, attempt, signal);

@@ -9,7 +9,7 @@ export interface InputLine {
 }
 
 /** Characters of a line that are read: no server takes larger messages. */
-const MAX_LINE = 64 * 1024 * 1024;
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 /**
  * The lines of an input that are not empty, each as JSON, in batches.
@@ -40,7 +40,7 @@ async function* inputLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Asy
   let number = 0;
   for await (const text of textLines(stream)) {
     number++;
-    if (text.length > MAX_LINE) throw new CommandFailure(`line ${number} has more than ${bytes(MAX_LINE)}`);
+    if (text.length > MAX_LINE_BYTES) throw new CommandFailure(`line ${number} has more than ${bytes(MAX_LINE_BYTES)}`);
     if (text.trim() === "") continue;
     try {
       yield { number, data: JSON.parse(text) };
@@ -56,7 +56,7 @@ async function* textLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Asyn
   let parts: string[] = [];
   let length = 0;
   const take = (text: string) => {
-    if (length <= MAX_LINE) parts.push(text);
+    if (length <= MAX_LINE_BYTES) parts.push(text);
     length += text.length;
   };
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {

@@ -7,7 +7,7 @@ import { count } from "../terminal/text.ts";
 import { inputBatches, type InputLine } from "./input_lines.ts";
 
 /** Jobs that are published at a time. */
-const BATCH = 500;
+const BATCH_JOBS = 500;
 
 /**
  * Publishes one job for each line of a file or of standard input, as they come; empty lines are left out.
@@ -26,7 +26,7 @@ export async function publishLines(
     const publisher = new LinePublisher(stores.jobQueue(queue), options);
     try {
       using _progress = new Progress(line.screen, () => `${count(publisher.published, "job")} published …`);
-      for await (const batch of inputBatches(stream, BATCH)) await publisher.publish(batch);
+      for await (const batch of inputBatches(stream, BATCH_JOBS)) await publisher.publish(batch);
     } catch (error) {
       if (line.signal.aborted) line.screen.note(`interrupted: ${publisher.summary}`);
       // Whatever ends it: a line, the server, or an input that cannot be read any more.

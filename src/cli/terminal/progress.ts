@@ -1,7 +1,7 @@
 import type { Screen } from "./screen.ts";
 
 /** Milliseconds before anything is shown: what is quick needs no progress. */
-const QUIET = 300;
+const SHOWN_AFTER_MS = 300;
 
 /** One line on a terminal that says how far long work has come. */
 export class Progress implements Disposable {
@@ -13,7 +13,7 @@ export class Progress implements Disposable {
     this.#screen = screen;
     const begun = performance.now();
     this.#timer = setInterval(() => {
-      if (performance.now() - begun >= QUIET) screen.live([screen.noteColours.dim(text())]);
+      if (performance.now() - begun >= SHOWN_AFTER_MS) screen.live([screen.noteColours.dim(text())]);
     }, 100);
   }
 

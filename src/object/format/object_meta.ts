@@ -30,7 +30,7 @@ const decoder = new TextDecoder();
 const NUID = /^[^\s.*>]{1,200}$/;
 
 /** Bytes of the largest message that a server takes. */
-const MAX_CHUNK = 67_108_864;
+const MAX_CHUNK_BYTES = 67_108_864;
 
 const isText: Check = (value) => typeof value === "string";
 const isCount: Check = (value) => Number.isSafeInteger(value) && value as number >= 0;
@@ -74,7 +74,7 @@ export function parseMeta(message: StoredMessage): StoredMeta {
   if (!NUID.test(info.nuid) && (info.nuid !== "" || info.chunks > 0)) {
     throw damagedInfo(message, "has a 'nuid' that cannot be");
   }
-  if (info.size > info.chunks * MAX_CHUNK) throw damagedInfo(message, "has more bytes than its chunks can have");
+  if (info.size > info.chunks * MAX_CHUNK_BYTES) throw damagedInfo(message, "has more bytes than its chunks can have");
   return Object.assign(meta as unknown as ObjectMeta, info, { message });
 }
 

@@ -3,7 +3,7 @@ import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
 
 /** Milliseconds after which an unanswered acknowledgement is given up, to be sent again. */
-const FIRST_TRY = 1_000;
+const FIRST_ATTEMPT_MS = 1_000;
 
 /** Acknowledgements of which the last one requests a reply. */
 interface Group {
@@ -38,7 +38,7 @@ export class Acknowledgements {
    * @throws {Unavailable} If that is not confirmed.
    */
   send({ ack, consumer, leaseUntil, receivedAt }: Delivery, now: number): Promise<unknown> {
-    const deadline = Math.min(leaseUntil, now + FIRST_TRY);
+    const deadline = Math.min(leaseUntil, now + FIRST_ATTEMPT_MS);
     const { requests } = this.#session;
     if (!requests.alone || receivedAt < this.#begun) return requests.request(ack, "+ACK", deadline);
     const group = this.#groups.get(consumer);

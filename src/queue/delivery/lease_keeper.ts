@@ -1,6 +1,6 @@
 import type { Delivery } from "./delivery.ts";
 import type { HeldJobs } from "./held_jobs.ts";
-import { DEFAULT_LEASE } from "../store/queue_options.ts";
+import { DEFAULT_LEASE_MS } from "../store/queue_options.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import type { DeliveryCalls } from "./delivery_calls.ts";
@@ -34,7 +34,7 @@ export class LeaseKeeper {
   readonly #maxWait: number;
   readonly #listener: LeaseListener;
   readonly #extending: WeakSet<Delivery> = new WeakSet();
-  #lease = DEFAULT_LEASE;
+  #lease = DEFAULT_LEASE_MS;
   #lastLook = performance.now();
   readonly #suspension: SuspensionWatch;
   #timer: ReturnType<typeof setTimeout> | undefined;

@@ -43,7 +43,7 @@ export function checkSize(
 }
 
 /** The block's first and last line. */
-const FRAME = 12;
+const HEADER_FRAME_BYTES = 12;
 
 /**
  * As much of the headers as a message has bytes to spare for: of those that must stay whole the first ones first, then of the texts what fits.
@@ -52,7 +52,7 @@ const FRAME = 12;
  */
 export function fitHeaders(room: number, whole: HeaderList, texts: HeaderList): HeaderList {
   const fitting: HeaderList = [];
-  let left = room - FRAME;
+  let left = room - HEADER_FRAME_BYTES;
   const add = (header: [string, string]) => {
     const bytes = bytesOf([header]);
     if (bytes > left) return false;

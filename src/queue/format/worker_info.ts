@@ -62,11 +62,11 @@ const STATES: readonly WorkerState[] = ["connecting", "serving", "impaired", "pa
 const MAX_BYTES = 2_048;
 
 /** Characters of a reason and of a name. */
-const MAX_TEXT = 200;
+const MAX_TEXT_CHARACTERS = 200;
 
 /** A worker's description of itself as it is sent. */
 export function workerText(worker: WorkerInfo): string {
-  const short = (text: string | null) => text === null ? null : shownMessage(text).slice(0, MAX_TEXT);
+  const short = (text: string | null) => text === null ? null : shownMessage(text).slice(0, MAX_TEXT_CHARACTERS);
   return JSON.stringify({ ...worker, name: short(worker.name), reason: short(worker.reason) });
 }
 

@@ -64,10 +64,10 @@ export function checkMatchOptions(given: MatchOptions | undefined, doing: string
 }
 
 /** Messages that are acted on at the same time. */
-const AT_ONCE = 32;
+const MAX_CALLS_IN_FLIGHT = 32;
 
 /** Messages of one page. */
-const PAGE = 256;
+const PAGE_MESSAGES = 256;
 
 /** Milliseconds between two reports of progress at least. */
 const PROGRESS_MS = 100;
@@ -153,7 +153,7 @@ async function actOnEach(
     }
   };
   const ends = await Promise.allSettled(
-    Array.from({ length: AT_ONCE }, () => work().finally(() => isOver = true)),
+    Array.from({ length: MAX_CALLS_IN_FLIGHT }, () => work().finally(() => isOver = true)),
   );
   await messages.return();
   const failed = ends.find((end) => end.status === "rejected");
@@ -176,7 +176,7 @@ async function* jobMessages({ context, names }: QueueContext): AsyncGenerator<St
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
   const reader = new StreamReader(names.stream);
   const { last_seq } = info.state;
-  const query = { next_by_subj: names.idFilter("*"), batch: PAGE };
+  const query = { next_by_subj: names.idFilter("*"), batch: PAGE_MESSAGES };
   const pageFrom = (seq: number) => listingStep(context, what, (call) => reader.page(call, { seq, ...query }));
   for await (const page of messagePages(pageFrom, 1, last_seq)) {
     yield* page.filter(({ sequence }) => sequence <= last_seq);

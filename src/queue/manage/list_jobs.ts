@@ -41,7 +41,7 @@ const KINDS: readonly ListJobsOptions["kind"][] = ["waiting", "ready", "active",
 
 const OPTIONS: OptionNames<ListJobsOptions> = { kind: true, priority: true, after: true };
 
-const PAGE = 256;
+const PAGE_MESSAGES = 256;
 
 const DOING = "list the jobs";
 
@@ -101,7 +101,7 @@ export async function* listJobs<T>(
     }
     const pageFrom = (seq: number) =>
       listingStep(context, what, async (call) => {
-        const messages = await reader.page(call, { seq, next_by_subj: filter, batch: PAGE });
+        const messages = await reader.page(call, { seq, next_by_subj: filter, batch: PAGE_MESSAGES });
         const subjects = [...new Set(messages.map((message) => placeOf(message)))];
         const upTo = await Promise.all(subjects.map((subject) => deliveredUpTo(call, names, subject)));
         const delivered = new Map(subjects.map((subject, i) => [subject, upTo[i]]));

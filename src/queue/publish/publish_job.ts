@@ -18,7 +18,7 @@ import type { QueueNames } from "../format/queue_names.ts";
 import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 
 /** Jobs of one call that are sent within one turn of the event loop. */
-const SENT_TOGETHER = 64;
+const MAX_JOBS_SENT_TOGETHER = 64;
 
 /**
  * The headers by which the server stores a job once, and only if there is none of its id. A new random id is unique, and
@@ -63,10 +63,10 @@ export class JobPublisher {
         ? this.#replacing.publish(job, timeout)
         : connection.attempt((call) => this.publishReady(call, job), { timeout, persist: true });
     const parts: Promise<(JobReceipt | null)[]>[] = [];
-    for (let start = 0; start < jobs.length; start += SENT_TOGETHER) {
+    for (let start = 0; start < jobs.length; start += MAX_JOBS_SENT_TOGETHER) {
       // The server works at the first ones while the next are made ready to be sent.
       if (start > 0) await new Promise((resolve) => setImmediate(resolve));
-      const part = Promise.all(jobs.slice(start, start + SENT_TOGETHER).map(publish));
+      const part = Promise.all(jobs.slice(start, start + MAX_JOBS_SENT_TOGETHER).map(publish));
       // It is looked at when all are under way.
       part.catch(() => {});
       parts.push(part);

@@ -39,9 +39,9 @@ export const MANY_OPTIONS: OptionNames<PublishManyOptions> = { atomic: true };
  * Batches that are under way at the same time over one connection. The server has a limit, too; and it syncs the disk for each, and answers none as long as
  * more are coming, so the answers of hundreds would come too late.
  */
-const BATCHES = 4;
+const MAX_BATCHES_IN_FLIGHT = 4;
 
-const budgetOf = budgetPerSession(BATCHES);
+const budgetOf = budgetPerSession(MAX_BATCHES_IN_FLIGHT);
 
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
 const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
@@ -98,7 +98,7 @@ export async function publishBatches(
   const unique = [...first.values()].reverse();
   const batches = new BatchQueue(unique);
   const refusals: unknown[] = [];
-  await Promise.all(Array.from({ length: BATCHES }, async () => {
+  await Promise.all(Array.from({ length: MAX_BATCHES_IN_FLIGHT }, async () => {
     for (let batch = batches.next(); batch && refusals.length === 0; batch = batches.next()) {
       try {
         const done = await confirmBatch(parts, publisher, batch);

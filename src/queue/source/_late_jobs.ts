@@ -16,7 +16,7 @@ import type { QueueContext } from "../store/queue_context.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 
 /** Delayed jobs that one look reads: the next look continues behind them, so that its cost does not grow with their number. */
-const PAGE = 64;
+const PAGE_MESSAGES = 64;
 
 /** Milliseconds after which a delayed job that has not become ready counts as late, however short the lease. */
 const LATE_MS = 10_000;
@@ -52,7 +52,7 @@ export class LateJobs {
 
   /** Looks at a page of delayed jobs. */
   async look(session: Session, lease: number): Promise<void> {
-    const query = { seq: this.#next, next_by_subj: this.#queue.names.later("*", "*"), batch: PAGE };
+    const query = { seq: this.#next, next_by_subj: this.#queue.names.later("*", "*"), batch: PAGE_MESSAGES };
     const page = await this.#reader.page(this.#call(session), query);
     const due = session.now() - Math.max(lease, LATE_MS);
     const late = page.filter((message) => dueTime(message) < due);

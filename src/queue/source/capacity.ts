@@ -3,11 +3,11 @@ import type { StartRate } from "../format/start_rate.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 
 /** Jobs that may wait for the confirmation of their end while the next ones run. */
-const MAX_UNCONFIRMED = 256;
+const MAX_UNCONFIRMED_JOBS = 256;
 
 /** Milliseconds of work that are fetched ahead. */
 const PREFETCH_MS = 20;
-const MAX_PREFETCH = 512;
+const MAX_PREFETCHED_JOBS = 512;
 
 /** What a worker is set to. */
 export interface CapacitySettings {
@@ -38,7 +38,7 @@ export class Capacity {
     this.#settings = settings;
     this.#held = held;
     this.#gate = gate;
-    this.#prefetch = new Prefetch(settings, MAX_UNCONFIRMED);
+    this.#prefetch = new Prefetch(settings, MAX_UNCONFIRMED_JOBS);
     this.#rate = settings.rateLimit ? new StartRateLimiter(settings.rateLimit) : null;
   }
 
@@ -46,7 +46,7 @@ export class Capacity {
   get full(): boolean {
     const { handling, running } = this.#held;
     const { concurrency } = this.#settings;
-    return handling.size >= concurrency || running.size >= concurrency + MAX_UNCONFIRMED;
+    return handling.size >= concurrency || running.size >= concurrency + MAX_UNCONFIRMED_JOBS;
   }
 
   /** How many of the jobs that are here could start now. */
@@ -133,7 +133,7 @@ export class Prefetch {
     if (rateLimit) return 0;
     const pace = Math.max(this.#pace, oldest === undefined ? 0 : performance.now() - oldest);
     const each = Math.max(pace / concurrency, this.#span / (concurrency + this.#unconfirmed));
-    return Math.min(MAX_PREFETCH, Math.floor(PREFETCH_MS / each));
+    return Math.min(MAX_PREFETCHED_JOBS, Math.floor(PREFETCH_MS / each));
   }
 }
 

@@ -4,7 +4,7 @@ import { milliseconds, nanoseconds } from "../../wire/durations.ts";
 import { Once } from "../../wire/once.ts";
 import { openStream, type StreamConfig } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
-import { DEFAULT_DEAD_LETTER_TTL, type QueueOptions } from "./queue_options.ts";
+import { DEFAULT_DEAD_LETTER_TTL_MS, type QueueOptions } from "./queue_options.ts";
 import { isDeadLetterStream, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
 /** Milliseconds after which the stream's limits are looked at again before it is used. */
@@ -53,7 +53,7 @@ export class DeadLetterStream {
       discard: "new",
       num_replicas: replicas,
       max_msgs_per_subject: 1,
-      max_age: nanoseconds(deadLetterTtl ?? DEFAULT_DEAD_LETTER_TTL),
+      max_age: nanoseconds(deadLetterTtl ?? DEFAULT_DEAD_LETTER_TTL_MS),
       max_bytes: maxBytes ?? this.#context.settings.maxBytes() ?? -1,
       allow_direct: true,
       metadata: queueLabel(this.#names),

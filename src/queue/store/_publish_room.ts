@@ -4,16 +4,16 @@ import type { StreamConfig, StreamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
 /** The part of `max_bytes` that publishes leave free: for retries, and for producers that publish at the same time. */
-const RESERVE = 1 / 5;
+const RESERVED_SHARE = 1 / 5;
 
 /** One process publishes at most this part of the free bytes before it looks at the stream again: so a hundred of them together stay within the reserve. */
-const SHARE = 1 / 512;
+const UNCHECKED_SHARE = 1 / 512;
 
 /** Milliseconds between two looks while publishes of this process are under way, which may or may not be counted yet. */
 const LOOK_AGAIN_MS = { first: 10, last: 160 };
 
 /** What the server stores of a message beyond its subject, headers and data, and the headers of the guard, at most. */
-const OVERHEAD = 400;
+const MESSAGE_OVERHEAD_BYTES = 400;
 
 /**
  * Keeps a limit of the queue's stream from removing jobs. Streams with schedules can only discard old messages when they are full, which would be jobs
@@ -62,16 +62,16 @@ export class PublishRoom {
     this.#bytes = state.bytes;
     this.#maxMessageBytes = max_msg_size > 0 ? max_msg_size : Infinity;
     this.#maxBytes = discards && max_bytes > 0 ? max_bytes : Infinity;
-    this.#usable = this.#limit !== null ? 0 : this.#maxBytes * (1 - RESERVE);
+    this.#usable = this.#limit !== null ? 0 : this.#maxBytes * (1 - RESERVED_SHARE);
     this.#permit = this.#usable === Infinity
       ? Infinity
-      : Math.max(0, (this.#usable - state.bytes - this.#pending) * SHARE);
+      : Math.max(0, (this.#usable - state.bytes - this.#pending) * UNCHECKED_SHARE);
   }
 
   /** Whether a retry may add a copy of a job with so many bytes before it removes the job: else that has to keep its place. */
   takesCopy(bytes: number): boolean {
     return bytes <= this.#maxMessageBytes && this.#isKnown && this.#limit === null &&
-      this.#bytes + this.#pending + bytes + OVERHEAD <= this.#maxBytes;
+      this.#bytes + this.#pending + bytes + MESSAGE_OVERHEAD_BYTES <= this.#maxBytes;
   }
 
   /**
@@ -87,7 +87,7 @@ export class PublishRoom {
     look: () => Promise<unknown>,
     publish: () => Promise<R>,
   ): Promise<R> {
-    const size = bytes + messages * OVERHEAD;
+    const size = bytes + messages * MESSAGE_OVERHEAD_BYTES;
     for (let wait = LOOK_AGAIN_MS.first; size > this.#permit; wait = Math.min(wait * 2, LOOK_AGAIN_MS.last)) {
       await look();
       if (this.isUnlimited) break;
@@ -121,7 +121,7 @@ export class PublishRoom {
  * @throws {JetStreamStoreError} `limits`, if they do not.
  */
 export function checkFits({ queue }: QueueNames, maxBytes: number, bytes: number): void {
-  if (maxBytes < 0 || bytes <= maxBytes * (1 - RESERVE)) return;
+  if (maxBytes < 0 || bytes <= maxBytes * (1 - RESERVED_SHARE)) return;
   throw new JetStreamStoreError(
     "limits",
     `Cannot change 'maxBytes' of queue ${queue} to ${maxBytes}, as its jobs have ${bytes} bytes, which may be four fifths of it: ` +

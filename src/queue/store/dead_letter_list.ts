@@ -10,7 +10,7 @@ import { streamInfo } from "../../wire/streams.ts";
 import { type DeadLetter, readDeadLetter } from "./dead_letters.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
-const PAGE = 256;
+const PAGE_MESSAGES = 256;
 
 /**
  * Which dead letters {@linkcode JobQueue.deadLetters} lists.
@@ -63,7 +63,7 @@ export async function* deadLetterMessages(
   if (!info || info.state.messages === 0) return;
   const reader = new StreamReader(names.deadStream);
   // Deleted ones leave gaps in the sequences, so a window that brought little is followed by a wider one.
-  let width = PAGE;
+  let width = PAGE_MESSAGES;
   let last = Math.min(info.state.last_seq, before - 1);
   while (last >= info.state.first_seq) {
     const first = Math.max(info.state.first_seq, last - width + 1);
@@ -71,7 +71,7 @@ export async function* deadLetterMessages(
     const window = await listingStep(context, what, readWindow);
     yield* window.reverse();
     last = first - 1;
-    width = window.length < PAGE / 4 ? width * 2 : PAGE;
+    width = window.length < PAGE_MESSAGES / 4 ? width * 2 : PAGE_MESSAGES;
   }
 }
 
@@ -83,7 +83,7 @@ async function readRange(
 ): Promise<StoredMessage[]> {
   const found: StoredMessage[] = [];
   const pageFrom = (seq: number) =>
-    reader.page(call, { seq, next_by_subj: filter, batch: Math.min(PAGE, last - seq + 1) });
+    reader.page(call, { seq, next_by_subj: filter, batch: Math.min(PAGE_MESSAGES, last - seq + 1) });
   for await (const page of messagePages(pageFrom, first, last)) {
     found.push(...page.filter(({ sequence }) => sequence <= last));
   }

@@ -77,7 +77,7 @@ export async function consumerInfos(call: Call, names: QueueNames): Promise<Cons
 }
 
 /** Milliseconds after which another's change, made from what it had read before ours, has come; and how often it is looked for. */
-const SETTLED = { after: 20, looks: 3 };
+const CHECK_AFTER_CREATE = { after: 20, looks: 3 };
 
 /**
  * Changes the configuration of the durable consumers that there are, and announces a change to the workers. The server takes a configuration
@@ -90,7 +90,9 @@ export async function adjustConsumers(
   names: QueueNames,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<void> {
-  for (let looks = 0; await adjustOnce(call, names, adjust) && ++looks < SETTLED.looks;) await delay(SETTLED.after);
+  for (let looks = 0; await adjustOnce(call, names, adjust) && ++looks < CHECK_AFTER_CREATE.looks;) {
+    await delay(CHECK_AFTER_CREATE.after);
+  }
 }
 
 /** @returns Whether there was anything to change. */

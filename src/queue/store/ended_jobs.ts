@@ -2,7 +2,7 @@ import type { JobMessage } from "../format/job_message.ts";
 import type { RunOutcome } from "./run_outcome.ts";
 
 /** This many are remembered, and as many before them. */
-const MEMORY = 5_000;
+const MAX_REMEMBERED_JOBS = 5_000;
 
 /** Outcomes that are kept until they are reported. */
 const MAX_OUTCOMES = 1_000;
@@ -21,7 +21,7 @@ export class EndedJobs {
   remember({ sequence, storedAt, firing }: Pick<JobMessage, "sequence" | "storedAt" | "firing">): void {
     if (firing !== undefined) this.#rememberFiring(firing);
     this.#ended.set(sequence, storedAt);
-    if (this.#ended.size < MEMORY) return;
+    if (this.#ended.size < MAX_REMEMBERED_JOBS) return;
     this.#endedBefore = this.#ended;
     this.#ended = new Map();
   }
@@ -33,7 +33,7 @@ export class EndedJobs {
 
   #rememberFiring(firing: string): void {
     this.#firings.add(firing);
-    if (this.#firings.size <= MEMORY) return;
+    if (this.#firings.size <= MAX_REMEMBERED_JOBS) return;
     for (const oldest of this.#firings) return void this.#firings.delete(oldest);
   }
 

@@ -13,7 +13,7 @@ import { isCount, parseJobData } from "../format/job_data.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { MAX_REASON } from "../format/thrown.ts";
-import { isResultsStream, MAX_RESULT_TTL, notOfQueue, queueLabel } from "./stream_kinds.ts";
+import { isResultsStream, MAX_RESULT_TTL_MS, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
 /** A result that is kept. */
 export interface KeptResult {
@@ -76,7 +76,7 @@ export class JobResults {
 
   /** Keeps what a handler returned, as JSON, for `ttl` milliseconds; without a value, that the job is completed. */
   async storeResult(call: Call, token: string, value: string | undefined, ttl: number): Promise<void> {
-    const headers: [string, string][] = [["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL))}s`]];
+    const headers: [string, string][] = [["Nats-TTL", `${wholeSeconds(Math.min(ttl, MAX_RESULT_TTL_MS))}s`]];
     if (value === undefined) headers.push([NO_VALUE, "1"]);
     await this.#store(call, `${token}.result`, value ?? "null", new HeaderBlock(headers));
   }
@@ -146,7 +146,7 @@ export class JobResults {
 
   async #openBucket(call: Call): Promise<unknown> {
     const { replicas } = await this.#stream.existing(call);
-    const config = { ttl: MAX_RESULT_TTL, replicas, maxBytes: this.#stream.maxBytes };
+    const config = { ttl: MAX_RESULT_TTL_MS, replicas, maxBytes: this.#stream.maxBytes };
     const wanted: StreamConfig = {
       ...bucketConfig(this.#names.resultsStream, [`$KV.${this.#bucket}.>`], config),
       max_msgs_per_subject: 1,

@@ -4,7 +4,7 @@ import type { Listening, Session } from "../../wire/session.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
 /** Characters of a subject token. */
-const MAX_TOKEN = 3_000;
+const MAX_TOKEN_CHARACTERS = 3_000;
 
 /** What is announced to the workers of a queue. Any client may have sent it, so it is only a reason to check. */
 export interface QueueAdvisoryEvents {
@@ -34,7 +34,7 @@ export function listenToQueue(
     // While as many run as may, no pull is open that would show it.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
     on(changed, () => events.changed()),
-    on(changing, (message) => events.changing(message.string().slice(0, MAX_TOKEN))),
+    on(changing, (message) => events.changing(message.string().slice(0, MAX_TOKEN_CHARACTERS))),
   ];
 }
 

@@ -58,10 +58,10 @@ const OPTIONS: OptionNames<QueueOptions> = {
 };
 
 /** Milliseconds of a lease by default. */
-export const DEFAULT_LEASE = 30_000;
+export const DEFAULT_LEASE_MS = 30_000;
 
 /** Milliseconds that dead letters are kept by default. */
-export const DEFAULT_DEAD_LETTER_TTL = 30 * 86_400_000;
+export const DEFAULT_DEAD_LETTER_TTL_MS = 30 * 86_400_000;
 
 /**
  * The options of a queue, checked.

@@ -11,15 +11,15 @@ import { DeadLetterStream } from "./_dead_letter_stream.ts";
 import { PartitionConsumers } from "./_partition_consumers.ts";
 import { checkFits, PublishRoom } from "./_publish_room.ts";
 import { PRIORITIES, type QueueNames } from "../format/queue_names.ts";
-import { DEFAULT_LEASE, type QueueOptions } from "./queue_options.ts";
+import { DEFAULT_LEASE_MS, type QueueOptions } from "./queue_options.ts";
 import { isJobStream, LEASE_LABEL, notOfQueue, queueLabel } from "./stream_kinds.ts";
 import { StreamUpdates } from "./_stream_updates.ts";
 
 /** Milliseconds for which message ids are remembered when the queue has no `dedupe` window: enough for the repeats of an unconfirmed publish. */
-const REPEAT_WINDOW = 30_000;
+const DUPLICATE_WINDOW_MS = 30_000;
 
 /** Milliseconds after which what is in force is looked for again. */
-const LOOK_AGAIN = 1_000;
+const CHECK_INTERVAL_MS = 1_000;
 
 /** The stream's metadata under which the queue's options stand. */
 const META = { dedupe: "supercheck-dedupe", lease: LEASE_LABEL } as const;
@@ -101,7 +101,7 @@ export class QueueStream {
   opened(session: Session): OpenQueue | null {
     const opened = this.#jobs.value;
     this.#noteUpdates(session);
-    if (opened && performance.now() - this.#jobsSeen >= LOOK_AGAIN) this.#lookAtSettings(session, opened);
+    if (opened && performance.now() - this.#jobsSeen >= CHECK_INTERVAL_MS) this.#lookAtSettings(session, opened);
     return opened;
   }
 
@@ -239,7 +239,7 @@ export class QueueStream {
   }
 
   #wanted(): StreamConfig {
-    const { lease = DEFAULT_LEASE, dedupe = 0, replicas } = this.#options;
+    const { lease = DEFAULT_LEASE_MS, dedupe = 0, replicas } = this.#options;
     return {
       name: this.#names.stream,
       subjects: this.#names.subjects(),
@@ -249,7 +249,7 @@ export class QueueStream {
       num_replicas: replicas ?? this.#context.settings.replicas(),
       max_msgs_per_subject: -1,
       max_bytes: this.maxBytes,
-      duplicate_window: nanoseconds(Math.max(dedupe, REPEAT_WINDOW)),
+      duplicate_window: nanoseconds(Math.max(dedupe, DUPLICATE_WINDOW_MS)),
       allow_direct: true,
       allow_msg_schedules: true,
       allow_atomic: true,
@@ -290,7 +290,7 @@ export class QueueStream {
 
 function inForce({ metadata, num_replicas }: StreamConfig): OpenQueue {
   return {
-    lease: Number(metadata?.[META.lease]) || DEFAULT_LEASE,
+    lease: Number(metadata?.[META.lease]) || DEFAULT_LEASE_MS,
     dedupe: Number(metadata?.[META.dedupe]) > 0,
     replicas: num_replicas ?? 1,
   };

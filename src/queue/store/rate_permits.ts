@@ -20,7 +20,7 @@ export const PERMITS = "permits";
 const EARLY = { ms: 3, part: 0.03, permits: 0.15 };
 
 /** Permits that are stored at the same time. */
-const AT_ONCE = 256;
+const MAX_PERMITS_IN_FLIGHT = 256;
 
 /** How often the permits are counted while another call changes them, too. */
 const MAX_LOOKS = 5;
@@ -73,8 +73,8 @@ function ackWait({ jobs, interval }: StartRate): number {
 }
 
 async function storePermits(call: Call, names: QueueNames, count: number): Promise<void> {
-  for (let stored = 0; stored < count; stored += AT_ONCE) {
-    const some = Array.from({ length: Math.min(AT_ONCE, count - stored) });
+  for (let stored = 0; stored < count; stored += MAX_PERMITS_IN_FLIGHT) {
+    const some = Array.from({ length: Math.min(MAX_PERMITS_IN_FLIGHT, count - stored) });
     await Promise.all(some.map(() => publish(call, names.permit, "")));
   }
 }

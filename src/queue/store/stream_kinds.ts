@@ -11,7 +11,7 @@ const QUEUE_LABEL = "supercheck-queue";
 export const LEASE_LABEL = "supercheck-lease";
 
 /** Milliseconds that results and progress are kept at most. */
-export const MAX_RESULT_TTL = 86_400_000;
+export const MAX_RESULT_TTL_MS = 86_400_000;
 
 /** What the keys of a results bucket end with. */
 const RESULT_KEYS: readonly string[] = ["result", "progress", "runs"];
@@ -48,7 +48,7 @@ export async function isResultsStream(
   const filter = `$KV.${names.resultsBucket}.>`;
   if (subjects.length !== 1 || subjects[0] !== filter) return false;
   if (QUEUE_LABEL in metadata) return metadata[QUEUE_LABEL] === names.queue;
-  if (max_age !== nanoseconds(MAX_RESULT_TTL) || max_msgs_per_subject !== 1 || !deny_delete) return false;
+  if (max_age !== nanoseconds(MAX_RESULT_TTL_MS) || max_msgs_per_subject !== 1 || !deny_delete) return false;
   const info = await streamInfo(call, names.resultsStream, { subjects_filter: filter });
   return Object.keys(info?.state.subjects ?? {}).every((subject) => {
     const tokens = subject.split(".");

@@ -12,7 +12,7 @@ import type { RunReporter } from "./_run_reporter.ts";
 import type { Requirement } from "../delivery/run_requirements.ts";
 
 /** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
-const EARLY_REDELIVERY = { base: 100, max: 3_000 };
+const EARLY_REDELIVERY_DELAY_MS = { base: 100, max: 3_000 };
 
 /** Milliseconds until it is looked again whether the active message is gone that a job runs after: half of the time that it has waited. */
 const BEHIND_MS = { min: 250, max: 5_000 };
@@ -155,7 +155,7 @@ export class JobAdmission {
   async #renew(delivery: Delivery, { attempts, postponed, starts }: PastRuns): Promise<RunEnd> {
     const { attemptDeliveries, lease } = delivery;
     const early = this.#reporter.now() - delivery.storedTime < lease * 0.9;
-    const { base, max } = EARLY_REDELIVERY;
+    const { base, max } = EARLY_REDELIVERY_DELAY_MS;
     const delay = early ? Math.min(max, base * 2 ** Math.min(attemptDeliveries - 2, 10)) : 0;
     const move = { attempt: attempts + 1, postponed, deliveries: attemptDeliveries - 1, starts, delay };
     const moved = await this.#reporter.renew(delivery, move);
