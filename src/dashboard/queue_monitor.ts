@@ -16,7 +16,7 @@ const MAX_GAP_MS = 60_000;
 
 /** Rates that are kept of each queue: an hour of one in 20 seconds. */
 const MAX_RATES = 180;
-const SAMPLE_TIME = 20_000;
+const SAMPLE_TIME_MS = 20_000;
 
 /** What is known of a queue. */
 export interface QueueFigures {
@@ -127,7 +127,7 @@ export class QueueMonitor {
     if (before) figures.rate = Math.max(0, counts.ended - before.ended) / Math.max(now - last, 1) * 1000;
     if (now - last > MAX_GAP_MS) Object.assign(figures, { rates: [], sample: null });
     const { sample } = figures;
-    if (sample && now - sample.at < SAMPLE_TIME) return;
+    if (sample && now - sample.at < SAMPLE_TIME_MS) return;
     if (sample) figures.rates.push(Math.max(0, counts.ended - sample.ended) / (now - sample.at) * 1000);
     if (figures.rates.length > MAX_RATES) figures.rates.shift();
     figures.sample = { at: now, ended: counts.ended };

@@ -9,10 +9,10 @@ import type { KvStream } from "./_kv_stream.ts";
 import { messageTtl } from "../wire/message_ttl.ts";
 
 /** Milliseconds between two looks for values that have expired. */
-const SWEEP = 60_000;
+const SWEEP_INTERVAL_MS = 60_000;
 
 /** Milliseconds after which a mirror that the server refused is tried again. */
-const REFUSED = 60_000;
+const REFUSAL_RETRY_MS = 60_000;
 
 /** The watch that keeps a mirror current, since it began the last time. */
 interface Watching {
@@ -45,7 +45,7 @@ export class KvMirror {
   #refusedAt = -Infinity;
 
   /** @param sweep Milliseconds between two looks for values that have expired. */
-  constructor(stream: KvStream, sweep: number = SWEEP) {
+  constructor(stream: KvStream, sweep: number = SWEEP_INTERVAL_MS) {
     this.#stream = stream;
     this.#sweepMs = sweep;
   }
@@ -73,7 +73,7 @@ export class KvMirror {
   }
 
   #start(): void {
-    if (performance.now() - this.#refusedAt < REFUSED) return;
+    if (performance.now() - this.#refusedAt < REFUSAL_RETRY_MS) return;
     this.#started = true;
     // What this process writes from now on the watch may not have passed yet.
     this.#stream.known.switchOn();

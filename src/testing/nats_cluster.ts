@@ -2,7 +2,7 @@ import { withFreePorts } from "./_free_ports.ts";
 import { NatsServer, type NatsServerSetup } from "./nats_server.ts";
 
 /** How long to wait before a cluster that is not ready is asked again, in milliseconds. */
-const READY_INTERVAL = 50;
+const READY_INTERVAL_MS = 50;
 
 /**
  * How long to wait for the first leader, in milliseconds. New servers elect one within a second, except when two of them request the
@@ -103,7 +103,7 @@ export class NatsCluster implements AsyncDisposable {
         const logs = this.servers.map((server) => `${server.name}:\n${server.logs()}`).join("\n");
         throw new Error(`The cluster of nats-servers was not ready in time (${this.#timeout} ms):\n${logs}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL));
+      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL_MS));
     }
   }
 

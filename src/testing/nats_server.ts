@@ -6,10 +6,10 @@ import { type ServerConfig, serverConfig } from "./server_config.ts";
 const LOG_LIMIT = 64 * 1024;
 
 /** How long a graceful stop may take, in milliseconds. */
-const STOP_TIMEOUT = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 
 /** How long to wait before a server that is not ready is asked again, in milliseconds. */
-const READY_INTERVAL = 10;
+const READY_INTERVAL_MS = 10;
 
 /** What a {@linkcode NatsServer} is made of. */
 export interface NatsServerSetup extends Omit<ServerConfig, "storeDir"> {
@@ -119,10 +119,12 @@ export class NatsServer implements AsyncDisposable {
     const timer = setTimeout(() => {
       killed = true;
       this.#process.kill("SIGKILL");
-    }, STOP_TIMEOUT);
+    }, STOP_TIMEOUT_MS);
     await this.#process.exited();
     clearTimeout(timer);
-    if (killed) throw new Error(`nats-server did not stop within ${STOP_TIMEOUT} ms and was killed:\n${this.logs()}`);
+    if (killed) {
+      throw new Error(`nats-server did not stop within ${STOP_TIMEOUT_MS} ms and was killed:\n${this.logs()}`);
+    }
   }
 
   /**
@@ -206,7 +208,7 @@ export class NatsServer implements AsyncDisposable {
       if (performance.now() > deadline) {
         throw new Error(`nats-server was not ready within ${timeout} ms:\n${this.logs()}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL));
+      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL_MS));
     }
   }
 }

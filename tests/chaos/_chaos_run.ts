@@ -45,7 +45,7 @@ const TICKS = "ticks";
 const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "KV_locks", "KV_bank", "OBJ_objects"];
 
 /** Milliseconds for the last jobs to end once all faults are over. */
-const PATIENCE = 3 * LEASE + 60_000;
+const SETTLE_TIMEOUT_MS = 3 * LEASE + 60_000;
 
 /** Milliseconds after the last fault in which the schedule is to tick. */
 const TICKING = 5_000;
@@ -120,7 +120,7 @@ export class ChaosRun implements AsyncDisposable {
   /** Waits until all jobs and processes have ended. */
   async settle(): Promise<string[]> {
     await new Promise((resolve) => setTimeout(resolve, TICKING));
-    return await settle(this.#members, this.#parts.queue, PATIENCE, (line) => this.#log(line));
+    return await settle(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, (line) => this.#log(line));
   }
 
   /** Reads what is stored in the end, and ends the own connection. */

@@ -7,7 +7,7 @@ const KEY = "lock";
 
 /** Milliseconds between two tries, and for which the lock is held. */
 const PAUSE = 40;
-const HOLD = 60;
+const HOLD_MS = 60;
 
 /** Holds a lock again and again: made by `create`, released by a delete of the revision. No two clients may hold it at the same time. */
 export async function holdLock(context: ClientContext, locks: KvBucket): Promise<void> {
@@ -16,7 +16,7 @@ export async function holdLock(context: ClientContext, locks: KvBucket): Promise
     const revision = await calls.make("create lock", () => locks.create(KEY, client));
     if (typeof revision === "number") {
       const from = now();
-      await new Promise((resolve) => setTimeout(resolve, HOLD));
+      await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
       // Others may have it as soon as the delete is on its way.
       context.note({ what: "held", client, from, at: now() });
     }

@@ -1,7 +1,7 @@
 import { connect } from "@nats-io/transport-node";
 
 /** Milliseconds that a cluster may take to find a leader. */
-const PATIENCE = 20_000;
+const ANSWER_TIMEOUT_MS = 20_000;
 
 /** One call of the JetStream API, `$JS.API.<call>`, as any other client makes it; again while nobody leads. */
 export async function api<T = Record<string, unknown>>(
@@ -11,7 +11,7 @@ export async function api<T = Record<string, unknown>>(
 ): Promise<T> {
   const nc = await connect({ servers });
   try {
-    for (const deadline = performance.now() + PATIENCE;;) {
+    for (const deadline = performance.now() + ANSWER_TIMEOUT_MS;;) {
       const answer = await nc.request(`$JS.API.${call}`, JSON.stringify(body), { timeout: 1_000 }).then(
         (reply) => reply.json<T & { error?: { code: number } }>(),
         (cause) => ({ error: { code: 503, cause } }),

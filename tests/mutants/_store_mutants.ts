@@ -160,7 +160,7 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "takes an info that says too much of its chunks",
     file: "src/object/format/object_meta.ts",
-    find: "if (info.size > info.chunks * MAX_CHUNK) throw",
+    find: "if (info.size > info.chunks * MAX_CHUNK_BYTES) throw",
     replace: "if (info.size < 0) throw",
     tests: ["tests/object/damaged_test.ts", "tests/object/foreign_chunks_test.ts"],
   },
