@@ -17,6 +17,7 @@ export class LimitedLog {
   /** The last reason of each kind. */
   readonly #reasons: Map<string, string> = new Map();
   readonly #windows: Map<string, Window> = new Map();
+  #stopped = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -56,12 +57,13 @@ export class LimitedLog {
       window.last = line;
       return;
     }
-    this.#begin(kind);
+    if (!this.#stopped) this.#begin(kind);
     this.#logger.warn(line);
   }
 
-  /** Writes what was counted, and counts no more. */
+  /** Writes what was counted, and counts no more: a line after that is written as it is, without a timer. */
   stop(): void {
+    this.#stopped = true;
     for (const kind of [...this.#windows.keys()]) this.#end(kind);
   }
 

@@ -15,6 +15,9 @@ Deno.test("LimitedLog.warnSome writes the first line of each kind, and counts th
   assertEquals(logger.lines.slice(2), [`warn: a2 ${more}`, `warn: b2 ${more}`]);
   log.stop();
   assert(logger.lines.length === 4);
+  // A timer of it would be a leak of this test.
+  log.warnSome("a", "late");
+  assertEquals(logger.lines.slice(4), ["warn: late"]);
 });
 
 Deno.test("LimitedLog.warnNew writes a line when the reason of its kind is another, or was forgotten", () => {

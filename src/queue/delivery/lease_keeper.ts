@@ -80,6 +80,7 @@ export class LeaseKeeper {
       if (late && !this.#held.isBlockedTick(delivery)) this.#listener.late(delivery);
     }
     this.#listener.refresh();
+    if (this.#stopped) return;
     this.#timer = setTimeout(() => this.look(), Math.min(this.#lease / 10, 500));
     // Else it keeps the process of the worker alive, as the connection does while there is one.
     if (!this.#queue.context.connection.isOn) this.#timer.unref();
