@@ -66,7 +66,7 @@ async function modify(context: ClientContext, counters: KvBucket, key: string, k
       called = true;
       return JSON.stringify({ total: total + 1, by: { ...by, [client]: stored + 1 } });
     }));
-  if (entry === null) known.pending = called;
+  if (entry === null) known.pending ||= called;
   else {
     known.count++;
     known.pending = false;
