@@ -120,10 +120,14 @@ export class OrphanedChunks {
     return ++this.#counted.removals <= MAX_IMMEDIATE_REMOVALS;
   }
 
-  /** Without a deadline, for which a timer would be needed: what is not answered in time is made again with the next removal, or in the next session. */
+  /**
+   * One server answers in any case, so there is no deadline, for which a timer would be needed; if it does not in time, the removal is made again with
+   * the next one, or in the next session. A leader that steps down never answers: with replicas the request is repeated.
+   */
   #removeAtOnce(nuid: string): void {
     const { connection, timeout } = this.#stream.context;
-    const purge = (call: Call) => this.#purgeOnce(call.until(Infinity), nuid);
+    const purge = (call: Call) =>
+      call.session.requests.alone ? this.#purgeOnce(call.until(Infinity), nuid) : this.#purge(call, nuid);
     const removal = connection.attempt(purge, { timeout, background: true })
       .catch(this.#failed)
       .then((done) => {
