@@ -55,7 +55,7 @@ export interface StoreErrorOptions extends ErrorOptions {
  *
  * @example Distinguish a full store from other failures
  * ```ts
- * import { JetStreamStoreError, storeKV } from "@supercheck/jetstream";
+ * import { close, JetStreamStoreError, storeKV } from "@supercheck/jetstream";
  *
  * try {
  *   await storeKV("visits", "1");
@@ -63,6 +63,7 @@ export interface StoreErrorOptions extends ErrorOptions {
  *   if (!(error instanceof JetStreamStoreError)) throw error;
  *   console.error(error.code === "limits" ? "full" : error.message);
  * }
+ * await close();
  * ```
  *
  * @category Errors
@@ -93,13 +94,14 @@ export class JetStreamStoreError extends Error {
  *
  * @example Wrong input
  * ```ts
- * import { jobQueue, UnrecoverableJobError } from "@supercheck/jetstream";
+ * import { close, jobQueue, UnrecoverableJobError } from "@supercheck/jetstream";
  *
  * const mails = jobQueue<{ to: string }>("mails");
  * const consumer = mails.consume(({ data: { to } }) => {
  *   if (!to.includes("@")) throw new UnrecoverableJobError("no address");
  * });
  * await consumer.stop();
+ * await close();
  * ```
  *
  * @category Errors
@@ -136,11 +138,12 @@ const RETRY_OPTIONS: OptionNames<RetryJobOptions> = { delay: true, cause: "null"
  *
  * @example Wait for something, ten times at most
  * ```ts
- * import { consumeJobs, RetryJobError } from "@supercheck/jetstream";
+ * import { closeOnSignals, jobQueue, RetryJobError } from "@supercheck/jetstream";
  *
- * await consumeJobs("exports", (job) => {
+ * jobQueue("exports").consume((job) => {
  *   if (job.postponed < 10) throw new RetryJobError({ delay: 5_000 });
  * });
+ * closeOnSignals();
  * ```
  *
  * @category Errors
@@ -183,7 +186,7 @@ export interface JobFailedOptions extends ErrorOptions {
  *
  * @example A job that failed for good
  * ```ts
- * import { jobQueue, JobFailedError } from "@supercheck/jetstream";
+ * import { close, JobFailedError, jobQueue } from "@supercheck/jetstream";
  *
  * try {
  *   await jobQueue("mails").waitFor("welcome-ann", { timeout: 100 });
@@ -191,6 +194,7 @@ export interface JobFailedOptions extends ErrorOptions {
  *   if (error instanceof JobFailedError) console.error(error.attempts);
  *   else console.error("not done yet, or no connection");
  * }
+ * await close();
  * ```
  *
  * @category Errors

@@ -24,10 +24,11 @@ import { processStores as stores } from "./process_stores.ts";
  *
  * @example Say at the start whether NATS is there
  * ```ts
- * import { connect } from "@supercheck/jetstream";
+ * import { close, connect } from "@supercheck/jetstream";
  *
  * const server = await connect();
  * console.log(server ? `NATS ${server.version}` : "without NATS for now");
+ * await close();
  * ```
  *
  * @category Connection
@@ -128,13 +129,14 @@ export const closeOnSignals = (options?: CloseOnSignalsOptions): void => stores.
  * @throws {TypeError | RangeError} If an argument is no text, is empty or too long.
  * @throws {JetStreamStoreError} If the server refuses for good.
  *
- * @example Store and load
+ * @example Store a result
  * ```ts
- * import { loadHealthcheck, storeHealthcheck } from "@supercheck/jetstream";
+ * import { close, storeHealthcheck } from "@supercheck/jetstream";
  *
  * const url = "https://example.com/health";
- * await storeHealthcheck(url, JSON.stringify({ status: 200 }));
- * console.log(await loadHealthcheck(url)); // {"status":200}
+ * const info = await storeHealthcheck(url, JSON.stringify({ status: 200 }));
+ * console.log(info?.size); // 14
+ * await close();
  * ```
  *
  * @category Health checks and values
@@ -150,10 +152,11 @@ export const storeHealthcheck = (url: string, json: string): Promise<ObjectInfo 
  *
  * @example The newest result
  * ```ts
- * import { loadHealthcheck } from "@supercheck/jetstream";
+ * import { close, loadHealthcheck } from "@supercheck/jetstream";
  *
  * const json = await loadHealthcheck("https://example.com/health");
  * console.log(json === null ? "unknown" : JSON.parse(json).status);
+ * await close();
  * ```
  *
  * @category Health checks and values
@@ -170,13 +173,14 @@ export const loadHealthcheck = (url: string): Promise<string | null> => stores.l
  *
  * @example Store, load and delete
  * ```ts
- * import { deleteKV, loadKV, storeKV } from "@supercheck/jetstream";
+ * import { close, deleteKV, loadKV, storeKV } from "@supercheck/jetstream";
  *
  * await storeKV("https://example.com/", "up");
  * const entry = await loadKV("https://example.com/");
  * console.log(entry?.val);
  * const deleted = await deleteKV("https://example.com/");
  * console.log(deleted ?? "not confirmed"); // true
+ * await close();
  * ```
  *
  * @category Health checks and values
@@ -192,10 +196,11 @@ export const storeKV = (key: string, value: string, options?: KvWriteOptions): P
  *
  * @example Load
  * ```ts
- * import { loadKV } from "@supercheck/jetstream";
+ * import { close, loadKV } from "@supercheck/jetstream";
  *
  * const { val = "unknown" } = await loadKV("https://example.com/") ?? {};
  * console.log(val);
+ * await close();
  * ```
  *
  * @category Health checks and values
@@ -211,10 +216,11 @@ export const loadKV = (key: string): Promise<KeyAndValue | null> => stores.loadK
  *
  * @example Delete
  * ```ts
- * import { deleteKV } from "@supercheck/jetstream";
+ * import { close, deleteKV } from "@supercheck/jetstream";
  *
  * const deleted = await deleteKV("https://example.com/");
  * console.log(deleted ?? "not confirmed");
+ * await close();
  * ```
  *
  * @category Health checks and values
@@ -228,10 +234,11 @@ export const deleteKV = (key: string): Promise<true | null> => stores.deleteKV(k
  *
  * @example Objects of a day
  * ```ts
- * import { objectBucket } from "@supercheck/jetstream";
+ * import { close, objectBucket } from "@supercheck/jetstream";
  *
  * const reports = objectBucket("reports", { ttl: 86_400_000 });
  * await reports.put("today.txt", "all up");
+ * await close();
  * ```
  *
  * @category Buckets
@@ -246,10 +253,11 @@ export const objectBucket = (name: string, options?: ObjectBucketOptions): Objec
  *
  * @example Values of an hour
  * ```ts
- * import { kvBucket } from "@supercheck/jetstream";
+ * import { close, kvBucket } from "@supercheck/jetstream";
  *
  * const sessions = kvBucket("sessions", { ttl: 3_600_000 });
  * await sessions.put("ann", JSON.stringify({ theme: "dark" }));
+ * await close();
  * ```
  *
  * @category Buckets

@@ -22,11 +22,12 @@ import { processStores as stores } from "./process_stores.ts";
  *
  * @example One check per URL, in a minute
  * ```ts
- * import { publishJob } from "@supercheck/jetstream";
+ * import { close, publishJob } from "@supercheck/jetstream";
  *
  * const url = "https://example.com/health";
  * const receipt = await publishJob("checks", { url }, { id: url, delay: 60_000 });
  * console.log(receipt?.duplicate ? "waits already" : receipt?.id);
+ * await close();
  * ```
  *
  * @category Jobs
@@ -44,13 +45,14 @@ export const publishJob = <T>(queue: string, data: T, options?: PublishOptions):
  *
  * @example Two at once
  * ```ts
- * import { publishJobs } from "@supercheck/jetstream";
+ * import { close, publishJobs } from "@supercheck/jetstream";
  *
  * const receipts = await publishJobs("mails", [
  *   { data: { to: "ann" } },
  *   { data: { to: "bob" }, priority: "high" },
  * ]);
  * console.log(receipts?.filter((receipt) => receipt !== null).length);
+ * await close();
  * ```
  *
  * @category Jobs

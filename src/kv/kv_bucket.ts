@@ -37,13 +37,14 @@ import { KvWriter } from "./_kv_writer.ts";
  *
  * @example
  * ```ts
- * import { kvBucket } from "@supercheck/jetstream";
+ * import { close, kvBucket } from "@supercheck/jetstream";
  *
  * const visits = kvBucket("visits", { ttl: 3_600_000 });
  * await visits.put("page.home", JSON.stringify({ count: 1 }));
  * const entry = await visits.get("page.home");
  * const page: { count: number } | undefined = entry?.json();
  * console.log(page?.count); // 1
+ * await close();
  * ```
  *
  * @category Buckets
@@ -107,11 +108,12 @@ export class KvBucket {
    *
    * @example Only one of many processes does it
    * ```ts
-   * import { kvBucket } from "@supercheck/jetstream";
+   * import { close, kvBucket } from "@supercheck/jetstream";
    *
    * const locks = kvBucket("locks", { ttl: 60_000 });
    * const isMine = await locks.create("nightly-report", "me");
    * if (isMine) console.log("it is mine for a minute");
+   * await close();
    * ```
    */
   async create(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | false | null> {
@@ -142,10 +144,11 @@ export class KvBucket {
    *
    * @example Count
    * ```ts
-   * import { kvBucket } from "@supercheck/jetstream";
+   * import { close, kvBucket } from "@supercheck/jetstream";
    *
    * const next = (count = 0) => JSON.stringify(count + 1);
    * await kvBucket("visits").modify("home", (entry) => next(entry?.json()));
+   * await close();
    * ```
    */
   async modify(key: string, change: KvChange, options?: KvWriteOptions): Promise<KvEntry | null> {
@@ -159,10 +162,11 @@ export class KvBucket {
    *
    * @example See {@linkcode KvTransaction} for a transfer between two accounts
    * ```ts
-   * import { kvBucket } from "@supercheck/jetstream";
+   * import { close, kvBucket } from "@supercheck/jetstream";
    *
    * const plans = kvBucket("plans");
    * await plans.atomic().put("basic", "5 EUR").delete("old").commit();
+   * await close();
    * ```
    */
   atomic(): KvTransaction {
@@ -182,10 +186,11 @@ export class KvBucket {
    *
    * @example One process at a time
    * ```ts
-   * import { kvBucket } from "@supercheck/jetstream";
+   * import { close, kvBucket } from "@supercheck/jetstream";
    *
    * await using lock = await kvBucket("locks").lock("report", { wait: 60_000 });
    * if (lock) console.log("holding", lock.fence, lock.signal.aborted);
+   * await close();
    * ```
    */
   async lock(key: string, options?: KvLockOptions): Promise<KvLock | null> {
@@ -255,12 +260,13 @@ export class KvBucket {
    *
    * @example
    * ```ts
-   * import { kvBucket } from "@supercheck/jetstream";
+   * import { close, kvBucket } from "@supercheck/jetstream";
    *
    * const flags = kvBucket("flags");
    * if (await flags.put("dark-mode", "on")) {
    *   for await (const { key } of flags.watch()) if (key === "dark-mode") break;
    * }
+   * await close();
    * ```
    */
   watch(filter: string | readonly string[] = ">", options?: KvWatchOptions): AsyncIterable<KvEntry> {

@@ -44,16 +44,18 @@ export interface Acquired {
  *
  * @example Refuse a holder that was suspended too long
  * ```ts
- * import { kvBucket } from "@supercheck/jetstream";
+ * import { close, kvBucket } from "@supercheck/jetstream";
  *
- * await using lock = await kvBucket("locks").lock("report");
+ * const lock = await kvBucket("locks").lock("report");
  * const reports = kvBucket("reports");
  * if (lock) {
  *   await reports.modify("fence", (entry) => {
  *     const isLate = lock.fence < Number(entry?.text() ?? 0);
  *     return isLate ? undefined : String(lock.fence);
  *   });
+ *   await lock.release();
  * }
+ * await close();
  * ```
  *
  * @category Buckets

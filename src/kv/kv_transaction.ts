@@ -11,7 +11,7 @@ import { checkWrite, DELETE, type KvWriteOptions } from "./kv_write.ts";
  *
  * @example Move money
  * ```ts
- * import { kvBucket } from "@supercheck/jetstream";
+ * import { close, kvBucket } from "@supercheck/jetstream";
  *
  * const bank = kvBucket("accounts");
  * const [from, to] = [await bank.get("anna"), await bank.get("ben")];
@@ -22,6 +22,7 @@ import { checkWrite, DELETE, type KvWriteOptions } from "./kv_write.ts";
  *     .commit();
  *   console.log(result?.ok ? "moved" : "read again, and retry");
  * }
+ * await close();
  * ```
  *
  * @category Buckets

@@ -50,12 +50,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  *
  * @example
  * ```ts
- * import { objectBucket } from "@supercheck/jetstream";
+ * import { close, objectBucket } from "@supercheck/jetstream";
  *
  * const reports = objectBucket("reports", { ttl: 86_400_000 });
- * const headers = { "Content-Type": "application/json" };
- * await reports.put("2026/weekly.json", '{ "checks": 12 }', { headers });
+ * await reports.put("2026/weekly.json", '{ "checks": 12 }');
  * console.log(await reports.getText("2026/weekly.json"));
+ * await close();
  * ```
  *
  * @category Buckets
@@ -107,11 +107,11 @@ export class ObjectBucket {
    *
    * @example
    * ```ts
-   * import { objectBucket } from "@supercheck/jetstream";
+   * import { close, objectBucket } from "@supercheck/jetstream";
    *
    * const source = new Blob(["a large file"]).stream();
-   * const signal = AbortSignal.timeout(60_000);
-   * await objectBucket("files").putStream("large.bin", source, { signal });
+   * await objectBucket("files").putStream("large.bin", source);
+   * await close();
    * ```
    */
   async putStream(
@@ -169,11 +169,12 @@ export class ObjectBucket {
    *
    * @example Serve a bucket
    * ```ts
-   * import { objectBucket } from "@supercheck/jetstream";
+   * import { close, objectBucket } from "@supercheck/jetstream";
    *
    * const request = new Request("http://localhost/a.txt");
    * const response = await objectBucket("files").respond(request, "a.txt");
    * console.log(response.status);
+   * await close();
    * ```
    */
   async respond(request: Request, name: string): Promise<Response> {
@@ -208,9 +209,8 @@ export class ObjectBucket {
   }
 
   /**
-   * Stores a link to an object, or to a whole bucket. Who reads the link reads what it leads to then, which need not be there; deleting the link leaves
-   * that alone. It replaces another link, but no object.
-   *
+   * Stores a link to an object or to a whole bucket, which need not exist yet. A read of the link reads its target. A link replaces another link but no
+   * object. Deleting it does not delete its target.
    * @returns The link's info; `false` if an object has this name; `null` if it is not confirmed.
    */
   async link(name: string, target: ObjectLink): Promise<ObjectInfo | false | null> {
@@ -252,12 +252,13 @@ export class ObjectBucket {
    *
    * @example
    * ```ts
-   * import { objectBucket } from "@supercheck/jetstream";
+   * import { close, objectBucket } from "@supercheck/jetstream";
    *
    * const reports = objectBucket("reports");
    * if (await reports.put("weekly", "12 checks")) {
    *   for await (const { name } of reports.watch()) if (name === "weekly") break;
    * }
+   * await close();
    * ```
    */
   watch(given?: ObjectWatchOptions): AsyncIterable<ObjectInfo> {

@@ -278,8 +278,7 @@ export interface JobQueue<Out = unknown, In = Out> {
    * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count. It
    * makes the queue if there is none.
    *
-   * @param limits By priority; `null` lifts a limit, and what is absent stays.
-   * @returns `null` if it is not confirmed.
+   * @param limits By priority; `null` lifts a limit, and what is absent stays. `null` is returned if it is not confirmed.
    */
   limitActive(limits: ActiveLimits): Promise<true | null>;
 
@@ -289,9 +288,10 @@ export interface JobQueue<Out = unknown, In = Out> {
    *
    * @example An API that takes 50 calls a second
    * ```ts
-   * import { jobQueue } from "@supercheck/jetstream";
+   * import { close, jobQueue } from "@supercheck/jetstream";
    *
    * await jobQueue("calls").limitRate({ jobs: 50, interval: 1_000 });
+   * await close();
    * ```
    *
    * @returns `null` if it is not confirmed.

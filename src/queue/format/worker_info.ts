@@ -8,12 +8,13 @@ import { PRIORITIES, type Priority } from "./queue_names.ts";
  *
  * @example How busy the workers are
  * ```ts
- * import { jobQueue } from "@supercheck/jetstream";
+ * import { close, jobQueue } from "@supercheck/jetstream";
  *
  * const workers = await jobQueue("mails").workers();
  * for (const { address, pid, active, concurrency } of workers ?? []) {
  *   console.log(`${address} ${pid}: ${active} of ${concurrency}`);
  * }
+ * await close();
  * ```
  *
  * @category Jobs

@@ -16,7 +16,7 @@ import type { JobCopy, Replacement } from "../publish/store_copy.ts";
  *
  * @example
  * ```ts
- * import { jobQueue } from "@supercheck/jetstream";
+ * import { close, jobQueue } from "@supercheck/jetstream";
  *
  * const mails = jobQueue<{ to: string }>("mails");
  * const options = { id: "welcome-ann", delay: 3_600_000 };
@@ -24,6 +24,7 @@ import type { JobCopy, Replacement } from "../publish/store_copy.ts";
  * await mails.update("welcome-ann", { to: "ann@example.org" });
  * await mails.reschedule("welcome-ann", { delay: 60_000 });
  * await mails.promote("welcome-ann");
+ * await close();
  * ```
  *
  * @category Jobs

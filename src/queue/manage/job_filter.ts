@@ -10,7 +10,7 @@ import { readJobInfo } from "../store/find_job.ts";
  *
  * @example Count first, then act
  * ```ts
- * import { jobQueue } from "@supercheck/jetstream";
+ * import { close, jobQueue } from "@supercheck/jetstream";
  *
  * const mails = jobQueue("mails");
  * const filter = { idPrefix: "welcome-", enqueuedBefore: new Date("2026-01-31") };
@@ -19,6 +19,7 @@ import { readJobInfo } from "../store/find_job.ts";
  * await mails.cancel(filter, {
  *   progress: ({ matched, done }) => console.log(`${done} of ${matched}`),
  * });
+ * await close();
  * ```
  *
  * @category Jobs
