@@ -15,7 +15,7 @@ import type { KeyAndValue } from "./stores.ts";
 import { processStores as stores } from "./process_stores.ts";
 
 /**
- * Connects, if there is no connection yet, and waits for the first attempt. Nobody has to call it: the first use of any function connects to
+ * Connects, if there is no connection yet, and waits for the first attempt. Optional: the first use of any function connects to
  * `SUPERCHECK_NATS_URL`. Concurrent calls share one attempt.
  *
  * @returns The server, or `null`: none is configured, or none can be reached, in which case the library keeps reconnecting.

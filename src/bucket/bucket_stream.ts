@@ -202,7 +202,7 @@ export class BucketStream {
       if (info.config.subjects?.length !== this.#kind.subjects.length) {
         throw new JetStreamStoreError(
           "wrong_kind",
-          `The stream ${this.name} keeps more than the bucket, so it is not removed: take the other subjects off it`,
+          `The stream ${this.name} has subjects beside the bucket's and is not removed: remove those subjects first`,
         );
       }
       tried = true;

@@ -81,7 +81,7 @@ async function* newestMessages(
     }
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    throw new JetStreamStoreError("disconnected", `${stream.what} broke off as it was listed: ${error.message}`, {
+    throw new JetStreamStoreError("disconnected", `${stream.what} could not be listed completely: ${error.message}`, {
       cause: error,
     });
   } finally {

@@ -1,6 +1,6 @@
 import { settledWithin } from "../delay.ts";
 
-/** Milliseconds within which a request makes the server hang up that it does not bear. */
+/** Milliseconds within which the server closes the connection after a request that it cannot accept. */
 const HANGS_UP_MS = 2_000;
 
 /** How often a call may be under way as the connection is lost before it must run alone, and before it is given up. */
@@ -45,8 +45,8 @@ export class CallsUnderWay {
 }
 
 /**
- * How often the connection was lost while a call was under way. A request that the server does not bear would else be sent again by its call over each new
- * connection, and cost all others theirs.
+ * How often the connection was lost while a call was under way. A request that the server does not bear would else be sent again by its call over
+ * each new connection, and cost all others theirs.
  */
 export class Losses {
   #count = 0;

@@ -21,8 +21,8 @@ const GRACE = 50;
 /**
  * Opens, keeps, adopts and closes one connection, and is the one place where being without it turns into `null`.
  *
- * One unbroken stretch of it is a session: what waits in it is settled when it ends, and what follows the server (a watch, a worker) starts
- * again with the next.
+ * A session lasts from a connect to the next disconnect: what waits in it is settled when it ends, and what follows the server (a watch, a worker)
+ * starts again with the next.
  */
 export class Connection<S extends Session> {
   readonly #targetOf: (options: ConnectOptions) => ConnectTarget | null;
@@ -50,7 +50,7 @@ export class Connection<S extends Session> {
 
   /**
    * @param given What connect() and the first use go by.
-   * @param openSession Builds what works over one unbroken stretch, with this prefix of the JetStream API.
+   * @param openSession Builds a session, with this prefix of the JetStream API.
    * @throws {TypeError | RangeError} If one of the defaults is wrong.
    */
   constructor(

@@ -2,9 +2,9 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { settledWithin } from "../delay.ts";
 import { Unavailable } from "./unavailable.ts";
 
-/** What is built anew over each unbroken stretch of a connection, and torn down at its end. */
+/** What is built for each session, from a connect to the next disconnect, and torn down at its end. */
 export interface Session {
-  /** The stretch is over: settles everything that waits. */
+  /** The session ended: settles everything that waits. */
   end(reason: Unavailable): void;
   /** The server refused a subject. */
   denied(operation: "publish" | "subscription", subject: string): void;

@@ -27,8 +27,9 @@ import { KvWriter } from "./_kv_writer.ts";
  * Any non-empty string is a key: made of `A-Z a-z 0-9 - / _ = .` it looks the same to every client, and other characters are encoded token by token.
  * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
  *
- * With replicas a process reads what it has written, whichever handle has written it, and never less than it has read: for the 10 000 keys of a bucket
- * that it used last, and for what it wrote within the last minute. A list that begins on a replica that lags behind has its own writes of these keys.
+ * With replicas a process reads what it has written, whichever handle has written it, and never less than it has read: for the 10 000 keys of a
+ * bucket that it used last, and for what it wrote within the last minute. A list that begins on a replica that lags behind has its own writes of
+ * these keys.
  *
  * Each method throws a `TypeError` or a `RangeError` if an argument is not what it must be (a key: a non-empty, well-formed string of at most 3 000
  * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good, or the stream of this
@@ -174,11 +175,12 @@ export class KvBucket {
   }
 
   /**
-   * Locks a key: no other process locks it before it is released, or the lease has ended, which is renewed meanwhile. A waiting process is notified by
-   * the server, it does not poll; it gets the lock at the release, or when the lease of a dead holder ends. Needs nats-server 2.11, and a bucket with
+   * Locks a key: no other process locks it before it is released, or the lease has ended, which is renewed meanwhile. A waiting process is notified
+   * by the server, it does not poll; it gets the lock at the release, or when the lease of a dead holder ends. It needs a bucket with
    * `history` 1 and no `ttl` shorter than the lease.
    *
-   * What must never be done by two holders, not even by one that was suspended beyond its lease, carries the lock's `fence` and refuses a lower one.
+   * A process that was suspended beyond its lease may still act. To exclude it, pass `fence` with each effect and refuse one lower than the highest
+   * seen.
    *
    * @returns `null` if another holder keeps it for longer than `wait`, or without a connection; without an answer the key may stay locked until the
    * lease has ended.

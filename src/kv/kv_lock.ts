@@ -39,8 +39,8 @@ export interface Acquired {
 /**
  * A key that is locked, until {@linkcode KvLock.release} or the end of the lease, which is renewed meanwhile. Made by {@linkcode KvBucket.lock}.
  *
- * A suspended process does not notice that its lease has ended. What must never be done by two holders carries the {@linkcode KvLock.fence} and
- * refuses one that is lower than the highest it has seen.
+ * A suspended process does not notice that its lease has ended. Pass the {@linkcode KvLock.fence} with each effect, and refuse one that is lower
+ * than the highest seen.
  *
  * @example Refuse a holder that was suspended too long
  * ```ts

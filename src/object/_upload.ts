@@ -28,7 +28,7 @@ export class Upload {
   #failure: unknown = null;
   /** Bytes that came. */
   size = 0;
-  /** ObjectChunks that came. */
+  /** Number of chunks added so far. */
   chunks = 0;
   /** Whether some chunks were neither stored nor refused, and so may still reach the server. */
   unanswered = false;

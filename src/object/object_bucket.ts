@@ -38,12 +38,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /**
  * An object bucket, in the format of all NATS clients (ADR-20).
  *
- * Any non-empty string is a name. An object is replaced as a whole: who reads meanwhile gets the old version or the new one, and a write that fails
+ * Any non-empty string is a name. An object is replaced as a whole: a concurrent read returns the old version or the new one, and a write that fails
  * leaves the old one as it was. The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no
  * connection.
  *
- * With replicas a process reads what it has stored, and never an older version than it has read: for the 10 000 objects of a bucket that it used last,
- * and for what it stored within the last minute.
+ * With replicas a process reads what it has stored, and never an older version than it has read: for the 10 000 objects of a bucket that it used
+ * last, and for what it stored within the last minute.
  *
  * All methods throw a `TypeError` or a `RangeError` for an argument that is not what it must be, an empty name for instance, and a
  * {@linkcode JetStreamStoreError} if the server refuses, or the stream of the bucket's name is no object bucket.
@@ -98,8 +98,8 @@ export class ObjectBucket {
   }
 
   /**
-   * Stores an object whose bytes come from a stream, as fast as the server takes them; it is there once the stream has ended. The stream may take its
-   * time, the server's answers not. In any case it is read to its end or cancelled.
+   * Stores an object whose bytes come from a stream, as fast as the server takes them; it is there once the stream has ended. The stream may be
+   * slow; the timeout applies to the server's replies. In any case it is read to its end or cancelled.
    *
    * @returns What was stored; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    * @throws {JetStreamStoreError} If the server refuses. The version before is still there then, as it is if the stream fails (what it throws is
@@ -147,7 +147,7 @@ export class ObjectBucket {
   }
 
   /**
-   * As {@linkcode ObjectBucket.get}, as a stream, for objects larger than one likes to have in memory. It resumes after a reconnect, and ends with a
+   * As {@linkcode ObjectBucket.get}, as a stream, for objects that are too large to hold in memory. It resumes after a reconnect, and ends with a
    * `JetStreamStoreError` if it cannot be whole: `disconnected`, `replaced`, or `damaged`.
    */
   async getStream(name: string, range?: ObjectRange): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | null> {
@@ -209,8 +209,8 @@ export class ObjectBucket {
   }
 
   /**
-   * Stores a link to an object or to a whole bucket, which need not exist yet. A read of the link reads its target. A link replaces another link but no
-   * object. Deleting it does not delete its target.
+   * Stores a link to an object or to a whole bucket, which need not exist yet. A read of the link reads its target. A link replaces another link
+   * but no object. Deleting it does not delete its target.
    * @returns The link's info; `false` if an object has this name; `null` if it is not confirmed.
    */
   async link(name: string, target: ObjectLink): Promise<ObjectInfo | false | null> {
@@ -235,8 +235,8 @@ export class ObjectBucket {
   }
 
   /**
-   * The objects of the bucket. One that is written while the list is read may come twice, the newer version later. Damaged infos are left out, and the
-   * first of them is logged.
+   * The objects of the bucket. One that is written while the list is read may come twice, the newer version later. Damaged infos are left out, and
+   * the first of them is logged.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) without a connection, and when the list breaks off.
    */

@@ -28,7 +28,7 @@ export interface ObjectInfo {
   nuid: string;
   /** Bytes. */
   size: number;
-  /** ObjectChunks that it is stored in. */
+  /** Number of chunks that hold its bytes. */
   chunks: number;
   /** `SHA-256=` and the padded base64url of the hash. */
   digest: string;
@@ -69,7 +69,11 @@ export function infoReader(logger: Logger): (message: StoredMessage) => ObjectIn
       return objectInfo(parseMeta(message), message.time);
     } catch (error) {
       if (!logged) {
-        logger.warn(`${error instanceof Error ? error.message : error}. It is left out, as are more of them`);
+        logger.warn(
+          `${
+            error instanceof Error ? error.message : error
+          }. The object is left out; further damaged infos are left out without a log line`,
+        );
       }
       logged = true;
       return null;

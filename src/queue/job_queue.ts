@@ -138,7 +138,8 @@ export interface JobQueue<Out = unknown, In = Out> {
   reschedule(id: string, options: RescheduleOptions): Promise<boolean | null>;
 
   /**
-   * Gives a waiting or delayed job, or a retry, other data; all else stays, and a waiting one moves to the end of its priority. Needs nats-server 2.14.
+   * Gives a waiting or delayed job, or a retry, other data; all else stays, and a waiting one moves to the end of its priority. Needs nats-server
+   * 2.14.
    *
    * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
    * @throws {RangeError} If the data is too large.
@@ -204,10 +205,10 @@ export interface JobQueue<Out = unknown, In = Out> {
   progress<R = unknown>(id: string): Promise<JobProgress<R> | null>;
 
   /**
-   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent without such a request. Each answer has
-   * some 300 bytes. Workers of an older version of this library do not answer.
+   * Asks all workers of the queue, in all processes, what they do. They have half a second to answer; nothing is sent without such a request. Each
+   * answer has some 300 bytes. Workers of an older version of this library do not answer.
    *
-   * @returns The workers, the oldest first; `null` without a connection. It says nothing of whether there is such a queue.
+   * @returns The workers, the oldest first; `null` without a connection. The list is also empty if there is no such queue.
    * @throws {JetStreamStoreError} `permission`, if this user may not publish to `wqevt.<queue>.workers` or not subscribe below it.
    */
   workers(): Promise<WorkerInfo[] | null>;
@@ -234,8 +235,8 @@ export interface JobQueue<Out = unknown, In = Out> {
 
   /**
    * Follows what happens to the jobs, live, from all workers; nothing of it is stored. `started`, `progress` and `completed` come within a second of
-   * the beginning, since workers send them only while there is a listener. For a reader slower than the events, the newest 10 000 of them wait, at most
-   * 8 MiB; that older ones are dropped is logged.
+   * the beginning, since workers send them only while there is a listener. For a reader slower than the events, the newest 10 000 of them wait, at
+   * most 8 MiB; that older ones are dropped is logged.
    *
    * @returns An iterable. Iterating throws without a connection when it begins; it resumes after a reconnect, and ends with the loop, with
    * `signal`, and when the stores are closed.
@@ -275,16 +276,15 @@ export interface JobQueue<Out = unknown, In = Out> {
   resume(options?: PauseOptions): Promise<true | null>;
 
   /**
-   * Limits how many jobs may be with workers at the same time, over all processes, enforced by the server; prefetched ones count. It
-   * makes the queue if there is none.
-   *
-   * @param limits By priority; `null` lifts a limit, and what is absent stays. `null` is returned if it is not confirmed.
+   * Limits how many jobs of a priority may be with workers at the same time, over all processes; prefetched ones count. `null` lifts a limit, and
+   * what is absent stays. It makes the queue if there is none.
+   * @returns `null` if it is not confirmed.
    */
   limitActive(limits: ActiveLimits): Promise<true | null>;
 
   /**
    * Limits how many jobs start within an interval, over all workers of the queue, kept on the server; `null` lifts the limit. It creates a missing
-   * queue. Workers take it over within a second. What was not started while the queue was idle or paused is not made up for. Retries count, too.
+   * queue. Workers take it over within a second. Unused starts do not accumulate while the queue is idle or paused. Retries count, too.
    *
    * @example An API that takes 50 calls a second
    * ```ts

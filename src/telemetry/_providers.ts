@@ -11,7 +11,7 @@ let meter: Meter | null = null;
 
 /**
  * Whether the process has a provider of spans or of metrics. One may be registered at any time, and through another copy of the API, so that it is
- * looked for at each call until one is found: some 30 ns.
+ * looked for at each call until one is found: some 40 ns.
  */
 export function isObserved(): boolean {
   return findTracer() !== null || findMeter() !== null;

@@ -34,7 +34,7 @@ export interface RunningJob {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Spans and metrics of one `JetStreamStores`. A call costs some 30 ns while the process has no telemetry provider. */
+/** Spans and metrics of one `JetStreamStores`. A call costs some 40 ns while the process has no telemetry provider. */
 export class Telemetry implements GaugeSource {
   /** By name, those that this process publishes to or consumes. */
   readonly queues: Map<string, ObservedQueue> = new Map();
@@ -134,7 +134,7 @@ export class Telemetry implements GaugeSource {
         ? { "messaging.batch.message_count": jobs.length }
         : { "messaging.message.id": jobs[0].id, "job.attempt": jobs[0].attempt },
       links: isBatch ? publishers.map((context) => ({ context })) : undefined,
-      // What started the worker has nothing to do with the jobs that it finds.
+      // A run is never a child of the span that was active when the worker started.
       parent: isBatch || publishers.length === 0 ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, publishers[0]),
       duration: findInstruments()?.processDuration,
     });

@@ -25,7 +25,7 @@ export interface Listening {
 /** Listens to nothing. */
 const NOTHING: Listening = { stop: () => {}, drain: () => Promise.resolve() };
 
-/** What the stores and the queue do with NATS during one unbroken stretch of the connection. */
+/** One session: all traffic of stores and queues from a connect to the next disconnect. */
 export class Session implements ConnectionSession {
   readonly #nc: NatsConnection;
   readonly #over = new AbortController();
@@ -62,7 +62,7 @@ export class Session implements ConnectionSession {
     this.server = new ServerVersion(nc.info?.version ?? "0.0.0");
   }
 
-  /** Aborts when the stretch is over. */
+  /** Aborts when the session ends. */
   get signal(): AbortSignal {
     return this.#over.signal;
   }
@@ -73,8 +73,8 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may be
-   * wrong. Until the server has sent its time, it is ours.
+   * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may
+   * be wrong. Until the server has sent its time, it is ours.
    *
    * @param at Of which moment of `performance.now()`.
    */
@@ -88,8 +88,8 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * The server has sent its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a delayed job
-   * must not run early. What contradicts that is more exact, or a clock was set.
+   * The server has sent its time: it was so after `sent`, a moment of `performance.now()`, and before now. What it is at most counts, since a
+   * delayed job must not run early. What contradicts that is more exact, or a clock was set.
    */
   noteTime(text: string, sent: number): void {
     const time = Date.parse(text);
@@ -140,8 +140,8 @@ export class Session implements ConnectionSession {
   }
 
   /**
-   * Listens until it is stopped, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message that
-   * cannot be read is dropped: any client may have sent it, and it must not close the connection.
+   * Listens until it is stopped, or the session ends; not at all over a connection that its owner is closing, as its session ends soon. A message
+   * that cannot be read is dropped: any client may have sent it, and it must not close the connection.
    *
    * @param refused Called if the server refuses the subscription: `permission` if the user may not subscribe, `limits` if there are too many.
    */

@@ -142,7 +142,7 @@ Deno.test("KvBucket lists break off with an error, never silently", async () => 
         }
       },
       JetStreamStoreError,
-      'The bucket "broken" broke off',
+      'The bucket "broken" could not be listed completely',
     );
     assertEquals(error.code, "disconnected");
     await server.restart();

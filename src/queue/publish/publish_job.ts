@@ -21,8 +21,8 @@ import type { OpenQueue, QueueStream } from "../store/queue_stream.ts";
 const MAX_JOBS_SENT_TOGETHER = 64;
 
 /**
- * The headers by which the server stores a job once, and only if there is none of its id. A new random id is unique, and
- * the look would cost the server as much as the rest of the publish; what is sent again may meet its own first try.
+ * The headers by which the server stores a job once, and only if there is none of its id. The first send of a generated id omits the guard, which
+ * costs the server as much as the rest of the publish. A repeat carries it: the first may be stored.
  */
 export function uniqueHeaders(names: QueueNames, { fresh, token, nonce }: PreparedJob, again: boolean): HeaderList {
   const headers = fresh && !again ? [] : guardHeaders(names, token, 0);

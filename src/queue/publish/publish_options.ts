@@ -55,8 +55,8 @@ export interface PublishOptions {
    */
   ttl?: number;
   /**
-   * Headers of your own; names that begin with `Nats-` or `Job-` are reserved. A `traceparent` (W3C Trace Context) makes the runs of the job part of that
-   * trace, in place of the publish's own.
+   * Headers of your own; names that begin with `Nats-` or `Job-` are reserved. A `traceparent` (W3C Trace Context) makes the runs of the job part
+   * of that trace, in place of the publish's own.
    */
   headers?: Record<string, string>;
   /** Jobs of one key run one after another, in the order of their publishes. Not together with `delay`, `runAt` or `priority`. */
@@ -67,16 +67,16 @@ export interface PublishOptions {
    */
   keepResult?: number;
   /**
-   * Takes the place of the job of this `id` that is in the queue, which then runs with this data and these options only. Behind an active one it runs
-   * once more: after that one, whose retries it takes the place of. Without such a job it is published as any other. Needs an `id` and nats-server
-   * 2.14; not together with `key` or `requestId`.
+   * Takes the place of the job of this `id` that is in the queue, which then runs with this data and these options only. If that job is active, the
+   * new one runs after it, in place of its retries. Without such a job it is published as any other. Needs an `id` and nats-server 2.14; not
+   * together with `key` or `requestId`.
    *
    * @default {false}
    */
   replace?: boolean;
   /**
-   * Milliseconds until it runs, counted anew by each publish of this `id`: of many within that time the last one runs. As `replace` with a `delay`; not
-   * together with `delay` or `runAt`.
+   * Milliseconds until it runs, counted anew by each publish of this `id`: of many within that time the last one runs. As `replace` with a `delay`;
+   * not together with `delay` or `runAt`.
    */
   debounce?: number;
   /** Names this call: a repeat of it, after an unconfirmed (`null`) one, is recognised for 30 seconds at least, whatever became of the job. */

@@ -170,7 +170,7 @@ export class Permits {
 
   /** There are no permits: the limit may just have changed. */
   #none(reason: string): void {
-    this.#reason = `the queue has a limit of its rate, and no permits come (${reason}): set it again with limitRate()`;
+    this.#reason = `no permits arrive for the queue's rate limit (${reason}): set the limit again with limitRate()`;
     this.#asked.clear();
     this.#isWaiting = true;
     this.#later(RETRY_MS, () => {

@@ -25,7 +25,7 @@ export function listenToQueue(
   events: QueueAdvisoryEvents,
 ): Listening[] {
   const refused = (error: Error) => {
-    session.warnOnce(`Workers of queue ${queue} get no cancels, pauses and changes at once: ${error.message}`);
+    session.warnOnce(`Workers of queue ${queue} notice cancels, pauses and changes late: ${error.message}`);
   };
   const on = (subject: string, receive: (message: Msg) => void) => session.subscribe(subject, receive, refused);
   return [

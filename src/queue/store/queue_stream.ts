@@ -199,7 +199,7 @@ export class QueueStream {
       const info = await this.#look(callWithin(session, this.#context.timeout));
       if (info) this.#jobs.renew(before, inForce(info.config));
     } catch {
-      // Who needs the queue meets the reason.
+      // The next call that opens the queue reports the failure.
     }
   }
 
@@ -229,7 +229,7 @@ export class QueueStream {
       consumers.making ??= new Once((call) => this.#makeConsumers(call, inForce(info.config), isNew));
       await consumers.making.get(call).finally(() => consumers.making = null);
     }
-    // The server goes by what its consumers say, whatever stands with the queue.
+    // The lease in force is the consumers' ack wait, not the label in the stream's metadata.
     if (lease !== undefined) {
       const ack_wait = nanoseconds(lease);
       const adjust = ({ config }: ConsumerInfo) => config.ack_wait === ack_wait ? null : { ack_wait };

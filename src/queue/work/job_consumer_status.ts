@@ -11,7 +11,7 @@ import type { OptionNames } from "../../options.ts";
  * | `dead` | it is a dead letter |
  * | `expired` | it had not started when its `ttl` was over |
  * | `skipped` | it needed no run: it is done already, or a newer copy of it exists |
- * | `released` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; who has it now will |
+ * | `released` | its end could not be reported: it was cancelled, its lease was lost, or the server did not answer; the worker that gets it next reports it |
  *
  * @category Jobs
  */
@@ -25,7 +25,8 @@ export type RunEnd = "completed" | "retried" | "postponed" | "dead" | "expired" 
 export interface JobConsumerStatus {
   /**
    * `connecting`: no connection yet, or none now. `serving`: the server delivers jobs as they are stored. `impaired`: connected, but not served, or not
-   * able to store the ends of jobs (permissions, limits), so that it starts none; it retries by itself. `paused`: the queue is. `stopping` and `stopped`: by `stop()`, its signal or
+   * able to store the ends of jobs (permissions, limits), so that it starts none; it retries by itself. `paused`: the queue is. `stopping` and
+   * `stopped`: by `stop()`, its signal or
    * `close()`.
    */
   state: "connecting" | "serving" | "impaired" | "paused" | "stopping" | "stopped";

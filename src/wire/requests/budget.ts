@@ -7,8 +7,8 @@ interface Waiting {
 }
 
 /**
- * How much may be under way at the same time, in bytes, requests or batches: a server cuts off who does not take what it has sent, and what a process hands
- * to its socket faster than that can send it fills the memory.
+ * How much may be under way at the same time, in bytes, requests or batches: the server disconnects slow consumers, and data written faster than
+ * the socket sends it is buffered in memory.
  */
 export class Budget {
   readonly #limit: number;

@@ -22,8 +22,8 @@ const INBOX_RETRY_MS = 100;
  * The request layer: everything that expects an answer goes through here.
  *
  * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines while anything is pending, and
- * no error is built before something has failed. Slots are used again where that is safe: the server remembers where a subject leads, and looks up
- * each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
+ * no error is built before something has failed. Reply subjects are reused where that is safe: the server caches the routing of a subject, and has
+ * to look up each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
  */
 export class Requests {
   readonly #nc: NatsConnection;

@@ -73,7 +73,7 @@ Deno.test("JobQueue.destroy removes what an earlier version made, which has no l
   assertEquals((await foreign.api<{ streams: string[] | null }>("STREAM.NAMES")).streams, null);
 });
 
-Deno.test("KvBucket.destroy and ObjectBucket.destroy leave a stream that keeps more than the bucket", async () => {
+Deno.test("KvBucket.destroy and ObjectBucket.destroy leave a stream that has other subjects, too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -86,7 +86,11 @@ Deno.test("KvBucket.destroy and ObjectBucket.destroy leave a stream that keeps m
     await bucket.put("a", "b");
     const { config } = await foreign.api<{ config: { subjects: string[] } }>(`STREAM.INFO.${stream}`);
     await foreign.update(stream, { subjects: [...config.subjects, `${stream}.orders`] });
-    await assertRejects(async () => void await bucket.destroy(), JetStreamStoreError, "keeps more than the bucket");
+    await assertRejects(
+      async () => void await bucket.destroy(),
+      JetStreamStoreError,
+      "has subjects beside the bucket's",
+    );
     assertEquals((await foreign.api<{ error?: unknown }>(`STREAM.INFO.${stream}`)).error, undefined);
   }
 });

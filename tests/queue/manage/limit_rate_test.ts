@@ -161,7 +161,7 @@ Deno.test("A worker says that it starts nothing while the permits of its queue a
   await foreign.connection.request("$JS.API.STREAM.DELETE.WQRATE_checks");
   await queue.publish(2);
   await waitUntil(() => consumer.status().state === "impaired");
-  assert(consumer.status().reason?.includes("set it again with limitRate()"), consumer.status().reason ?? "");
+  assert(consumer.status().reason?.includes("set the limit again with limitRate()"), consumer.status().reason ?? "");
   assertEquals(runs.all.length, 1);
   assertEquals(await queue.limitRate(rate), true);
   await waitUntil(() => consumer.status().ended.completed === 2);
