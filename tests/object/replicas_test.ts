@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { startNatsCluster } from "../../src/testing/mod.ts";
 import { ObjectServer } from "./_object_server.ts";
@@ -59,4 +60,18 @@ Deno.test("ObjectBucket with replicas gives whole versions while writers at two 
     return false;
   }, 60_000);
   await server.assertClean("race");
+});
+
+Deno.test("ObjectBucket with replicas repeats a removal of chunks that gets no answer, without another write", async () => {
+  await using cluster = await startNatsCluster();
+  await using server = await ObjectServer.over(cluster.servers[0]);
+  let removals = 0;
+  await using proxy = new Proxy(cluster.urls[0], {
+    lose: (subject) => subject.includes("STREAM.PURGE.OBJ_lost") && removals++ === 0,
+  });
+  await using stores = new ObjectServer.Stores(proxy.url);
+  const bucket = stores.objectBucket("lost", { replicas: 3 });
+  for (const n of [1, 2]) assert(await bucket.put("a", raceVersion("w0", n)));
+  await server.assertClean("lost");
+  assertEquals(removals, 2);
 });
