@@ -45,7 +45,10 @@ export class OrphanedChunks {
   readonly #stream: ObjectStream;
   readonly #memory: ObjectMemory;
   #due: string[] = [];
+  /** What may be an object after all until a later write is confirmed: its info, or that which replaces it, is unconfirmed. */
   #later: OrphanedVersion[] = [];
+  /** Removals that failed. */
+  #unremoved: OrphanedVersion[] = [];
   /** The removal of what is due; `null` while nothing is. */
   #removing: Promise<void> | null = null;
   /** Removals that are made at once, and since when they are counted. */
@@ -72,7 +75,7 @@ export class OrphanedChunks {
         replacedBy,
         stream: this.#stream,
         unnamed: () => this.#take(nuid),
-        unknown: () => this.removeLater(orphan),
+        unknown: () => this.#unremoved.push(orphan),
       });
     }
   }
@@ -94,8 +97,12 @@ export class OrphanedChunks {
 
   /** A write was confirmed. */
   confirmed(): void {
-    if (this.#later.length === 0) return;
-    for (const orphan of this.#later.splice(0)) this.remove(orphan);
+    if (this.#later.length > 0) { for (const orphan of this.#later.splice(0)) this.remove(orphan); }
+    if (this.#unremoved.length > 0) this.#removeAgain();
+  }
+
+  #removeAgain(): void {
+    for (const orphan of this.#unremoved.splice(0)) this.remove(orphan);
   }
 
   /** Whether orphaned chunks can be left to the TTL: they are gone within a minute, and take no room from others until then. */
@@ -131,7 +138,7 @@ export class OrphanedChunks {
     const removal = connection.attempt(purge, { timeout, background: true })
       .catch(this.#failed)
       .then((done) => {
-        if (this.#underWay.delete(nuid) && done === null) this.removeLater({ nuid });
+        if (this.#underWay.delete(nuid) && done === null) this.#unremoved.push({ nuid });
       });
     this.#underWay.set(nuid, { removal, until: performance.now() + timeout });
   }
@@ -153,7 +160,7 @@ export class OrphanedChunks {
       const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? MAX_EXPIRING_REMOVALS : MAX_REMOVALS);
       const purgeAll = (call: Call) => Promise.all(some.map((nuid) => this.#purge(call, nuid)));
       const done = await connection.attempt(purgeAll, { timeout, persist: true }).catch(this.#failed);
-      if (done === null) { for (const nuid of some) this.removeLater({ nuid }); }
+      if (done === null) { for (const nuid of some) this.#unremoved.push({ nuid }); }
     }
     this.#removing = null;
   }
@@ -183,7 +190,8 @@ export class OrphanedChunks {
   };
 
   readonly #close = async (deadline: number) => {
-    this.confirmed();
+    // What awaits a later write stays: its info may still be on its way to the server.
+    this.#removeAgain();
     this.#closing.abort();
     // What the server does not answer is left to the next writer of the bucket.
     await settledWithin(this.#finish(), Math.min(deadline, this.#stream.context.timeout));

@@ -152,3 +152,39 @@ Deno.test("ObjectBucket.put keeps its chunks where the info is stored, its confi
   assertBytes(await server.bucket("lost").get("a"), data);
   await server.assertClean("lost");
 });
+
+Deno.test("ObjectBucket.put that is unconfirmed is whole when its info arrives after close()", async () => {
+  await using server = await ObjectServer.start();
+  let late: { subject: string; payload: string } | undefined;
+  await using proxy = new Proxy(server.server.url, {
+    lose: (subject, payload) => {
+      if (!subject.startsWith("$O.late.M.")) return false;
+      late = { subject, payload };
+      return true;
+    },
+  });
+  const bucket = server.bucket("late");
+  await bucket.put("a", randomBytes(300_000));
+  const data = randomBytes(400_000);
+  {
+    await using other = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
+    assertEquals(await other.objectBucket("late").put("a", data), null);
+  }
+  await sendRaw(server.server.url, late!);
+  assertBytes(await bucket.get("a"), data);
+});
+
+/** Sends a message with headers as another connection had it, and waits until the server has read it. */
+async function sendRaw(url: string, { subject, payload }: { subject: string; payload: string }): Promise<void> {
+  const { hostname, port } = new URL(url);
+  using socket = await Deno.connect({ hostname, port: Number(port) });
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const headers = payload.slice(0, payload.indexOf("\r\n\r\n") + 4);
+  const [head, all] = [bytes(headers).length, bytes(payload).length - "\r\n".length];
+  await socket.write(bytes('CONNECT {"verbose":false,"headers":true}\r\n'));
+  await socket.write(bytes(`HPUB ${subject} ${head} ${all}\r\n${payload}PING\r\n`));
+  const buffer = new Uint8Array(65_536);
+  for (let read = ""; !read.includes("PONG");) {
+    read += new TextDecoder().decode(buffer.subarray(0, await socket.read(buffer) ?? 0));
+  }
+}
