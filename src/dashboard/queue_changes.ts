@@ -1,5 +1,7 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
+import { wrong } from "../checks.ts";
+import { checkStartRate } from "../queue/format/start_rate.ts";
 import { change } from "./confirm.ts";
 import { counted } from "./figures.ts";
 import type { Markup } from "./page.ts";
@@ -39,8 +41,11 @@ function pauseChanges(app: Hono, site: Site): void {
       back: path(site, "queues", queue),
     };
   }, async (context, form) => {
-    const minutes = Number(form.get("minutes"));
-    const until = minutes > 0 ? new Date(Date.now() + minutes * 60_000) : undefined;
+    const minutes = numberOf(form, "minutes", "pause the queue");
+    if (minutes !== null && minutes <= 0) {
+      throw wrong(RangeError, "pause the queue as 'minutes' must be > 0, or empty", minutes);
+    }
+    const until = minutes === null ? undefined : new Date(Date.now() + minutes * 60_000);
     return await site.stores.jobQueue(queueOf(context)).pause(until) && { kind: "paused", count: 1 };
   });
   change(app, "/queues/:queue/resume", site, async (context) => {
@@ -76,9 +81,12 @@ function limitChange(app: Hono, site: Site): void {
     };
   }, async (context, form) => {
     const queue = site.stores.jobQueue(queueOf(context));
-    const limits = Object.fromEntries(PRIORITIES.map((priority) => [priority, Number(form.get(priority)) || null]));
-    const jobs = Number(form.get("jobs")) || null;
-    const rate = jobs === null ? null : { jobs, interval: Math.round(Number(form.get("seconds")) * 1000) };
+    const doing = "limit the jobs";
+    const limits = Object.fromEntries(PRIORITIES.map((priority) => [priority, numberOf(form, priority, doing)]));
+    const [jobs, seconds] = [numberOf(form, "jobs", doing), numberOf(form, "seconds", doing)];
+    const rate = jobs === null ? null : { jobs, interval: Math.round((seconds ?? 0) * 1000) };
+    // A rate that is refused must not leave the other limits changed.
+    if (rate) checkStartRate(rate, doing);
     const { counts } = await site.monitor.one(queue.name);
     const changesRate = JSON.stringify(rate) !== JSON.stringify(counts?.rateLimit ?? null);
     const done = await queue.limitActive(limits) && (!changesRate || await queue.limitRate(rate));
@@ -142,6 +150,19 @@ function runChange(app: Hono, site: Site): void {
     const receipt = await site.stores.jobQueue(queueOf(context)).runNow(idOf(context));
     return receipt && { kind: "published", count: 1 };
   });
+}
+
+/**
+ * A number from a form; `null`: the field is empty.
+ *
+ * @throws {RangeError} If the field is missing or holds anything else.
+ */
+function numberOf(form: FormData, field: string, doing: string): number | null {
+  const text = form.get(field);
+  if (text === "") return null;
+  const number = typeof text === "string" && text.trim() !== "" ? Number(text) : NaN;
+  if (Number.isFinite(number)) return number;
+  throw wrong(RangeError, `${doing} as '${field}' must be a number, or empty`, text);
 }
 
 /**

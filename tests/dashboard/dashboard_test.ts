@@ -142,7 +142,7 @@ test("dashboard asks before each change, says how many it touches, and makes it 
   assert(paused!.until!.getTime() > Date.now());
   await post("/queues/mails/resume");
   assertEquals((await mails.counts())?.paused, null);
-  await post("/queues/mails/limit", { high: "3", normal: "", low: "" });
+  await post("/queues/mails/limit", { high: "3", normal: "", low: "", jobs: "", seconds: "1" });
   assertEquals((await mails.counts())?.limits, { high: 3, normal: null, low: null });
   await post("/queues/mails/publish", { data: '{"to":"ann"}', id: "new", priority: "high" });
   assertEquals((await mails.get("new"))?.priority, "high");
@@ -173,6 +173,32 @@ test("dashboard limits active jobs and starts, shows the limits, and lifts them"
   await post("/queues/mails/limit", { high: "", normal: "", low: "", jobs: "", seconds: "0.5" });
   assertEquals((await mails.counts())?.rateLimit, null);
   assertEquals((await mails.counts())?.limits.high, null);
+});
+
+test("dashboard refuses a form of limits or of a pause with a field that is missing or malformed, and changes nothing", async () => {
+  await using site = await startSite();
+  const mails = site.stores.jobQueue("mails");
+  const limits = { high: 5, normal: 6, low: 7 };
+  const rateLimit = { jobs: 50, interval: 500 };
+  await mails.limitActive(limits);
+  await mails.limitRate(rateLimit);
+  const form = { high: "8", normal: "8", low: "8", jobs: "8", seconds: "1" };
+  const wrong = ["x", " ", "0", "-3", "1e999"];
+  const forms = Object.keys(form).flatMap((field) => {
+    const { [field as keyof typeof form]: _, ...others } = form;
+    return [others, ...wrong.map((value) => ({ ...form, [field]: value }))];
+  });
+  for (const fields of [...forms, { ...form, high: "1.5" }, { ...form, seconds: "" }]) {
+    assertEquals((await site.post("/queues/mails/limit", fields)).status, 400, JSON.stringify(fields));
+    const counts = await mails.counts();
+    assertEquals([counts?.limits, counts?.rateLimit], [limits, rateLimit], JSON.stringify(fields));
+  }
+  for (const fields of [{}, ...[...wrong, "1e300"].map((minutes) => ({ minutes }))]) {
+    assertEquals((await site.post("/queues/mails/pause", fields)).status, 400, JSON.stringify(fields));
+    assertEquals((await mails.counts())?.paused, null, JSON.stringify(fields));
+  }
+  await site.post("/queues/mails/pause", { minutes: "" });
+  assertEquals((await mails.counts())?.paused?.until, null);
 });
 
 test("dashboard redrives and discards all dead letters that match, those beyond a page too", async () => {
