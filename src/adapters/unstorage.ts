@@ -216,16 +216,19 @@ class DriverWatches {
     };
     const ended = run();
     const end = async () => {
-      this.#ends.delete(end);
       stopping.abort();
       await ended.catch(() => {});
     };
     this.#ends.add(end);
-    ended.catch(() => this.#ends.delete(end));
-    const begun = Promise.race([initialized.promise, ended]);
+    ended.finally(() => this.#ends.delete(end)).catch(() => {});
+    // Also where it ends before it is in force: the connection was closed.
+    const disconnected = () => {
+      throw new JetStreamStoreError("disconnected", "The items cannot be watched without a connection to NATS");
+    };
+    const begun = Promise.race([initialized.promise, ended.then(disconnected)]);
     if (!await settledWithin(begun, WATCH_START_MS)) {
       await end();
-      throw new JetStreamStoreError("disconnected", "The items cannot be watched without a connection to NATS");
+      disconnected();
     }
     await begun;
     ended.catch(this.#onError);

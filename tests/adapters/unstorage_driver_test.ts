@@ -209,6 +209,16 @@ Deno.test("unstorageDriver.watch continues after a reconnect, and when a listene
   await driver.dispose();
 });
 
+Deno.test("unstorageDriver.watch throws when the connection is closed before it is in force", async () => {
+  await using opened = await openStorage();
+  const { stores, bucket } = opened;
+  await bucket.put("a", "1");
+  const watch = unstorageDriver(bucket).watch(() => {});
+  const refused = assertRejects(() => within(watch), JetStreamStoreError, "cannot be watched");
+  await stores.close();
+  assertEquals((await refused).code, "disconnected");
+});
+
 Deno.test("unstorageDriver throws without a connection, whatever is asked", async () => {
   await using stores = openStores(undefined);
   const storage = createStorage({ driver: unstorageDriver(stores.kvBucket("items")) });
