@@ -24,3 +24,8 @@ export class Unavailable extends Error {
     this.refusal = options.refusal;
   }
 }
+
+/** Whether nothing answers on a subject: most often the stream behind it is gone. */
+export function isNoResponders(error: unknown): error is Unavailable {
+  return error instanceof Unavailable && error.reason === "no_responders";
+}

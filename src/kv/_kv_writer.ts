@@ -1,5 +1,5 @@
 import { wrong } from "../checks.ts";
-import { Unavailable } from "../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError, lastSequenceOf } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
@@ -171,8 +171,4 @@ export class KvWriter {
     // Somebody else's value; after an unanswered try it may have taken the place of ours.
     return isUnconfirmed ? null : false;
   }
-}
-
-function isNoResponders(error: unknown): boolean {
-  return error instanceof Unavailable && error.reason === "no_responders";
 }

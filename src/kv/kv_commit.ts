@@ -1,7 +1,7 @@
 import { nuid } from "@nats-io/nats-core";
 import type { HeaderPart } from "../connection/nats/headers.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
-import { Unavailable } from "../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import { delay } from "../delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
@@ -127,7 +127,7 @@ export class KvCommit {
       const [{ subject, payload, headers }] = messages;
       return (await publish(call, subject, payload, new HeaderBlock(...headers), true)).seq;
     } catch (error) {
-      if (error instanceof Unavailable && error.reason === "no_responders") this.#stream.forget();
+      if (isNoResponders(error)) this.#stream.forget();
       throw error;
     }
   }

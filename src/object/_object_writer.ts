@@ -1,6 +1,6 @@
 import type { Call } from "../wire/call.ts";
 import { nuid as nuids } from "@nats-io/nats-core";
-import { Unavailable } from "../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
@@ -252,7 +252,7 @@ export class ObjectWriter {
     try {
       return await write;
     } catch (error) {
-      if (error instanceof Unavailable && error.reason === "no_responders") this.forget();
+      if (isNoResponders(error)) this.forget();
       if (!isServerError(error, ErrorCode.streamSealed)) throw error;
       const message = `${this.#stream.what} is sealed: it takes no more changes. Use another bucket`;
       throw new JetStreamStoreError("server", message, { cause: error, serverCode: error.serverCode });

@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
-import { Unavailable } from "../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError, type StoreErrorCode } from "../errors.ts";
 import { replyJson } from "./_reply_json.ts";
 import type { Session } from "./session.ts";
@@ -133,7 +133,7 @@ export async function api<T extends object>(
     const question = { subject, payload, repeats, write: repeats ? undefined : call };
     reply = await call.session.requests.ask(question, call.deadline, (reply) => reply);
   } catch (error) {
-    if (error instanceof Unavailable && error.reason === "no_responders") throw unserved(call.session, method, error);
+    if (isNoResponders(error)) throw unserved(call.session, method, error);
     throw error;
   }
   const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, method);

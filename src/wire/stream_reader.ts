@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
-import { Unavailable } from "../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import { answerOrNoStream } from "./_answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
@@ -233,7 +233,7 @@ export class StreamReader {
       );
       return batch;
     } catch (error) {
-      if (!(error instanceof Unavailable && error.reason === "no_responders")) throw error;
+      if (!isNoResponders(error)) throw error;
       // No stream, or one without direct gets: a single get finds out, or, where that takes long, the stream's state.
       return call.session.subjects.isOwn || await streamInfo(call, this.#stream) ? null : batch;
     }
@@ -269,8 +269,7 @@ export class StreamReader {
     call: Call,
     again: () => Promise<StoredMessage | null>,
   ): Promise<StoredMessage | null> {
-    if (!(error instanceof Unavailable)) throw error;
-    if (error.reason !== "no_responders") throw error;
+    if (!isNoResponders(error)) throw error;
     const info = await streamInfo(call, this.#stream);
     if (!info) return null;
     this.#direct = info.config.allow_direct === true;

@@ -1,7 +1,7 @@
 import type { Call } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { Buffer } from "node:buffer";
-import { Unavailable } from "../../connection/unavailable.ts";
+import { isNoResponders } from "../../connection/unavailable.ts";
 import { delay } from "../../delay.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -159,7 +159,7 @@ export async function storeSchedule(
     }
   } catch (error) {
     // Others removed the queue since it was opened: the next try makes it again.
-    if (error instanceof Unavailable && error.reason === "no_responders") stream.forget();
+    if (isNoResponders(error)) stream.forget();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { JobReceipt } from "./job_receipt.ts";
 import type { Call } from "../../wire/call.ts";
 import { setImmediate } from "node:timers";
-import { Unavailable } from "../../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError, lastSequenceOf } from "../../wire/api.ts";
 import type { Context } from "../../wire/context.ts";
@@ -125,7 +125,7 @@ export class JobPublisher {
 
   /** Makes the queue again, with what the jobs need, if a publish failed because it is gone. */
   async remakeIfGone(call: Call, error: unknown, keyed: boolean): Promise<void> {
-    if (!(error instanceof Unavailable && error.reason === "no_responders")) return;
+    if (!isNoResponders(error)) return;
     this.#stream.forget();
     await this.open(call, keyed);
   }

@@ -1,7 +1,7 @@
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import { Unavailable } from "../../connection/unavailable.ts";
+import { isNoResponders } from "../../connection/unavailable.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
@@ -66,7 +66,7 @@ export async function storeDeadLetter(
     // Stored twice it is still one: its stream keeps the newest of each id.
     await publish(call, names.dead(job.token), job.data, block, true);
   } catch (error) {
-    if (error instanceof Unavailable && error.reason === "no_responders") {
+    if (isNoResponders(error)) {
       stream.forget();
       await stream.openDeadLetters(call);
     }

@@ -1,5 +1,5 @@
 import type { Call } from "../../wire/call.ts";
-import { Unavailable } from "../../connection/unavailable.ts";
+import { isNoResponders, Unavailable } from "../../connection/unavailable.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { wholeSeconds } from "../../wire/durations.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
@@ -137,7 +137,7 @@ export class JobResults {
       this.#open.forget();
       this.#isOwn.forget();
       // The bucket was removed: the next try makes it again.
-      if (error instanceof Unavailable && error.reason === "no_responders") {
+      if (isNoResponders(error)) {
         throw new Unavailable("no_leader", error.message, { cause: error });
       }
       throw error;
