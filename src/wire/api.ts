@@ -24,6 +24,7 @@ export const ErrorCode = {
   tooManyBatches: 10210,
   streamNameInUse: 10058,
   streamNotFound: 10059,
+  streamNotMatch: 10060,
   wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
   streamSealed: 10109,

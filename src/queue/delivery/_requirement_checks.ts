@@ -2,7 +2,7 @@ import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { JetStreamStoreError } from "../../errors.ts";
-import { api, isServerError } from "../../wire/api.ts";
+import { api, ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
 import { publish } from "../../wire/publish.ts";
@@ -11,9 +11,6 @@ import { type StreamInfo, streamInfo } from "../../wire/streams.ts";
 
 /** A token that is no encoded id. */
 const PROBE = "=";
-
-/** The server's error for a message that expects to reach another stream. */
-const STREAM_NOT_MATCH = 10060;
 
 /** Bytes that are kept free for a dead letter or a result, at most and as a share of the stream's limit. */
 const MIN_FREE = { bytes: 16_384, share: 1 / 16 };
@@ -78,7 +75,7 @@ async function probe(call: Call, subject: string): Promise<void> {
   try {
     await publish(call, subject, "", expectation, true);
   } catch (error) {
-    if (!isServerError(error, STREAM_NOT_MATCH)) throw error;
+    if (!isServerError(error, ErrorCode.streamNotMatch)) throw error;
   }
 }
 

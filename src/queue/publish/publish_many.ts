@@ -44,7 +44,7 @@ const MAX_BATCHES_IN_FLIGHT = 4;
 const budgetOf = budgetPerSession(MAX_BATCHES_IN_FLIGHT);
 
 /** The server refused a batch because of one of its jobs: its id is in the queue, or its message id is remembered. */
-const REFUSED: ReadonlySet<number | undefined> = new Set([10071, 10164, 10201]);
+const REFUSED = [ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown, ErrorCode.batchDuplicate];
 
 /** Batches that are still to be sent, as large as the server takes them. */
 class BatchQueue {
@@ -154,7 +154,7 @@ async function storeBatch(
       rest.forEach((job, i) => note(job, ack.seq - rest.length + 1 + i, false));
     } catch (error) {
       await publisher.remakeIfGone(call, error, rest.some((job) => job.keyed));
-      if (!(error instanceof JetStreamStoreError) || !REFUSED.has(error.serverCode)) throw error;
+      if (!isServerError(error, ...REFUSED)) throw error;
       const found = await Promise.all(rest.map((job) => findJobMessage(call, names, job.token)));
       const own = found.map((message, i) =>
         message !== null && parseJobHeaders(message.headers()).nonce === rest[i].nonce
