@@ -63,6 +63,21 @@ export function shown(value: unknown): string {
   }
 }
 
+/** The message of any thrown value. Never throws. */
+export function messageOf(thrown: unknown): string {
+  return guarded(() => String(thrown instanceof Error ? thrown.message || thrown.name : thrown)) ??
+    guarded(() => Object.prototype.toString.call(thrown)) ?? "an error whose message cannot be read";
+}
+
+/** What is read of a value that may throw when it is read; then `undefined`. */
+export function guarded<R>(read: () => R): R | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
 /** A name, a key or an id as a message shows it between quotes: as {@linkcode shown} shows texts. */
 export function shownName(name: string): string {
   return shortened(printable(name.slice(0, 2 * MAX_SHOWN)), name.length);

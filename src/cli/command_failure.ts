@@ -9,11 +9,6 @@ export const EXIT = {
   noConnection: 3,
 };
 
-/** What an error says. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Ends a command with a message for the user and an exit code. */
 export class CommandFailure extends Error {
   readonly exitCode: number;

@@ -3,11 +3,11 @@
  * @module
  */
 import { CommanderError } from "commander";
-import { reasonOf } from "./command_failure.ts";
 import { demoArguments } from "./demo/demo_arguments.ts";
 import { runDemo } from "./demo/run_demo.ts";
 import { Interruption } from "./interruption.ts";
 import { Screen } from "./terminal/screen.ts";
+import { messageOf } from "../shown.ts";
 
 async function demo(args: string[]): Promise<number> {
   const screen = new Screen();
@@ -22,7 +22,7 @@ async function demo(args: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (interruption.signal.aborted) return interruption.exitCode;
-    screen.note(`${screen.noteColours.red("error:")} ${reasonOf(error)}`);
+    screen.note(`${screen.noteColours.red("error:")} ${messageOf(error)}`);
     // The library's word for a malformed variable of the environment.
     return error instanceof RangeError ? 2 : 1;
   }

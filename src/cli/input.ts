@@ -1,4 +1,5 @@
-import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
+import { CommandFailure, EXIT } from "./command_failure.ts";
+import { messageOf } from "../shown.ts";
 
 /** What a command is given: its size is known of files only. */
 export interface Input {
@@ -40,6 +41,6 @@ async function open(path: string = "-"): Promise<Input> {
     return { stream: file.readable, size };
   } catch (error) {
     if (error instanceof CommandFailure) throw error;
-    throw new CommandFailure(`cannot read ${path}: ${reasonOf(error)}`);
+    throw new CommandFailure(`cannot read ${path}: ${messageOf(error)}`);
   }
 }

@@ -13,7 +13,7 @@
 import "./require_deno.ts";
 import { Command, CommanderError } from "commander";
 import config from "../../deno.json" with { type: "json" };
-import { CommandFailure, EXIT, reasonOf } from "./command_failure.ts";
+import { CommandFailure, EXIT } from "./command_failure.ts";
 import { CommandLine } from "./command_line.ts";
 import { Interruption } from "./interruption.ts";
 import { kvCommands } from "./kv/kv_commands.ts";
@@ -29,6 +29,7 @@ import { statusCommand } from "./status.ts";
 import { Screen } from "./terminal/screen.ts";
 import { topCommand } from "./top.ts";
 import { JetStreamStoreError } from "../../mod.ts";
+import { messageOf } from "../shown.ts";
 
 const HELP = `
 Examples:
@@ -86,7 +87,7 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (signal.aborted) return line.follows ? EXIT.ok : interruption.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    screen.note(`${screen.noteColours.red("error:")} ${reasonOf(error)}`);
+    screen.note(`${screen.noteColours.red("error:")} ${messageOf(error)}`);
     return exitCodeOf(error);
   }
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { JetStreamStoreError } from "../errors.ts";
 import { isAllowed } from "../settings.ts";
+import { messageOf } from "../shown.ts";
 
 /** The content of a file of credentials or certificates: PEM, a JWT, a seed, or base64 of PEM. */
 const CONTENT = /[\r\n]|-----|^\s*(eyJ|S[A-Z][A-Z2-7]{40}|LS0tLS)/;
@@ -34,7 +35,6 @@ export async function readSecretFile(code: "auth" | "tls", path: string): Promis
   try {
     return await readFile(path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : cause;
-    throw new JetStreamStoreError(code, `The file ${path} cannot be read: ${reason}`, { cause });
+    throw new JetStreamStoreError(code, `The file ${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
 }

@@ -3,6 +3,7 @@ import { JetStreamStoreError } from "../errors.ts";
 import { LimitedLog } from "./limited_log.ts";
 import type { Logger } from "./logger.ts";
 import { ServerVersion } from "./server_version.ts";
+import { messageOf } from "../shown.ts";
 
 /** The oldest server that is supported. */
 const OLDEST = "2.12";
@@ -54,7 +55,7 @@ export class StateLog {
   failed(error: unknown): void {
     const refused = error instanceof JetStreamStoreError;
     if (!this.#isNew(refused ? error.code : "unreachable")) return;
-    const message = `${error instanceof Error ? error.message : error}. Calls return null, reconnecting`;
+    const message = `${messageOf(error)}. Calls return null, reconnecting`;
     if (refused) this.#logger.error(message);
     else this.#logger.warn(message);
   }

@@ -14,6 +14,7 @@ import type { Logger } from "./logger.ts";
 import { type Session, Sessions } from "./sessions.ts";
 import { StateLog } from "./_state_log.ts";
 import { followStatus, type StatusEvents } from "./_status_events.ts";
+import { messageOf } from "../shown.ts";
 
 /** Milliseconds that letting go of a closed connection may take beyond the deadline of close(). */
 const GRACE = 50;
@@ -214,7 +215,7 @@ export class Connection<S extends Session> {
   }
 
   #fail(error: unknown): void {
-    this.#failure = error instanceof Error ? error.message : String(error);
+    this.#failure = messageOf(error);
     this.#refused = error instanceof JetStreamStoreError ? error : null;
     this.#log.failed(error);
     this.#sessions.attemptOver();

@@ -7,6 +7,7 @@ import type { StreamInfo } from "../wire/streams.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./_kv_stream.ts";
 import { messageTtl } from "../wire/message_ttl.ts";
+import { messageOf } from "../shown.ts";
 
 /** Milliseconds between two looks for values that have expired. */
 const SWEEP_INTERVAL_MS = 60_000;
@@ -81,7 +82,7 @@ export class KvMirror {
     const kept = this.#keep(stopping.signal).catch((error) => {
       this.#refusedAt = performance.now();
       this.#stream.context.logger.warn(
-        `${this.#stream.name} is read without its cache: ${error instanceof Error ? error.message : error}`,
+        `${this.#stream.name} is read without its cache: ${messageOf(error)}`,
       );
     }).finally(() => {
       this.#stream.context.closers.delete(stop);

@@ -4,6 +4,7 @@ import { delay } from "../delay.ts";
 import { orElsePermission } from "../wire/api.ts";
 import { namedVersion } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
+import { messageOf } from "../shown.ts";
 
 /** Least milliseconds before a look, so that one look serves many versions. */
 const MIN_DELAY_MS = 100;
@@ -83,7 +84,7 @@ export class ReplacedVersions {
     try {
       return await namedOf(stream, asked, until);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.#log ??= new LimitedLog(stream.context.logger);
       this.#log.warnNew(reason, `${stream.what} keeps chunks of replaced objects: ${reason}`);
       return asked;

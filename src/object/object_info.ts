@@ -1,6 +1,7 @@
 import type { Logger } from "../connection/logger.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { type ObjectMeta, parseMeta } from "./format/object_meta.ts";
+import { messageOf } from "../shown.ts";
 
 /**
  * Where a link leads.
@@ -70,9 +71,7 @@ export function infoReader(logger: Logger): (message: StoredMessage) => ObjectIn
     } catch (error) {
       if (!logged) {
         logger.warn(
-          `${
-            error instanceof Error ? error.message : error
-          }. The object is left out; further damaged infos are left out without a log line`,
+          `${messageOf(error)}. The object is left out; further damaged infos are left out without a log line`,
         );
       }
       logged = true;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { printable, shown, shownName } from "../../src/shown.ts";
+import { messageOf, printable, shown, shownName } from "../../src/shown.ts";
 
 const cyclic: unknown[] = [];
 cyclic.push(cyclic);
@@ -64,4 +64,14 @@ Deno.test("shown, shownName and printable give nothing that a terminal obeys, on
     assertEquals(/[\p{C}\p{Zl}\p{Zp}]/u.test(printable(name) + shownName(name)), false, name);
     assertEquals(shownName(name).length <= 80, true, name);
   }));
+});
+
+Deno.test("messageOf reads whatever was thrown, and never throws", () => {
+  const hostile = new Error("secret");
+  Object.defineProperty(hostile, "message", { get: fail });
+  const thrown = [new Error("no room"), new TypeError(), "a text", 5, undefined, null, hostile, revoked];
+  assertEquals(thrown.map(messageOf), [
+    ...["no room", "TypeError", "a text", "5", "undefined", "null", "[object Error]"],
+    "an error whose message cannot be read",
+  ]);
 });

@@ -1,6 +1,6 @@
-import { reasonOf } from "../command_failure.ts";
 import { certificateExpiry } from "./certificate.ts";
 import { excerpt } from "./excerpt.ts";
+import { messageOf } from "../../shown.ts";
 
 /** What a check found: the JSON that is stored. */
 export interface CheckResult {
@@ -76,7 +76,7 @@ export async function checkUrl(url: string, { timeout, attempt, signal }: CheckO
 /** The reason at the end of the chain of errors that `fetch` gives, e.g. "connection refused". */
 function describeFailure(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const message = reasonOf(cause);
+  const message = messageOf(cause);
   const reason = message.replace(/^.*client error \(\w+\): /s, "").replace(
     /^(tcp connect error|dns error|fetch failed): /i,
     "",

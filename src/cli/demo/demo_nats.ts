@@ -1,7 +1,7 @@
 import { JetStreamStores, type Logger } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../testing/mod.ts";
-import { reasonOf } from "../command_failure.ts";
 import { sleep } from "../sleep.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds that a call of the demo may take before it continues without NATS. */
 const CALL_TIMEOUT_MS = 2_000;
@@ -70,7 +70,7 @@ export class DemoNats implements AsyncDisposable {
       try {
         await server.restart();
       } catch (error) {
-        this.#logger.error(reasonOf(error));
+        this.#logger.error(messageOf(error));
       }
     }
   }

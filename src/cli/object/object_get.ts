@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import type { ObjectInfo } from "../../../mod.ts";
-import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
+import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { printStored } from "../print_stored.ts";
 import { valueJson } from "../stored_value.ts";
 import { bytes } from "../terminal/text.ts";
 import { Transfer } from "../transfer.ts";
 import { bucketOption } from "../bucket_option.ts";
+import { messageOf } from "../../shown.ts";
 
 interface GetOptions {
   bucket: string;
@@ -65,12 +66,12 @@ async function writeFile(
     file = await Deno.open(part, { write: true, createNew: true });
   } catch (error) {
     await stream.cancel();
-    throw new CommandFailure(`cannot write ${path}: ${reasonOf(error)}`);
+    throw new CommandFailure(`cannot write ${path}: ${messageOf(error)}`);
   }
   try {
     await stream.pipeTo(file.writable);
     await Deno.rename(part, path).catch((error) => {
-      throw new CommandFailure(`cannot write ${path}: ${reasonOf(error)}`);
+      throw new CommandFailure(`cannot write ${path}: ${messageOf(error)}`);
     });
   } catch (error) {
     await Deno.remove(part);

@@ -1,5 +1,6 @@
-import { CommandFailure, reasonOf } from "../command_failure.ts";
+import { CommandFailure } from "../command_failure.ts";
 import { bytes } from "../terminal/text.ts";
+import { messageOf } from "../../shown.ts";
 
 /** One line of the input, with the data of its job. */
 export interface InputLine {
@@ -46,7 +47,7 @@ async function* inputLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Asy
       yield { number, data: JSON.parse(text) };
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw new CommandFailure(`line ${number} is not JSON: ${reasonOf(error)}`);
+      throw new CommandFailure(`line ${number} is not JSON: ${messageOf(error)}`);
     }
   }
 }

@@ -1,4 +1,5 @@
-import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
+import { CommandFailure, EXIT } from "../command_failure.ts";
+import { messageOf } from "../../shown.ts";
 
 /**
  * The data of a job that is given as JSON.
@@ -10,6 +11,6 @@ export function parseData(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const hint = /^[\w.:/-]+$/.test(text) ? `; a text goes in quotes, too: '${JSON.stringify(text)}'` : "";
-    throw new CommandFailure(`the data is not JSON: ${reasonOf(error)}${hint}`, EXIT.usage);
+    throw new CommandFailure(`the data is not JSON: ${messageOf(error)}${hint}`, EXIT.usage);
   }
 }

@@ -1,10 +1,11 @@
 import type { JobQueue, PublishOptions } from "../../../mod.ts";
-import { CommandFailure, EXIT, reasonOf } from "../command_failure.ts";
+import { CommandFailure, EXIT } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { openInput } from "../input.ts";
 import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { inputBatches, type InputLine } from "./input_lines.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Jobs that are published at a time. */
 const BATCH_JOBS = 500;
@@ -31,7 +32,7 @@ export async function publishLines(
       if (line.signal.aborted) line.screen.note(`interrupted: ${publisher.summary}`);
       // Whatever ends it: a line, the server, or an input that cannot be read any more.
       const exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.failed;
-      throw new CommandFailure(`${reasonOf(error)}; ${publisher.summary}`, exitCode, { cause: error });
+      throw new CommandFailure(`${messageOf(error)}; ${publisher.summary}`, exitCode, { cause: error });
     }
     line.print({ queue, published: publisher.published }, () => [`${count(publisher.published, "job")} published`]);
   });
@@ -72,7 +73,7 @@ class LinePublisher {
         // Which one it is shows when each is published by itself.
         for (const line of lines) await this.publish([line]);
       } else {
-        const reason = isRefused ? `line ${lines[0].number}: ${reasonOf(error)}` : reasonOf(error);
+        const reason = isRefused ? `line ${lines[0].number}: ${messageOf(error)}` : messageOf(error);
         throw new CommandFailure(reason, EXIT.failed, { cause: error });
       }
     }

@@ -6,7 +6,7 @@ import type { Delivery } from "./delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { checkDeadLetters, checkLookUps, checkMoves, checkResults } from "./_requirement_checks.ts";
-import { messageOf } from "../format/thrown.ts";
+import { messageOf } from "../../shown.ts";
 
 /** What the end of a run needs of the server. */
 export type Requirement = "acknowledgements" | "moves" | "dead letters" | "results" | "look-ups";

@@ -1,9 +1,8 @@
 import type { Logger } from "../../connection/logger.ts";
 import { LimitedLog } from "../../connection/limited_log.ts";
-import { inLine } from "../../shown.ts";
+import { inLine, messageOf } from "../../shown.ts";
 import type { Delivery } from "./delivery.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
-import { messageOf } from "../format/thrown.ts";
 
 /** What a worker writes to the log: its end, and of what happens to its jobs the first of a kind within a minute. */
 export class WorkerLog {

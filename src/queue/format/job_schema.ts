@@ -1,7 +1,6 @@
 import { settledWithin } from "../../delay.ts";
-import { shownMessage, shownName } from "../../shown.ts";
+import { messageOf, shownMessage, shownName } from "../../shown.ts";
 import { readJobData } from "./job_data.ts";
-import { messageOf } from "./thrown.ts";
 
 /** Issues in a message. */
 const MAX_ISSUES = 10;

@@ -1,4 +1,5 @@
 import { RETRY_DELAY_MS, RetryJobError, UnrecoverableJobError } from "../../errors.ts";
+import { guarded, messageOf } from "../../shown.ts";
 
 /** Characters of a failure's message that are kept. */
 export const MAX_REASON = 2_000;
@@ -30,12 +31,6 @@ export function readFailure(thrown: unknown): Failure {
   };
 }
 
-/** The message of any thrown value. Never throws. */
-export function messageOf(thrown: unknown): string {
-  return guarded(() => String(thrown instanceof Error ? thrown.message || thrown.name : thrown)) ??
-    guarded(() => Object.prototype.toString.call(thrown)) ?? "an error whose message cannot be read";
-}
-
 function kindOf(thrown: unknown): Failure["kind"] {
   if (thrown instanceof RetryJobError) return "postponed";
   return thrown instanceof UnrecoverableJobError ? "unrecoverable" : "failed";
@@ -44,12 +39,4 @@ function kindOf(thrown: unknown): Failure["kind"] {
 function stackOf(thrown: unknown): string | undefined {
   const stack: unknown = guarded(() => thrown instanceof Error ? thrown.stack : undefined);
   return typeof stack === "string" ? stack : undefined;
-}
-
-function guarded<R>(read: () => R): R | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
 }

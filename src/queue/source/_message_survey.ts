@@ -1,12 +1,11 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
-import { messageOf } from "../format/thrown.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
 import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { LimitedLog } from "../../connection/limited_log.ts";
-import { inLine } from "../../shown.ts";
+import { inLine, messageOf } from "../../shown.ts";
 
 /** Milliseconds within which workers answer. */
 const ANSWER_TIMEOUT_MS = 1_000;

@@ -5,7 +5,6 @@ import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { parseRate } from "../format/start_rate.ts";
 import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
-import { messageOf } from "../format/thrown.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
 import { listenToQueue } from "../store/queue_advisories.ts";
 import type { QueueContext } from "../store/queue_context.ts";
@@ -17,6 +16,7 @@ import { PullOrder } from "./_pull_order.ts";
 import { Pulls } from "./_pulls.ts";
 import type { SourceListener } from "./source_listener.ts";
 import { WaitingPlaces, type WaitingPlacesListener } from "./_waiting_places.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds within which the server must say why a pull gets no heartbeat. */
 const EXPLANATION_TIMEOUT_MS = 500;

@@ -4,10 +4,10 @@ import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import type { PullSource } from "./_pull_listener.ts";
-import { messageOf } from "../format/thrown.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Session } from "../../wire/session.ts";
 import { widenConsumer } from "./_widen_consumer.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds between two attempts to get a place. */
 const RETRY_DELAY_MS = { base: 4_000, max: 16_000 };

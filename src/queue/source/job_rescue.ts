@@ -18,7 +18,7 @@ import { MessageSurvey } from "./_message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
-import { messageOf } from "../format/thrown.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds from one look to the next at least, however short the lease. */
 const MIN_INTERVAL_MS = 1_000;

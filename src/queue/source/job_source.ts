@@ -4,12 +4,12 @@ import { delay, settledWithin } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import { messageOf } from "../format/thrown.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { QueueSubscription, type ServedJobs, type SourceDemand } from "./_queue_subscription.ts";
 import { ServiceLog } from "./_service_log.ts";
 import type { SourceListener } from "./source_listener.ts";
 import type { StreamIdentity } from "../delivery/stream_identity.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds between two subscriptions in one session. */
 const RETRY_DELAY_MS = { base: 50, max: 2_000 };

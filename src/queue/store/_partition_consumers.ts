@@ -5,7 +5,7 @@ import type { Logger } from "../../connection/logger.ts";
 import { Once } from "../../wire/once.ts";
 import { consumerConfig, consumerInfo, consumerInfos, ensureConsumer } from "./durable_consumer.ts";
 import { partitionNames } from "../format/queue_names.ts";
-import { messageOf } from "../format/thrown.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds after which the partitions are looked for again. */
 const LOOK_AGAIN_MS = 1_000;

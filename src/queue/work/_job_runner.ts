@@ -1,7 +1,6 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import { readJobData } from "../format/job_data.ts";
 import { applySchema } from "../format/job_schema.ts";
-import { messageOf } from "../format/thrown.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
@@ -16,6 +15,7 @@ import type { JobHandler } from "./job_handler.ts";
 import { RunOutcomes } from "./_run_outcomes.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import type { RunRequirements } from "../delivery/run_requirements.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds that a schema may take at most, within the timeout of the attempt. */
 const SCHEMA_TIMEOUT_MS = 10_000;

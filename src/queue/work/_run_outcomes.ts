@@ -8,7 +8,8 @@ import { hasNewerMessage } from "../store/run_history.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { RunReporter } from "./_run_reporter.ts";
-import { messageOf, readFailure } from "../format/thrown.ts";
+import { readFailure } from "../format/thrown.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Decides what becomes of a job after its run. Users' code and errors are asked once, the outcome is data that can be reported again. */
 export class RunOutcomes {

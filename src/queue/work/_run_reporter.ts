@@ -2,7 +2,7 @@ import type { Call } from "../../wire/call.ts";
 import { backoff } from "../../connection/backoff.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import { bytesOf, copyRoom } from "../format/job_size.ts";
-import { type Failure, messageOf } from "../format/thrown.ts";
+import type { Failure } from "../format/thrown.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
@@ -17,6 +17,7 @@ import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { isTooLarge } from "../delivery/refusals.ts";
 import type { WorkerLog } from "../delivery/worker_log.ts";
+import { messageOf } from "../../shown.ts";
 
 /** Milliseconds after which a job is delivered again that could not be given back as a new message. */
 const REFUSED_DELAY_MS = 1_000;
