@@ -1,10 +1,17 @@
-// Runs the suites against pinned servers, which are built where they are missing: `deno task test:servers [--versions 2.12.15,2.15.2] [path ...]`.
+// Runs the suites against pinned servers, which are built where they are missing, and prints README's table of versions:
+// `deno task test:servers [--versions 2.12.15,2.15.2] [path ...]`.
 import { parseArgs } from "node:util";
 import { installVersion } from "./_install_version.ts";
 import { readResults, type SuiteResults } from "./_read_results.ts";
 
 /** The newest of each line that is supported. */
 const VERSIONS = ["2.12.15", "2.14.10", "2.15.2"];
+
+/** What the first server of a line brings. */
+const BRINGS: Record<string, string> = {
+  "2.12": "the oldest that is supported: all that is not named below",
+  "2.14": "schedules that repeat; changing jobs that wait",
+};
 
 const { values, positionals } = parseArgs({
   options: { versions: { type: "string", default: VERSIONS.join() } },
@@ -39,10 +46,13 @@ const rows: string[] = [];
 let failures = 0;
 for (const version of values.versions.split(",")) {
   console.log(`nats-server ${version}`);
-  const { passed, failed, skipped } = await runSuites(await installVersion(version));
+  const { passed, failed, needNewer, skipped } = await runSuites(await installVersion(version));
   for (const name of failed) console.log(`  failed: ${name}`);
   failures += failed.length + (passed === 0 ? 1 : 0);
-  rows.push(`| ${version} | ${passed} | ${failed.length} | ${skipped} |`);
+  const lacking = Object.entries(needNewer).map(([needed, count]) => `${count} need ${needed}`).join(", ");
+  const brings = BRINGS[version.split(".", 2).join(".")] ?? "";
+  rows.push(`| ${version} | ${passed} passed, ${failed.length} failed${lacking && `, ${lacking}`} | ${brings} |`);
+  console.log(`  ${skipped} skipped for other reasons, such as a peer that is not installed`);
 }
-console.log(["", "| server | passed | failed | skipped |", "| --- | --- | --- | --- |", ...rows].join("\n"));
+console.log(["", "| server | tests | what it brings |", "| --- | --- | --- |", ...rows].join("\n"));
 if (failures > 0) Deno.exit(1);
