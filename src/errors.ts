@@ -115,7 +115,7 @@ export class UnrecoverableJobError extends Error {
  * Milliseconds that a postponed job waits unless its handler says. Not 0: a handler that postpones its job until something else has happened would
  * run more than a thousand times a second.
  */
-export const RETRY_DELAY_MS = 1_000;
+export const POSTPONE_DELAY_MS = 1_000;
 
 /**
  * Options of {@linkcode RetryJobError}.
@@ -161,7 +161,7 @@ export class RetryJobError extends Error {
    */
   constructor(given?: RetryJobOptions) {
     const options = checkOptions(given, RETRY_OPTIONS, "retry the job");
-    const { delay = RETRY_DELAY_MS } = options;
+    const { delay = POSTPONE_DELAY_MS } = options;
     checkDuration(delay, "retry the job", "delay", 0);
     super(`The job asked to run again in ${delay} ms`, options);
     this.name = "RetryJobError";

@@ -54,3 +54,8 @@ export async function sendBucketList<S extends BucketStatus>(
     body: card("buckets", counted(all.length, "bucket"), content),
   });
 }
+
+/** The name of the bucket that a request is about. */
+export function bucketOf(context: Context): string {
+  return context.req.param("bucket") ?? "";
+}

@@ -4,7 +4,7 @@ import type { ObjectInfo } from "../object/object_info.ts";
 import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, size, span } from "./figures.ts";
-import { sendBucketList } from "./bucket_list.ts";
+import { bucketOf, sendBucketList } from "./bucket_list.ts";
 import { fileResponse } from "./file_response.ts";
 import { card, missingPage, nothing, send, table } from "./page.ts";
 import { path, query, type Site } from "./site.ts";
@@ -33,10 +33,6 @@ export function objectPages(app: Hono, site: Site): void {
     const deleted = await site.stores.objectBucket(bucketOf(context)).delete(String(form.get("name")));
     return deleted === null ? null : { kind: "deleted", count: Number(deleted) };
   });
-}
-
-function bucketOf(context: Context): string {
-  return context.req.param("bucket") ?? "";
 }
 
 function bucketsPage(context: Context, site: Site): Promise<Response> {

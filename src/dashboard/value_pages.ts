@@ -4,7 +4,7 @@ import type { KvEntry } from "../kv/kv_entry.ts";
 import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, size } from "./figures.ts";
-import { sendBucketList } from "./bucket_list.ts";
+import { bucketOf, sendBucketList } from "./bucket_list.ts";
 import { fileResponse } from "./file_response.ts";
 import { card, type Markup, missingPage, nothing, send, table } from "./page.ts";
 import { path, query, type Site } from "./site.ts";
@@ -34,10 +34,6 @@ export function valuePages(app: Hono, site: Site): void {
     const deleted = await site.stores.kvBucket(bucketOf(context)).delete(String(form.get("key")));
     return deleted && { kind: "deleted", count: 1 };
   });
-}
-
-function bucketOf(context: Context): string {
-  return context.req.param("bucket") ?? "";
 }
 
 function bucketsPage(context: Context, site: Site): Promise<Response> {

@@ -164,10 +164,10 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "deletes another job's message that a foreign Job-Replaces names",
-    file: "src/queue/store/run_history.ts",
+    file: "src/queue/store/newer_messages.ts",
     find: "if (old?.subject.endsWith(`.${token}`))",
     replace: "if (old)",
-    tests: ["tests/queue/work/run_history_test.ts"],
+    tests: ["tests/queue/work/newer_messages_test.ts"],
   },
   {
     does: "keeps the expiry of a dead letter that is redriven",
@@ -207,14 +207,14 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "leaves the message that a moved copy replaces",
-    file: "src/queue/store/run_history.ts",
+    file: "src/queue/store/newer_messages.ts",
     find: "await deleteMessage(call, stream, replaces);",
     replace: "await Promise.resolve();",
-    tests: ["tests/queue/work/run_history_test.ts"],
+    tests: ["tests/queue/work/newer_messages_test.ts"],
   },
   {
     does: "takes a job whose dead letter is too large for a refusal that stops the worker",
-    file: "src/queue/delivery/refusals.ts",
+    file: "src/queue/delivery/error_kinds.ts",
     find: "error instanceof RangeError || isServerError(error, ErrorCode.messageTooLarge)",
     replace: "error instanceof RangeError",
     tests: ["tests/queue/work/size_limits_test.ts"],
@@ -265,7 +265,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   },
   {
     does: "leaves the copy of a job that ended while another worker moved it",
-    file: "src/queue/store/run_history.ts",
+    file: "src/queue/store/newer_messages.ts",
     find: 'if (copy?.header("Job-Replaces") !== String(sequence)) return;',
     replace: 'if (copy?.header("Job-Replaces") !== "") return;',
     tests: ["tests/queue/delivery/lost_acknowledgement_test.ts"],

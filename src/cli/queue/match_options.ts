@@ -19,6 +19,17 @@ export function addMatchOptions(command: Command): Command {
     );
 }
 
+/** Adds the argument and the options by which a command chooses dead letters: ids, all, or what matches. */
+export function addDeadLetterChoice(command: Command): Command {
+  return addMatchOptions(
+    command
+      .argument("<queue>")
+      .argument("[id...]", "those of `queue dead`")
+      .option("-a, --all", "all of them")
+      .option("--match-reason <text>", "those whose reason contains this"),
+  );
+}
+
 /** The options of a command that acts on ids, on all, or on what matches. */
 export interface MatchCommandOptions extends ConfirmOptions {
   matchReason?: string;
@@ -43,6 +54,15 @@ export function filterOf(given: MatchCommandOptions): DeadLetterFilter | null {
 export function checkChoice(ids: string[], given: MatchCommandOptions, choices: string): void {
   const made = [ids.length > 0, given.all === true, filterOf(given) !== null].filter((choice) => choice);
   if (made.length !== 1) throw new CommandFailure(`give ${choices}`, EXIT.usage);
+}
+
+/**
+ * Checks that dead letters are chosen in exactly one way.
+ *
+ * @throws {CommandFailure} If there is none, or more than one.
+ */
+export function checkDeadLetterChoice(ids: string[], given: MatchCommandOptions): void {
+  checkChoice(ids, given, "ids, --all, or which ones with --match-…");
 }
 
 /** How a command acts on all that match. */

@@ -5,17 +5,19 @@ import { Progress } from "../terminal/progress.ts";
 import { count } from "../terminal/text.ts";
 import { actOnEach } from "../act_on_each.ts";
 import { existingQueue } from "./existing_queue.ts";
-import { actOnMatches, addMatchOptions, checkChoice, filterOf, type MatchCommandOptions } from "./match_options.ts";
+import {
+  actOnMatches,
+  addDeadLetterChoice,
+  checkDeadLetterChoice,
+  filterOf,
+  type MatchCommandOptions,
+} from "./match_options.ts";
 
 /** `queue discard`: removes dead letters. */
 export function queueDiscard(queue: Command, line: CommandLine): void {
   const command = queue.command("discard")
-    .description("remove dead letters for good")
-    .argument("<queue>")
-    .argument("[id...]", "those of `queue dead`")
-    .option("-a, --all", "all of them")
-    .option("--match-reason <text>", "those whose reason contains this");
-  addMatchOptions(command).addHelpText(
+    .description("remove dead letters for good");
+  addDeadLetterChoice(command).addHelpText(
     "after",
     `
 Examples:
@@ -24,7 +26,7 @@ Examples:
   cli queue discard checks --all --yes`,
   )
     .action(async (name: string, ids: string[], options: MatchCommandOptions) => {
-      checkChoice(ids, options, "ids, --all, or which ones with --match-…");
+      checkDeadLetterChoice(ids, options);
       const { all = false } = options;
       const filter = filterOf(options);
       await line.withNats(async (nats) => {

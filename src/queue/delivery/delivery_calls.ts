@@ -8,7 +8,7 @@ import type { Delivery } from "./delivery.ts";
 import type { StreamIdentity } from "./stream_identity.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { isRefusal } from "./refusals.ts";
+import { isRefusal } from "./error_kinds.ts";
 import type { Requirement, RunRequirements } from "./run_requirements.ts";
 
 /** Milliseconds until a call that was refused is made again. */

@@ -1,4 +1,4 @@
-import { RETRY_DELAY_MS, RetryJobError, UnrecoverableJobError } from "../../errors.ts";
+import { POSTPONE_DELAY_MS, RetryJobError, UnrecoverableJobError } from "../../errors.ts";
 import { guarded, messageOf } from "../../shown.ts";
 
 /** Characters of a failure's message that are kept. */
@@ -27,7 +27,7 @@ export function readFailure(thrown: unknown): Failure {
     kind,
     reason: messageOf(thrown).slice(0, MAX_REASON),
     stack: stackOf(thrown)?.slice(0, MAX_STACK),
-    delay: typeof delay === "number" && delay >= 0 ? delay : RETRY_DELAY_MS,
+    delay: typeof delay === "number" && delay >= 0 ? delay : POSTPONE_DELAY_MS,
   };
 }
 

@@ -17,14 +17,14 @@ export async function purgeJobs(call: Call, names: QueueNames): Promise<number> 
   const info = await streamInfo(call, names.stream);
   if (!info) return 0;
   if (!isJobStream(info.config, names)) throw notOfQueue(names.stream, "the jobs", names);
-  await Promise.all(PRIORITIES.map((priority) => removeReplaced(call, names, priority)));
+  await Promise.all(PRIORITIES.map((priority) => removeSuperseded(call, names, priority)));
   // At one stroke: no job passes from one place to another meanwhile. And it is wider than the filters of the durable consumers: only then does
   // the server count on right.
   return await purgeStream(call, names.stream, { filter: names.idFilter("*") });
 }
 
 /** Removes the messages of running jobs that have been put back as new ones, and would count twice. */
-async function removeReplaced(call: Call, names: QueueNames, priority: string): Promise<void> {
+async function removeSuperseded(call: Call, names: QueueNames, priority: string): Promise<void> {
   const consumer = await consumerInfo(call, names, priority);
   if (!consumer || consumer.num_ack_pending === 0) return;
   const { delivered, config } = consumer;

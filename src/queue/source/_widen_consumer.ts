@@ -27,7 +27,7 @@ const DELETE_WITHIN_MS = 1_500;
 export async function widenConsumer(call: Call, names: QueueNames, name: string): Promise<boolean> {
   const before = await consumerInfo(call, names, name);
   if (!before || isWide(before) || before.num_ack_pending > 0) return false;
-  const until = pauseEnd(before, call.session.now() + PAUSE_MS);
+  const until = laterPauseEnd(before, call.session.now() + PAUSE_MS);
   const begun = performance.now();
   await pauseConsumer(call, names, name, until);
   const info = await consumerInfo(call, names, name);
@@ -43,7 +43,7 @@ export async function widenConsumer(call: Call, names: QueueNames, name: string)
 }
 
 /** A pause of the user's that lasts longer stays. */
-function pauseEnd({ paused, config }: ConsumerInfo, least: number): Date {
+function laterPauseEnd({ paused, config }: ConsumerInfo, least: number): Date {
   const present = paused ? Date.parse(config.pause_until ?? "") : NaN;
   return new Date(present > least ? present : least);
 }

@@ -6,7 +6,7 @@ import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { findTurn } from "../store/job_turn.ts";
-import { hasNewerMessage, removeReplaced } from "../store/run_history.ts";
+import { hasNewerMessage, removeReplaced } from "../store/newer_messages.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import type { Requirement } from "../delivery/run_requirements.ts";

@@ -4,7 +4,7 @@ import type { Delivery } from "../delivery/delivery.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import { hasNewerMessage } from "../store/run_history.ts";
+import { hasNewerMessage } from "../store/newer_messages.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { Admission, RunOutcome } from "../store/run_outcome.ts";
 import type { RunReporter } from "./_run_reporter.ts";

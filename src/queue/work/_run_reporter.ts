@@ -8,14 +8,14 @@ import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
-import { removeCopy } from "../store/run_history.ts";
+import { removeCopy } from "../store/newer_messages.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Admission, RunMove } from "../store/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
-import { isTooLarge } from "../delivery/refusals.ts";
+import { isTooLarge } from "../delivery/error_kinds.ts";
 import type { WorkerLog } from "../delivery/worker_log.ts";
 import { messageOf } from "../../shown.ts";
 
