@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
+import { lacks } from "../_support/test_from.ts";
 import { report } from "./report.ts";
 import { type LedgerOptions, type LedgerResult, runLedger } from "./run_ledger.ts";
 
 async function run(options: Omit<LedgerOptions, "seed">): Promise<LedgerResult> {
   const seed = Number(Deno.env.get("LEDGER_SEED") ?? crypto.getRandomValues(new Uint16Array(1))[0]);
   const lines: string[] = [];
-  const result = await runLedger({ ...options, seed, log: (line) => lines.push(line) });
+  const result = await runLedger({ changes: !lacks("2.14"), ...options, seed, log: (line) => lines.push(line) });
   const story = `LEDGER_SEED=${seed}\n${lines.join("\n")}\n${report(result)}`;
   assertEquals([...result.violations, ...result.left], [], story);
   assertEquals(result.counts["jobs confirmed"], options.jobs, story);

@@ -27,12 +27,17 @@ export interface ProducerOptions {
    * @default {false}
    */
   keepResults?: boolean;
+  /**
+   * Whether some delayed jobs are changed, for which the server must be 2.14 or newer.
+   * @default {true}
+   */
+  changes?: boolean;
 }
 
 const TOGETHER = 16;
 
 const { servers, queue, folder, seed, first, step, end, duration, ...kinds } = given<ProducerOptions>();
-const { large = false, keepResults = false } = kinds;
+const { large = false, keepResults = false, changes = true } = kinds;
 using ledger = new LedgerFile<PublishEntry>(folder, `producer-${first}`);
 const logger = { info() {}, warn() {}, error: console.error };
 // Impatient, so that there are publishes that nobody confirms.
@@ -44,7 +49,8 @@ const cancels: Promise<void>[] = [];
 
 /** A job with all that its publish needs; what its `requestId` names is the same at each try. */
 function prepare(number: number) {
-  const plan = planOf(seed, number);
+  const planned = planOf(seed, number);
+  const plan = changes ? planned : { ...planned, change: null };
   const { priority, delay, maxAttempts } = plan;
   const id = `job.${number}`;
   const keepResult = keepResults && number % 5 === 0 ? 60_000 : undefined;

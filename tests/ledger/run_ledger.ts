@@ -41,6 +41,11 @@ export interface LedgerOptions {
    * @default {false}
    */
   refusals?: boolean;
+  /**
+   * Whether some delayed jobs are changed, for which the server must be 2.14 or newer.
+   * @default {true}
+   */
+  changes?: boolean;
   /** Milliseconds that the last jobs may take once the last one is published. */
   patience: number;
   log?: (line: string) => void;
@@ -63,7 +68,7 @@ const CONCURRENCY = 8;
 /** Publishes jobs from four processes to four processes, kills workers and servers meanwhile, and compares what all of them noted. */
 export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const { jobs, seed, duration, interval, replicas = 1, lease, killWorkers = true, patience } = options;
-  const { leafnodes = false, large = false, refusals = false } = options;
+  const { leafnodes = false, large = false, refusals = false, changes } = options;
   const began = performance.now();
   const log = (line: string) =>
     options.log?.(`${((performance.now() - began) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
@@ -86,7 +91,16 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const producers = Array.from(
     { length: PRODUCERS },
     (_, first) =>
-      start("producer.ts", { ...common, first, step: PRODUCERS, end: jobs, duration, large, keepResults: refusals }),
+      start("producer.ts", {
+        ...common,
+        first,
+        step: PRODUCERS,
+        end: jobs,
+        duration,
+        large,
+        keepResults: refusals,
+        changes,
+      }),
   );
   const published = Promise.all(producers.map((producer) => producer.ended()));
   const refuse = refusals && "url" in nats ? new Refusals(nats, QUEUE, seed, log) : undefined;

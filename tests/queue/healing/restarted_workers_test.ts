@@ -22,7 +22,8 @@ for (const [what, start] of SERVERS) {
     await using server = await start();
     const urls = "urls" in server ? server.urls.join(",") : server.url;
     const replicas = "urls" in server ? 3 : 1;
-    await using producer = new QueueStores(urls);
+    // A busy machine takes its time to make a stream and its consumers on three servers.
+    await using producer = new QueueStores(urls, { timeout: 20_000 });
     const queue = producer.jobQueue("checks", { replicas });
     assertEquals(await queue.open(), true);
     const runs = new Map<string, number>();
