@@ -29,6 +29,11 @@ export interface LockAccess {
   readonly value: string;
 }
 
+/** The moment of `performance.now()` by which a lock must be renewed whose last write began at `begun`. */
+export function expiryOf(begun: number, lease: number): number {
+  return begun + lease * (1 - MARGIN);
+}
+
 /** A lock that was acquired. */
 export interface Acquired {
   readonly revision: number;
@@ -85,10 +90,10 @@ export class KvLock implements AsyncDisposable {
     this.#access = access;
     this.key = access.key;
     this.fence = this.#revision = revision;
-    this.#expires = begun + access.lease * (1 - MARGIN);
+    this.#expires = expiryOf(begun, access.lease);
     this.#watchExpiry();
     access.stream.context.closers.add(this.#close);
-    this.#keeping = this.#keep();
+    this.#keeping = this.#keep(begun);
   }
 
   /** Aborts before the lease may be over elsewhere, when the lock was taken away, and when it is released. */
@@ -135,10 +140,10 @@ export class KvLock implements AsyncDisposable {
     return message && new TextDecoder().decode(message.data) === value ? message.sequence : undefined;
   }
 
-  /** Renews the lock until it is released or lost. */
-  async #keep(): Promise<void> {
+  /** Renews the lock until it is released or lost. What was found stored has used a part of its lease already. */
+  async #keep(begun: number): Promise<void> {
     const { signal } = this.#stopping;
-    for (let pause = this.#access.lease / RENEWALS; !signal.aborted;) {
+    for (let pause = Math.max(0, begun + this.#access.lease / RENEWALS - performance.now()); !signal.aborted;) {
       await delay(pause, { signal, persistent: false });
       if (signal.aborted) return;
       const renewed = await this.#renew().catch((error) => this.#refuse(error));
@@ -164,7 +169,7 @@ export class KvLock implements AsyncDisposable {
     this.#isUnconfirmed = typeof renewed?.revision !== "number";
     if (this.#isUnconfirmed) return null;
     this.#revision = renewed!.revision as number;
-    this.#expires = begun + lease * (1 - MARGIN);
+    this.#expires = expiryOf(begun, lease);
     if (!this.#stopping.signal.aborted) this.#watchExpiry();
     return true;
   }

@@ -7,7 +7,7 @@ import type { Session } from "../wire/session.ts";
 import { followStream } from "../wire/follow_stream.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
-import { type Acquired, KvLock, type LockAccess } from "./kv_lock.ts";
+import { type Acquired, expiryOf, KvLock, type LockAccess } from "./kv_lock.ts";
 import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, Guard } from "./kv_write.ts";
 import type { KvWriter } from "./_kv_writer.ts";
@@ -162,14 +162,16 @@ export class LockWaiter {
   #note(message: StoredMessage): void {
     const now = performance.now();
     this.#retryMs = RETRY_MS.first;
+    this.#own = null;
     if (operationOf(message) !== "put") return this.#setFree(now);
-    const begun = this.#unconfirmed ?? this.#attempting;
-    if (begun !== null && new TextDecoder().decode(message.data) === this.#access.value) {
-      this.#own = { revision: message.sequence, begun };
-      return this.#notify();
+    const age = Math.max(0, this.#session ? this.#session.now(now) - message.time.getTime() : 0);
+    const attempted = this.#attempting ?? this.#unconfirmed;
+    if (attempted !== null && new TextDecoder().decode(message.data) === this.#access.value) {
+      // Any of the attempts may have stored it: its lease counts from its own time.
+      const begun = Math.min(attempted, now - age);
+      if (now < expiryOf(begun, this.#access.lease)) this.#own = { revision: message.sequence, begun };
     }
-    const age = this.#session ? this.#session.now(now) - message.time.getTime() : 0;
-    this.#setFree(now + Math.min(messageTtl(message), this.#access.stream.ttl) - Math.max(0, age));
+    this.#setFree(now + Math.min(messageTtl(message), this.#access.stream.ttl) - age);
   }
 
   #setFree(moment: number): void {

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import type { KvLock } from "../../mod.ts";
+import { delay } from "../../src/delay.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 import { KvStores } from "../_support/kv_stores.ts";
+import { Proxy } from "../_support/proxy.ts";
 
 /** Resolves with the reason once a lock's signal has aborted. */
 function lost(lock: KvLock): Promise<{ code?: string; name: string }> {
@@ -100,6 +102,49 @@ Deno.test("KvLock.signal aborts before its lease is over when the server does no
   assertEquals(await lock.release(), null);
   server.resume();
 });
+
+/** Lets a call wait for a lock, and cuts it off from the answer to its write until 60 % of that lease are over; gives the lock. */
+async function lockCutOff(stores: KvStores, others: KvStores, proxy: Proxy, lease: number): Promise<KvLock> {
+  const locks = stores.kvBucket("locks");
+  const held = (await locks.lock("l", { lease }))!;
+  let dark = false;
+  proxy.tampering.drop = () => dark;
+  const waiting = others.kvBucket("locks").lock("l", { lease, wait: 120_000 });
+  await waitUntil(async () => (await stores.consumers("locks")).length === 1);
+  // The first write of a lock expects no message, and the marker of the release refuses it.
+  proxy.tampering.lose = (subject, payload) => {
+    dark ||= subject.startsWith("$KV.") && !/Subject-Sequence: 0\r/.test(payload);
+    return false;
+  };
+  assertEquals(await held.release(), true);
+  await waitUntil(async () => (await locks.get("l")) !== null);
+  await delay(0.6 * lease);
+  proxy.tampering.lose = proxy.tampering.drop = undefined;
+  proxy.cut();
+  return (await within(waiting, 60_000))!;
+}
+
+for (const isCutAgain of [true, false]) {
+  const outcome = isCutAgain ? "aborts before that lease is over" : "does not abort while it can be renewed";
+  Deno.test(`KvLock.signal of a waiting call that finds its unconfirmed write stored ${outcome}`, async () => {
+    await using server = await startNatsServer();
+    await using proxy = new Proxy(server.url);
+    await using stores = new KvStores({ servers: server.url });
+    await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
+    const [locks, lease] = [stores.kvBucket("locks"), 10_000];
+    const lock = await lockCutOff(stores, others, proxy, lease);
+    if (!isCutAgain) {
+      assertEquals(await locks.lock("l", { wait: 5_000 }), null);
+      assertEquals([lock.signal.aborted, await lock.release()], [false, true]);
+      return;
+    }
+    proxy.tampering.refuse = () => true;
+    proxy.cut();
+    await using next = (await within(locks.lock("l", { wait: 60_000 }), 60_000))!;
+    assertEquals(lock.signal.aborted, true);
+    assertGreater(next.fence, lock.fence);
+  });
+}
 
 Deno.test("KvLock.signal aborts when another client writes or deletes its key, and release reports it", async () => {
   await using server = await startNatsServer();
