@@ -1,6 +1,6 @@
+import { disjointSubjects } from "../bucket/disjoint_subjects.ts";
 import { listAll, listNewest } from "../bucket/list_messages.ts";
 import { watchBucket } from "../bucket/watch.ts";
-import { checkIterable } from "../checks.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { type KvEntry, operationOf, StoredEntry } from "./kv_entry.ts";
 import { checkKvWatchOptions, type KvWatchOptions } from "./kv_options.ts";
@@ -32,35 +32,14 @@ export function watchEntries(
   given?: KvWatchOptions,
 ): AsyncIterable<KvEntry> {
   const { ignoreDeletes = false, metaOnly, initialized, signal, ...options } = checkKvWatchOptions(given);
+  const doing = "watch the keys";
+  const subjects = disjointSubjects(filter, doing, (each) => stream.subjectsOf(each, doing));
   const from = options.resumeFrom ?? (options.updatesOnly ? "new" : options.includeHistory ? "all" : "last");
   return watchBucket(
     stream,
-    { filter: watchedSubjects(stream, filter), from, headersOnly: metaOnly, initialized, signal },
+    { filter: subjects, from, headersOnly: metaOnly, initialized, signal },
     (message) => listedEntry(stream, message, ignoreDeletes),
   );
-}
-
-/** The subjects of one or several filters; one that another has already is left out, as the server takes none that overlap. */
-function watchedSubjects(stream: KvStream, filter: string | readonly string[]): string | string[] {
-  const doing = "watch the keys";
-  if (typeof filter === "string") return stream.subjectsOf(filter, doing);
-  const subjects = [...new Set(checkIterable(filter, doing, "filter").map((each) => stream.subjectsOf(each, doing)))];
-  if (subjects.length === 0) {
-    throw new RangeError(`Cannot ${doing} as 'filter' must have at least one filter: it is empty`);
-  }
-  const others = subjects.filter((subject) => !subjects.some((other) => other !== subject && covers(other, subject)));
-  return others.length === 1 ? others[0] : others;
-}
-
-/** Whether all subjects of one filter are subjects of another. */
-function covers(filter: string, part: string): boolean {
-  const [wanted, tokens] = [filter.split("."), part.split(".")];
-  for (const [i, token] of wanted.entries()) {
-    if (token === ">") return tokens.length > i;
-    if (tokens[i] === undefined || tokens[i] === ">") return false;
-    if (token !== "*" && token !== tokens[i]) return false;
-  }
-  return wanted.length === tokens.length;
 }
 
 function listedEntry(stream: KvStream, message: StoredMessage, onlyValues: boolean): KvEntry | null {

@@ -34,6 +34,36 @@ export function expiryOf(begun: number, lease: number): number {
   return begun + lease * (1 - MARGIN);
 }
 
+/** The revision of a key whose newest value is that of this lock. */
+export async function storedRevision(
+  call: Call,
+  { stream, subject, value }: LockAccess,
+): Promise<number | undefined> {
+  const message = await orElsePermission(null, stream.last(call, subject, true));
+  return message && new TextDecoder().decode(message.data) === value ? message.sequence : undefined;
+}
+
+/**
+ * Deletes the key of a lock.
+ *
+ * @param revisionOf Gives the revision that the key must still have; `undefined`: nothing is stored.
+ * @param deadline The moment of `performance.now()` by which it settles.
+ * @returns `false` if the key has another revision, `null` if it is not confirmed.
+ */
+export function removeLock(
+  { stream, writer, subject }: LockAccess,
+  revisionOf: (call: Call) => Promise<number | undefined>,
+  deadline: number,
+): Promise<boolean | null> {
+  let guard: Guard | undefined;
+  return stream.observe("release", async (call) => {
+    const revision = guard?.expected ?? await revisionOf(call);
+    if (revision === undefined) return false;
+    guard ??= new Guard(revision);
+    return await writer.mark(call, { subject, value: "", ttl: undefined, marker: DELETE, guard });
+  }, { timeout: Math.max(1, deadline - performance.now()) });
+}
+
 /** A lock that was acquired. */
 export interface Acquired {
   readonly revision: number;
@@ -118,26 +148,16 @@ export class KvLock implements AsyncDisposable {
   }
 
   async #release(): Promise<boolean | null> {
-    const { stream, writer, subject } = this.#access;
+    const deadline = performance.now() + this.#access.stream.context.timeout;
     this.#end(new DOMException(`The lock "${shownName(this.key)}" was released`, "AbortError"));
-    await settledWithin(this.#keeping, stream.context.timeout);
-    let guard: Guard | undefined;
-    return await stream.observe("release", async (call) => {
-      guard ??= new Guard(await this.#ownRevision(call));
-      return await writer.mark(call, { subject, value: "", ttl: undefined, marker: DELETE, guard });
-    });
+    // A renewal that is under way uses a part of the time.
+    await settledWithin(this.#keeping, deadline - performance.now());
+    return await removeLock(this.#access, (call) => this.#ownRevision(call), deadline);
   }
 
   /** The revision that the key has if it is still this lock's. */
   async #ownRevision(call: Call): Promise<number> {
-    return this.#isUnconfirmed ? await this.#newestOwn(call) ?? this.#revision : this.#revision;
-  }
-
-  /** The revision of the key if it is still this lock's. */
-  async #newestOwn(call: Call): Promise<number | undefined> {
-    const { stream, subject, value } = this.#access;
-    const message = await orElsePermission(null, stream.last(call, subject, true));
-    return message && new TextDecoder().decode(message.data) === value ? message.sequence : undefined;
+    return this.#isUnconfirmed ? await storedRevision(call, this.#access) ?? this.#revision : this.#revision;
   }
 
   /** Renews the lock until it is released or lost. What was found stored has used a part of its lease already. */
@@ -148,7 +168,7 @@ export class KvLock implements AsyncDisposable {
       if (signal.aborted) return;
       const renewed = await this.#renew().catch((error) => this.#refuse(error));
       if (renewed === undefined) return;
-      if (renewed === false) return this.#take();
+      if (renewed === false) return this.#lose("replaced", "was lost: its lease has ended, or its key was written");
       pause = renewed ? this.#access.lease / RENEWALS : RETRY_MS;
     }
   }
@@ -163,7 +183,7 @@ export class KvLock implements AsyncDisposable {
       guard ??= new Guard(await this.#ownRevision(call));
       const revision = await writer.guarded(call, { subject, value, ttl: lease, guard });
       // An unconfirmed renewal may be stored after a later read.
-      return { revision, isOwn: revision !== false || await this.#newestOwn(call) !== undefined };
+      return { revision, isOwn: revision !== false || await storedRevision(call, this.#access) !== undefined };
     }, { timeout });
     if (renewed && !renewed.isOwn) return false;
     this.#isUnconfirmed = typeof renewed?.revision !== "number";
@@ -180,25 +200,17 @@ export class KvLock implements AsyncDisposable {
   }
 
   #expire(): void {
-    this.#end(
-      new JetStreamStoreError(
-        "disconnected",
-        `The lock "${shownName(this.key)}" was not renewed in time: NATS does not answer`,
-      ),
-    );
+    this.#lose("disconnected", "was not renewed in time: NATS does not answer");
   }
 
-  #take(): void {
-    const reason = `The lock "${shownName(this.key)}" was lost: its lease has ended, or its key was written`;
-    this.#end(new JetStreamStoreError("replaced", reason));
+  #lose(code: "disconnected" | "replaced", why: string): void {
+    this.#end(new JetStreamStoreError(code, `The lock "${shownName(this.key)}" ${why}`));
   }
 
   /** The server refuses the renewal for good. */
   #refuse(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#access.stream.context.logger.warn(
-      `The lock "${shownName(this.key)}" ends with its lease, it is not renewed: ${reason}`,
-    );
+    const what = `The lock "${shownName(this.key)}" ends with its lease, it is not renewed`;
+    this.#access.stream.context.logger.warn(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   #end(reason: unknown): void {

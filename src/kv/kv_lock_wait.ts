@@ -3,11 +3,12 @@ import { checkDuration, checkSignal, wrong } from "../checks.ts";
 import { delay } from "../delay.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Call } from "../wire/call.ts";
+import { mayBeStored } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { followStream } from "../wire/follow_stream.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
-import { type Acquired, expiryOf, KvLock, type LockAccess } from "./kv_lock.ts";
+import { type Acquired, expiryOf, KvLock, type LockAccess, removeLock, storedRevision } from "./kv_lock.ts";
 import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, Guard } from "./kv_write.ts";
 import type { KvWriter } from "./_kv_writer.ts";
@@ -38,7 +39,10 @@ export interface KvLockOptions {
    * @default {0}
    */
   wait?: number;
-  /** Ends the wait: the call throws the signal's reason. */
+  /**
+   * Ends the wait: the call throws the signal's reason, once a lock that it has stored meanwhile is released, which may take one `timeout` of the
+   * stores longer.
+   */
   signal?: AbortSignal;
 }
 
@@ -59,20 +63,19 @@ export async function lockKey(
   checkDuration(wait, LOCKING, "wait", 0);
   if (signal !== undefined) checkSignal(signal, LOCKING);
   signal?.throwIfAborted();
-  const until = performance.now() + wait;
   const access: LockAccess = { stream, writer, key, subject, lease, value: nuid.next() };
-  let acquired = await tryLock(access);
-  if (acquired === false && wait > 0) acquired = await new LockWaiter(access, until, signal).acquire();
-  return acquired ? new KvLock(access, acquired) : null;
+  return await new Locking(access, wait, signal).lock();
 }
 
-/** Waits until a key is free and locks it: a watch shows its release, and when its lease can be over. */
-export class LockWaiter {
+/** One call that locks a key. Where it is held, a watch shows its release, and when its lease can be over. */
+class Locking {
   readonly #access: LockAccess;
+  readonly #wait: number;
   /** The moment of `performance.now()` until which it waits. */
   readonly #until: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #stopping = new AbortController();
+  /** The moment of `performance.now()` at which the signal aborted, or the stores were closed. */
+  #stopped = Infinity;
   #wake = new AbortController();
   #session: Session | null = null;
   #retryMs = RETRY_MS.first;
@@ -80,49 +83,68 @@ export class LockWaiter {
   #freeAt = Infinity;
   /** When the present attempt began. */
   #attempting: number | null = null;
-  /** When the last unconfirmed attempt began. */
+  /** When the last attempt began that may be stored without a confirmation. */
   #unconfirmed: number | null = null;
   /** The lock, where the watch shows that such an attempt was stored. */
   #own: Acquired | null = null;
   #failure: { error: unknown } | null = null;
 
-  constructor(access: LockAccess, until: number, signal: AbortSignal | undefined) {
+  constructor(access: LockAccess, wait: number, signal: AbortSignal | undefined) {
     this.#access = access;
-    this.#until = until;
+    this.#wait = wait;
+    this.#until = performance.now() + wait;
     this.#signal = signal;
   }
 
   /**
-   * Locks the key as soon as it is free; `null` if it was not in time, or the stores were closed.
+   * Locks the key as soon as it is free; `null` if it was not in time, or the stores were closed. What is stored without its caller is released.
    *
    * @throws The signal's reason, if it aborts; a `JetStreamStoreError`, if the server refuses.
    */
-  async acquire(): Promise<Acquired | null> {
+  async lock(): Promise<KvLock | null> {
     const { closers } = this.#access.stream.context;
-    const following = this.#follow().catch((error) => this.#failure = { error }).finally(() => this.#notify());
-    const stop = async () => {
-      this.#stopping.abort();
+    const ended = Promise.withResolvers<void>();
+    const stop = () => {
+      this.#stopped = Math.min(this.#stopped, performance.now());
       this.#notify();
-      await following;
     };
-    const abort = () => void stop();
-    closers.add(stop);
-    this.#signal?.addEventListener("abort", abort, { once: true });
+    const close = () => (stop(), ended.promise);
+    closers.add(close);
+    this.#signal?.addEventListener("abort", stop, { once: true });
     try {
-      return await this.#acquire();
+      const acquired = await this.#acquire().catch((error) => (this.#failure ??= { error }, null));
+      if (acquired && this.#stopped === Infinity) return new KvLock(this.#access, acquired);
+      await this.#withdraw(acquired);
+      this.#signal?.throwIfAborted();
+      if (this.#failure) throw this.#failure.error;
+      return null;
     } finally {
-      this.#signal?.removeEventListener("abort", abort);
-      closers.delete(stop);
-      await stop();
+      this.#signal?.removeEventListener("abort", stop);
+      closers.delete(close);
+      ended.resolve();
     }
   }
 
   async #acquire(): Promise<Acquired | null> {
+    const acquired = await this.#attempt();
+    // Without a connection it does not wait.
+    if (acquired || acquired === undefined || this.#wait === 0) return acquired || null;
+    const waiting = new AbortController();
+    const following = this.#follow(waiting.signal).catch((error) => this.#failure = { error })
+      .finally(() => this.#notify());
+    try {
+      return await this.#waitAndAttempt();
+    } finally {
+      waiting.abort();
+      await following;
+    }
+  }
+
+  async #waitAndAttempt(): Promise<Acquired | null> {
     for (;;) {
-      this.#signal?.throwIfAborted();
-      if (this.#failure) throw this.#failure.error;
       const now = performance.now();
-      if (this.#own || this.#stopping.signal.aborted || now >= this.#until) return this.#own;
+      if (this.#own && now < expiryOf(this.#own.begun, this.#access.lease)) return this.#own;
+      if (this.#failure || this.#stopped <= now || this.#until <= now) return null;
       if (now < this.#freeAt) {
         await delay(Math.min(this.#freeAt, this.#until) - now, { signal: this.#wake.signal });
         this.#wake = this.#wake.signal.aborted ? new AbortController() : this.#wake;
@@ -130,29 +152,60 @@ export class LockWaiter {
       }
       this.#freeAt = now + this.#retryMs;
       this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS.last);
-      this.#attempting = now;
-      const acquired = await tryLock(this.#access);
+      const acquired = await this.#attempt();
       if (acquired) return acquired;
-      if (acquired === null) this.#unconfirmed = now;
+    }
+  }
+
+  /**
+   * Locks the key if it is free.
+   *
+   * @returns `false` if it is locked; `null` if it is not confirmed; `undefined` without a connection.
+   * @throws {RangeError} If the bucket's TTL is shorter than the lease.
+   */
+  async #attempt(): Promise<Acquired | false | null | undefined> {
+    const { stream, writer, subject, value, lease } = this.#access;
+    const begun = this.#attempting = performance.now();
+    const guard = new Guard(0);
+    let last: Call | undefined;
+    const operation = async (call: Call) => {
+      last = call;
+      checkValueTtl(stream, await stream.openWithTtl(call));
+      if (stream.ttl < lease) {
+        throw wrong(RangeError, `${LOCKING} as 'lease' must be ≤ the bucket's ttl, ${stream.ttl} ms`, lease);
+      }
+      return { revision: await writer.guarded(call, { subject, value, ttl: lease, guard }) };
+    };
+    try {
+      // What takes longer than the lease may be over as it is confirmed.
+      const stored = await stream.observe("lock", operation, { timeout: Math.min(stream.context.timeout, lease / 2) });
+      if (stored === null || stored.revision === null) return last && null;
+      return stored.revision !== false && { revision: stored.revision, begun };
+    } finally {
+      if (last && mayBeStored(last, subject)) this.#unconfirmed = begun;
       this.#attempting = null;
     }
   }
 
+  /** Releases what is stored of a lock that its caller does not get, within one timeout. */
+  async #withdraw(acquired: Acquired | null): Promise<void> {
+    const stored = acquired ?? this.#own;
+    if (!stored && this.#unconfirmed === null) return;
+    const deadline = Math.min(this.#stopped, this.#until, performance.now()) + this.#access.stream.context.timeout;
+    const revisionOf = async (call: Call) => stored?.revision ?? await storedRevision(call, this.#access);
+    await removeLock(this.#access, revisionOf, deadline);
+  }
+
   /** Follows the key: each time it begins, the newest entry comes first. */
-  async #follow(): Promise<void> {
+  async #follow(stop: AbortSignal): Promise<void> {
     const { stream, subject } = this.#access;
     let isEmpty = true;
-    const options = {
-      stream: stream.name,
-      filter: stream.stored(subject),
-      from: "last" as const,
-      resume: false,
-      begun: (_info: unknown, session: Session) => {
-        this.#session = session;
-        isEmpty = true;
-      },
+    const begun = (_info: unknown, session: Session) => {
+      this.#session = session;
+      isEmpty = true;
     };
-    for await (const message of followStream(stream.context, options, this.#stopping.signal)) {
+    const followed = { stream: stream.name, filter: stream.stored(subject), from: "last", resume: false } as const;
+    for await (const message of followStream(stream.context, { ...followed, begun }, stop)) {
       if (message) this.#note(message);
       else if (isEmpty) this.#setFree(performance.now());
       isEmpty = false;
@@ -168,8 +221,7 @@ export class LockWaiter {
     const attempted = this.#attempting ?? this.#unconfirmed;
     if (attempted !== null && new TextDecoder().decode(message.data) === this.#access.value) {
       // Any of the attempts may have stored it: its lease counts from its own time.
-      const begun = Math.min(attempted, now - age);
-      if (now < expiryOf(begun, this.#access.lease)) this.#own = { revision: message.sequence, begun };
+      this.#own = { revision: message.sequence, begun: Math.min(attempted, now - age) };
     }
     this.#setFree(now + Math.min(messageTtl(message), this.#access.stream.ttl) - age);
   }
@@ -182,28 +234,4 @@ export class LockWaiter {
   #notify(): void {
     this.#wake.abort();
   }
-}
-
-/**
- * Locks a key that is free.
- *
- * @returns `false` if it is locked; `null` if it is not confirmed.
- * @throws {RangeError} If the bucket's TTL is shorter than the lease.
- */
-export async function tryLock(access: LockAccess): Promise<Acquired | false | null> {
-  const { stream, writer, subject, value, lease } = access;
-  const begun = performance.now();
-  const guard = new Guard(0);
-  const operation = async (call: Call) => {
-    checkValueTtl(stream, await stream.openWithTtl(call));
-    if (stream.ttl < lease) {
-      throw wrong(RangeError, `${LOCKING} as 'lease' must be ≤ the bucket's ttl, ${stream.ttl} ms`, lease);
-    }
-    return { revision: await writer.guarded(call, { subject, value, ttl: lease, guard }) };
-  };
-  // What takes longer than the lease may be over as it is confirmed.
-  const timeout = Math.min(stream.context.timeout, lease / 2);
-  const stored = await stream.observe("lock", operation, { timeout });
-  if (stored === null || stored.revision === null) return null;
-  return stored.revision !== false && { revision: stored.revision, begun };
 }

@@ -1,11 +1,8 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import type { KvLock } from "../../mod.ts";
-import { delay } from "../../src/delay.ts";
-import { startProcess } from "../_support/start_process.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 import { KvStores } from "../_support/kv_stores.ts";
-import { Proxy } from "../_support/proxy.ts";
 
 /** Resolves with the reason once a lock's signal has aborted. */
 function lost(lock: KvLock): Promise<{ code?: string; name: string }> {
@@ -75,22 +72,6 @@ Deno.test("KvBucket.lock is renewed while it is held", async () => {
   assertEquals(await lock.release(), true);
 });
 
-Deno.test("KvBucket.lock gets the lock of a killed holder when its lease is over, and not before", async () => {
-  await using server = await startNatsServer();
-  await using stores = new KvStores({ servers: server.url });
-  const locks = stores.kvBucket("locks");
-  await using holder = startProcess(new URL("./_lock_holder.ts", import.meta.url), server.url);
-  await holder.nextLine();
-  const fence = Number((await holder.nextLine()).split(" ")[1]);
-  await holder.kill();
-  const entry = (await locks.get("l"))!;
-  assertGreater(entry.revision, fence - 1);
-  await using lock = (await locks.lock("l", { wait: 60_000 }))!;
-  const taken = (await locks.get("l"))!;
-  assertGreater(lock.fence, entry.revision);
-  assert(taken.created.getTime() - entry.created.getTime() >= 990, "before its lease was over");
-});
-
 Deno.test("KvLock.signal aborts before its lease is over when the server does not answer", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url, timeout: 500 });
@@ -102,49 +83,6 @@ Deno.test("KvLock.signal aborts before its lease is over when the server does no
   assertEquals(await lock.release(), null);
   server.resume();
 });
-
-/** Lets a call wait for a lock, and cuts it off from the answer to its write until 60 % of that lease are over; gives the lock. */
-async function lockCutOff(stores: KvStores, others: KvStores, proxy: Proxy, lease: number): Promise<KvLock> {
-  const locks = stores.kvBucket("locks");
-  const held = (await locks.lock("l", { lease }))!;
-  let dark = false;
-  proxy.tampering.drop = () => dark;
-  const waiting = others.kvBucket("locks").lock("l", { lease, wait: 120_000 });
-  await waitUntil(async () => (await stores.consumers("locks")).length === 1);
-  // The first write of a lock expects no message, and the marker of the release refuses it.
-  proxy.tampering.lose = (subject, payload) => {
-    dark ||= subject.startsWith("$KV.") && !/Subject-Sequence: 0\r/.test(payload);
-    return false;
-  };
-  assertEquals(await held.release(), true);
-  await waitUntil(async () => (await locks.get("l")) !== null);
-  await delay(0.6 * lease);
-  proxy.tampering.lose = proxy.tampering.drop = undefined;
-  proxy.cut();
-  return (await within(waiting, 60_000))!;
-}
-
-for (const isCutAgain of [true, false]) {
-  const outcome = isCutAgain ? "aborts before that lease is over" : "does not abort while it can be renewed";
-  Deno.test(`KvLock.signal of a waiting call that finds its unconfirmed write stored ${outcome}`, async () => {
-    await using server = await startNatsServer();
-    await using proxy = new Proxy(server.url);
-    await using stores = new KvStores({ servers: server.url });
-    await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
-    const [locks, lease] = [stores.kvBucket("locks"), 10_000];
-    const lock = await lockCutOff(stores, others, proxy, lease);
-    if (!isCutAgain) {
-      assertEquals(await locks.lock("l", { wait: 5_000 }), null);
-      assertEquals([lock.signal.aborted, await lock.release()], [false, true]);
-      return;
-    }
-    proxy.tampering.refuse = () => true;
-    proxy.cut();
-    await using next = (await within(locks.lock("l", { wait: 60_000 }), 60_000))!;
-    assertEquals(lock.signal.aborted, true);
-    assertGreater(next.fence, lock.fence);
-  });
-}
 
 Deno.test("KvLock.signal aborts when another client writes or deletes its key, and release reports it", async () => {
   await using server = await startNatsServer();
@@ -204,43 +142,6 @@ Deno.test("KvBucket.lock throws for invalid options, and in buckets whose entrie
     RangeError,
     "'lease' must be ≤ the bucket's ttl",
   );
-});
-
-Deno.test("KvBucket.lock has one holder at any moment by its fence, though 20 holders are killed or suspended", async () => {
-  await using server = await startNatsServer();
-  await using stores = new KvStores({ servers: server.url });
-  const script = new URL("./_lock_holder.ts", import.meta.url);
-  await using stack = new AsyncDisposableStack();
-  const holders = Array.from({ length: 4 }, () => stack.use(startProcess(script, server.url)));
-  const stopped: number[] = [];
-  const stopping = (async () => {
-    for (let i = 0; stopped.length < 20; i = (i + 1) % holders.length) {
-      for (;;) {
-        const line = await holders[i].nextLine();
-        if (!line.startsWith("holds ")) continue;
-        stopped.push(Number(line.slice(6)));
-        break;
-      }
-      if (stopped.length % 2 === 0) {
-        await holders[i].kill();
-        holders[i] = stack.use(startProcess(script, server.url));
-      } else {
-        const suspended = holders[i];
-        suspended.signal("SIGSTOP");
-        // Somebody else gets it meanwhile.
-        const { revision } = (await stores.kvBucket("locks").get("l")) ?? { revision: 0 };
-        await waitUntil(async () => ((await stores.kvBucket("locks").get("l"))?.revision ?? 0) > revision);
-        suspended.signal("SIGCONT");
-      }
-    }
-  })();
-  await within(stopping, 180_000);
-  const resources = stores.kvBucket("resources");
-  const fences = (await resources.get("r"))!.json<number[]>();
-  assertEquals(fences, fences.toSorted((a, b) => a - b));
-  assertEquals(await resources.get("doubles"), null);
-  assertGreater(new Set(fences).size, 10);
-  assertEquals(stopped.length, 20);
 });
 
 Deno.test("KvBucket.lock outlives the loss of the leader of three replicas", async () => {
