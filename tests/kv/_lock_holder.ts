@@ -1,31 +1,37 @@
-// Holds the lock "l" again and again, and writes its fence to the resource "r" three times each, which refuses lower ones; prints each fence.
+// Holds the lock "l" again and again. While it holds it by its signal, its fence goes to a file that all holders share; then to the resource "r", which
+// refuses a lower one. Prints each fence.
 import { delay } from "../../src/delay.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 
-const [url] = Deno.args;
-await using stores = new KvStores({ servers: url });
+const [url, file, lease, hold] = [Deno.args[0], Deno.args[1], Number(Deno.args[2]), Number(Deno.args[3])];
+await using stores = new KvStores({ servers: url, timeout: 1_000 });
 const locks = stores.kvBucket("locks");
 const resources = stores.kvBucket("resources");
 
-/** Writes a fence, unless a higher one has been there; tells whether it did. */
-async function write(fence: number): Promise<boolean> {
-  const entry = await resources.modify("r", (entry) => {
-    const fences = entry?.json<number[]>() ?? [];
-    return fence < (fences.at(-1) ?? 0) ? undefined : JSON.stringify([...fences, fence]);
-  });
-  return entry !== null && entry.json<number[]>().includes(fence) && entry.json<number[]>().at(-1) === fence;
+/** Writes to the file, whose lines stand in the order in which all processes wrote them. */
+function say(line: string): void {
+  Deno.writeTextFileSync(file, `${line}\n`, { append: true });
+}
+
+/** Writes a fence, unless a higher one has been there; tells whether one has. */
+async function isRefused(fence: number): Promise<boolean> {
+  const entry = await resources.modify("r", (entry) => Number(entry?.text() ?? 0) > fence ? undefined : String(fence));
+  return entry !== null && Number(entry.text()) > fence;
 }
 
 console.log("ready");
 for (;;) {
-  const lock = await locks.lock("l", { lease: 1_000, wait: 600_000 });
-  if (!lock) continue;
-  console.log(`holds ${lock.fence}`);
-  for (let i = 0; i < 3; i++) {
-    const isWritten = await write(lock.fence);
-    // Only a holder whose lease has ended may meet a higher fence.
-    if (!isWritten && !lock.signal.aborted) await resources.put("doubles", `${lock.fence}`);
-    await delay(30);
+  const lock = await locks.lock("l", { lease, wait: 600_000 });
+  if (lock) {
+    console.log(`holds ${lock.fence}`);
+    const until = performance.now() + hold;
+    while (!lock.signal.aborted && performance.now() < until) {
+      say(`${lock.fence} holds`);
+      await delay(10);
+    }
+    if (await isRefused(lock.fence)) say(`${lock.fence} refused`);
+    await lock.release();
   }
-  await lock.release();
+  // The others come first.
+  await delay(150);
 }

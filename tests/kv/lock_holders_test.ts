@@ -1,0 +1,109 @@
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { delay } from "../../src/delay.ts";
+import { startNatsServer } from "../../src/testing/mod.ts";
+import { KvStores } from "../_support/kv_stores.ts";
+import { Proxy } from "../_support/proxy.ts";
+import { type ScriptProcess, startProcess } from "../_support/start_process.ts";
+import { waitUntil, within } from "../_support/wait_until.ts";
+import { LockLog } from "./_lock_log.ts";
+
+const HOLDER = new URL("./_lock_holder.ts", import.meta.url);
+
+/** Milliseconds: the server ends such a lease half a second later, so that a holder may be slow. */
+const LEASE = 1_500;
+
+/** Waits until a process holds the lock; its fence. */
+async function nextFence(holder: ScriptProcess): Promise<number> {
+  for (;;) {
+    const line = await holder.nextLine();
+    if (line.startsWith("holds ")) return Number(line.slice("holds ".length));
+  }
+}
+
+Deno.test("KvBucket.lock gets the lock of a killed holder when its lease is over, and not before", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const locks = stores.kvBucket("locks");
+  await using log = new LockLog();
+  await using holder = startProcess(HOLDER, server.url, log.path, "1000", "60000");
+  await holder.nextLine();
+  const fence = Number((await holder.nextLine()).split(" ")[1]);
+  await holder.kill();
+  const entry = (await locks.get("l"))!;
+  assertGreater(entry.revision, fence - 1);
+  await using lock = (await locks.lock("l", { wait: 60_000 }))!;
+  const taken = (await locks.get("l"))!;
+  assertGreater(lock.fence, entry.revision);
+  assert(taken.created.getTime() - entry.created.getTime() >= 990, "before its lease was over");
+});
+
+Deno.test("KvBucket.lock has one holder at any moment, though 20 holders are killed or suspended, and the fence refuses the late one", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  await using log = new LockLog();
+  await using stack = new AsyncDisposableStack();
+  const start = () => stack.use(startProcess(HOLDER, server.url, log.path, `${LEASE}`, "100"));
+  const holders = Array.from({ length: 4 }, start);
+  const suspended: number[] = [];
+  for (let stopped = 0; stopped < 20; stopped++) {
+    const i = stopped % holders.length;
+    const fence = await nextFence(holders[i]);
+    if (stopped % 2 === 0) {
+      await holders[i].kill();
+      holders[i] = start();
+      continue;
+    }
+    suspended.push(fence);
+    holders[i].signal("SIGSTOP");
+    // Another one has it meanwhile.
+    await waitUntil(async () => Number((await stores.kvBucket("resources").get("r"))?.text()) > fence, 60_000);
+    holders[i].signal("SIGCONT");
+  }
+  await waitUntil(() => log.refused().length > 0);
+  assertEquals(log.late(), []);
+  assertEquals(log.refused().filter((fence) => !suspended.includes(fence)), []);
+  assertGreater(new Set(log.holders()).size, 20);
+});
+
+Deno.test("KvBucket.lock has one holder at any moment, though a waiting process is cut off from the answer to its write, and then cut off again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: server.url });
+  await using log = new LockLog();
+  const locks = stores.kvBucket("locks");
+  await using _near = startProcess(HOLDER, server.url, log.path, `${LEASE}`, "500");
+  await waitUntil(() => log.holders().length > 0, 60_000);
+  const lease = 5_000;
+  await using far = startProcess(HOLDER, proxy.url, log.path, `${lease}`, "60000");
+  for (let found = 0; found < 2;) {
+    await cutOff(proxy);
+    await delay(0.6 * lease);
+    const entry = await locks.get("l");
+    // The near process renews its lock more often.
+    const isOwn = entry !== null && Date.now() - entry.created.getTime() > LEASE;
+    proxy.tampering.drop = proxy.tampering.lose = undefined;
+    proxy.cut();
+    const fence = await nextFence(far);
+    proxy.tampering.refuse = () => true;
+    proxy.cut();
+    await waitUntil(() => log.holders().at(-1)! > fence, 60_000);
+    await waitUntil(() => log.holders().at(-1)! > fence + 2, 60_000);
+    proxy.tampering.refuse = undefined;
+    if (isOwn && entry.revision === fence) found++;
+  }
+  assertEquals(log.late(), []);
+});
+
+/** Loses all that the server sends from when a waiting process has written the lock. */
+function cutOff(proxy: Proxy): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let isDark = false;
+  proxy.tampering.drop = () => isDark;
+  proxy.tampering.lose = (subject, payload) => {
+    // A first write expects no message, and the marker of the release refuses it.
+    isDark ||= subject === "$KV.locks.l" && !/Subject-Sequence: 0\r/.test(payload);
+    if (isDark) resolve();
+    return false;
+  };
+  return within(promise, 60_000);
+}
