@@ -15,8 +15,6 @@ import { subjectRequests } from "./_subject_requests.ts";
 const IN_FLIGHT = 256;
 const IN_A_ROW = 8;
 
-const EMPTY = new Uint8Array(0);
-
 /** Some messages of a subject filter. */
 export interface PageQuery {
   /** The sequence to begin with. */
@@ -79,7 +77,7 @@ export class StreamReader {
     size: number | undefined,
   ): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
-    const question = { subject: call.session.subjects.api(`${this.#call}.${subject}`), payload: EMPTY, repeats: true };
+    const question = { subject: call.session.subjects.api(`${this.#call}.${subject}`), payload: "", repeats: true };
     return this.#answered(call, call.session.requests.ask(question, call.deadline, stored)).then(
       (message) => this.#arrived(call.session, bytes, message, size),
       (error) => {

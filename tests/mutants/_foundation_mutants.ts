@@ -47,7 +47,7 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "sends half a frame",
     file: "src/connection/nats/_outgoing.ts",
-    find: "      this.#end = begin;\n",
+    find: "      [this.#end, this.#text] = [this.#start + bytes, text];\n",
     replace: "",
     tests: ["tests/connection/nats/outgoing_test.ts", "tests/conformance/bytes_test.ts"],
   },

