@@ -1,13 +1,13 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { answerOrNoStream } from "./_answer_or_no_stream.ts";
+import { plainSequence } from "./_plain_sequence.ts";
 import { api, apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { damagedReply, replyJson } from "./_reply_json.ts";
 
 /** The server's word that a message is stored. */
 export interface PubAck {
-  stream: string;
   seq: number;
   duplicate?: boolean;
 }
@@ -46,6 +46,8 @@ export function mayBeStored(call: Call, subject: string): boolean {
 }
 
 function readAck(reply: Msg, subject: string): PubAck {
+  const seq = plainSequence(reply.data);
+  if (seq > 0) return { seq };
   const ack = replyJson<PubAck & { error?: ApiErrorBody }>(reply, subject);
   if (ack.error) throw apiError(ack.error, `to store on "${subject}"`);
   if (typeof ack.seq !== "number") throw damagedReply(subject);
