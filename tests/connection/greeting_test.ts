@@ -14,6 +14,9 @@ const CASES: [does: string, treatment: Treatment, reason: RegExp][] = [
   ["sends a first line that is no JSON", says("INFO {nonsense\r\n"), /JSON/],
   ["sends bytes without an end", says("x".repeat(1_100_000)), /does not speak NATS/],
   ["goes on with garbage", says(`${GREETING}\0\0garbage\r\n`), /does not speak NATS/],
+  ["goes on with INFO without a text", says(`${GREETING}INFO\r\n`), /does not speak NATS/],
+  ["goes on with an error without a text", says(`${GREETING}-ERR \n`), /does not speak NATS/],
+  ["goes on with a message of the wrong size", says(`${GREETING}MSG a 1 1\r\nxy\r\n`), /does not speak NATS/],
   [
     "is full",
     says(`${GREETING}-ERR 'maximum connections exceeded'\r\n`, { closes: true }),

@@ -6,6 +6,7 @@ import { waitUntil } from "../_support/wait_until.ts";
 import { makeCertificates } from "../_support/make_certificates.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { runDeno } from "../_support/run_deno.ts";
 import { runService } from "../_support/run_service.ts";
 
 const certificates = await makeCertificates();
@@ -238,3 +239,27 @@ for (
     );
   });
 }
+
+Deno.test("JetStreamStores connects with TLS where only the server asks for it, and the runtime trusts its authority", async () => {
+  await using server = await startNatsServer({ tls: { cert, key } });
+  const script = `
+    import { JetStreamStores } from "${new URL("../../mod.ts", import.meta.url)}";
+    await using stores = new JetStreamStores({ servers: "${server.url}", env: () => undefined });
+    await stores.connect();
+    await stores.storeKV("k", "v".repeat(100_000));
+    console.log((await stores.loadKV("k")).val.length);
+  `;
+  const args = [
+    "run",
+    "-A",
+    "--no-lock",
+    "--no-check",
+    "--config=deno.json",
+    `data:application/typescript,${encodeURIComponent(script)}`,
+  ];
+  const cwd = new URL("../..", import.meta.url);
+  const trusting = await runDeno(args, { cwd, env: { DENO_CERT: ca } });
+  assertEquals([trusting.code, trusting.stdout], [0, "100000\n"], trusting.stderr);
+  const other = await runDeno(args, { cwd });
+  assertMatch(other.stderr, /the server's certificate is of an unknown authority/);
+});

@@ -3,21 +3,29 @@ import { extractProtocolMessage, INFO, type Transport } from "@nats-io/nats-core
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 
-/** Into how many parts a frame is cut, and how few bytes a part may have. */
-const MAX_PARTS = 2;
+/** Bytes of small messages that a block is read for at once, at least, and which share of it. */
 const MIN_PART_BYTES = 4_096;
-
-/** Bytes within which the next message is looked for: small ones begin there, and a large one is not worth the search. */
-const SEARCHED_BYTES = 1_024;
-
-/** In front of "MSG" where the message has headers. */
-const HEADERS = "H".charCodeAt(0);
+const PART = 1 / 2;
 
 /** Bytes that the first line of a server may have. */
 const MAX_GREETING = 1_048_576;
 
 /**
- * What our transports of the NATS protocol have in common: the frames that came, the server's first line, and one end.
+ * Reads a block of bytes: all of it, or up to a frame behind `least` bytes of small messages. It may be written over afterwards.
+ *
+ * @returns Where it stopped.
+ */
+export type ReadBlock = (block: Uint8Array, least: number) => number;
+
+/** A block that has not been read. */
+interface Waiting {
+  block: Uint8Array;
+  /** Whether it is what is left of a block of which a part was read. */
+  isRest: boolean;
+}
+
+/**
+ * What our transports of the NATS protocol have in common: the blocks of bytes that arrived, the server's first line, and one end.
  *
  * Whatever goes wrong ends the transport, and the end releases all that it holds: nothing else has to be looked after.
  */
@@ -25,11 +33,16 @@ export abstract class OwnTransport implements Transport {
   readonly lang = "supercheck-jetstream";
   readonly version = "1";
   closeError?: Error;
+  /** Reads what arrives, from when the NATS client asks for it. */
+  onBlock: ReadBlock = (block) => block.length;
   readonly #closed = Promise.withResolvers<void | Error>();
   readonly #over = Promise.withResolvers<never>();
-  #frames: Uint8Array[] = [];
+  #waiting: Waiting[] = [];
+  #isAsked = false;
   #wake: () => void = () => {};
   #done = false;
+  /** Whether what arrived does not count any more. */
+  #isGivenUp = false;
 
   constructor() {
     // Avoids an unhandled rejection when no connect() is under way.
@@ -50,20 +63,19 @@ export abstract class OwnTransport implements Transport {
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    // What the server sent before it closed still counts.
-    while (!this.#done || this.#frames.length > 0) {
-      const frame = this.#frames.shift();
-      if (frame) yield frame;
-      // What one part leads to is sent before the next is looked at.
-      if (this.#frames.length > 0) await new Promise<void>((resolve) => nextTick(resolve));
-      else if (!this.#done) await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-    this.#closed.resolve(this.closeError);
+  /** What the NATS client reads: nothing, as {@linkcode OwnTransport.onBlock} has read all of it, up to the end. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    const next = async (): Promise<IteratorReturnResult<undefined>> => {
+      await this.#readToEnd();
+      this.#closed.resolve(this.closeError);
+      return { done: true, value: undefined };
+    };
+    return { next, [Symbol.asyncIterator]: () => this[Symbol.asyncIterator]() };
   }
 
   close(error?: Error): Promise<void> {
-    this.#frames = [];
+    this.#isGivenUp = true;
+    this.#waiting = [];
     this.end(error);
     return Promise.resolve();
   }
@@ -91,16 +103,23 @@ export abstract class OwnTransport implements Transport {
   /** Lets go of the socket. */
   protected abstract release(): void;
 
-  /** Takes what came. */
-  protected take(frame: Uint8Array): void {
-    this.#frames.push(...inParts(frame));
-    this.#wake();
+  /** Takes bytes that arrived; they may be written over afterwards. */
+  protected take(block: Uint8Array): void {
+    if (this.#isGivenUp) return;
+    if (this.#isAsked && this.#waiting.length === 0) this.#read(block, false);
+    else this.#waiting.push({ block: new Uint8Array(block), isRest: false });
+    if (this.#waiting.length > 0) this.#wake();
+  }
+
+  /** Drops what arrived and has not been read. */
+  protected forget(): void {
+    this.#waiting = [];
   }
 
   /** Waits for the server's first line, which stays in place for the protocol. */
   protected async greeting(): Promise<ServerInfo> {
     for (;;) {
-      const bytes = Buffer.concat(this.#frames);
+      const bytes = Buffer.concat(this.#waiting.map(({ block }) => block));
       const line = extractProtocolMessage(bytes);
       const info = INFO.exec(line)?.[1];
       if (info !== undefined) return JSON.parse(info);
@@ -119,23 +138,29 @@ export abstract class OwnTransport implements Transport {
     this.#over.reject(error ?? new Error("the connection was given up"));
     this.#wake();
   }
-}
 
-/**
- * Cuts a frame where messages begin, as far as they can be found. Many replies come in one frame, and each makes its caller send
- * the next request: if all were handled first, server and client would wait for each other in turn.
- */
-function inParts(frame: Uint8Array): Uint8Array[] {
-  const parts: Uint8Array[] = [];
-  const least = Math.max(MIN_PART_BYTES, Math.ceil(frame.length / MAX_PARTS));
-  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
-  for (let start = 0; start < frame.length;) {
-    const from = start + least;
-    const found = from < frame.length ? bytes.subarray(from, from + SEARCHED_BYTES).indexOf("MSG ") : -1;
-    const message = from + found;
-    const end = found < 0 ? frame.length : bytes[message - 1] === HEADERS ? message - 1 : message;
-    parts.push(frame.subarray(start, end));
-    start = end;
+  async #readToEnd(): Promise<void> {
+    this.#isAsked = true;
+    // What the server sent before it closed still counts.
+    while (!this.#done || this.#waiting.length > 0) {
+      const next = this.#waiting.shift();
+      if (next) this.#read(next.block, next.isRest);
+      else await new Promise<void>((resolve) => this.#wake = resolve);
+      // What one part leads to is sent before the next is read: a tick runs behind all promises only where one of them has begun it.
+      await null;
+      if (this.#waiting.length > 0) await new Promise<void>((resolve) => nextTick(resolve));
+    }
   }
-  return parts;
+
+  /**
+   * Reads a block in two parts where it has many messages. They may be replies, each of which makes its caller send the next request: if all were read
+   * first, server and client would wait for each other in turn.
+   */
+  #read(block: Uint8Array, isRest: boolean): void {
+    const least = isRest ? Infinity : Math.max(MIN_PART_BYTES, block.length * PART);
+    const end = this.onBlock(block, least);
+    if (end < block.length && !this.#isGivenUp) {
+      this.#waiting.unshift({ block: new Uint8Array(block.subarray(end)), isRest: true });
+    }
+  }
 }

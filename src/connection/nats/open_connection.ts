@@ -1,10 +1,12 @@
 import type { ConnectionOptions, NatsConnection, Payload, PublishOptions } from "@nats-io/nats-core";
-import { deferred, NatsConnectionImpl, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+import { deferred, NatsConnectionImpl, ProtocolHandler } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
 import { JetStreamStoreError } from "../../errors.ts";
-import { gatherMessage } from "./_message_buffer.ts";
 import { Outgoing } from "./_outgoing.ts";
+import { receivedFrames } from "./_received_frames.ts";
+import type { OwnTransport, ReadBlock } from "./_transport.ts";
+import { asksForPlaces } from "./_payload_places.ts";
 
 /** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
 const MAX_ADDRESS = 4_060;
@@ -24,7 +26,7 @@ const NO_SUBJECT = /^$|[ \n\r\t]/;
  */
 export async function openConnection(
   options: ConnectionOptions,
-  transport: Transport,
+  transport: OwnTransport,
   stop: AbortSignal,
 ): Promise<NatsConnection> {
   const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
@@ -33,7 +35,7 @@ export async function openConnection(
   const { publish, ...sending } = sendInBlocks(protocol);
   Object.assign(protocol, { prepare: () => begin(protocol), ...sending });
   Object.assign(nc, { publish });
-  parseFrames(protocol);
+  transport.onBlock = readFrames(nc, transport);
   const giveUp = () => void protocol.close(new Error("the connection was given up"));
   if (stop.aborted) giveUp();
   stop.addEventListener("abort", giveUp, { once: true });
@@ -59,15 +61,15 @@ function begin(protocol: ProtocolHandler): Promise<void> {
   return admitted;
 }
 
-/** Bytes that are no NATS protocol end the transport: the reader would print them and never read again. */
-function parseFrames({ parser, transport }: ProtocolHandler): void {
-  const parse = parser.parse.bind(parser);
-  parser.parse = (bytes) => {
+/** Reads what the server sends. Bytes that are not the NATS protocol end the transport. */
+function readFrames(nc: NatsConnectionImpl, transport: OwnTransport): ReadBlock {
+  const frames = receivedFrames(nc.protocol, asksForPlaces(nc));
+  return (block, least) => {
     try {
-      parse(bytes);
-      gatherMessage(parser);
+      return frames.parse(block, least);
     } catch (cause) {
       transport.close(new Error(`the server does not speak NATS: ${(cause as Error).message}`, { cause }));
+      return block.length;
     }
   };
 }

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 /** Where both versions of the NATS client keep a message's bytes: the headers, then the data. */
 interface MessageBytes {
   _rdata?: Uint8Array;
-  _msg?: { hdr?: number; subject?: Uint8Array };
+  _msg?: { hdr?: number; size?: number; subject?: Uint8Array };
 }
 
 const DOT = 46;
@@ -56,7 +56,7 @@ function hasBody(message: Msg): boolean {
   const { _rdata: bytes, _msg } = message as MessageBytes;
   const length = _msg?.hdr;
   if (!(bytes instanceof Uint8Array) || length === undefined) return message.data.length > 0;
-  return bytes.length > Math.max(length, 0);
+  return (_msg?.size ?? bytes.length) > Math.max(length, 0);
 }
 
 /** What the server says in place of an answer. */

@@ -1,6 +1,7 @@
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
 import { checkOptions } from "@nats-io/nats-core/internal";
-import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { Buffer } from "node:buffer";
+import { connect as connectSocket, isIP, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { setTimeout } from "node:timers/promises";
 import { settledWithin } from "../../delay.ts";
@@ -16,6 +17,9 @@ const GREETING_MS = 1_000;
 /** Milliseconds for which the socket is read before its silence counts: a busy process has not read it. */
 const READING_MS = 20;
 
+/** Bytes that one read of a socket may bring. */
+const READ_BYTES = 262_144;
+
 /**
  * Carries the NATS protocol over TCP and TLS.
  *
@@ -24,6 +28,8 @@ const READING_MS = 20;
  */
 export class SocketTransport extends OwnTransport {
   #socket: Socket | null = null;
+  /** A socket whose end does not count. */
+  #replaced: Socket | null = null;
   readonly #start: TlsStart;
   #encrypted = false;
   #isSilent = false;
@@ -55,11 +61,10 @@ export class SocketTransport extends OwnTransport {
   }
 
   protected async open(server: Server, options: ConnectionOptions): Promise<void> {
-    const plain = connectSocket({ host: server.hostname, port: server.port, noDelay: true });
-    await this.#own(plain, "connect");
+    const socket = await this.#connect(server, options.tls ? undefined : this.#intoOneBuffer());
     this.#isSilent = true;
     if (options.tls && await this.#wantsTlsFirst(options.timeout)) {
-      await this.#encrypt(plain, server, options);
+      await this.#encrypt(socket, server, options);
       checkOptions(await this.greeting(), options);
       this.#tlsFirst = "confirmed";
       return;
@@ -70,9 +75,25 @@ export class SocketTransport extends OwnTransport {
     if (!info.tls_required && !(info.tls_available && options.tls !== null)) return;
     // The server's answer to that can get lost, as it closes the connection on what we send.
     if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
-    await this.#encrypt(plain, server, options);
+    await this.#encrypt(options.tls ? socket : await this.#connectAgain(server), server, options);
     // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
     await setTimeout(REFUSAL_DELAY_MS);
+  }
+
+  async #connect({ hostname, port }: Server, onread?: OnReadOpts): Promise<Socket> {
+    const socket = connectSocket({ host: hostname, port, noDelay: true, onread });
+    await this.#own(socket, "connect");
+    return socket;
+  }
+
+  /** Connects once more, without the one buffer: Deno cannot encrypt a socket that reads into it. Only the server knew that TLS is to be used. */
+  async #connectAgain(server: Server): Promise<Socket> {
+    this.#replaced = this.#socket;
+    this.#replaced?.destroy();
+    this.forget();
+    const socket = await this.#connect(server);
+    await this.greeting();
+    return socket;
   }
 
   async #wantsTlsFirst(timeout = Infinity): Promise<boolean> {
@@ -92,17 +113,31 @@ export class SocketTransport extends OwnTransport {
     this.#encrypted = true;
   }
 
+  /** Reads into the same memory each time: new memory for each read costs more than all else that is done with it. */
+  #intoOneBuffer(): OnReadOpts {
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const callback = (length: number) => {
+      this.take(buffer.subarray(0, length));
+      return true;
+    };
+    return { buffer, callback };
+  }
+
   protected release(): void {
     this.#socket?.destroy();
   }
 
-  /** Takes a socket on, and waits until it is connected. */
+  /** Takes a socket on in place of the last one, and waits until it is connected. */
   #own(socket: Socket, ready: "connect" | "secureConnect"): Promise<void> {
     this.#socket = socket;
     socket.on("data", (frame: Uint8Array) => this.take(frame));
     // This listener stays for the socket's whole life: an error without one would end the process.
-    socket.on("error", (error: Error) => this.end(error));
-    socket.on("close", () => this.end(new Error("the server closed the connection")));
+    socket.on("error", (error: Error) => {
+      if (socket !== this.#replaced) this.end(error);
+    });
+    socket.on("close", () => {
+      if (socket !== this.#replaced) this.end(new Error("the server closed the connection"));
+    });
     if (this.isClosed) socket.destroy();
     return new Promise((resolve) => socket.once(ready, () => resolve()));
   }
