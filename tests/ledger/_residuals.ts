@@ -2,22 +2,23 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over a restart of the single server;
+ * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over a restart of a server;
  * (4) its worker was suspended, or could not reach the server, for longer than its lease; (7) the single server went down after the job had ended, and
- * kept a message of it. A server that is killed does so again and again where large messages were removed meanwhile, as the removals that stood in
+ * kept a message of it; or a replica was killed, has its delayed message back and fires it once it leads, and the worker that ended the job cannot be
+ * asked any more. A server that is killed does so again and again where large messages were removed meanwhile, as the removals that stood in
  * the same block are lost with it (nats-server 2.15.2: 14 of 3180).
  */
 export type Residual = 1 | 2 | 3 | 4 | 7;
 
 /** What the times of a run are measured by. */
 export interface Timing {
-  /** Whether the queue has replicas: then the death of a server explains nothing. */
+  /** Whether the queue has replicas: then no server forgets a delivery. */
   replicated: boolean;
   /** Milliseconds of the queue's lease. */
   lease: number;
   /** Milliseconds by which the processes may be later than on an idle machine. */
   slack: number;
-  /** Whether there are large messages: then a single server that goes down may keep messages of what had ended. */
+  /** Whether there are large messages: then a server that goes down may keep messages of what had ended. */
   large: boolean;
 }
 
@@ -50,21 +51,29 @@ export function residualOf(
     first.start <= at + HELD + timing.slack && second.start >= from && isOpenAt(from)
   );
   if (forgotten) return 2;
-  if (timing.replicated) return null;
-  const down = blows.serversDown.find(({ how, from, at }) =>
-    (how === "kill" || first.start >= from - STOPPING - timing.slack) &&
-    first.start <= at + HELD + timing.slack && second.start >= at && isOpenAt(from)
-  );
+  const down = !timing.replicated &&
+    blows.serversDown.find(({ how, from, at }) =>
+      (how === "kill" || first.start >= from - STOPPING - timing.slack) &&
+      first.start <= at + HELD + timing.slack && second.start >= at && isOpenAt(from)
+    );
   if (down) return 2;
   const { publishes, confirmed } = history;
   const repeated = second.sequence > first.sequence && second.attempt <= first.attempt && publishes.length > 0 &&
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);
-  return repeated ? 3 : isKept(first.start, second.start, blows, timing) ? 7 : null;
+  if (repeated) return 3;
+  const mayFireAgain = !timing.replicated || isGone(first, second.start, blows, timing);
+  return isKept(first.start, second.start, blows, timing) && mayFireAgain ? 7 : null;
 }
 
-/** Whether a single server that went down between two moments may have kept a message that had been removed. */
-export function isKept(from: number, to: number, { serversDown }: Blows, { large, replicated }: Timing): boolean {
-  return large && !replicated && serversDown.some((down) => from <= down.at && to >= down.from);
+/** Whether the process of a run could not be asked at a moment what it has ended. */
+function isGone({ pid }: Run, moment: number, { workersKilled, outages }: Blows, { slack }: Timing): boolean {
+  return workersKilled.some((death) => death.pid === pid && death.from <= moment) ||
+    outages.some((outage) => outage.pid === pid && outage.from <= moment && moment <= outage.at + RECONNECTED + slack);
+}
+
+/** Whether a server that went down between two moments may have kept a message that had been removed. */
+export function isKept(from: number, to: number, { serversDown }: Blows, { large }: Timing): boolean {
+  return large && serversDown.some((down) => from <= down.at && to >= down.from);
 }
 
 /** Whether the process of both runs knows that the first one has ended: then nothing explains the second. */

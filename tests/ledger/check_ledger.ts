@@ -10,7 +10,7 @@ export interface Observation {
   deadLetters: Map<string, number>;
   /** Jobs that a worker runs at the same time. */
   concurrency: number;
-  /** Whether the queue has replicas: then the death of a server explains nothing. */
+  /** Whether the queue has replicas: then no server forgets a delivery. */
   replicated: boolean;
   /** Milliseconds of the queue's lease. */
   lease: number;

@@ -196,15 +196,16 @@ Deno.test("checkLedger names a second effect of a job that was in flight when th
   assertBroken(check([confirmed(), run(1), run(1.002, { pid: 2 }), killed]), /ended twice/);
 });
 
-Deno.test("checkLedger takes the death of a server for no excuse where there are replicas, but that of a worker", () => {
+Deno.test("checkLedger takes the death of a server for no excuse where there are replicas, but that of a worker, and a repeated publish", () => {
   const replicated = { replicated: true };
   assertBroken(check([confirmed(), run(1), [serverDown(1.005)], run(1.4, { pid: 2 })], replicated), /ended twice/);
   const repeated = [published(0), published(0.6), receipt(1)];
-  assertBroken(check([repeated, run(0.1), [serverDown(0.5)], run(1.1, { sequence: 7 })], replicated), /ended twice/);
+  assertKept(check([repeated, run(0.1), [serverDown(0.5)], run(1.1, { sequence: 7 })], replicated), [3]);
+  assertBroken(check([repeated, run(0.1), run(1.1, { sequence: 7 })], replicated), /ended twice/);
   assertKept(check([confirmed(), run(1), [workerKilled(1.1)], run(5, { pid: 2, deliveries: 2 })], replicated), [1]);
 });
 
-Deno.test("checkLedger names a second effect of a publish that was repeated over a restart of the single server", () => {
+Deno.test("checkLedger names a second effect of a publish that was repeated over a restart of a server", () => {
   const repeated = [published(0), { what: "unconfirmed", id: JOB, at: at(0.5) } as Entry, published(0.6), receipt(1)];
   const restarted = [serverDown(0.4, "stop")];
   assertKept(check([repeated, run(0.1), restarted, run(1.1, { sequence: 7 })]), [3]);
@@ -271,7 +272,13 @@ Deno.test("checkLedger names a job that ended and that a single server that went
   const entries = [confirmed(), run(1), [serverDown(60)], run(70, { pid: 2, sequence: 9 })];
   assertKept(check(entries, { large: true }), [7]);
   assertBroken(check(entries), /job.1 ended twice/);
-  assertBroken(check(entries, { large: true, replicated: true }), /job.1 ended twice/);
+  const replicated = { large: true, replicated: true };
+  assertBroken(check(entries, replicated), /job.1 ended twice/);
+  assertKept(check([...entries, [workerKilled(65)]], replicated), [7]);
+  assertBroken(check([...entries, [workerKilled(75)]], replicated), /job.1 ended twice/);
+  const outage: Outage = { what: "outage", how: "unreachable", pid: 1, from: at(69), at: at(69.5) };
+  assertKept(check([...entries, [outage]], replicated), [7]);
+  assertBroken(check([...entries, [{ ...outage, pid: 2 }]], replicated), /job.1 ended twice/);
   assertBroken(check([confirmed(), run(1), run(70, { pid: 2 })], { large: true }), /job.1 ended twice/);
   const cancelledOne = [confirmed(), cancelled(1, true), [serverDown(60)], run(70)];
   assertKept(check(cancelledOne, { large: true }));

@@ -6,7 +6,7 @@ const RESIDUALS = {
   3: "(3) its publish was repeated over a restart of the server",
   4: "(4) its worker was suspended or cut off for longer than its lease",
   5: "(5) processed and a dead letter, by another of these",
-  7: "(7) the single server went down, and kept a message of what had ended",
+  7: "(7) a server went down, and kept a message of what had ended",
 } as const;
 
 /** The result as a table, with the jobs that ended twice by name. */

@@ -5,6 +5,8 @@ import { firingOf, type JobHeaders, readJobHeaders } from "../format/job_headers
 import type { JobMessage } from "../format/job_message.ts";
 import { idOf, PRIORITIES, type Priority } from "../format/queue_names.ts";
 
+const NO_FIRINGS: readonly string[] = [];
+
 /** A job as it was delivered to this process, and its lease. */
 export class Delivery implements JobMessage {
   readonly #message: Msg;
@@ -31,11 +33,14 @@ export class Delivery implements JobMessage {
   orphaned = false;
   /** Whether the server was asked to deliver it again: that may happen before it is confirmed. */
   handedBack = false;
+  /** Whether it is acknowledged without a run, as another message of its job is there, or has ended: that one may be of the same firing. */
+  skipped = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
   /** Its run as telemetry sees it; `null`: there is no observer, or it has not begun. */
   observed: Operation | null = null;
   #headers: JobHeaders | undefined;
+  #firing: string | undefined;
   #controller: AbortController | null = null;
   #aborted: { reason: unknown } | null = null;
 
@@ -63,9 +68,16 @@ export class Delivery implements JobMessage {
     return this.#headers ??= readJobHeaders(this.#message);
   }
 
-  /** Which firing of a delayed job made it, if one did. */
   get firing(): string | undefined {
-    return this.headers.fired && firingOf(this.token, this.headers);
+    if (!this.headers.fired) return undefined;
+    return this.#firing ??= firingOf(this.token, this.headers);
+  }
+
+  get firings(): readonly string[] {
+    const { fired, supersedes } = this.headers;
+    if (this.skipped || !fired && !supersedes) return NO_FIRINGS;
+    const { firing } = this;
+    return [...supersedes ?? NO_FIRINGS, ...(firing === undefined ? NO_FIRINGS : [firing])];
   }
 
   get id(): string {

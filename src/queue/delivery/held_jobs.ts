@@ -25,6 +25,11 @@ export class HeldJobs {
     return this.running.get(sequence)?.ours === true || this.waiting.get(sequence)?.ours === true;
   }
 
+  /** Whether a message is held, before a sequence, that a firing of a delayed job has made, or that supersedes it. */
+  hasFiring(firing: string, before: number): boolean {
+    return this.all.some((held) => held.ours && held.sequence < before && held.firings.includes(firing));
+  }
+
   /** How many jobs of a durable consumer there are. */
   countOf(consumer: string): number {
     return this.all.filter((delivery) => delivery.consumer === consumer).length;

@@ -36,6 +36,10 @@ export interface JobHeaders {
   after?: number[];
   /** Whether the server made it as the schedule of a delayed job fired. */
   fired?: true;
+  /** When a delayed message is due. What the server makes of it keeps that. */
+  due?: Date;
+  /** The firings of delayed messages that this one has replaced, the oldest first. */
+  supersedes?: string[];
   /** The headers that its publisher gave. */
   own: HeaderList;
   /** All of them, as they stand. */
@@ -46,6 +50,9 @@ const NONE: JobHeaders = { attempt: 1, deliveries: 0, postponed: 0, own: [], all
 
 /** Active messages that a job can wait for. */
 export const MAX_AFTER = 4;
+
+/** Replaced delayed messages that a job names: of those of one subject a server fires at most the newest. */
+const MAX_SUPERSEDED = 16;
 
 /** What each header of ours says. */
 const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
@@ -65,6 +72,8 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Job-Replaces", (job, value) => job.replaces = whole(value)],
   ["Job-Replacing", (job, value) => job.replacing = whole(value)],
   ["Job-After", (job, value) => job.after = sequences(value)],
+  ["Job-Due", (job, value) => job.due = date(value)],
+  ["Job-Supersedes", (job, value) => job.supersedes = value.split(",", MAX_SUPERSEDED)],
   ["Nats-Scheduler", (job) => job.fired = true],
 ]);
 
@@ -103,6 +112,8 @@ const PASSING = new Set([
   "Job-Postponed",
   "Job-Replaces",
   "Job-Replacing",
+  "Job-Due",
+  "Job-Supersedes",
   "Job-Nonce",
   "Job-Enqueued-At",
 ]);
@@ -115,11 +126,40 @@ export function lastingHeaders(headers: JobHeaders, enqueuedAt: Date): HeaderLis
   return lasting;
 }
 
-/** Names the firing of a delayed job: the same for the delayed message, and for what the server makes of it. Ten characters. */
-export function firingOf(token: string, headers: JobHeaders): string {
-  const { nonce = "", attempt, postponed, replaces = 0, enqueuedAt } = headers;
-  const text = `${token} ${nonce} ${attempt} ${postponed} ${replaces} ${enqueuedAt?.getTime() ?? 0}`;
+/**
+ * Names the firing of a delayed job: the same for the delayed message, and for what the server makes of it. Ten characters. `undefined` where nothing
+ * tells it from that of another job with this id, as another client has published it.
+ */
+export function firingOf(token: string, headers: JobHeaders): string | undefined {
+  const { nonce, attempt, postponed, replaces = 0, enqueuedAt } = headers;
+  if (nonce === undefined && enqueuedAt === undefined) return undefined;
+  const text = `${token} ${nonce ?? ""} ${attempt} ${postponed} ${replaces} ${enqueuedAt?.getTime() ?? 0}`;
   return createHash("sha256").update(text).digest("base64url").slice(0, 10);
+}
+
+/**
+ * Whether what a schedule has made of a job is superseded by another message of it: by a copy that names it, or by one of the same publish that is
+ * further, or as far and was stored before.
+ */
+export function isSuperseded(token: string, headers: JobHeaders, by: JobHeaders, isBefore: boolean): boolean {
+  const firing = firingOf(token, headers);
+  if (firing === undefined) return false;
+  if (by.supersedes?.includes(firing)) return true;
+  if (headers.nonce !== by.nonce || headers.enqueuedAt?.getTime() !== by.enqueuedAt?.getTime()) return false;
+  const further = by.attempt - headers.attempt || by.postponed - headers.postponed;
+  return further > 0 || further === 0 && isBefore;
+}
+
+/** What schedules a message: when it is due, and the subject on which it then waits. */
+export function scheduleHeaders(target: string, due: number): HeaderList {
+  const at = new Date(due).toISOString();
+  return [["Nats-Schedule", `@at ${at}`], ["Nats-Schedule-Target", target], ["Job-Due", at]];
+}
+
+/** The header by which a copy names the firings that must not run any more once it is stored. */
+export function supersedesHeader(token: string, headers: JobHeaders): HeaderList {
+  const firings = [...headers.supersedes ?? [], firingOf(token, headers)].filter((firing) => firing !== undefined);
+  return firings.length > 0 ? [["Job-Supersedes", firings.slice(-MAX_SUPERSEDED).join(",")]] : [];
 }
 
 function positive(text: string): number | undefined {

@@ -20,4 +20,6 @@ export interface JobMessage {
   readonly enqueuedAt: Date;
   /** Which firing of a delayed job made it, if one did. */
   readonly firing: string | undefined;
+  /** That, and those that it supersedes: once this one has ended none of them is to run. */
+  readonly firings: readonly string[];
 }

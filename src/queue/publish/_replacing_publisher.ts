@@ -127,7 +127,7 @@ class ReplacingJob implements Replacement {
   copy(): JobCopy {
     const { headers, payload } = this.#ready!;
     const ready = headers.find(([name]) => name === "Nats-Schedule-Target")?.[1] ?? this.job.subject;
-    const lasting = headers.filter(([name]) => !name.startsWith("Nats-") && name !== "Job-Nonce");
+    const lasting = headers.filter(([name]) => !/^(Nats-.*|Job-Nonce|Job-Due)$/.test(name));
     return { ready, payload, headers: lasting, ...(this.#due !== undefined && { due: this.#due }) };
   }
 }

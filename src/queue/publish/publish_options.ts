@@ -206,6 +206,7 @@ export function readyJob(job: PreparedJob, dedupe: boolean, now: number): Prepar
     headers.push(
       ["Job-Nonce", ready.nonce],
       ["Nats-Schedule", `@at ${serverTime(at)}`],
+      ["Job-Due", new Date(Math.max(now, at.getTime())).toISOString()],
       ["Job-Enqueued-At", new Date(now).toISOString()],
     );
   }

@@ -1,12 +1,19 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { type JobHeaders, MAX_AFTER, parseJobHeaders } from "../format/job_headers.ts";
+import { type JobHeaders, MAX_AFTER, parseJobHeaders, supersedesHeader } from "../format/job_headers.ts";
 import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
 import { deliveredUpTo, findJobMessage, isMessageOf, isUndecided } from "../store/find_job.ts";
 import type { QueueStore } from "../store/queue_context.ts";
 import { dueOf, kindOf, laterSubject, mayBeFiring, REPLACE_VERSION, waitToLookAgain } from "./replaceable_message.ts";
-import { removeMessage, type Replacement, storeAnnounced, storeCopy, type Undecided } from "./store_copy.ts";
+import {
+  type JobCopy,
+  removeMessage,
+  type Replacement,
+  storeAnnounced,
+  storeCopy,
+  type Undecided,
+} from "./store_copy.ts";
 
 /** Milliseconds until a job that runs after an active one is first delivered. */
 const BEHIND_ACTIVE_MS = 250;
@@ -63,7 +70,7 @@ async function replaceMessage(
   const { subject, sequence } = present;
   checkReplaceable(subject);
   const { after = [] } = headers;
-  const copy = replacement.copy(present, headers, kindOf(subject) === "later" ? dueOf(present) : undefined);
+  const copy = copyOf(replacement, present, headers, kindOf(subject) === "later" ? dueOf(present) : undefined);
   if (kindOf(subject) === "later") {
     if (await mayBeFiring(call, queue, present)) return null;
     return await storeCopy(call, queue, { later: subject, sequence }, replacement, copy, after);
@@ -74,6 +81,18 @@ async function replaceMessage(
   }
   const stored = await storeAnnounced(call, queue, undecided, replacement);
   return stored === null ? null : await decide(call, queue, { ...undecided, sequence: stored }, replacement);
+}
+
+/** The copy of a message. A server that was killed can have a delayed one back, and fire it: so the copy names what it supersedes. */
+function copyOf(
+  replacement: Replacement,
+  present: StoredMessage,
+  headers: JobHeaders,
+  due: number | undefined,
+): JobCopy {
+  const copy = replacement.copy(present, headers, due);
+  const others = copy.headers.filter(([name]) => name !== "Job-Supersedes");
+  return { ...copy, headers: [...others, ...supersedesHeader(tokenOf(present.subject), headers)] };
 }
 
 /** Ticks and jobs with a key keep their messages. */
@@ -96,7 +115,7 @@ function undecidedOf(
   replacement: Replacement,
 ): Undecided {
   const { after = [], replacing = 0 } = headers;
-  const copy = replacement.copy(present, headers, undefined);
+  const copy = copyOf(replacement, present, headers, undefined);
   return { later: present.subject, sequence: present.sequence, replaced: replacing, after, copy };
 }
 

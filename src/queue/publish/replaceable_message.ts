@@ -46,7 +46,7 @@ export function keptHeaders(present: StoredMessage, headers: JobHeaders): Header
   return kept;
 }
 
-const SET_ANEW = /^(nats-.*|job-nonce|job-replacing|job-after)$/i;
+const SET_ANEW = /^(nats-.*|job-nonce|job-replacing|job-after|job-due)$/i;
 
 /** The subject under which workers get the job of a message, whether it waits or is delayed. */
 export function readySubject({ names }: QueueStore, present: StoredMessage): string {

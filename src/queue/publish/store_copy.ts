@@ -6,7 +6,7 @@ import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
-import type { HeaderList, JobHeaders } from "../format/job_headers.ts";
+import { type HeaderList, type JobHeaders, scheduleHeaders } from "../format/job_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { tokenOf } from "../format/queue_names.ts";
 import type { QueueStore } from "../store/queue_context.ts";
@@ -122,10 +122,6 @@ async function storeUndecided(
   ];
   if (after.length > 0) headers.push(["Job-After", after.join(",")]);
   return await store(call.separate(), queue, { ...copy, subject: later, headers }, sequence, replacement);
-}
-
-function scheduleHeaders(target: string, due: number): HeaderList {
-  return [["Nats-Schedule", `@at ${new Date(due).toISOString()}`], ["Nats-Schedule-Target", target]];
 }
 
 /** Stores a message if the newest one of its id has this sequence; `null` if it has not. */

@@ -3,8 +3,11 @@ import type { Msg } from "@nats-io/nats-core";
 /** The state of a message at a worker: it has its job, or has ended it. */
 export type MessageState = "held" | "ended";
 
-/** Which messages are asked for: their sequences, and when they were stored (milliseconds); of delayed ones, the firing, too. */
-export type KnownQuestion = [sequence: number, storedAt: number, firing?: string][];
+/**
+ * Which messages are asked for: their sequences, and when they were stored (milliseconds); of delayed ones, the firing, too. With a sequence of 0: a
+ * firing alone, of which only messages before a sequence count.
+ */
+export type KnownQuestion = [sequence: number, storedAt: number, firing?: string, before?: number][];
 
 /** Messages that are asked for at once. */
 export const MAX_ASKED = 32;
@@ -20,13 +23,7 @@ const MAX_BYTES_EACH = 64;
 export function readQuestion(message: Msg): KnownQuestion {
   const asked = readList(message, MAX_ASKED);
   for (const one of asked) {
-    const firing = Array.isArray(one) ? one[2] : undefined;
-    if (
-      !Array.isArray(one) || !Number.isSafeInteger(one[0]) || !Number.isFinite(one[1]) ||
-      (firing !== undefined && typeof firing !== "string")
-    ) {
-      throw new TypeError("No sequence and time of a message");
-    }
+    if (!Array.isArray(one) || !isMessage(one)) throw new TypeError("No sequence and time of a message");
   }
   return asked as KnownQuestion;
 }
@@ -42,6 +39,11 @@ export function readAnswer(message: Msg, length: number): (MessageState | null)[
     throw new TypeError("No states of the messages");
   }
   return states as (MessageState | null)[];
+}
+
+function isMessage([sequence, storedAt, firing, before]: unknown[]): boolean {
+  return Number.isSafeInteger(sequence) && Number.isFinite(storedAt) &&
+    (firing === undefined || typeof firing === "string") && (before === undefined || Number.isSafeInteger(before));
 }
 
 function readList(message: Msg, maxLength: number): unknown[] {

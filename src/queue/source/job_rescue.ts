@@ -13,8 +13,7 @@ import { readJobInfo } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { MAX_ASKED } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
-import type { HeldJobs } from "../delivery/held_jobs.ts";
-import { MessageSurvey } from "./_message_survey.ts";
+import type { MessageSurvey } from "./message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
@@ -53,9 +52,9 @@ export class JobRescue {
   #waiting = 0;
 
   /** @param over Stops it. */
-  constructor(queue: QueueContext, held: HeldJobs, over: AbortSignal) {
+  constructor(queue: QueueContext, survey: MessageSurvey, over: AbortSignal) {
     this.#queue = queue;
-    this.#survey = new MessageSurvey(queue, held);
+    this.#survey = survey;
     this.#over = over;
     this.#log = new LimitedLog(queue.context.logger);
     this.#lateJobs = new LateJobs(queue, this.#survey);

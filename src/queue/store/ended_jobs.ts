@@ -18,8 +18,8 @@ export class EndedJobs {
   readonly #outcomes: Map<number, { storedAt: string; outcome: RunOutcome }> = new Map();
 
   /** The end of this message is being reported. */
-  remember({ sequence, storedAt, firing }: Pick<JobMessage, "sequence" | "storedAt" | "firing">): void {
-    if (firing !== undefined) this.#rememberFiring(firing);
+  remember({ sequence, storedAt, firings }: Pick<JobMessage, "sequence" | "storedAt" | "firings">): void {
+    for (const firing of firings) this.#rememberFiring(firing);
     this.#ended.set(sequence, storedAt);
     if (this.#ended.size < MAX_REMEMBERED_JOBS) return;
     this.#endedBefore = this.#ended;

@@ -70,9 +70,14 @@ export async function isMessageOf(
   return message !== null && tokenOf(message.subject) === token;
 }
 
+/** Whether a message is that of a delayed job. */
+export function isDelayed({ subject }: StoredMessage): boolean {
+  return subject.split(".")[2] === "later";
+}
+
 /** Whether a message is a copy of which it is not decided yet whether it takes the place of a waiting one. */
 export function isUndecided(message: StoredMessage): boolean {
-  return message.subject.split(".")[2] === "later" && message.header("Job-Replacing") !== undefined;
+  return isDelayed(message) && message.header("Job-Replacing") !== undefined;
 }
 
 /** Looks a job up by its id. */

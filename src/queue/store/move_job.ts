@@ -5,9 +5,18 @@ import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
+import { deleteMessage } from "../../wire/streams.ts";
 import { removeAbandoned } from "./job_turn.ts";
 import { findJobMessage } from "./find_job.ts";
-import { type HeaderList, type JobHeaders, lastingHeaders, parseJobHeaders } from "../format/job_headers.ts";
+import {
+  type HeaderList,
+  isSuperseded,
+  type JobHeaders,
+  lastingHeaders,
+  parseJobHeaders,
+  scheduleHeaders,
+  supersedesHeader,
+} from "../format/job_headers.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 
 /** What is put back: a job that was handed out, as its message has it. */
@@ -49,15 +58,11 @@ export async function moveJob(
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ...runHeaders(headers, move),
+    ...headers.fired || headers.supersedes ? supersedesHeader(token, headers) : [],
     ["Job-Replaces", String(sequence)],
     ...guardHeaders(names, token, sequence),
   ];
-  if (delay > 0) {
-    moved.push(["Nats-Schedule", `@at ${new Date(call.session.now() + delay).toISOString()}`], [
-      "Nats-Schedule-Target",
-      job.subject,
-    ]);
-  }
+  if (delay > 0) moved.push(...scheduleHeaders(job.subject, call.session.now() + delay));
   const subject = delay > 0 ? names.later(priority, token) : job.subject;
   try {
     await publish(call, subject, job.data, new HeaderBlock(moved), true);
@@ -66,10 +71,17 @@ export async function moveJob(
     if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
     // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
     const newest = await findJobMessage(call, names, token);
-    if (newest && newest.sequence > sequence && await removeAbandoned(call, names, newest, sequence)) {
-      throw new Unavailable("no_leader", "Another copy of the job is not decided yet");
+    if (!newest) return false;
+    const found = parseJobHeaders(newest.headers());
+    if ((found.replaces ?? 0) >= sequence) return true;
+    if (newest.sequence <= sequence) return false;
+    // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved.
+    const isStale = isSuperseded(token, found, headers, true);
+    if (isStale) await deleteMessage(call, names.stream, newest.sequence);
+    if (isStale || await removeAbandoned(call, names, newest, sequence)) {
+      throw new Unavailable("no_leader", "Another copy of the job was removed");
     }
-    return newest !== null && (parseJobHeaders(newest.headers()).replaces ?? 0) >= sequence;
+    return false;
   }
 }
 

@@ -9,6 +9,7 @@ import { findTurn } from "../store/job_turn.ts";
 import { hasNewerMessage, removeReplaced } from "../store/newer_messages.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunReporter } from "./_run_reporter.ts";
+import type { StaleFirings } from "./_stale_firings.ts";
 import type { Requirement } from "../delivery/run_requirements.ts";
 
 /** Delay before a job runs again that was redelivered before any lease can have ended, in milliseconds. */
@@ -21,6 +22,13 @@ const USUAL: readonly Requirement[] = ["acknowledgements", "dead letters", "move
 const IN_PLACE: readonly Requirement[] = ["acknowledgements", "dead letters", "results"];
 const ALL: readonly Requirement[] = ["acknowledgements", "dead letters", "moves", "results"];
 
+/** What an admission works with. */
+interface AdmissionTools {
+  readonly reporter: RunReporter;
+  readonly calls: DeliveryCalls;
+  readonly stale: StaleFirings;
+}
+
 /**
  * Decides whether a delivery is run.
  *
@@ -32,9 +40,11 @@ export class JobAdmission {
   readonly #reporter: RunReporter;
   readonly #calls: DeliveryCalls;
   readonly #queue: QueueContext;
+  readonly #stale: StaleFirings;
 
-  constructor(queue: QueueContext, { maxDeliveries }: ConsumeSettings, reporter: RunReporter, calls: DeliveryCalls) {
+  constructor(queue: QueueContext, { maxDeliveries }: ConsumeSettings, { reporter, calls, stale }: AdmissionTools) {
     this.#queue = queue;
+    this.#stale = stale;
     this.#maxDeliveries = maxDeliveries;
     this.#reporter = reporter;
     this.#calls = calls;
@@ -50,7 +60,7 @@ export class JobAdmission {
   isUsual(delivery: Delivery): boolean {
     const { headers, tick } = delivery;
     return !this.#countsStart(delivery) && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
-      !this.#mayBeReplaced(delivery) && !this.#queue.ended.hasEnded(delivery);
+      !this.#mayBeReplaced(delivery) && !this.#stale.mayBe(delivery) && !this.#queue.ended.hasEnded(delivery);
   }
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
@@ -83,6 +93,11 @@ export class JobAdmission {
       const past = deliveries > 1 && !this.#reporter.movable(delivery) ? await this.#pastRuns(delivery) : undefined;
       if (past === null) return "released";
       if (!past) return await this.#reporter.drop(delivery, "expired");
+    }
+    if (this.#stale.mayBe(delivery)) {
+      const stale = await this.#calls.demand(delivery, "look-ups", (call) => this.#stale.is(call, delivery));
+      if (stale === null) return "released";
+      if (stale) return await this.#reporter.drop(delivery, "skipped");
     }
     if (this.#mayBeReplaced(delivery)) return await this.#endIfNotItsTurn(delivery);
     if (!tick) return undefined;

@@ -13,6 +13,8 @@ import { JobAdmission } from "./_job_admission.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
 import { RunOutcomes } from "./_run_outcomes.ts";
+import type { MessageSurvey } from "../source/message_survey.ts";
+import { StaleFirings } from "./_stale_firings.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import type { RunRequirements } from "../delivery/run_requirements.ts";
 import { messageOf } from "../../shown.ts";
@@ -26,6 +28,7 @@ export interface RunTools {
   readonly requirements: RunRequirements;
   readonly acknowledger: Acknowledger;
   readonly reporter: RunReporter;
+  readonly survey: MessageSurvey;
 }
 
 /** The worker whose deliveries are run. */
@@ -68,13 +71,13 @@ export class JobRunner<T> {
     tools: RunTools,
     listener: RunListener,
   ) {
-    const { reporter, calls } = tools;
+    const { reporter, calls, survey } = tools;
     this.#queue = queue;
     this.#settings = settings;
     this.#handler = handler;
     this.#tools = tools;
     this.#listener = listener;
-    this.#admission = new JobAdmission(queue, settings, reporter, calls);
+    this.#admission = new JobAdmission(queue, settings, { reporter, calls, stale: new StaleFirings(queue, survey) });
     this.#outcomes = new RunOutcomes(queue, settings, reporter, calls);
     this.#context = {
       queue: queue.names.queue,

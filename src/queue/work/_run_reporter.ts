@@ -91,6 +91,7 @@ export class RunReporter {
 
   /** Acknowledges a job that is not to run. */
   async drop(delivery: Delivery, end: "skipped" | "expired"): Promise<RunEnd> {
+    delivery.skipped = end === "skipped";
     if (!await this.#acknowledger.finish(delivery)) return "released";
     if (end === "expired") this.sendEvent(delivery, end);
     return end;

@@ -108,7 +108,7 @@ Deno.test("EndedJobs recognizes the firing of a delayed job whose run has ended,
   using _restored = { [Symbol.dispose]: () => void (EndedJobs.prototype.remember = remember) };
   const ended = Promise.withResolvers<void>();
   EndedJobs.prototype.remember = function (this: EndedJobs, delivery) {
-    remembered.push(delivery.firing);
+    remembered.push(...delivery.firings);
     ended.resolve();
     return remember.call(this, delivery);
   };

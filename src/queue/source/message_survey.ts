@@ -10,11 +10,16 @@ import { inLine, messageOf } from "../../shown.ts";
 /** Milliseconds within which workers answer. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
+/** Milliseconds for which the number of workers is known that have answered a question to its end. */
+const WORKERS_KNOWN_MS = 10_000;
+
 /** Asks all workers of a queue for the state of messages, and answers for this worker. */
 export class MessageSurvey {
   readonly #queue: QueueContext;
   readonly #held: HeldJobs;
   readonly #log: LimitedLog;
+  /** Workers that answered the last question that was asked to its end, and when that was. */
+  #workers = { count: Infinity, at: -Infinity };
 
   constructor(queue: QueueContext, held: HeldJobs) {
     this.#queue = queue;
@@ -24,6 +29,20 @@ export class MessageSurvey {
 
   /** Which of them a worker has or has ended. This one is asked, too: at least one answer must arrive. */
   async ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
+    return await this.#ask(session, question, Infinity);
+  }
+
+  /** Whether a worker has ended a firing, or has a message of it that is older than this one. */
+  async isFiringKnown(session: Session, firing: string, before: number): Promise<boolean> {
+    const { count, at } = this.#workers;
+    // Where many come late, as after an outage, not each of them can wait for further workers.
+    const expected = performance.now() - at < WORKERS_KNOWN_MS ? count : Infinity;
+    const [isKnown] = await this.#ask(session, [[0, 0, firing, before]], expected);
+    return isKnown;
+  }
+
+  /** @param expected Answers after which no further ones are waited for. */
+  async #ask(session: Session, question: KnownQuestion, expected: number): Promise<boolean[]> {
     let answers = 0;
     const isKnown = question.map(() => false);
     const deadline = performance.now() + ANSWER_TIMEOUT_MS;
@@ -38,13 +57,14 @@ export class MessageSurvey {
         } catch (error) {
           this.#logMalformed(error);
         }
-        return false;
+        return answers >= expected || isKnown.every((known) => known);
       },
     );
     try {
       await asked;
     } catch (error) {
       if (answers === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
+      this.#workers = { count: answers, at: performance.now() };
     }
     return isKnown;
   }
@@ -58,14 +78,15 @@ export class MessageSurvey {
     const asked = readQuestion(message);
     const states = asked.map((one) => this.stateOf(...one));
     session.answer(message, JSON.stringify(states));
-    return asked.filter((_, i) => states[i] === "ended").map(([sequence]) => sequence);
+    return asked.filter(([sequence], i) => sequence > 0 && states[i] === "ended").map(([sequence]) => sequence);
   }
 
   /** The state at this worker of the message of this sequence, stored at this time (milliseconds); of a delayed one, of what its firing has made. */
-  stateOf(sequence: number, storedAt: number, firing?: string): MessageState | null {
+  stateOf(sequence: number, storedAt: number, firing?: string, before = Infinity): MessageState | null {
     const { ended } = this.#queue;
     if (ended.has(sequence, String(storedAt)) || firing !== undefined && ended.hasFiring(firing)) return "ended";
-    return this.#held.has(sequence) || ended.hasOutcome(sequence, String(storedAt)) ? "held" : null;
+    if (this.#held.has(sequence) || ended.hasOutcome(sequence, String(storedAt))) return "held";
+    return firing !== undefined && this.#held.hasFiring(firing, before) ? "held" : null;
   }
 
   #logMalformed(error: unknown): void {
