@@ -169,11 +169,12 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const call = this.#call();
     const { names } = this.#queue;
     const info = await streamInfo(call, names.stream);
-    if (this.#isOpen && info?.created !== this.created) {
+    // Without it the limit of the rate is not known.
+    if (!info || this.#isOpen && info.created !== this.created) {
       throw new Unavailable("no_responders", "The stream was deleted");
     }
     // The partitions are made when a job first has a key.
-    const keyed = this.#served.keyed && (info?.state.consumer_count ?? 0) > PRIORITIES.length;
+    const keyed = this.#served.keyed && info.state.consumer_count > PRIORITIES.length;
     const { priorities } = this.#served;
     const consumers = [...priorities, ...keyed ? partitionNames() : []];
     const infos = await Promise.all(consumers.map((name) => consumerInfo(call, names, name)));
@@ -181,8 +182,8 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const present = infos.filter((info) => info !== null);
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
-    this.created = info?.created ?? "";
-    this.#listener.rateLimited(this.#session, parseRate(info?.config.metadata));
+    this.created = info.created;
+    this.#listener.rateLimited(this.#session, parseRate(info.config.metadata));
     this.#pulls = present.map((info) => this.#pullsOf(info));
     if (this.#pulls.length > 0) this.#listener.leased(Math.min(...this.#pulls.map(({ lease }) => lease)));
   }

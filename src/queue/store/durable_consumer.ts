@@ -130,12 +130,16 @@ export async function ensureConsumer(call: Call, names: QueueNames, wanted: Cons
   }
 }
 
-/** Creates or changes a durable consumer. */
+/**
+ * Creates or changes a durable consumer.
+ *
+ * @param action What the server refuses to do otherwise; by default it does what is needed.
+ */
 export function writeConsumer(
   call: Call,
-  { stream }: QueueNames,
+  { stream }: Pick<QueueNames, "stream">,
   config: ConsumerConfig,
-  action: "create" | "update",
+  action?: "create" | "update",
 ): Promise<unknown> {
   const method = `CONSUMER.CREATE.${stream}.${config.durable_name}.${config.filter_subject}`;
   return api(call, method, { stream_name: stream, config, action });

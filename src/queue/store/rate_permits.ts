@@ -1,13 +1,10 @@
 import { Unavailable } from "../../connection/unavailable.ts";
-import { api } from "../../wire/api.ts";
 import type { Call } from "../../wire/call.ts";
-import { nanoseconds } from "../../wire/durations.ts";
 import { publish } from "../../wire/publish.ts";
 import { deleteStream, openStream, purgeStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
-import type { StartRate } from "../format/start_rate.ts";
-import { MAX_WAITING } from "./durable_consumer.ts";
-
+import { parseRate, type StartRate } from "../format/start_rate.ts";
+import { consumerConfig, writeConsumer } from "./durable_consumer.ts";
 import { isPermitStream, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
 /** The durable consumer of the permits. */
@@ -22,7 +19,7 @@ const EARLY = { ms: 3, part: 0.03, permits: 0.15 };
 /** Permits that are stored at the same time. */
 const MAX_PERMITS_IN_FLIGHT = 256;
 
-/** How often the permits are counted while another call changes them, too. */
+/** How often what another call changes at the same time is looked at. */
 const MAX_LOOKS = 5;
 
 /**
@@ -47,18 +44,8 @@ export async function openPermits(
     if (isPermitStream(present, names)) return null;
     throw notOfQueue(names.permitStream, "the permits", names);
   });
-  const config = {
-    ...{
-      durable_name: PERMITS,
-      ack_policy: "explicit",
-      ack_wait: nanoseconds(ackWait({ jobs, interval })),
-      max_deliver: -1,
-    },
-    ...{ max_ack_pending: -1, max_waiting: MAX_WAITING, filter_subject: names.permit },
-    ...{ deliver_policy: "all", replay_policy: "instant" },
-  };
-  const create = `CONSUMER.CREATE.${names.permitStream}.${PERMITS}.${names.permit}`;
-  await api(call, create, { stream_name: names.permitStream, config });
+  const config = consumerConfig(PERMITS, names.permit, ackWait({ jobs, interval }));
+  await writeConsumer(call, { stream: names.permitStream }, config);
   for (let looks = 0; looks < MAX_LOOKS && info.state.messages !== jobs; looks++) {
     if (info.state.messages > jobs) await purgeStream(call, names.permitStream, { keep: jobs });
     else await storePermits(call, names, jobs - info.state.messages);
@@ -66,6 +53,31 @@ export async function openPermits(
     if (!next) throw new Unavailable("no_responders", "The permits were removed");
     info = next;
   }
+  if (info.state.messages !== jobs) throw new Unavailable("no_leader", "Another call changes the permits, too");
+}
+
+/**
+ * Lets the permits be those of the limit in force: several calls at the same time may each have made its own. Without a limit they stay, as nobody can tell
+ * whether another call is about to announce one.
+ *
+ * @throws {Unavailable} If the limit changes again and again.
+ */
+export async function matchPermits(call: Call, names: QueueNames, replicas: number): Promise<void> {
+  let rate = await rateInForce(call, names);
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    if (!rate) return;
+    await openPermits(call, names, rate, replicas);
+    const next = await rateInForce(call, names);
+    if (next?.jobs === rate.jobs && next.interval === rate.interval) return;
+    rate = next;
+  }
+  throw new Unavailable("no_leader", "The rate limit is changed at the same time, again and again");
+}
+
+async function rateInForce(call: Call, { stream }: QueueNames): Promise<StartRate | null> {
+  const info = await streamInfo(call, stream);
+  if (!info) throw new Unavailable("no_responders", "The queue was removed");
+  return parseRate(info.config.metadata);
 }
 
 function ackWait({ jobs, interval }: StartRate): number {
