@@ -37,8 +37,7 @@ class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
     }
     const hasNext = this.#hasNext();
     const chunk = this.#ready.pop();
-    // A copy: the view of the socket's buffer must not be kept or transferred by the reader.
-    if (chunk) controller.enqueue(new Uint8Array(chunk));
+    if (chunk) controller.enqueue(ownMemory(chunk));
     if (this.#ready.length === 0 && !hasNext) controller.close();
   }
 
@@ -75,6 +74,11 @@ class Download implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
       if (ready.length > 0 || this.#chunks.left === 0) return ready;
     }
   }
+}
+
+/** A chunk in memory of its own: what holds other messages, too, must not be kept or transferred by the reader. */
+function ownMemory(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+  return chunk.length < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk as Uint8Array<ArrayBuffer>;
 }
 
 /** The chunks that are not empty, the last one first. */

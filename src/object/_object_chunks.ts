@@ -1,4 +1,6 @@
 import type { Call } from "../wire/call.ts";
+import type { StoredMessage } from "../wire/stored_message.ts";
+import type { ChunkRoom } from "./_chunk_room.ts";
 import { chunkSize, type ChunkSource, collectChunks, damaged } from "./_chunk_source.ts";
 import { Digest, digestOf, sameDigest } from "./format/object_digest.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
@@ -9,8 +11,8 @@ import { RangeChunks } from "./_range_chunks.ts";
 /** Bytes that one request may return. */
 const BATCH_BYTES = 2 * 1024 * 1024;
 
-/** A single chunk of at most so many bytes is read by a single get. */
-const SMALL_CHUNK_BYTES = 64 * 1024;
+/** A single chunk of at most so many bytes is read by a single get, which is sent again where no answer arrives. */
+const SINGLE_GET_BYTES = 256 * 1024;
 
 /** The chunks of one object, read in their order, some at a time, and checked against its info. */
 export class ObjectChunks implements ChunkSource {
@@ -29,6 +31,8 @@ export class ObjectChunks implements ChunkSource {
   /** Bytes that have come, and their digest. */
   #length = 0;
   #digest: Digest | null = null;
+  /** The next chunks, where they were requested ahead. */
+  #requested: Promise<StoredMessage[]> | null = null;
 
   /** @param fromLeader Whether the leader answers: a replica may lag behind. */
   constructor(stream: ObjectStream, meta: StoredMeta, fromLeader: boolean) {
@@ -64,7 +68,7 @@ export class ObjectChunks implements ChunkSource {
    */
   async all(call: Call): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
-    if (this.left === 1 && size <= SMALL_CHUNK_BYTES) {
+    if (this.left === 1 && size <= SINGLE_GET_BYTES) {
       const chunk = await this.stream.reader.only(call, this.#subject, this.#fromLeader, size);
       if (chunk === null) return null;
       const { data } = chunk;
@@ -75,33 +79,48 @@ export class ObjectChunks implements ChunkSource {
   }
 
   /**
-   * The next chunks: none if there are none, though some are left.
+   * The next chunks: none if there are none, though some are left. Where room is given for them, the ones behind are requested before these are checked,
+   * so that the server sends meanwhile.
    *
    * @throws {JetStreamStoreError} `damaged`.
    */
-  async next(call: Call): Promise<Uint8Array[]> {
-    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
-    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size };
-    let page = await this.stream.reader.page(call, query, this.#fromLeader);
-    if (page.length === 0 && !this.#fromLeader) {
-      this.#fromLeader = true;
-      page = await this.stream.reader.page(call, query, true);
-    }
-    if (page.length > 0) this.#after = page[page.length - 1].sequence;
+  async next(call: Call, room?: ChunkRoom): Promise<Uint8Array[]> {
+    const page = await (this.#requested ?? this.#request(call, room));
+    this.#requested = null;
+    if (page.length === 0) return [];
+    this.#after = page[page.length - 1].sequence;
     this.left -= page.length;
     const chunks = page.map(({ data }) => data);
+    this.#count(chunks);
+    room?.add(chunks);
+    if (room && this.left > 0) {
+      this.#requested = this.#request(call, room);
+      // It is thrown as these chunks are asked for, if they are.
+      this.#requested.catch(() => {});
+    }
     this.#check(chunks);
     return chunks;
   }
 
+  async #request(call: Call, room?: ChunkRoom): Promise<StoredMessage[]> {
+    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
+    const place = room && ((size: number) => room.place(size));
+    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size, place };
+    const page = await this.stream.reader.page(call, query, this.#fromLeader);
+    if (page.length > 0 || this.#fromLeader) return page;
+    this.#fromLeader = true;
+    return await this.stream.reader.page(call, query, true);
+  }
+
+  #count(chunks: Uint8Array[]): void {
+    const { size } = this.meta;
+    for (const { length } of chunks) this.#length += length;
+    if (this.left > 0 ? this.#length > size : this.#length !== size) throw damaged(this.meta);
+  }
+
   #check(chunks: Uint8Array[]): void {
-    const { size, digest } = this.meta;
     const sum = this.#digest ??= new Digest();
-    for (const chunk of chunks) {
-      sum.update(chunk);
-      this.#length += chunk.length;
-    }
-    const whole = this.left > 0 ? this.#length <= size : this.#length === size && sameDigest(digest, sum.end());
-    if (!whole) throw damaged(this.meta);
+    for (const chunk of chunks) sum.update(chunk);
+    if (this.left === 0 && !sameDigest(this.meta.digest, sum.end())) throw damaged(this.meta);
   }
 }

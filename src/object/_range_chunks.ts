@@ -1,5 +1,6 @@
 import type { Call } from "../wire/call.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
+import type { ChunkRoom } from "./_chunk_room.ts";
 import { chunkSize, type ChunkSource, damaged } from "./_chunk_source.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
@@ -51,14 +52,16 @@ export class RangeChunks implements ChunkSource {
     return Math.ceil(Math.max(0, this.#end - offset) / this.#size);
   }
 
-  async next(call: Call): Promise<Uint8Array[]> {
+  async next(call: Call, room?: ChunkRoom): Promise<Uint8Array[]> {
     const position = this.#position ??= await this.#find(call);
     if (position === null) return [];
     const wanted = Math.ceil((this.#end - position.offset) / this.#size);
     const batch = Math.min(wanted, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
     const page = await this.#page(call, position.sequence, batch);
     if (page.length > 0) position.sequence = page[page.length - 1].sequence + 1;
-    return page.map(({ data }) => this.#take(position, data));
+    const chunks = page.map(({ data }) => this.#take(position, data));
+    room?.add(chunks);
+    return chunks;
   }
 
   /** What of a chunk belongs to the range: nothing of those before it, where they are read. */

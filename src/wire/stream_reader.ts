@@ -5,6 +5,8 @@ import { answerOrNoStream } from "./_answer_or_no_stream.ts";
 import { apiError } from "./api.ts";
 import { leaderGet } from "./leader_get.ts";
 import { retryUntil } from "./retry_until.ts";
+import type { PlaceData } from "../connection/nats/payload_places.ts";
+import type { CollectOptions } from "./requests/requests.ts";
 import { headerOf, lastHeaderOf, statusOf } from "../connection/nats/raw_headers.ts";
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
@@ -24,6 +26,8 @@ export interface PageQuery {
   batch: number;
   /** Bytes that each has at most, where they are known. */
   size?: number;
+  /** Gives the memory where the data of a large one are to stay. Not all are asked for; a page that fails may still write there. */
+  place?: PlaceData;
 }
 
 /** What one batched get brought. */
@@ -140,10 +144,10 @@ export class StreamReader {
    */
   async page(
     call: Call,
-    { size, ...query }: PageQuery,
+    { size, place, ...query }: PageQuery,
     fromLeader = false,
   ): Promise<StoredMessage[]> {
-    const batch = fromLeader ? null : await this.#batch(call, query, { size });
+    const batch = fromLeader ? null : await this.#batch(call, query, { size, place });
     if (batch) return batch.messages;
     const page: StoredMessage[] = [];
     for (let next = query.seq; page.length < query.batch;) {
@@ -215,7 +219,7 @@ export class StreamReader {
   async #batch(
     call: Call,
     query: { batch: number; [name: string]: unknown },
-    { size, silence }: { size?: number; silence?: number },
+    { size, silence, place }: CollectOptions & { size?: number },
   ): Promise<Batch | null> {
     if (!this.#direct) return null;
     const bytes = call.session.incoming.several(this.#stream, query.batch, size);
@@ -223,11 +227,13 @@ export class StreamReader {
     const take = (reply: Msg) => this.#takeOne(call.session, batch, reply, size === undefined);
     const body = JSON.stringify({ ...query, max_bytes: bytes });
     const subject = call.session.subjects.api(this.#call);
+    // Where the stream is not of this server, replies may arrive after the answer has been given up.
+    const options = { silence, ...(call.session.subjects.isOwn && { place }) };
     try {
       await call.session.incoming.during(
         bytes,
         call.deadline,
-        () => this.#answered(call, call.session.requests.collect(subject, body, call.deadline, take, silence)),
+        () => this.#answered(call, call.session.requests.collect(subject, body, call.deadline, take, options)),
       );
       return batch;
     } catch (error) {

@@ -89,6 +89,21 @@ Deno.test("ObjectBucket.get reads a part of an object whose client made uneven c
   }
 });
 
+Deno.test("ObjectBucket.get and getStream read an object that mixes small and large chunks", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("mixed");
+  await bucket.put("first", "makes the bucket");
+  const sizes = [3_000, 100_000, 4_096, 4_097, 1, 300_000, 10, 900_000, 5_000, 900_000, 20, 900_000, 7];
+  const chunks = sizes.map(randomBytes);
+  const data = new Uint8Array(await new Blob(chunks).arrayBuffer());
+  await putUneven(server, "mixed", "mixed", chunks);
+  assertBytes((await bucket.get("mixed"))!, data);
+  assertBytes((await bucket.get("mixed", { start: 50_000, end: 2_000_000 }))!, data.subarray(50_000, 2_000_000));
+  const parts = await Array.fromAsync((await bucket.getStream("mixed"))!);
+  assertBytes(new Uint8Array(await new Blob(parts).arrayBuffer()), data);
+  for (const part of parts) assertEquals(part.buffer.byteLength, part.length);
+});
+
 Deno.test("ObjectBucket.get reads the chunks of a part only, and one to know their size", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("large", { maxChunkSize: 100 });

@@ -1,6 +1,6 @@
 import { type MsgArg, MsgImpl, type ProtocolHandler, State } from "@nats-io/nats-core/internal";
 import { FrameParser } from "./_frame_parser.ts";
-import type { PlacePayload } from "./_payload_places.ts";
+import type { PlacePayload } from "./payload_places.ts";
 
 /** A message whose body has memory of its own. */
 class LargeMessage extends MsgImpl {

@@ -6,7 +6,7 @@ import { JetStreamStoreError } from "../../errors.ts";
 import { Outgoing } from "./_outgoing.ts";
 import { receivedFrames } from "./_received_frames.ts";
 import type { OwnTransport, ReadBlock } from "./_transport.ts";
-import { asksForPlaces } from "./_payload_places.ts";
+import { asksForPlaces } from "./payload_places.ts";
 
 /** Bytes that subject and reply subject may have: with the sizes of a message they fill the server's control line of 4096. */
 const MAX_ADDRESS = 4_060;

@@ -14,6 +14,11 @@ const ZERO = 48;
 export function trailingNumber(message: Msg): number {
   const { subject } = (message as MessageBytes)._msg ?? {};
   if (!(subject instanceof Uint8Array)) return Number(message.subject.slice(message.subject.lastIndexOf(".") + 1));
+  return numberBehindDot(subject);
+}
+
+/** The number at the end of a subject. */
+export function numberBehindDot(subject: Uint8Array): number {
   let number = 0;
   for (let i = subject.lastIndexOf(DOT) + 1; i < subject.length; i++) number = number * 10 + subject[i] - ZERO;
   return number;

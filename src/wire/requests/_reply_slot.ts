@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/nats-core";
 import { Unavailable } from "../../connection/unavailable.ts";
+import type { PlaceData } from "../../connection/nats/payload_places.ts";
 import type { HeaderBlock } from "../../connection/nats/headers.ts";
 import { statusOf } from "../../connection/nats/raw_headers.ts";
 
@@ -38,6 +39,8 @@ export interface ReplySlot {
   readonly single: boolean;
   /** Takes one reply; returns whether it was the last. */
   take(reply: Msg): boolean;
+  /** Gives the memory where a large payload of a reply is to stay. */
+  readonly place?: PlaceData;
   fail(error: unknown): void;
   /** Whether its message is to be sent again now: it counts as sent then. */
   repeats(now: number): boolean;
@@ -112,22 +115,34 @@ export class OneReply<T> implements ReplySlot {
   }
 }
 
+/** How several replies to one request are collected. */
+export interface CollectOptions {
+  /**
+   * Milliseconds after which the next reply counts as lost.
+   *
+   * @default {Infinity}
+   */
+  silence?: number;
+  /** Gives the memory where the data of a large reply are to stay: nothing else may be there until the request has settled, or the connection ends. */
+  place?: PlaceData;
+}
+
 /** Takes replies until `take` says that one was the last. */
 export class ManyReplies implements ReplySlot {
   readonly question: Question;
   deadline: number;
   readonly fail: (error: unknown) => void;
   readonly single = false;
+  readonly place?: PlaceData;
   readonly #take: (reply: Msg) => boolean;
   readonly #resolve: () => void;
   readonly #until: number;
   readonly #silence: number;
 
-  /** @param silence Milliseconds after which the next reply counts as lost. */
   constructor(
     question: Question,
     until: number,
-    silence: number,
+    { silence = Infinity, place }: CollectOptions,
     take: (reply: Msg) => boolean,
     resolve: () => void,
     reject: (error: unknown) => void,
@@ -135,6 +150,7 @@ export class ManyReplies implements ReplySlot {
     this.question = question;
     this.#until = until;
     this.#silence = silence;
+    this.place = place;
     this.#take = take;
     this.#resolve = resolve;
     this.fail = reject;

@@ -8,9 +8,18 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";
 import type { HeaderBlock } from "../../connection/nats/headers.ts";
-import { trailingNumber } from "../../connection/nats/raw_headers.ts";
-import { ManyReplies, OneReply, type Question, type ReadReply, type ReplySlot } from "./_reply_slot.ts";
+import { numberBehindDot, trailingNumber } from "../../connection/nats/raw_headers.ts";
+import {
+  type CollectOptions,
+  ManyReplies,
+  OneReply,
+  type Question,
+  type ReadReply,
+  type ReplySlot,
+} from "./_reply_slot.ts";
 import { deniedError, type OwnSubscription, type Subscriptions } from "./subscriptions.ts";
+
+export type { CollectOptions };
 
 /** Milliseconds between two looks at the deadlines: a call ends at most this late. */
 const TICK_MS = 50;
@@ -93,7 +102,6 @@ export class Requests {
    * Sends a message and takes replies until `take` says that one was the last.
    *
    * @param deadline The moment of `performance.now()` by which it settles.
-   * @param silence Milliseconds after which the next reply counts as lost.
    * @throws {Unavailable} If the last answer did not arrive.
    */
   collect(
@@ -101,10 +109,10 @@ export class Requests {
     payload: Uint8Array | string,
     deadline: number,
     take: (reply: Msg) => boolean,
-    silence = Infinity,
+    options: CollectOptions = {},
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#begin(new ManyReplies({ subject, payload }, deadline, silence, take, resolve, reject));
+      this.#begin(new ManyReplies({ subject, payload }, deadline, options, take, resolve, reject));
     });
   }
 
@@ -131,6 +139,7 @@ export class Requests {
   #openInbox(): OwnSubscription {
     return this.#subscriptions.add(`${this.#prefix}*`, {
       receive: (reply) => this.#receive(reply),
+      place: (subject, size) => this.#pending.get(numberBehindDot(subject))?.place?.(size),
       refused: (error) => {
         this.#refusal = error;
         this.#failAll(() => error);

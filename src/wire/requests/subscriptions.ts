@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection, Subscription, SubscriptionOptions } from "@nats-io/nats-core";
 import { setImmediate } from "node:timers";
+import { type PlacePayload, placePayloads } from "../../connection/nats/payload_places.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 
 /** What the server says when it refuses a subscription without naming it. */
@@ -8,6 +9,8 @@ const TOO_MANY = /maximum subscriptions exceeded/i;
 /** What becomes of a subscription. */
 export interface SubscriptionEvents {
   receive(message: Msg): void;
+  /** Gives the memory where a large payload is to stay. Only our own connections ask. */
+  place?: PlacePayload;
   /** The server refused it, now or later: nothing arrives any more. */
   refused(error: JetStreamStoreError): void;
 }
@@ -50,15 +53,26 @@ export class OwnSubscription {
         else if (!this.#over) events.receive(message);
       },
     };
-    this.#subscription = nc.subscribe(subject, this.#options);
+    this.#subscription = this.#subscribe();
   }
 
   /** Subscribes once more in place of the subscription that the server refused. */
   renew(): void {
     if (this.#over || this.#nc.isClosed()) return;
     this.requests++;
+    this.#unsubscribe();
+    this.#subscription = this.#subscribe();
+  }
+
+  #subscribe(): Subscription {
+    const subscription = this.#nc.subscribe(this.#subject, this.#options);
+    placePayloads(this.#nc, subscription.getID(), this.#events.place);
+    return subscription;
+  }
+
+  #unsubscribe(): void {
+    placePayloads(this.#nc, this.#subscription.getID());
     this.#subscription.unsubscribe();
-    this.#subscription = this.#nc.subscribe(this.#subject, this.#options);
   }
 
   /** Whether it was stopped or refused. */
@@ -77,7 +91,7 @@ export class OwnSubscription {
   stop(): void {
     if (this.#over) return;
     this.#over = true;
-    if (!this.#nc.isClosed() && !this.#subscription.isClosed()) this.#subscription.unsubscribe();
+    if (!this.#nc.isClosed() && !this.#subscription.isClosed()) this.#unsubscribe();
   }
 
   /** Stops it once what the server has already sent has arrived. */

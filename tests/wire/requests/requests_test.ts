@@ -5,6 +5,7 @@ import { JetStreamStoreError } from "../../../src/errors.ts";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { HeaderBlock } from "../../../src/connection/nats/headers.ts";
 import { headerOf } from "../../../src/connection/nats/raw_headers.ts";
+import { Buffer } from "node:buffer";
 import type { Session } from "../../../src/wire/session.ts";
 import { suspend } from "../../_support/suspend.ts";
 import { openSession, within } from "../../_support/open_session.ts";
@@ -169,6 +170,37 @@ Deno.test("Requests.collect takes replies until the last one, or fails", async (
   );
   assertEquals(endless.reason, "timeout");
   assertEquals(session.requests.size, 0);
+});
+
+Deno.test("Requests.collect lets large replies stay where it is told, and asks for no place once it has ended", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const large = new Uint8Array(300_000).map((_, at) => at % 251);
+  let again = () => {};
+  session.subscribe("many", ({ reply }) => {
+    for (const bytes of [large, new Uint8Array(10), large.subarray(1)]) session.send(reply!, bytes);
+    again = () => session.send(reply!, large);
+  }, fail);
+  // Other subscriptions have subjects that end with the same numbers.
+  for (let n = 0; n < 5; n++) session.subscribe(`other.${n}`, () => {}, fail);
+  const room = new Uint8Array(600_000);
+  const sizes: number[] = [];
+  const place = (size: number) => {
+    const start = sizes.reduce((sum, size) => sum + size, 0);
+    sizes.push(size);
+    return room.subarray(start, start + size);
+  };
+  const replies: Uint8Array[] = [];
+  await session.requests.collect("many", "", within(10_000), ({ data }) => {
+    for (let n = 0; n < 5; n++) session.send(`other.${n}`, large);
+    return replies.push(data) === 3;
+  }, { place });
+  again();
+  await session.requests.request("$JS.API.INFO", "", within(10_000));
+  assertEquals(sizes, [large.length, large.length - 1]);
+  assertEquals(replies.map(({ buffer }) => buffer === room.buffer), [true, false, true]);
+  assertEquals(Buffer.concat([large, large.subarray(1), Buffer.from([0])]).equals(room), true);
 });
 
 Deno.test("Requests settles all that is pending at once when the connection breaks", async () => {

@@ -1,7 +1,10 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 
-/** Gives the memory where the payload of a message is to stay, exactly as many bytes; `undefined`: new memory. */
-export type PlacePayload = (subject: Uint8Array, size: number) => Uint8Array | undefined;
+/** Gives memory for exactly as many bytes; `undefined`: new memory. */
+export type PlaceData = (size: number) => Uint8Array | undefined;
+
+/** Gives the memory where the payload of a message on a subject is to stay. */
+export type PlacePayload = (subject: Uint8Array, size: number) => ReturnType<PlaceData>;
 
 const places = new WeakMap<NatsConnection, Map<number, PlacePayload>>();
 
