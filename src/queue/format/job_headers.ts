@@ -32,6 +32,8 @@ export interface JobHeaders {
   replaces?: number;
   /** Sequence of the waiting message that this copy is to replace, while it is not decided whether a worker was faster. */
   replacing?: number;
+  /** Sequence of the waiting message whose place this copy has taken. */
+  displaces?: number;
   /** Sequences of the active messages that this job runs after. */
   after?: number[];
   /** Whether the server made it as the schedule of a delayed job fired. */
@@ -71,6 +73,7 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Job-Keep-Result", (job, value) => job.keepResult = positive(value)],
   ["Job-Replaces", (job, value) => job.replaces = whole(value)],
   ["Job-Replacing", (job, value) => job.replacing = whole(value)],
+  ["Job-Displaces", (job, value) => job.displaces = whole(value)],
   ["Job-After", (job, value) => job.after = sequences(value)],
   ["Job-Due", (job, value) => job.due = date(value)],
   ["Job-Supersedes", (job, value) => job.supersedes = value.split(",", MAX_SUPERSEDED)],
@@ -112,6 +115,7 @@ const PASSING = new Set([
   "Job-Postponed",
   "Job-Replaces",
   "Job-Replacing",
+  "Job-Displaces",
   "Job-Due",
   "Job-Supersedes",
   "Job-Nonce",

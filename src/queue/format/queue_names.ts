@@ -14,6 +14,9 @@ export const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
 /** What the ids and tokens of jobs begin with that a schedule made. */
 const TICK = "@";
 
+/** In place of a partition: the copies that are to replace waiting jobs. */
+const CHANGING = "changing";
+
 /** Partitions of the jobs that have a key. */
 export const PARTITIONS = 16;
 
@@ -81,6 +84,11 @@ export class QueueNames {
     return `wq.${this.queue}.keyed.${partition}.${token}`;
   }
 
+  /** Where the copy of a waiting job stands until it has taken the place of that: no durable consumer delivers it, and all of them can be listed. */
+  replacement(token: string): string {
+    return `wq.${this.queue}.keyed.${CHANGING}.${token}`;
+  }
+
   /** All places where a job of this id can be. A cluster compares publishes in flight by this literal text, so it has one spelling. */
   idFilter(token: string): string {
     return `wq.${this.queue}.*.*.${token}`;
@@ -123,6 +131,21 @@ export class QueueNames {
   event(type: string, token: string): string {
     return `wqevt.${this.queue}.${type}.${token}`;
   }
+}
+
+/**
+ * What a message of a queue is by its subject. A copy that is to replace a waiting job is a delayed one: its schedule fires if the call that made
+ * it dies.
+ */
+export function kindOf(subject: string): "ready" | "later" | "keyed" | undefined {
+  const [, , kind, place] = subject.split(".");
+  if (kind === "keyed") return place === CHANGING ? "later" : "keyed";
+  return kind === "ready" || kind === "later" ? kind : undefined;
+}
+
+/** Whether a message stands where a copy does that is to take the place of a waiting job. */
+export function isReplacement(subject: string): boolean {
+  return subject.split(".")[3] === CHANGING;
 }
 
 /** The last token of a subject: the one of the id. */

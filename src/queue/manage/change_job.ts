@@ -58,7 +58,6 @@ export class JobChange implements Replacement {
   readonly doing: string;
   readonly nonce: string = nuid.next();
   readonly behindActive = false;
-  decided = 0;
   readonly #payload: string | undefined;
   readonly #due: "kept" | number | undefined;
   #readySubject: (present: StoredMessage) => string = ({ subject }) => subject;

@@ -7,7 +7,7 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { deliveredUpTo, type JobInfo, readJobInfo } from "../store/find_job.ts";
-import { PRIORITIES, type Priority, type QueueNames } from "../format/queue_names.ts";
+import { kindOf, PRIORITIES, type Priority, type QueueNames } from "../format/queue_names.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 
@@ -108,10 +108,15 @@ export async function* listJobs<T>(
         return messages.map((message) => readJobInfo<T>(message, delivered.get(placeOf(message)) ?? null));
       });
     for await (const page of messagePages(pageFrom, seq)) {
-      yield* state === undefined ? page : page.filter((job) => job.state === state);
+      yield* page.filter((job) => state === undefined ? isOf(filter, job) : job.state === state);
       if (state === "active" && page.some((job) => job.state === "ready")) break;
     }
   }
+}
+
+/** Whether a job is of the kind that a filter is for: among those with a key stand the copies of jobs that are being changed. */
+function isOf(filter: string, { state }: JobInfo): boolean {
+  return state !== "delayed" || kindOf(filter) === "later";
 }
 
 /** A job's subject without its id. */

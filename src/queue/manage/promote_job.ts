@@ -7,16 +7,16 @@ import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
-import { tokenOf } from "../format/queue_names.ts";
+import { isReplacement, kindOf, tokenOf } from "../format/queue_names.ts";
 import {
   keptHeaders,
-  kindOf,
   mayBeFiring,
   readySubject,
   REPLACE_VERSION,
   waitToLookAgain,
 } from "../publish/replaceable_message.ts";
-import { deliveredUpTo, findJobMessage, isUndecided, mayJobBeStored } from "../store/find_job.ts";
+import { deliveredUpTo, findJobMessage, mayJobBeStored } from "../store/find_job.ts";
+import { isAbandoned, takesPlace } from "../store/job_turn.ts";
 
 /**
  * Makes a delayed job wait for a worker, in one step on the server, which stores the waiting message and removes the schedule.
@@ -33,7 +33,7 @@ export async function promoteJob(call: Call, queue: QueueStore, token: string): 
       return notPromoted(call, queue, token);
     }
     const headers = parseJobHeaders(present.headers());
-    if (!isUndecided(present)) {
+    if (!isReplacement(present.subject) || await isLeft(call, queue, present, headers)) {
       if (kindOf(present.subject) !== "later") {
         const delivered = await deliveredUpTo(call, queue.names, present.subject);
         return (delivered ?? 0) < present.sequence || notPromoted(call, queue, token);
@@ -44,6 +44,11 @@ export async function promoteJob(call: Call, queue: QueueStore, token: string): 
     }
     await waitToLookAgain(call);
   }
+}
+
+/** Whether the job has only the copy left of a call that died while it replaced the waiting message. */
+async function isLeft(call: Call, { names }: QueueStore, copy: StoredMessage, headers: JobHeaders): Promise<boolean> {
+  return isAbandoned(call, copy) && await takesPlace(call, names, copy, headers);
 }
 
 /** A job that is active or gone was not promoted, unless a reply was lost: then that may be the end of it. */

@@ -104,7 +104,6 @@ class ReplacingJob implements Replacement {
   readonly doing = "publish the job";
   readonly behindActive = true;
   readonly job: PreparedJob;
-  decided = 0;
   #ready: PreparedJob | null = null;
   #due: number | undefined;
 

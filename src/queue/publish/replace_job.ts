@@ -1,18 +1,23 @@
 import { JetStreamStoreError } from "../../errors.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { type JobHeaders, MAX_AFTER, parseJobHeaders, supersedesHeader } from "../format/job_headers.ts";
-import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
-import { deliveredUpTo, findJobMessage, isMessageOf, isUndecided } from "../store/find_job.ts";
+import { idOf, isReplacement, kindOf, tokenOf } from "../format/queue_names.ts";
+import { deliveredUpTo, findJobMessage, isMessageOf } from "../store/find_job.ts";
+import { isAbandoned, takesPlace } from "../store/job_turn.ts";
 import type { QueueStore } from "../store/queue_context.ts";
-import { dueOf, kindOf, laterSubject, mayBeFiring, REPLACE_VERSION, waitToLookAgain } from "./replaceable_message.ts";
+import { dueOf, laterSubject, mayBeFiring, REPLACE_VERSION, waitToLookAgain } from "./replaceable_message.ts";
 import {
+  announce,
   type JobCopy,
   removeMessage,
   type Replacement,
   storeAnnounced,
   storeCopy,
+  storeDecided,
   type Undecided,
+  withdraw,
 } from "./store_copy.ts";
 
 /** Milliseconds until a job that runs after an active one is first delivered. */
@@ -25,9 +30,11 @@ export type ReplaceResult = { sequence: number } | "absent" | "active";
  * Replaces the message of a job, wherever it is, by a copy that is stored under the guard of the first.
  *
  * A delayed message is replaced in one step on the server, unless its schedule may be firing, which is waited for. A waiting one may be delivered at
- * any moment, and a server cannot replace it on condition that it was not. So the call announces the change to the workers, stores the copy as one that is undecided, and then asks how far the server has
- * delivered. If the waiting message was delivered, the copy is withdrawn. If it was not, a worker that gets it from now on has received the announcement, finds
- * the copy, and does not start it.
+ * any moment, and a server cannot replace it on condition that it was not. So the call stores the copy as one that is undecided where workers list
+ * such copies, announces the change to those that listen already, and then asks how far the server has delivered. If the waiting message was
+ * delivered, the copy is withdrawn. If it was not, a worker that gets it from now on knows of the change, finds the copy, and does not start the
+ * message. Then the call decides: it stores the copy once more, as one that is decided, under the guard of the undecided one, which a worker removes
+ * if the call takes too long. Only then the message is deleted, and the copy stored where it belongs.
  *
  * @throws {JetStreamStoreError} `unsupported`, if the server is too old, or the job has a key or was made by a schedule.
  * @throws {RangeError} If the copy is too large.
@@ -47,13 +54,11 @@ export async function replaceJob(
     }
     const headers = parseJobHeaders(present.headers());
     const isOwn = headers.nonce === replacement.nonce;
-    const undecided = isUndecided(present);
-    if (isOwn && !undecided) return { sequence: present.sequence };
-    const result = !undecided
-      ? await replaceMessage(call, queue, present, headers, replacement)
+    const result = isReplacement(present.subject)
+      ? await goOn(call, queue, present, headers, replacement, isOwn)
       : isOwn
-      ? await goOn(call, queue, undecidedOf(present, headers, replacement), replacement)
-      : null;
+      ? { sequence: present.sequence }
+      : await replaceMessage(call, queue, present, headers, replacement);
     if (result) return result;
     await waitToLookAgain(call);
   }
@@ -73,14 +78,21 @@ async function replaceMessage(
   const copy = copyOf(replacement, present, headers, kindOf(subject) === "later" ? dueOf(present) : undefined);
   if (kindOf(subject) === "later") {
     if (await mayBeFiring(call, queue, present)) return null;
-    return await storeCopy(call, queue, { later: subject, sequence }, replacement, copy, after);
+    return await storeCopy(call, queue, { from: subject, sequence }, replacement, copy, after);
   }
-  const undecided = { later: laterSubject(queue, subject), sequence, replaced: sequence, after, copy };
-  if (await isDelivered(call, queue, subject, sequence)) {
-    return await endBehindActive(call, queue, undecided, replacement);
+  const undecided = { from: laterSubject(queue, subject), sequence, waiting: subject, replaced: sequence, after, copy };
+  if (await isDelivered(call, queue, undecided)) return await endBehindActive(call, queue, undecided, replacement);
+  const token = tokenOf(subject);
+  try {
+    const stored = await storeAnnounced(call, queue, undecided, replacement);
+    if (stored === null) return null;
+    const from = queue.names.replacement(token);
+    return await decide(call, queue, { ...undecided, from, sequence: stored }, replacement);
+  } catch (error) {
+    // Another attempt of this call goes on with it. Otherwise nobody would, and a worker that has the job would wait for that.
+    if (!(error instanceof Unavailable) || error.reason === "timeout") withdraw(call, queue, token, replacement);
+    throw error;
   }
-  const stored = await storeAnnounced(call, queue, undecided, replacement);
-  return stored === null ? null : await decide(call, queue, { ...undecided, sequence: stored }, replacement);
 }
 
 /** The copy of a message. A server that was killed can have a delayed one back, and fire it: so the copy names what it supersedes. */
@@ -108,27 +120,25 @@ function checkReplaceable(subject: string): void {
   }
 }
 
-/** An undecided copy that an earlier attempt of this call has stored. */
-function undecidedOf(
-  present: StoredMessage,
-  headers: JobHeaders,
-  replacement: Replacement,
-): Undecided {
-  const { after = [], replacing = 0 } = headers;
-  const copy = copyOf(replacement, present, headers, undefined);
-  return { later: present.subject, sequence: present.sequence, replaced: replacing, after, copy };
-}
-
-/** Goes on with an undecided copy of an earlier attempt of this call: one about which it had not decided is withdrawn, and it begins anew. */
+/**
+ * Goes on where a change of a waiting message is under way: with that of an earlier attempt of this call, or in place of a call that died. The change
+ * of another call is waited for.
+ */
 async function goOn(
   call: Call,
   queue: QueueStore,
-  undecided: Undecided,
+  present: StoredMessage,
+  headers: JobHeaders,
   replacement: Replacement,
+  isOwn: boolean,
 ): Promise<ReplaceResult | null> {
-  if (replacement.decided === undecided.sequence) return await commit(call, queue, undecided, replacement);
-  await removeMessage(call, queue, undecided.sequence);
-  return null;
+  if (!isOwn && !isAbandoned(call, present)) return null;
+  if (!await takesPlace(call, queue.names, present, headers)) return null;
+  if (!isOwn) return await replaceMessage(call, queue, present, headers, replacement);
+  const { after = [], displaces } = headers;
+  const copy = copyOf(replacement, present, headers, undefined);
+  const place = { from: present.subject, sequence: present.sequence };
+  return await storeCopy(call, queue, place, replacement, copy, after, displaces);
 }
 
 /** Decides about an undecided copy, by whether the waiting message was delivered before the copy was there. */
@@ -138,23 +148,13 @@ async function decide(
   undecided: Undecided,
   replacement: Replacement,
 ): Promise<ReplaceResult | null> {
-  const { later, sequence, replaced } = undecided;
-  const waiting = queue.names.ready(priorityOf(later.split(".")[3]), tokenOf(later));
-  if (await isDelivered(call, queue, waiting, replaced)) {
-    return await endBehindActive(call, queue, undecided, replacement);
-  }
-  replacement.decided = sequence;
-  return await commit(call, queue, undecided, replacement);
-}
-
-async function commit(
-  call: Call,
-  queue: QueueStore,
-  undecided: Undecided,
-  replacement: Replacement,
-): Promise<ReplaceResult | null> {
-  await removeMessage(call, queue, undecided.replaced);
-  return await storeCopy(call, queue, undecided, replacement, undecided.copy, undecided.after);
+  const { from, replaced, copy, after } = undecided;
+  announce(call, queue, undecided);
+  if (await isDelivered(call, queue, undecided)) return await endBehindActive(call, queue, undecided, replacement);
+  const sequence = await storeDecided(call, queue, undecided, replacement);
+  if (sequence === null) return null;
+  await removeMessage(call, queue, replaced);
+  return await storeCopy(call, queue, { from, sequence }, replacement, copy, after, replaced);
 }
 
 /** The message was delivered first: the copy follows it, or is withdrawn. */
@@ -177,6 +177,6 @@ async function endBehindActive(
   return await storeCopy(call, queue, undecided, replacement, { ...copy, due }, runsAfter);
 }
 
-async function isDelivered(call: Call, queue: QueueStore, subject: string, sequence: number): Promise<boolean> {
-  return (await deliveredUpTo(call, queue.names, subject) ?? 0) >= sequence;
+async function isDelivered(call: Call, queue: QueueStore, { waiting, replaced }: Undecided): Promise<boolean> {
+  return (await deliveredUpTo(call, queue.names, waiting) ?? 0) >= replaced;
 }

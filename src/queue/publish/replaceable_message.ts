@@ -3,7 +3,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import type { HeaderList, JobHeaders } from "../format/job_headers.ts";
-import { priorityOf, tokenOf } from "../format/queue_names.ts";
+import { kindOf, priorityOf, tokenOf } from "../format/queue_names.ts";
 import type { QueueStore } from "../store/queue_context.ts";
 
 /** The version of nats-server that stores a message and removes the schedule it replaces in one step. */
@@ -46,7 +46,7 @@ export function keptHeaders(present: StoredMessage, headers: JobHeaders): Header
   return kept;
 }
 
-const SET_ANEW = /^(nats-.*|job-nonce|job-replacing|job-after|job-due)$/i;
+const SET_ANEW = /^(nats-.*|job-nonce|job-replacing|job-displaces|job-after|job-due)$/i;
 
 /** The subject under which workers get the job of a message, whether it waits or is delayed. */
 export function readySubject({ names }: QueueStore, present: StoredMessage): string {
@@ -54,11 +54,6 @@ export function readySubject({ names }: QueueStore, present: StoredMessage): str
   if (kindOf(subject) !== "later") return subject;
   const target = present.header("Nats-Schedule-Target");
   return target ?? names.ready(priorityOf(subject.split(".")[3]), tokenOf(subject));
-}
-
-/** `ready`, `later` or `keyed`. */
-export function kindOf(subject: string): string {
-  return subject.split(".")[2];
 }
 
 /** The subject of a delayed job that workers get under a subject. */

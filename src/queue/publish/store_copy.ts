@@ -1,6 +1,6 @@
 import type { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
-import type { Call } from "../../wire/call.ts";
+import { type Call, callWithin } from "../../wire/call.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
@@ -8,11 +8,16 @@ import { deleteMessage } from "../../wire/streams.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { type HeaderList, type JobHeaders, scheduleHeaders } from "../format/job_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
-import { tokenOf } from "../format/queue_names.ts";
+import { isReplacement, tokenOf } from "../format/queue_names.ts";
+import { findJobMessage, isUndecided } from "../store/find_job.ts";
 import type { QueueStore } from "../store/queue_context.ts";
+import { laterSubject } from "./replaceable_message.ts";
 
-/** Milliseconds after which an undecided copy fires whose call died: more than a call takes. */
-const UNDECIDED_MS = 60_000;
+/** Milliseconds after which the copy of a waiting message fires whose call died: more than a call takes. */
+const REPLACEMENT_MS = 60_000;
+
+/** Milliseconds within which a copy is withdrawn. */
+const WITHDRAW_TIMEOUT_MS = 2_000;
 
 /** What is stored in place of a message. */
 export interface JobCopy {
@@ -39,43 +44,51 @@ export interface Replacement {
    * @param due When the job was to run; `undefined`: it was waiting.
    */
   copy(present: StoredMessage, headers: JobHeaders, due: number | undefined): JobCopy;
-  /** Sequence of the undecided copy in whose favour the call has decided. */
-  decided: number;
 }
 
-/** Where a copy is stored: if the newest message of its id has this sequence. */
+/** What a copy takes the place of, if the newest message of its id has this sequence. */
 export interface Place {
-  /** The subject of the job while it is delayed. It names the priority of what is replaced. */
-  later: string;
+  /** The subject of the delayed message, or of the earlier copy, that is removed in the same step. */
+  from: string;
   sequence: number;
 }
 
 /** A copy that is stored in place of a waiting message, as long as it is not known whether that was delivered before. */
 export interface Undecided extends Place {
-  /** The waiting message. */
+  /** Subject and sequence of the waiting message. */
+  waiting: string;
   replaced: number;
   /** What the job runs after. */
   after: readonly number[];
   copy: JobCopy;
 }
 
-/** Stores a copy for good, in place of the delayed message that is there. */
+/**
+ * Stores a copy for good, in place of the delayed message or the earlier copy that is there.
+ *
+ * @param displaces The waiting message that was deleted for it.
+ */
 export async function storeCopy(
   call: Call,
   queue: QueueStore,
-  { later, sequence }: Place,
+  { from, sequence }: Place,
   replacement: Replacement,
   copy: JobCopy,
   after: readonly number[],
+  displaces?: number,
 ): Promise<{ sequence: number } | null> {
   const { nonce } = replacement;
   const { ready, due } = copy;
-  const headers: HeaderList = [["Nats-Msg-Id", nonce], ["Job-Nonce", nonce]];
-  if (after.length > 0) headers.push(["Job-After", after.join(",")]);
+  const headers: HeaderList = [["Nats-Msg-Id", nonce], ["Job-Nonce", nonce], ...afterHeader(after)];
+  if (displaces !== undefined) headers.push(["Job-Displaces", String(displaces)]);
   const waits = due === undefined || due <= call.session.now();
-  if (waits) headers.push(["Nats-Scheduler", later], ["Nats-Schedule-Next", "purge"]);
-  else headers.push(...scheduleHeaders(ready, due), ["Nats-Rollup", "sub"]);
-  const message = { ...copy, subject: waits ? ready : later, headers: [...copy.headers, ...headers] };
+  if (!waits) headers.push(...scheduleHeaders(ready, due));
+  // A delayed job keeps its subject when its priority changes.
+  const later = isReplacement(from) ? laterSubject(queue, ready) : from;
+  const subject = waits ? ready : later;
+  if (subject === from) headers.push(["Nats-Rollup", "sub"]);
+  else headers.push(["Nats-Scheduler", from], ["Nats-Schedule-Next", "purge"]);
+  const message = { ...copy, subject, headers: [...copy.headers, ...headers] };
   const stored = await store(call, queue, message, sequence, replacement);
   return stored === null ? null : { sequence: stored };
 }
@@ -96,7 +109,7 @@ export async function storeAnnounced(
     if (subject === queue.names.changing) refusal = error;
   });
   try {
-    call.session.send(queue.names.changing, tokenOf(undecided.later));
+    announce(call, queue, undecided);
     const stored = await storeUndecided(call, queue, undecided, replacement);
     // The server sends a refusal before it answers what was sent behind it.
     if (!refusal) return stored;
@@ -107,21 +120,57 @@ export async function storeAnnounced(
   }
 }
 
-/** Stores a copy that a call has to decide about; if the call dies it fires late, and a worker decides. */
+/** Tells the workers that a waiting message may be being replaced. */
+export function announce({ session }: Call, { names }: QueueStore, { waiting }: Undecided): void {
+  session.send(names.changing, tokenOf(waiting));
+}
+
+/** Stores a copy that a call has to decide about; if the call dies it fires late, and a worker drops it. */
 async function storeUndecided(
   call: Call,
   queue: QueueStore,
-  { later, sequence, replaced, copy, after }: Undecided,
+  undecided: Undecided,
   replacement: Replacement,
 ): Promise<number | null> {
+  const message = replacementMessage(call, queue, undecided, replacement, "Job-Replacing");
+  return await store(call.separate(), queue, message, undecided.sequence, replacement);
+}
+
+/** Stores a copy once more, as one that takes the place of the waiting message; if the call dies it fires late, and runs. */
+export async function storeDecided(
+  call: Call,
+  queue: QueueStore,
+  undecided: Undecided,
+  replacement: Replacement,
+): Promise<number | null> {
+  const message = replacementMessage(call, queue, undecided, replacement, "Job-Displaces");
+  message.headers.push(["Nats-Rollup", "sub"]);
+  return await store(call, queue, message, undecided.sequence, replacement);
+}
+
+function replacementMessage(
+  { session }: Call,
+  { names }: QueueStore,
+  { waiting, replaced, copy, after }: Undecided,
+  { nonce }: Replacement,
+  role: "Job-Replacing" | "Job-Displaces",
+): { subject: string; payload: Uint8Array | string; headers: HeaderList } {
+  const now = session.now();
+  const schedule = scheduleHeaders(copy.ready, Math.max(copy.due ?? 0, now + REPLACEMENT_MS));
   const headers: HeaderList = [
     ...copy.headers,
-    ["Job-Nonce", replacement.nonce],
-    ["Job-Replacing", String(replaced)],
-    ...scheduleHeaders(copy.ready, call.session.now() + UNDECIDED_MS),
+    ["Job-Nonce", nonce],
+    [role, String(replaced)],
+    ...schedule.filter(([name]) => name !== "Job-Due"),
+    // It counts as late when it fires: a server that was killed may have it back.
+    ["Job-Due", new Date(now).toISOString()],
+    ...afterHeader(after),
   ];
-  if (after.length > 0) headers.push(["Job-After", after.join(",")]);
-  return await store(call.separate(), queue, { ...copy, subject: later, headers }, sequence, replacement);
+  return { subject: names.replacement(tokenOf(waiting)), payload: copy.payload, headers };
+}
+
+function afterHeader(after: readonly number[]): HeaderList {
+  return after.length > 0 ? [["Job-After", after.join(",")]] : [];
 }
 
 /** Stores a message if the newest one of its id has this sequence; `null` if it has not. */
@@ -142,6 +191,17 @@ async function store(
     if (isServerError(error, ErrorCode.wrongLastSequence, ErrorCode.wrongLastSequenceUnknown)) return null;
     throw error;
   }
+}
+
+/** Removes the undecided copy of a call that ends, in the background. If that fails, the copy is removed when it is old. */
+export function withdraw({ session }: Call, queue: QueueStore, token: string, { nonce }: Replacement): void {
+  const call = callWithin(session, WITHDRAW_TIMEOUT_MS);
+  const remove = async () => {
+    const newest = await findJobMessage(call, queue.names, token);
+    if (!newest || !isUndecided(newest) || newest.header("Job-Nonce") !== nonce) return;
+    await removeMessage(call, queue, newest.sequence);
+  };
+  remove().catch(() => {});
 }
 
 /** Removes one message of a job. */

@@ -52,10 +52,13 @@ export class LateJobs {
 
   /** Looks at a page of delayed jobs. */
   async look(session: Session, lease: number): Promise<void> {
-    const query = { seq: this.#next, next_by_subj: this.#queue.names.later("*", "*"), batch: PAGE_MESSAGES };
-    const page = await this.#reader.page(this.#call(session), query);
+    const { names } = this.#queue;
+    const pageOf = (next_by_subj: string, seq: number) =>
+      this.#reader.page(this.#call(session), { seq, next_by_subj, batch: PAGE_MESSAGES });
+    const page = await pageOf(names.later("*", "*"), this.#next);
+    const replacements = await pageOf(names.replacement("*"), 1);
     const due = session.now() - Math.max(lease, LATE_MS);
-    const late = page.filter((message) => dueTime(message) < due);
+    const late = [...page, ...replacements].filter((message) => dueTime(message) < due);
     const again = late.filter(({ sequence }) => this.#late.has(sequence)).slice(0, MAX_ASKED);
     this.#late = new Set(late.map(({ sequence }) => sequence));
     // A page with late jobs is looked at once more.

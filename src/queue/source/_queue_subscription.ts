@@ -1,10 +1,11 @@
 import { type Call, callWithin } from "../../wire/call.ts";
 import type { Msg } from "@nats-io/nats-core";
+import { delay } from "../../delay.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import { streamInfo } from "../../wire/streams.ts";
 import { parseRate } from "../format/start_rate.ts";
-import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
+import { partitionNames, PRIORITIES, tokenOf } from "../format/queue_names.ts";
 import { type ConsumerInfo, consumerInfo } from "../store/durable_consumer.ts";
 import { listenToQueue } from "../store/queue_advisories.ts";
 import type { QueueContext } from "../store/queue_context.ts";
@@ -17,6 +18,9 @@ import { Pulls } from "./_pulls.ts";
 import type { SourceListener } from "./source_listener.ts";
 import { WaitingPlaces, type WaitingPlacesListener } from "./_waiting_places.ts";
 import { messageOf } from "../../shown.ts";
+
+/** Milliseconds after which all servers of a cluster know of a subscription. */
+const SUBSCRIBED_MS = 1_000;
 
 /** Milliseconds within which the server must say why a pull gets no heartbeat. */
 const EXPLANATION_TIMEOUT_MS = 500;
@@ -94,7 +98,23 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
       changing: (token) => this.#queue.changing.note(token),
     });
     await this.#look();
+    if (this.#session.requests.alone) this.#queue.changing.listed();
+    else this.#lookAgain();
     return this.#isOpen = true;
+  }
+
+  /** The servers of a cluster learn of a subscription one after the other: until all of them have, announcements are missed. */
+  async #lookAgain(): Promise<void> {
+    const { changing } = this.#queue;
+    changing.doubt();
+    await delay(SUBSCRIBED_MS, { signal: this.#session.signal, persistent: false });
+    if (this.#closed) return;
+    try {
+      await this.#look();
+      changing.listed();
+    } catch (error) {
+      this.#break(messageOf(error));
+    }
   }
 
   /** Breaks off, and takes nothing of what is under way: after a stop of the process it looks fresh and is not. */
@@ -164,15 +184,16 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     return limit !== Infinity && this.#demand.held.countOf(consumer) >= limit;
   }
 
-  /** Looks which durable consumers there are, and at their settings. Pulls that wait are kept: what is under way to them would be lost. */
+  /** Looks which durable consumers there are, at their settings, and which jobs are being changed. Pulls that wait are kept: what is under way to them would be lost. */
   async #look(): Promise<void> {
     const call = this.#call();
     const { names } = this.#queue;
-    const info = await streamInfo(call, names.stream);
+    const info = await streamInfo(call, names.stream, { subjects_filter: names.replacement("*") });
     // Without it the limit of the rate is not known.
     if (!info || this.#isOpen && info.created !== this.created) {
       throw new Unavailable("no_responders", "The stream was deleted");
     }
+    for (const subject of Object.keys(info.state.subjects ?? {})) this.#queue.changing.note(tokenOf(subject));
     // The partitions are made when a job first has a key.
     const keyed = this.#served.keyed && info.state.consumer_count > PRIORITIES.length;
     const { priorities } = this.#served;

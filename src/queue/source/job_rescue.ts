@@ -9,6 +9,7 @@ import { leaderGet } from "../../wire/leader_get.ts";
 import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
+import { isReplacement } from "../format/queue_names.ts";
 import { readJobInfo } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { MAX_ASKED } from "./_known_messages.ts";
@@ -100,7 +101,7 @@ export class JobRescue {
     const { names, stream } = this.#queue;
     const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
     const stray = await leaderGet(this.#call(session), names.stream, query);
-    if (stray) await stream.openPartitions(this.#call(session));
+    if (stray && !isReplacement(stray.subject)) await stream.openPartitions(this.#call(session));
   }
 
   /** @returns The ack floors of now, by durable consumer. */

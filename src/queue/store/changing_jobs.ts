@@ -7,11 +7,14 @@ const MAX_TOKENS = 10_000;
 /**
  * Jobs of which a waiting message may be being replaced: who changes a waiting job announces that to all workers first. A worker that starts such a job
  * looks whether the message it got is still the one to run; all other jobs start without a look.
+ *
+ * A worker that begins to listen has missed what was announced before, so it lists the changes that are under way.
  */
 export class ChangingJobs {
   /** Until when each job counts as changing, by `performance.now()`; the oldest announcement first. */
   readonly #until: Map<string, number> = new Map();
   #allUntil = -Infinity;
+  #areListed = true;
 
   /** Notes an announcement: the subject token of a job's id. */
   note(token: string): void {
@@ -27,8 +30,19 @@ export class ChangingJobs {
     this.#allUntil = now + CHANGING_MS;
   }
 
+  /** Some announcements may not have arrived: every job counts as changing until the changes that are under way have been listed. */
+  doubt(): void {
+    this.#areListed = false;
+  }
+
+  /** The changes that are under way have been listed, and noted. */
+  listed(): void {
+    this.#areListed = true;
+  }
+
   /** Whether a message of this job may be being replaced. */
   has(token: string): boolean {
+    if (!this.#areListed) return true;
     if (this.#until.size === 0 && this.#allUntil === -Infinity) return false;
     const now = performance.now();
     return now < this.#allUntil || now < (this.#until.get(token) ?? -Infinity);

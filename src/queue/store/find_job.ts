@@ -10,7 +10,7 @@ import { parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { callQueue } from "./queue_call.ts";
 import type { QueueContext } from "./queue_context.ts";
-import { idOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
+import { idOf, isReplacement, kindOf, type Priority, priorityOf, tokenOf } from "../format/queue_names.ts";
 
 /**
  * A job that is in the queue.
@@ -72,12 +72,12 @@ export async function isMessageOf(
 
 /** Whether a message is that of a delayed job. */
 export function isDelayed({ subject }: StoredMessage): boolean {
-  return subject.split(".")[2] === "later";
+  return kindOf(subject) === "later";
 }
 
 /** Whether a message is a copy of which it is not decided yet whether it takes the place of a waiting one. */
 export function isUndecided(message: StoredMessage): boolean {
-  return isDelayed(message) && message.header("Job-Replacing") !== undefined;
+  return isReplacement(message.subject) && message.header("Job-Replacing") !== undefined;
 }
 
 /** Looks a job up by its id. */
@@ -96,8 +96,9 @@ export async function findJob<T>(
 
 /** Up to which sequence the durable consumer of a job's subject has handed out; `null` for a delayed one, which has none. */
 export async function deliveredUpTo(call: Call, names: QueueNames, subject: string): Promise<number | null> {
-  const [, , kind, place] = subject.split(".");
+  const kind = kindOf(subject);
   if (kind === "later") return null;
+  const place = subject.split(".")[3];
   const info = await consumerInfo(call, names, kind === "keyed" ? `k${place}` : place);
   return info?.delivered.stream_seq ?? 0;
 }

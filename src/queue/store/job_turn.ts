@@ -3,12 +3,12 @@ import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import { parseJobHeaders } from "../format/job_headers.ts";
+import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { findJobMessage, isMessageOf, isUndecided } from "./find_job.ts";
 
-/** Milliseconds that a call may take which changes a job: the copy of one that died is removed after them. */
-const MAX_UNDECIDED_MS = 30_000;
+/** Milliseconds that a call may take which changes a job: what one that died has left is removed after them. */
+const MAX_CHANGE_MS = 30_000;
 
 /** Whether a message that was delivered is to run: now, after an active message of its id, or not at all, as another message takes its place. */
 export type JobTurn = "now" | "behind" | "superseded";
@@ -21,18 +21,37 @@ export type JobTurn = "now" | "behind" | "superseded";
 export async function findTurn(
   call: Call,
   names: QueueNames,
-  { sequence, token, headers }: Pick<JobMessage, "sequence" | "token" | "headers">,
+  job: Pick<JobMessage, "sequence" | "token" | "headers">,
 ): Promise<JobTurn> {
-  const { replacing, after = [] } = headers;
-  // The call that was to decide has died. What it was to replace is there: it stays as it was.
-  if (replacing !== undefined && await isMessageOf(call, names, replacing, token)) return "superseded";
+  const { sequence, token, headers: { replacing, displaces, after = [] } } = job;
+  // The call that was to decide has died. The job stayed as it was.
+  if (replacing !== undefined) return "superseded";
+  // The call has died that was to delete it, or a killed server has it back.
+  if (displaces !== undefined && await isMessageOf(call, names, displaces, token)) {
+    await deleteMessage(call, names.stream, displaces);
+  }
   const newest = await findJobMessage(call, names, token);
-  if (newest && newest.sequence > sequence) {
-    const isGone = await removeAbandoned(call, names, newest, sequence);
-    if (!isGone && !parseJobHeaders(newest.headers()).after?.includes(sequence)) return "superseded";
+  if (newest && newest.sequence > sequence && !await removeAbandoned(call, names, newest, sequence)) {
+    if (await isSuperseded(call, names, newest, job)) return "superseded";
   }
   const stored = await Promise.all(after.map((active) => isMessageOf(call, names, active, token)));
   return stored.includes(true) ? "behind" : "now";
+}
+
+/** Whether a newer message of its job takes the place of a message: not if another client has published both under one id. */
+async function isSuperseded(
+  call: Call,
+  names: QueueNames,
+  newest: StoredMessage,
+  { sequence, token }: Pick<JobMessage, "sequence" | "token">,
+): Promise<boolean> {
+  if (parseJobHeaders(newest.headers()).after?.includes(sequence)) return false;
+  return takesPlaceOf(parseJobHeaders(newest.headers()), sequence) || !await isMessageOf(call, names, sequence, token);
+}
+
+/** Whether a message with these headers was stored in place of the one of this sequence, or of a later one of the same job. */
+export function takesPlaceOf({ replaces = 0, displaces = 0 }: JobHeaders, sequence: number): boolean {
+  return Math.max(replaces, displaces) >= sequence;
 }
 
 /**
@@ -47,10 +66,29 @@ export async function removeAbandoned(
   newest: StoredMessage,
   sequence: number,
 ): Promise<boolean> {
-  if (isUndecided(newest) && call.session.now() - newest.time.getTime() < MAX_UNDECIDED_MS) {
-    throw new Unavailable("no_leader", "The job is being changed");
-  }
+  const beingChanged = () => new Unavailable("no_leader", "The job is being changed");
+  if (isUndecided(newest) && !isAbandoned(call, newest)) throw beingChanged();
   if (parseJobHeaders(newest.headers()).replacing !== sequence) return false;
-  await deleteMessage(call, names.stream, newest.sequence);
+  // If it is gone, the call has decided after all.
+  if (!await deleteMessage(call, names.stream, newest.sequence)) throw beingChanged();
   return true;
+}
+
+/**
+ * Ends a change of a waiting message of which only the copy is left: one that was decided takes the place of that message, which is deleted; any other is
+ * removed, and the job is as it was. Tells whether it takes the place.
+ */
+export async function takesPlace(
+  call: Call,
+  { stream }: QueueNames,
+  { sequence }: StoredMessage,
+  { displaces }: JobHeaders,
+): Promise<boolean> {
+  await deleteMessage(call, stream, displaces ?? sequence);
+  return displaces !== undefined;
+}
+
+/** Whether a copy is so old that the call must have died which was to replace a waiting message by it. */
+export function isAbandoned({ session }: Call, { time }: StoredMessage): boolean {
+  return session.now() - time.getTime() >= MAX_CHANGE_MS;
 }

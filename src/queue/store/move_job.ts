@@ -6,7 +6,7 @@ import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import { removeAbandoned } from "./job_turn.ts";
+import { removeAbandoned, takesPlaceOf } from "./job_turn.ts";
 import { findJobMessage } from "./find_job.ts";
 import {
   type HeaderList,
@@ -73,8 +73,9 @@ export async function moveJob(
     const newest = await findJobMessage(call, names, token);
     if (!newest) return false;
     const found = parseJobHeaders(newest.headers());
-    if ((found.replaces ?? 0) >= sequence) return true;
-    if (newest.sequence <= sequence) return false;
+    if (takesPlaceOf(found, sequence)) return true;
+    if (newest.sequence === sequence) throw new Unavailable("no_leader", "A change of the job was withdrawn");
+    if (newest.sequence < sequence) return false;
     // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved.
     const isStale = isSuperseded(token, found, headers, true);
     if (isStale) await deleteMessage(call, names.stream, newest.sequence);

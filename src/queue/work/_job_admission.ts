@@ -112,8 +112,9 @@ export class JobAdmission {
   }
 
   /** Whether another message of its job may take its place, or run before it. */
-  #mayBeReplaced({ token, headers: { replacing, after } }: Delivery): boolean {
-    return replacing !== undefined || after !== undefined || this.#queue.changing.has(token);
+  #mayBeReplaced({ token, headers: { replacing, displaces, after }, keyed, tick }: Delivery): boolean {
+    if (replacing !== undefined || displaces !== undefined || after !== undefined) return true;
+    return !keyed && !tick && this.#queue.changing.has(token);
   }
 
   /** What runs after an active message of its job is put back while that is there. */

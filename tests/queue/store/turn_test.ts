@@ -7,7 +7,7 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 const READY = "wq.checks.ready.normal.a";
 
-Deno.test("A worker drops an undecided copy whose call died, if what it was to replace is there; otherwise it runs the copy", async () => {
+Deno.test("A worker drops an undecided copy whose call died, and runs a decided one in place of what it displaces", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
@@ -15,13 +15,14 @@ Deno.test("A worker drops an undecided copy whose call died, if what it was to r
   await queue.open();
   await queue.pause();
   const { seq } = await foreign.publish(READY, '"old"');
-  // As the server makes it of the copy, whose schedule has fired.
+  // As the server makes them of the copies, whose schedules have fired.
   await foreign.publish(READY, '"new"', { "Job-Replacing": String(seq) });
-  await foreign.publish("wq.checks.ready.normal.b", '"new"', { "Job-Replacing": String(seq) });
+  const old = await foreign.publish("wq.checks.ready.low.b", '"old"');
+  await foreign.publish("wq.checks.ready.normal.b", '"new"', { "Job-Displaces": String(old.seq) });
   const runs = new RecordedRuns<string>();
   await using consumer = queue.consume(runs.handler, { concurrency: 1, prefetch: 0 });
   await waitUntil(() => consumer.status().state === "paused");
-  foreign.connection.publish("wqevt.checks.changing", "a");
+  for (const token of ["a", "b"]) foreign.connection.publish("wqevt.checks.changing", token);
   await foreign.connection.flush();
   await queue.resume();
   await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
@@ -45,7 +46,7 @@ Deno.test("A worker that gets the announcement of a change starts the job once t
   await foreign.api("STREAM.MSG.DELETE.WQ_checks", { seq: first });
   const { seq } = await foreign.publish(READY, '"old"');
   const undecided = { ...schedule, "Job-Replacing": String(seq) };
-  const copy = await foreign.publish("wq.checks.later.normal.a", '"new"', undecided);
+  const copy = await foreign.publish("wq.checks.keyed.changing.a", '"new"', undecided);
   await waitUntil(() => consumer.status().active === 1 || runs.all.length === 1);
   const early = runs.all.length;
   await foreign.api("STREAM.MSG.DELETE.WQ_checks", { seq: copy.seq });
