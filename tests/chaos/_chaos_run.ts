@@ -10,6 +10,7 @@ import { accessConfig } from "./_denied_subjects.ts";
 import { makeFaults } from "./_make_faults.ts";
 import type { Member } from "./_members.ts";
 import { observeStores, type Stored } from "./_observe_stores.ts";
+import { serversReady } from "./_servers_ready.ts";
 import { settle } from "./_settle.ts";
 import { type Folders, startMembers } from "./_start_members.ts";
 import { LagMeter } from "./_timed_calls.ts";
@@ -43,6 +44,9 @@ export const TICK_INTERVAL = 1_000;
 const QUEUE = "chaos";
 const TICKS = "ticks";
 const BUCKETS = ["KV_values", "KV_counters", "KV_claims", "KV_locks", "KV_bank", "OBJ_objects"];
+
+/** Milliseconds within which a server is ready, on a busy machine, too. */
+const SERVER_TIMEOUT_MS = 120_000;
 
 /** Milliseconds for the last jobs to end once all faults are over. */
 const SETTLE_TIMEOUT_MS = 3 * LEASE + 60_000;
@@ -92,7 +96,8 @@ export class ChaosRun implements AsyncDisposable {
     // Servers that take leafnodes deliver to whoever is gone for a while longer.
     const leafnodes = random(options.seed, 3, 78) < 0.3 ? `leafnodes { listen: "127.0.0.1:-1" }\n` : "";
     const config = leafnodes + accessConfig([]);
-    const nats = cleanup.use(await (replicas === 1 ? startNatsServer({ config }) : startNatsCluster({ config })));
+    const server = { config, timeout: SERVER_TIMEOUT_MS };
+    const nats = cleanup.use(await (replicas === 1 ? startNatsServer(server) : startNatsCluster(server)));
     const servers = "urls" in nats ? nats.urls : [nats.url];
     const stores = cleanup.use(new JetStreamStores({ servers, logger: { info() {}, warn() {}, error: log } }));
     const queue = stores.jobQueue(QUEUE, { lease: LEASE, replicas });
@@ -109,9 +114,15 @@ export class ChaosRun implements AsyncDisposable {
     const kinds = new Set(faults.map(({ kind }) => kind));
     this.#log(`${faults.length} faults are planned (${[...kinds].join(" ")}), notes are in ${this.folders.jobs}`);
     using ledger = new LedgerFile<ChaosEntry>(this.folders.jobs, "chaos");
-    const ready = () => "servers" in nats ? nats.ready() : Promise.resolve();
-    const targets = { members: this.#members, servers: this.#servers, ready, ledger };
-    await makeFaults(faults, { ...targets, log: (line) => this.#log(line) }, this.#began);
+    const log = (line: string) => this.#log(line);
+    const targets = {
+      members: this.#members,
+      servers: this.#servers,
+      ready: () => serversReady(nats, log),
+      ledger,
+      log,
+    };
+    await makeFaults(faults, targets, this.#began);
     this.#quietFrom = now();
     this.#log("all faults are over");
     return faults;
