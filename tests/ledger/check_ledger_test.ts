@@ -280,6 +280,16 @@ Deno.test("checkLedger names a job that ended and that a single server that went
   assertKept(check([...entries, [outage]], replicated), [7]);
   assertBroken(check([...entries, [{ ...outage, pid: 2 }]], replicated), /job.1 ended twice/);
   assertBroken(check([confirmed(), run(1), run(70, { pid: 2 })], { large: true }), /job.1 ended twice/);
+  const changedOne = [
+    confirmed(),
+    [changed(1, "update")],
+    [serverDown(60)],
+    run(70),
+    run(71, { sequence: 9, version: 1 }),
+  ];
+  assertKept(check(changedOne, { large: true }), [7]);
+  assertBroken(check(changedOne), /job.1 ended twice/);
+  assertBroken(check(changedOne, replicated), /job.1 ended twice/);
   const cancelledOne = [confirmed(), cancelled(1, true), [serverDown(60)], run(70)];
   assertKept(check(cancelledOne, { large: true }));
   assertBroken(check(cancelledOne), /was cancelled and came back/);
