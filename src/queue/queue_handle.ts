@@ -46,7 +46,7 @@ import { ChangingJobs } from "./store/changing_jobs.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";
 import { findJob, type JobInfo } from "./store/find_job.ts";
 import { JobResults } from "./store/job_results.ts";
-import { callQueue, REMOVAL } from "./store/queue_call.ts";
+import { callQueue, CHANGE, REMOVAL } from "./store/queue_call.ts";
 import { checkQueueOptions, type QueueOptions } from "./store/queue_options.ts";
 import type { QueueContext } from "./store/queue_context.ts";
 import { QueueStream } from "./store/queue_stream.ts";
@@ -168,7 +168,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
   }
 
   async promote(id: string): Promise<boolean | null> {
-    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, this.queue, token));
+    return await this.#lookUp(id, "promote the job", (call, token) => promoteJob(call, this.queue, token), CHANGE);
   }
 
   async reschedule(id: string, options: RescheduleOptions): Promise<boolean | null> {
@@ -178,7 +178,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
     return await this.#lookUp(id, "reschedule the job", (call, token) => {
       change ??= JobChange.ofMoment(typeof due === "number" ? call.session.now() + due : due?.getTime());
       return change.make(call, this.queue, token);
-    });
+    }, CHANGE);
   }
 
   async update(id: string, data: In): Promise<boolean | null> {
@@ -186,7 +186,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
     const payload = jsonText(data, "update the job", "data");
     if (schema) await checkData(schema, payload, "update the job", context.timeout);
     const change = JobChange.ofData(payload);
-    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, this.queue, token));
+    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, this.queue, token), CHANGE);
   }
 
   async #depth(): Promise<QueueDepth | null> {

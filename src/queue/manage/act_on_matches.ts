@@ -6,10 +6,9 @@ import { listingStep } from "../../wire/listing.ts";
 import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
-import { deleteMessage, mayBeDeleted, streamInfo } from "../../wire/streams.ts";
+import { deleteMessage, streamInfo } from "../../wire/streams.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 import { deadLetterMessages } from "../store/dead_letter_list.ts";
-import { findJobMessage } from "../store/find_job.ts";
 import { callQueue, REMOVAL } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
@@ -78,18 +77,12 @@ export function cancelMatches(
   filter: JobFilter,
   options: MatchOptions,
 ): Promise<MatchCounts | null> {
-  const { names } = parts;
   return actOnEach(jobMessages(parts), (message) => matchesJob(message, filter), options, (message) => {
     const token = tokenOf(message.subject);
     const known = { deleted: false };
-    return callQueue(parts, async (call) => {
-      if (!known.deleted && !mayBeDeleted(call, names.stream)) {
-        // Another job may have its id by now.
-        const present = await findJobMessage(call, names, token);
-        if (!present || !matchesJob(present, filter)) return false;
-      }
-      return await cancelJob(call, parts, token, known);
-    });
+    // Another job may have its id by now.
+    const isMeant = (present: StoredMessage) => matchesJob(present, filter);
+    return callQueue(parts, (call) => cancelJob(call, parts, token, known, isMeant));
   });
 }
 

@@ -5,6 +5,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
 import { EventSender } from "../store/job_events.ts";
 import { findJobMessage } from "../store/find_job.ts";
@@ -18,6 +19,7 @@ export interface Cancelling {
 /**
  * Takes a job out of the queue, wherever it is; the server announces it to the workers that run it.
  *
+ * @param isMeant Whether a job that has the id is to be taken out; by default each.
  * @returns Whether there was one.
  * @throws {Unavailable} If it is unconfirmed.
  */
@@ -26,10 +28,11 @@ export async function cancelJob(
   { names, stream }: QueueContext,
   token: string,
   known: Cancelling,
+  isMeant: (message: StoredMessage) => boolean = () => true,
 ): Promise<boolean> {
   for (;;) {
     const message = await findJobMessage(call, names, token);
-    if (!message) break;
+    if (!message || !isMeant(message)) break;
     if (await deleteMessage(call, names.stream, message.sequence)) sendCancelled(call, names, token, known);
     await passFiringSchedule(call, names, token);
   }

@@ -1,7 +1,7 @@
 import { checkDate, checkOneOf, checkString, wrong } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { PRIORITIES, type Priority, priorityOf } from "../format/queue_names.ts";
+import { kindOf, PRIORITIES, type Priority, priorityOf } from "../format/queue_names.ts";
 import { readDeadLetter } from "../store/dead_letters.ts";
 import { readJobInfo } from "../store/find_job.ts";
 
@@ -95,7 +95,7 @@ function checkNotEmpty(value: unknown, doing: string, option: string): void {
 /** Whether the job of a message matches. */
 export function matchesJob(message: StoredMessage, filter: JobFilter): boolean {
   const { id, enqueuedAt, priority } = readJobInfo(message, null);
-  return matches({ id, enqueuedAt, priority: message.subject.split(".")[2] === "keyed" ? null : priority }, filter);
+  return matches({ id, enqueuedAt, priority: kindOf(message.subject) === "keyed" ? null : priority }, filter);
 }
 
 /** Whether a dead letter matches. */

@@ -8,6 +8,9 @@ import type { Context } from "../../wire/context.ts";
  */
 export const REMOVAL: Partial<AttemptOptions> = { repeatable: ({ reason }) => reason !== "lost" };
 
+/** How a job is changed: a call that ends in between leaves a copy of it, for which others wait. */
+export const CHANGE: Partial<AttemptOptions> = { persist: true };
+
 /** Does something on a queue; `null` where that cannot be done within the time that a call may take. */
 export function callQueue<R>(
   { context }: { context: Context },

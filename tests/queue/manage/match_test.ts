@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 
@@ -42,6 +43,27 @@ Deno.test("JobQueue.cancel takes out all jobs that match a filter, in whatever s
   assertEquals(await left("b.keyed"), "b.keyed");
   await worker.stop();
   assertEquals(await stores.jobQueue("nowhere").cancel({ idPrefix: "a" }), { matched: 0, done: 0 });
+});
+
+Deno.test("JobQueue.cancel with a filter leaves a job that has come to an id whose delete was not answered", async () => {
+  await using server = await startNatsServer();
+  await using owner = new QueueStores(server.url);
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url);
+  const [queue, other] = [stores.jobQueue("checks"), owner.jobQueue("checks")];
+  await other.publish("old", { id: "a", priority: "low" });
+  let cuts = true;
+  let isPublished = false;
+  proxy.tampering.refuse = () => !cuts && !isPublished;
+  proxy.tampering.drop = (_, payload) => {
+    if (!cuts || !payload.includes("stream_msg_delete_response")) return false;
+    cuts = false;
+    other.publish("new", { id: "a", priority: "high" }).then(() => isPublished = true);
+    setTimeout(() => proxy.cut());
+    return true;
+  };
+  assertEquals(await queue.cancel({ priority: "low" }), null);
+  assertEquals([isPublished, (await other.get("a"))?.data], [true, "new"]);
 });
 
 Deno.test("JobQueue.redrive and discard act on the dead letters that match a filter", async () => {
