@@ -2,11 +2,11 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over a restart of a server;
- * (4) its worker was suspended, or could not reach the server, for longer than its lease; (7) the single server went down after the job had ended, and
- * kept a message of it; or a replica was killed, has its delayed message back and fires it once it leads, and the worker that ended the job cannot be
- * asked any more. A server that is killed does so again and again where large messages were removed meanwhile, as the removals that stood in
- * the same block are lost with it (nats-server 2.15.2: 14 of 3180).
+ * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over
+ * a restart of a server, or when the server had forgotten its message id; (4) its worker was suspended, or could not reach the server, for longer
+ * than its lease; (7) the single server went down after the job had ended, and kept a message of it; or a replica was killed, has its delayed message
+ * back and fires it once it leads, and the worker that ended the job cannot be asked any more. A server that is killed does so again and again where
+ * large messages were removed meanwhile, as the removals that stood in the same block are lost with it (nats-server 2.15.2: 14 of 3180).
  */
 export type Residual = 1 | 2 | 3 | 4 | 7;
 
@@ -34,6 +34,9 @@ const STOPPING = 250;
 /** Milliseconds that a job may wait in its worker before it starts. */
 const HELD = 1_200;
 
+/** Milliseconds after which the server forgets the message id of a publish. */
+const REMEMBERED = 30_000;
+
 /** Why `second` could run although `first` had ended the job; `null` if the contract knows no such reason. */
 export function residualOf(
   first: Run,
@@ -57,10 +60,11 @@ export function residualOf(
       first.start <= at + HELD + timing.slack && second.start >= at && isOpenAt(from)
     );
   if (down) return 2;
+  const mayBeRepeat = second.sequence > first.sequence && second.attempt <= first.attempt;
   const { publishes, confirmed } = history;
-  const repeated = second.sequence > first.sequence && second.attempt <= first.attempt && publishes.length > 0 &&
+  const repeated = mayBeRepeat && publishes.length > 0 &&
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);
-  if (repeated) return 3;
+  if (repeated || (mayBeRepeat && isRepeatedLate(history, second.start, timing))) return 3;
   const mayFireAgain = !timing.replicated || isGone(first, second.start, blows, timing);
   // The first one may be of a message that was replaced, and is there again.
   const ended = Math.min(first.start, ...history.changes.map(({ at }) => at));
@@ -71,6 +75,12 @@ export function residualOf(
 function isGone({ pid }: Run, moment: number, { workersKilled, outages }: Blows, { slack }: Timing): boolean {
   return workersKilled.some((death) => death.pid === pid && death.from <= moment) ||
     outages.some((outage) => outage.pid === pid && outage.from <= moment && moment <= outage.at + RECONNECTED + slack);
+}
+
+/** Whether the publish was repeated before a moment when its message id was forgotten. */
+function isRepeatedLate({ publishes }: History, moment: number, { slack }: Timing): boolean {
+  const calls = publishes.map(({ at }) => at).filter((at) => at <= moment);
+  return Math.max(...calls) - Math.min(...calls) + slack >= REMEMBERED;
 }
 
 /** Whether a server that went down between two moments may have kept a message that had been removed. */

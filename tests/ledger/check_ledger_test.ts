@@ -205,6 +205,18 @@ Deno.test("checkLedger takes the death of a server for no excuse where there are
   assertKept(check([confirmed(), run(1), [workerKilled(1.1)], run(5, { pid: 2, deliveries: 2 })], replicated), [1]);
 });
 
+Deno.test("checkLedger names a second effect of a publish that was repeated after its message id was forgotten", () => {
+  const repeated = (last: number) => [
+    published(0),
+    published(15),
+    published(last),
+    ...run(1),
+    ...run(last + 1, { pid: 2, sequence: 9 }),
+  ];
+  assertEquals(check([repeated(31)], { replicated: true }).doubles, [{ id: JOB, residual: 3 }]);
+  assertBroken(check([repeated(29)], { replicated: true }), /ended twice/);
+});
+
 Deno.test("checkLedger names a second effect of a publish that was repeated over a restart of a server", () => {
   const repeated = [published(0), { what: "unconfirmed", id: JOB, at: at(0.5) } as Entry, published(0.6), receipt(1)];
   const restarted = [serverDown(0.4, "stop")];

@@ -3,7 +3,7 @@ import type { LedgerResult } from "./run_ledger.ts";
 const RESIDUALS = {
   1: "(1) its worker died between effect and acknowledgement",
   2: "(2) in flight when the single server was killed or a consumer deleted, or handed out as the server was stopped",
-  3: "(3) its publish was repeated over a restart of the server",
+  3: "(3) its publish was repeated over a restart of the server, or after its id was forgotten",
   4: "(4) its worker was suspended or cut off for longer than its lease",
   5: "(5) processed and a dead letter, by another of these",
   7: "(7) a server went down, and kept a message of what had ended",
