@@ -1,3 +1,5 @@
+import { CONFIG_FILE, SERVER_DIRECTORY, temporaryDirectory } from "./_temporary_directory.ts";
+
 /** Lowest and highest port handed out: below what Linux and macOS give to outgoing connections, so a port stays free while its server is down. */
 const LOWEST = 10_240;
 const HIGHEST = 32_767;
@@ -17,12 +19,14 @@ export async function withFreePorts<T>(count: number, use: (ports: number[]) => 
   }
 }
 
-/** Finds different ports that are free right now. */
+/** Finds different ports that are free right now, and belong to no other private server, which may be down. */
 function freePorts(count: number): number[] {
+  const reserved = reservedPorts();
   const listeners: Deno.TcpListener[] = [];
   try {
     for (let attempts = 0; listeners.length < count; attempts++) {
       const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1));
+      if (reserved.has(port)) continue;
       try {
         listeners.push(Deno.listen({ hostname: "127.0.0.1", port }));
       } catch (error) {
@@ -32,5 +36,26 @@ function freePorts(count: number): number[] {
     return listeners.map((listener) => listener.addr.port);
   } finally {
     for (const listener of listeners) listener.close();
+  }
+}
+
+/** The ports of the private servers of all processes: those that do not run, too. */
+export function reservedPorts(): Set<number> {
+  const ports = new Set<number>();
+  const directory = temporaryDirectory();
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (!name.startsWith(SERVER_DIRECTORY)) continue;
+    for (const [, port] of configOf(`${directory}/${name}`).matchAll(/127\.0\.0\.1:(\d+)/g)) ports.add(Number(port));
+  }
+  return ports;
+}
+
+function configOf(directory: string): string {
+  try {
+    return Deno.readTextFileSync(`${directory}/${CONFIG_FILE}`);
+  } catch (error) {
+    // Not written yet, gone by now, or another user's.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return "";
+    throw error;
   }
 }

@@ -1,3 +1,5 @@
+import { temporaryDirectory } from "./_temporary_directory.ts";
+
 /** The environment variables that lead to a nats-server, its cache and the temporary directory. */
 const VARIABLES = ["NATS_SERVER", "PATH", "XDG_CACHE_HOME", "HOME", "TMPDIR"];
 
@@ -20,8 +22,4 @@ export function requirePermissions(): void {
 
 function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
-}
-
-function temporaryDirectory(): string {
-  return isGranted({ name: "env", variable: "TMPDIR" }) && Deno.env.get("TMPDIR") || "/tmp";
 }

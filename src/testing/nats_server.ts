@@ -1,5 +1,6 @@
 import { askMonitor } from "./_ask_monitor.ts";
 import { GuardedDirectory, type GuardedProcess } from "./_guarded_directory.ts";
+import { CONFIG_FILE, SERVER_DIRECTORY } from "./_temporary_directory.ts";
 import { type ServerConfig, serverConfig } from "./server_config.ts";
 
 /** How much of its output a server remembers, in bytes. */
@@ -63,9 +64,9 @@ export class NatsServer implements AsyncDisposable {
     this.websocketUrl = websocketPort === undefined ? undefined : `${tls ? "wss" : "ws"}://127.0.0.1:${websocketPort}`;
     this.monitorUrl = `http://127.0.0.1:${monitorPort}`;
     this.#setup = setup;
-    this.#directory = new GuardedDirectory({ prefix: "nats-server-" });
+    this.#directory = new GuardedDirectory({ prefix: SERVER_DIRECTORY });
     this.storeDir = setup.storeDir ?? `${this.#directory.path}/store`;
-    this.#configPath = `${this.#directory.path}/nats-server.conf`;
+    this.#configPath = `${this.#directory.path}/${CONFIG_FILE}`;
     Deno.writeTextFileSync(this.#configPath, serverConfig({ ...setup, storeDir: this.storeDir }));
     this.#process = this.#spawn();
   }

@@ -1,3 +1,4 @@
+import { reservedPorts } from "../../src/testing/_free_ports.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
@@ -64,4 +65,13 @@ Deno.test("startNatsServer keeps a store directory that it was given, for the ne
   } finally {
     await Deno.remove(storeDir, { recursive: true });
   }
+});
+
+Deno.test("startNatsServer gives away no port of a server that is down", async () => {
+  await using server = await startNatsServer();
+  await server.kill();
+  assert(reservedPorts().has(server.port));
+  const { port } = server;
+  await server[Symbol.asyncDispose]();
+  assertEquals(reservedPorts().has(port), false);
 });
