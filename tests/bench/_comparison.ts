@@ -43,6 +43,8 @@ export interface Row {
   /** How many times better this library is. */
   ratio?: number;
   floor?: number;
+  /** The figure at each of the result's columns. */
+  curve?: number[];
 }
 
 /** What was found of a measure. */
@@ -50,6 +52,8 @@ export interface Result {
   part: string;
   title: string;
   unit: string;
+  /** How much work there was at each point of the rows' curves. */
+  columns?: number[];
   rows: Row[];
 }
 

@@ -1,7 +1,13 @@
 import { parseArgs } from "node:util";
 
+/** The parts that run by default, in this order. */
+const USUAL_PARTS = ["kv", "objects", "queue", "memory", "backlog", "telemetry"] as const;
+
+/** The parts that show how costs grow: they take minutes each, so they run only by name. */
+const GROWTH_PARTS = ["fleet", "keys", "queues", "expiry"] as const;
+
 /** The parts of the benchmark, in the order in which they run. */
-export const PARTS = ["kv", "objects", "queue", "memory", "backlog", "telemetry"] as const;
+export const PARTS = [...USUAL_PARTS, ...GROWTH_PARTS] as const;
 
 /** The name of a part. */
 export type PartName = (typeof PARTS)[number];
@@ -22,7 +28,8 @@ export interface BenchOptions {
 /** How to call it. */
 export const USAGE = `deno task bench [options]
 
-  --only <part>   one of ${PARTS.join(", ")}; may be repeated, or a list with commas
+  --only <part>   one of ${PARTS.join(", ")}; may be repeated, or a list with commas.
+                  By default ${USUAL_PARTS.join(", ")}: the others show how costs grow, and take minutes each
   --rounds <n>    how often each peer is measured after its warm-up (at least 5 by default, 2 with --quick)
   --quick         short samples: shows that everything works; its figures mean little
   --json          the report as JSON`;
@@ -55,6 +62,6 @@ export function benchOptions(args: string[]): BenchOptions {
       `Cannot run the benchmark as '--rounds' must be a whole number ≥ 1: current value is ${values.rounds}`,
     );
   }
-  const parts = named.length === 0 ? [...PARTS] : PARTS.filter((part) => named.includes(part));
+  const parts = named.length === 0 ? [...USUAL_PARTS] : PARTS.filter((part) => named.includes(part));
   return { parts, rounds, sampleTime: quick ? 100 : 500, quick, json };
 }

@@ -8,7 +8,9 @@ export function environmentText(environment: Environment): string {
 }
 
 /** The table of one measure. */
-export function resultText({ part, title, unit, rows }: Result): string {
+export function resultText(result: Result): string {
+  const { part, title, unit, columns, rows } = result;
+  if (columns) return [`${part}:`, ...table(curveCells(columns, title, rows))].join("\n");
   const lines = rows.map((row) => [
     row.note === undefined ? row.peer : `${row.peer} (${row.note})`,
     figure(row.median),
@@ -17,15 +19,29 @@ export function resultText({ part, title, unit, rows }: Result): string {
     row.ratio === undefined ? "" : `${ratio(row.ratio)} ×`,
     row.floor === undefined ? "" : verdict(row),
   ]);
+  return [`${part}: ${title} [${unit}]`, ...table(lines)].join("\n");
+}
+
+/** One column for each point of the curves, and how often the last figure is the first. */
+function curveCells(columns: number[], what: string, rows: Row[]): string[][] {
+  const line = (label: string, figures: number[], shown: (figure: number) => string) => {
+    const [first, last] = [figures[0], figures[figures.length - 1]];
+    return [label, ...figures.map(shown), first > 0 ? `${ratio(last / first)} ×` : ""];
+  };
+  return [
+    line(what, columns, (count) => count.toLocaleString("en-US")),
+    ...rows.map(({ peer, curve = [] }) => line(peer, curve, figure)),
+  ];
+}
+
+/** The first column is aligned at the left, the others at the right; empty columns are left out. */
+function table(lines: string[][]): string[] {
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((cells) => cells[column].length))) ?? [];
-  const body = lines.map((cells) =>
+  return lines.map((cells) =>
     "  " +
-    cells.map((cell, column) =>
-      column === 0 || column === 5 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])
-    )
+    cells.map((cell, column) => column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))
       .filter((_, column) => widths[column] > 0).join("   ").trimEnd()
   );
-  return [`${part}: ${title} [${unit}]`, ...body].join("\n");
 }
 
 /** How this library stands to each floor, and what broke. */

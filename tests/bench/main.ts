@@ -9,10 +9,14 @@ import { environment } from "./_environment.ts";
 import { benchOptions, type PartName, USAGE } from "./_options.ts";
 import { environmentText, resultText, summaryText } from "./_report.ts";
 import { backlogPart } from "./backlog_part.ts";
+import { expiryPart } from "./expiry_part.ts";
+import { fleetPart } from "./fleet_part.ts";
+import { keysPart } from "./keys_part.ts";
 import { kvPart } from "./kv_part.ts";
 import { memoryPart } from "./memory_part.ts";
 import { objectsPart } from "./objects_part.ts";
 import { queuePart } from "./queue_part.ts";
+import { queuesPart } from "./queues_part.ts";
 import { telemetryPart } from "./telemetry_part.ts";
 
 const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
@@ -22,6 +26,10 @@ const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
   memory: memoryPart,
   backlog: backlogPart,
   telemetry: telemetryPart,
+  fleet: fleetPart,
+  keys: keysPart,
+  queues: queuesPart,
+  expiry: expiryPart,
 };
 
 async function main(args: string[]): Promise<number> {
