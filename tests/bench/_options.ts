@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 const USUAL_PARTS = ["kv", "objects", "queue", "memory", "backlog", "telemetry"] as const;
 
 /** The parts that show how costs grow: they take minutes each, so they run only by name. */
-const GROWTH_PARTS = ["fleet", "keys", "queues", "expiry"] as const;
+const GROWTH_PARTS = ["fleet", "keys", "queues", "expiry", "costs"] as const;
 
 /** The parts of the benchmark, in the order in which they run. */
 export const PARTS = [...USUAL_PARTS, ...GROWTH_PARTS] as const;

@@ -5,6 +5,7 @@
  * @module
  */
 import { Comparison } from "./_comparison.ts";
+import { costsPart } from "./costs_part.ts";
 import { environment } from "./_environment.ts";
 import { benchOptions, type PartName, USAGE } from "./_options.ts";
 import { environmentText, resultText, summaryText } from "./_report.ts";
@@ -30,6 +31,7 @@ const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
   keys: keysPart,
   queues: queuesPart,
   expiry: expiryPart,
+  costs: costsPart,
 };
 
 async function main(args: string[]): Promise<number> {
