@@ -32,20 +32,30 @@ export async function natsIoKv(nc: NatsConnection): Promise<StorePeer<string, Kv
   };
 }
 
-/** `@nats-io/obj` with a bucket that is opened once. */
-export async function natsIoObjects(nc: NatsConnection, jsm: JetStreamManager): Promise<ObjectPeer> {
+/**
+ * `@nats-io/obj` with a bucket that is opened once.
+ *
+ * @param fastIngest Whether the chunks go out in a batch that the server confirms as a whole. For objects of one chunk that halves its speed, for those of
+ * many it nearly doubles it (measured with 3.4 and nats-server 2.15.2).
+ */
+export async function natsIoObjects(
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  fastIngest: boolean = false,
+): Promise<ObjectPeer> {
   setSha256Backend("native");
-  // Its fast ingest is an option that its types leave out.
-  const options = { ttl: nanos(600_000), allowBatched: true };
-  const bucket = await new Objm(nc).create("nats_io", options);
+  const name = fastIngest ? "nats_io_fast" : "nats_io";
+  // Its types leave out the option for fast ingest.
+  const options = { ttl: nanos(600_000), allowBatched: fastIngest };
+  const bucket = await new Objm(nc).create(name, options);
   return {
-    peer: "@nats-io/obj",
+    peer: fastIngest ? "@nats-io/obj, fast ingest" : "@nats-io/obj",
     write: (name, bytes) => bucket.putBlob({ name }, bytes),
     read: (name) => bucket.getBlob(name),
     valueOf: (found) => found!,
     // Each of its reads leaves a consumer behind, and the server allows a thousand.
     spare: { inFlight: 64, calls: 900 },
-    tidy: () => removeConsumers(jsm, "OBJ_nats_io"),
+    tidy: () => removeConsumers(jsm, `OBJ_${name}`),
   };
 }
 

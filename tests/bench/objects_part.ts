@@ -17,6 +17,9 @@ const FLOORS: Record<number, Record<Operation, number>> = {
   256: { write: 6, read: 25 },
 };
 
+/** Bytes of a chunk: what is larger has several. */
+const CHUNK = 131_072;
+
 /** The bucket that the raw socket writes and reads. */
 const RAW = "raw";
 
@@ -28,6 +31,7 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
   await using stage = await openStage();
   const { stores, nc, jsm, today, redis } = stage;
   const official = await natsIoObjects(nc, jsm);
+  const fastIngest = await natsIoObjects(nc, jsm, true);
   const services = await todaysObjects(today, jsm);
   await compareStores(comparison, {
     part: PART,
@@ -56,7 +60,13 @@ export async function objectsPart(comparison: Comparison): Promise<void> {
       names,
       titles: { write: "objectBucket(…).put", read: "objectBucket(…).get" },
       inFlight: [1, inFlight],
-      peers: [supercheckObjects(stores), services, official, redis && redisBytes(redis.client, 600)],
+      peers: [
+        supercheckObjects(stores),
+        services,
+        official,
+        bytes > CHUNK ? fastIngest : null,
+        redis && redisBytes(redis.client, 600),
+      ],
       others: (operation, inFlight) => [rawLarge(comparison, stage, operation, inFlight, names, value)],
     });
   }
