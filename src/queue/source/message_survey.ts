@@ -13,6 +13,9 @@ const ANSWER_TIMEOUT_MS = 1_000;
 /** Milliseconds for which the number of workers is known that have answered a question to its end. */
 const WORKERS_KNOWN_MS = 10_000;
 
+/** Messages whose questions are remembered while they are being answered: whoever floods the subject must not fill the memory. */
+const MAX_OPEN = 4_096;
+
 /** Asks all workers of a queue for the state of messages, and answers for this worker. */
 export class MessageSurvey {
   readonly #queue: QueueContext;
@@ -21,15 +24,25 @@ export class MessageSurvey {
   /** Workers that answered the last question that was asked to its end, and when that was. */
   #workers = { count: Infinity, at: -Infinity };
 
+  /** When a worker last asked for a message, by sequence, the oldest first. */
+  readonly #open: Map<number, number> = new Map();
+
   constructor(queue: QueueContext, held: HeldJobs) {
     this.#queue = queue;
     this.#held = held;
     this.#log = new LimitedLog(queue.context.logger);
   }
 
-  /** Which of them a worker has or has ended. This one is asked, too: at least one answer must arrive. */
+  /**
+   * Which of them a worker has or has ended. This one is asked, too: at least one answer must arrive. What another worker is asking for at the moment counts
+   * as known, as that one settles it: if all of a fleet asked all, the messages would be as many as the square of its workers.
+   */
   async ask(session: Session, question: KnownQuestion): Promise<boolean[]> {
-    return await this.#ask(session, question, Infinity);
+    const since = performance.now() - ANSWER_TIMEOUT_MS;
+    const isOpen = question.map(([sequence]) => (this.#open.get(sequence) ?? -Infinity) > since);
+    const asked = question.filter((_, i) => !isOpen[i]);
+    const isKnown = asked.length > 0 ? await this.#ask(session, asked, Infinity) : [];
+    return isOpen.map((open) => open || isKnown.shift()!);
   }
 
   /** Whether a worker has ended a firing, or has a message of it that is older than this one. */
@@ -76,6 +89,7 @@ export class MessageSurvey {
    */
   answer(session: Session, message: Msg): number[] {
     const asked = readQuestion(message);
+    this.#note(asked);
     const states = asked.map((one) => this.stateOf(...one));
     session.answer(message, JSON.stringify(states));
     return asked.filter(([sequence], i) => sequence > 0 && states[i] === "ended").map(([sequence]) => sequence);
@@ -87,6 +101,19 @@ export class MessageSurvey {
     if (ended.has(sequence, String(storedAt)) || firing !== undefined && ended.hasFiring(firing)) return "ended";
     if (this.#held.has(sequence) || ended.hasOutcome(sequence, String(storedAt))) return "held";
     return firing !== undefined && this.#held.hasFiring(firing, before) ? "held" : null;
+  }
+
+  #note(asked: KnownQuestion): void {
+    const now = performance.now();
+    for (const [sequence] of asked) {
+      // Behind all others. A firing that is asked for has no sequence yet.
+      this.#open.delete(sequence);
+      if (sequence > 0) this.#open.set(sequence, now);
+    }
+    for (const [sequence, at] of this.#open) {
+      if (this.#open.size <= MAX_OPEN && at > now - ANSWER_TIMEOUT_MS) break;
+      this.#open.delete(sequence);
+    }
   }
 
   #logMalformed(error: unknown): void {
