@@ -19,6 +19,13 @@ const RETRY_MS = 500;
 /** Milliseconds over which permits are counted; for half as long jobs are fetched ahead, since permits may come in bursts. */
 const COUNTED_MS = 1_000;
 
+interface Permit {
+  /** Subject of its acknowledgement. */
+  readonly reply: string;
+  /** When it was asked for: the server has not delivered it before. */
+  readonly asked: number;
+}
+
 /** Gets the permits without which no job of a queue with a limit of its rate starts, one for each job that is there. */
 export class Permits {
   readonly #names: QueueNames;
@@ -29,19 +36,19 @@ export class Permits {
   #stopFollowing: () => void = () => {};
   #inbox = "";
   #requests = 0;
-  /** Permits that were asked for and have not come, by request. */
-  readonly #asked: Map<string, number> = new Map();
+  /** Requests whose permits have not all come: how many are left, and when they were sent, by `performance.now()`. */
+  readonly #asked: Map<string, { left: number; readonly at: number }> = new Map();
   readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
-  /** Subject of the acknowledgement of the permit that has just arrived and is not taken. */
-  #inHand: string | null = null;
-  /** Of the permits that were taken, by their jobs. */
-  readonly #taken: WeakMap<Delivery, string> = new WeakMap();
+  /** The permit that has just arrived and is not taken. */
+  #inHand: Permit | null = null;
+  /** Those that were taken, by their jobs. */
+  readonly #taken: WeakMap<Delivery, Permit> = new WeakMap();
   #isWaiting = false;
   #reason: string | null = null;
   /** Permits that came in the present span of time, and in the one before. */
   #counted = { since: 0, now: 0, before: 0 };
 
-  /** @param arrived Called when a permit is there: what it does not use at once is dropped. */
+  /** @param arrived Called when a permit is there: what it does not take at once is given back. */
   constructor(names: QueueNames, arrived: () => void) {
     this.#names = names;
     this.#arrived = arrived;
@@ -121,15 +128,26 @@ export class Permits {
   /** A job starts, which may be later than it took its permit: only now the interval begins after which the server gives that out again. */
   started(delivery: Delivery): void {
     const permit = this.#taken.get(delivery);
-    if (permit !== undefined) this.#session?.send(permit, "+WPI");
+    if (permit) this.#session?.send(permit.reply, "+WPI");
+  }
+
+  /** A job that took a permit does not start. */
+  unused(delivery: Delivery): void {
+    const permit = this.#taken.get(delivery);
+    if (permit) this.#giveBack(permit);
+  }
+
+  /** Lets the server deliver a permit again at once, unless it may have been delivered long ago: another worker could have it meanwhile. */
+  #giveBack({ reply, asked }: Permit): void {
+    if (this.#rate && performance.now() - asked < this.#rate.interval / 2) this.#session?.send(reply, "-NAK");
   }
 
   #ask(needed: number): void {
     const session = this.#session;
-    const batch = needed - [...this.#asked.values()].reduce((sum, count) => sum + count, 0);
+    const batch = needed - [...this.#asked.values()].reduce((sum, { left }) => sum + left, 0);
     if (!session || session.signal.aborted || this.#isWaiting || batch <= 0) return;
     const reply = `${this.#inbox}.${++this.#requests}`;
-    this.#asked.set(reply, batch);
+    this.#asked.set(reply, { left: batch, at: performance.now() });
     session.send(this.#subject(session), JSON.stringify({ batch, expires: nanoseconds(WAIT_MS) }), { reply });
     this.#later(WAIT_MS + LOST_AFTER_MS, () => {
       if (this.#asked.delete(reply)) this.#arrived();
@@ -150,14 +168,14 @@ export class Permits {
     // Anybody may have sent it: nothing is said of other streams' messages.
     if (!this.#isPermit(message.reply)) return;
     // The subject of a permit is its own, so requests end in the order in which they were made.
-    const [request, left] = this.#asked.entries().next().value ?? ["", 0];
-    if (left > 1) this.#asked.set(request, left - 1);
-    else this.#asked.delete(request);
+    const [request, asked] = this.#asked.entries().next().value ?? ["", { left: 0, at: -Infinity }];
+    if (--asked.left <= 0) this.#asked.delete(request);
     this.#reason = null;
     this.#turn();
     this.#counted.now++;
-    this.#inHand = message.reply;
+    this.#inHand = { reply: message.reply, asked: asked.at };
     this.#arrived();
+    if (this.#inHand) this.#giveBack(this.#inHand);
     this.#inHand = null;
   }
 

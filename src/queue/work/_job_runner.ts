@@ -35,6 +35,8 @@ export interface RunTools {
 export interface RunListener {
   /** A handler is called now, which had to wait for an answer. */
   startsLate(delivery: Delivery): void;
+  /** A delivery has ended without a call of the handler. */
+  neverStarts(delivery: Delivery): void;
   /** A handler has ended, which is not reported yet. */
   handled(delivery: Delivery): void;
 }
@@ -89,7 +91,10 @@ export class JobRunner<T> {
   /** Runs a delivery to its reported end. */
   async run(delivery: Delivery): Promise<RunEnd | "given_back"> {
     const prepared = this.#prepareUsual(delivery) ?? await this.#prepare(delivery);
-    if (typeof prepared === "string") return prepared;
+    if (typeof prepared === "string") {
+      this.#listener.neverStarts(delivery);
+      return prepared;
+    }
     const { job, admission, spent } = prepared;
     const { reporter, acknowledger } = this.#tools;
     reporter.sendEvent(delivery, "started", { attempt: admission.attempt });

@@ -219,6 +219,11 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#permits.started(delivery);
   }
 
+  /** From its runner: this has ended without a run. */
+  neverStarts(delivery: Delivery): void {
+    this.#permits.unused(delivery);
+  }
+
   /** From its runner: the next job need not wait until the server has confirmed the end of this one. */
   handled(delivery: Delivery): void {
     this.#held.handling.delete(delivery);

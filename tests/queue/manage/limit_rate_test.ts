@@ -94,6 +94,22 @@ Deno.test("JobQueue.limitRate counts from the start of a job whose permit was la
   assertGreater(third.at - second.at, rate.interval * (1 - EARLY) - 1);
 });
 
+Deno.test("JobQueue.limitRate counts no job that does not start", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  await queue.limitRate({ jobs: 2, interval: 3_600_000 });
+  await queue.publishMany(Array.from({ length: 5 }, (_, n) => ({ data: n, ttl: 1_000 })));
+  await queue.publishMany([{ data: 5 }, { data: 6 }, { data: 7 }]);
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const runs = new RecordedRuns<number>();
+  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  await waitUntil(() => consumer.status().ended.expired === 5);
+  await runs.started(2);
+  assertEquals((await queue.counts())?.rateLimit, { jobs: 2, interval: 3_600_000 });
+  assertEquals(runs.all.length, 2);
+});
+
 Deno.test("JobQueue.limitRate is changed and lifted at run time", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
