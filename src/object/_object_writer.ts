@@ -7,7 +7,7 @@ import { HeaderBlock } from "../connection/nats/headers.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { OrphanedChunks } from "./_orphaned_chunks.ts";
-import { dataChunks, sourceChunks } from "./format/object_data.ts";
+import { ChunkMemory, dataChunks, sourceChunks } from "./format/object_data.ts";
 import { digestOf } from "./format/object_digest.ts";
 import { isoText } from "./format/iso_text.ts";
 import type { ObjectMeta } from "./format/object_meta.ts";
@@ -88,9 +88,14 @@ export class ObjectWriter {
     // A source that gives nothing must not hold up the call once the connection is lost, or a chunk is refused or unconfirmed.
     const failing = new AbortController();
     const over = AbortSignal.any([...(signal ? [signal] : []), call.session.signal, failing.signal]);
-    const chunks = sourceChunks(source, chunkSizeOf(call.session, object), over);
+    const memory = new ChunkMemory(chunkSizeOf(call.session, object));
+    const chunks = sourceChunks(source, memory, over);
     const present = () => call.until(performance.now() + this.#stream.context.timeout);
-    return this.#explained(this.#putLarge(object, chunks, present, (reason) => failing.abort(reason)));
+    const events = {
+      stored: (chunk: Uint8Array) => memory.give(chunk),
+      failed: (reason: unknown) => failing.abort(reason),
+    };
+    return this.#explained(this.#putLarge(object, chunks, present, events));
   }
 
   /** Marks an object as deleted; `false` if there is none. */
@@ -182,12 +187,13 @@ export class ObjectWriter {
    * Stores chunks, and once all are confirmed the info.
    *
    * @param present Gives the call with the deadline of what is sent now.
+   * @param events What becomes of the chunks.
    */
   async #putLarge(
     object: NewObject,
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     present: () => Call,
-    failed?: (reason: unknown) => void,
+    events: { stored?: (chunk: Uint8Array) => void; failed?: (reason: unknown) => void } = {},
   ): Promise<ObjectInfo> {
     if (!this.#stream.config) await this.#stream.open(present());
     const nuid = nuids.next();
@@ -196,8 +202,11 @@ export class ObjectWriter {
       present,
       this.#stream,
       nuid,
-      (sequence) => this.#memory.ownSequences.stored(sequence),
-      failed,
+      (sequence, chunk) => {
+        this.#memory.ownSequences.stored(sequence);
+        events.stored?.(chunk);
+      },
+      events.failed,
     );
     let info: NewInfo | undefined;
     try {

@@ -21,7 +21,7 @@ export class Upload {
   readonly #subject: string;
   readonly #present: () => Call;
   readonly #budget: Budget;
-  readonly #stored: (sequence: number) => void;
+  readonly #stored: (sequence: number, chunk: Uint8Array) => void;
   readonly #failed: (reason: unknown) => void;
   readonly #digest = new Digest();
   readonly #underWay: Set<Promise<void>> = new Set();
@@ -35,14 +35,14 @@ export class Upload {
 
   /**
    * @param present Gives the call with the deadline by which a chunk that is sent now must be confirmed.
-   * @param stored Called with the sequence of each chunk.
+   * @param stored Called with each chunk that is stored, and its sequence; nothing reads it any more.
    * @param failed Called with what the first chunk has met that is not stored.
    */
   constructor(
     present: () => Call,
     stream: ObjectStream,
     nuid: string,
-    stored: (sequence: number) => void,
+    stored: (sequence: number, chunk: Uint8Array) => void,
     failed: (reason: unknown) => void = () => {},
   ) {
     this.#failed = failed;
@@ -91,7 +91,8 @@ export class Upload {
 
   async #send(chunk: Uint8Array): Promise<void> {
     try {
-      this.#stored((await publish(this.#present(), this.#subject, chunk)).seq);
+      const { seq } = await publish(this.#present(), this.#subject, chunk);
+      this.#stored(seq, chunk);
     } catch (error) {
       this.unanswered ||= error instanceof Unavailable && error.reason !== "no_responders";
       if (this.#failure !== null) return;

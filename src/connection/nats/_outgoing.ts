@@ -3,37 +3,43 @@ import { Buffer } from "node:buffer";
 /** Bytes of a block. */
 const BLOCK = 65_536;
 
+/** Bytes from which on a part of a frame is not copied into a block: for smaller ones a copy costs less than one more part to write. */
+const LARGE_BYTES = 32_768;
+
+const NOTHING = new Uint8Array(0);
+
 const encoder = new TextEncoder();
 
 /**
- * Frames on their way to the server, written one behind the other into blocks of memory that are never written over.
+ * Frames on their way to the server, written one behind the other into blocks of memory that are never written over; large parts stay where they are.
  *
  * It stands in for the NATS client's list of buffers, which costs an allocation for each command and a copy of all at the end. Text is gathered as
  * text, and encoded at once for all frames that are sent together: for each of them alone, that would cost more than all else that is done to send it.
  */
 export class Outgoing {
+  /** What is in front of the bytes in the block. */
+  #before: Uint8Array[] = [];
+  #bytesBefore = 0;
   #block: Uint8Array = Buffer.alloc(0);
-  /** What has been handed out ends here. */
+  /** What has been handed out, or is in `#before`, ends here. */
   #start = 0;
   #end = 0;
   /** What follows the bytes in the block. */
   #text = "";
 
   /**
-   * Adds the parts of a frame: all of them, or none if one cannot be read. Half a frame would make the server read the next one as its rest.
+   * Adds the parts of a frame: all of them, or none if one cannot be read. Half a frame would make the server read the next one as its rest. Bytes must
+   * not be changed any more.
    *
    * @throws {TypeError} If the memory of a part has been transferred (its buffer is detached).
    */
   add(...parts: (string | Uint8Array)[]): void {
-    const [bytes, text] = [this.#end - this.#start, this.#text];
-    try {
-      for (const part of parts) {
-        if (typeof part === "string") this.#text += part;
-        else this.#copy(part);
-      }
-    } catch (error) {
-      [this.#end, this.#text] = [this.#start + bytes, text];
-      throw error;
+    // Bytes whose memory has been transferred seem to be none.
+    for (const part of parts) if (part.length === 0 && typeof part !== "string") NOTHING.set(part);
+    for (const part of parts) {
+      if (typeof part === "string") this.#text += part;
+      else if (part.length < LARGE_BYTES) this.#copy(part);
+      else this.#refer(part);
     }
   }
 
@@ -42,17 +48,32 @@ export class Outgoing {
     this.add(...parts);
   }
 
-  /** Takes out all that was added. */
-  drain(): Uint8Array {
+  /** Takes out all that was added, in parts. */
+  drain(): Uint8Array[] {
     this.#encode();
-    const taken = this.#block.subarray(this.#start, this.#end);
-    this.#start = this.#end;
-    return taken;
+    this.#closeBlock();
+    const parts = this.#before;
+    [this.#before, this.#bytesBefore] = [[], 0];
+    return parts;
   }
 
   /** Bytes that were added and not taken out, a character counted as one. */
   size(): number {
-    return this.#end - this.#start + this.#text.length;
+    return this.#bytesBefore + this.#end - this.#start + this.#text.length;
+  }
+
+  #refer(bytes: Uint8Array): void {
+    this.#encode();
+    this.#closeBlock();
+    this.#before.push(bytes);
+    this.#bytesBefore += bytes.length;
+  }
+
+  #closeBlock(): void {
+    if (this.#end === this.#start) return;
+    this.#before.push(this.#block.subarray(this.#start, this.#end));
+    this.#bytesBefore += this.#end - this.#start;
+    this.#start = this.#end;
   }
 
   #copy(bytes: Uint8Array): void {
@@ -69,12 +90,11 @@ export class Outgoing {
     this.#text = "";
   }
 
-  /** Makes room in the block, or begins a new one, to which what has not been taken out moves along. */
+  /** Makes room in the block, or begins a new one. */
   #reserve(size: number): void {
     if (this.#block.length - this.#end >= size) return;
-    const kept = this.#block.subarray(this.#start, this.#end);
-    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, kept.length + size));
-    this.#block.set(kept);
-    [this.#start, this.#end] = [0, kept.length];
+    this.#closeBlock();
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK, size));
+    [this.#start, this.#end] = [0, 0];
   }
 }

@@ -95,7 +95,10 @@ export abstract class OwnTransport implements Transport {
 
   abstract isEncrypted(): boolean;
 
-  abstract send(frame: Uint8Array): void;
+  abstract send(bytes: Uint8Array): void;
+
+  /** Sends parts of frames, one behind the other; they must not be changed any more. */
+  abstract sendAll(parts: Uint8Array[]): void;
 
   /** Connects, up to the server's first line; may hang when {@linkcode OwnTransport.end} is called meanwhile. */
   protected abstract open(server: Server, options: ConnectionOptions): Promise<void>;

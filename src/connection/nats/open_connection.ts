@@ -32,7 +32,7 @@ export async function openConnection(
   const nc: NatsConnectionImpl = Reflect.construct(NatsConnectionImpl, [options]);
   const protocol = nc.protocol = new ProtocolHandler(nc.options, nc);
   protocol.transport = transport;
-  const { publish, ...sending } = sendInBlocks(protocol);
+  const { publish, ...sending } = sendInBlocks(protocol, transport);
   Object.assign(protocol, { prepare: () => begin(protocol), ...sending });
   Object.assign(nc, { publish });
   transport.onBlock = readFrames(nc, transport);
@@ -78,10 +78,10 @@ function readFrames(nc: NatsConnectionImpl, transport: OwnTransport): ReadBlock 
  * Sends what is added within one turn of the event loop together, and larger amounts at once. Acknowledgements come one by one, and a write costs as
  * much as ten of them; but while we gather more than one block, the server would have nothing to do.
  */
-function sendInBlocks(protocol: ProtocolHandler) {
+function sendInBlocks(protocol: ProtocolHandler, transport: OwnTransport) {
   const outbound = new Outgoing();
   const flushPending = (): void => {
-    if (protocol.connected && outbound.size() > 0) protocol.transport.send(outbound.drain());
+    if (protocol.connected && outbound.size() > 0) transport.sendAll(outbound.drain());
   };
   const sendCommand = (...parts: (string | Uint8Array)[]): void => {
     const first = outbound.size() === 0;

@@ -55,9 +55,16 @@ export class SocketTransport extends OwnTransport {
     return this.#encrypted;
   }
 
-  send(frame: Uint8Array): void {
+  send(bytes: Uint8Array): void {
     // A failed write shows as an error of the socket, which ends the transport.
-    if (!this.isClosed) this.#socket?.write(frame);
+    if (!this.isClosed) this.#socket?.write(bytes);
+  }
+
+  sendAll(parts: Uint8Array[]): void {
+    // One write to the system for all of them.
+    if (parts.length > 1) this.#socket?.cork();
+    for (const part of parts) this.send(part);
+    if (parts.length > 1) this.#socket?.uncork();
   }
 
   protected async open(server: Server, options: ConnectionOptions): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ConnectionOptions, Server } from "@nats-io/nats-core";
+import { Buffer } from "node:buffer";
 import { checkOptions } from "@nats-io/nats-core/internal";
 import { OwnTransport } from "./_transport.ts";
 
@@ -11,8 +12,12 @@ export class WebsocketTransport extends OwnTransport {
     return this.#encrypted;
   }
 
-  send(frame: Uint8Array<ArrayBuffer>): void {
-    if (!this.isClosed) this.#socket?.send(frame);
+  send(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.isClosed) this.#socket?.send(bytes);
+  }
+
+  sendAll(parts: Uint8Array[]): void {
+    this.send(parts.length === 1 ? parts[0] as Uint8Array<ArrayBuffer> : Buffer.concat(parts));
   }
 
   protected async open(server: Server, options: ConnectionOptions): Promise<void> {

@@ -30,6 +30,27 @@ export function* dataChunks(data: Uint8Array, size: number): Generator<Uint8Arra
   for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
 }
 
+/** Memory for the chunks of an upload, which is used again for the next ones: new memory for each would cost as much as the copy into it. */
+export class ChunkMemory {
+  readonly #size: number;
+  readonly #free: Uint8Array[] = [];
+
+  /** @param size Bytes of a chunk. */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Memory for a chunk. */
+  take(): Uint8Array {
+    return this.#free.pop() ?? new Uint8Array(this.#size);
+  }
+
+  /** Nothing reads a chunk any more. */
+  give(chunk: Uint8Array): void {
+    if (chunk.length === this.#size) this.#free.push(chunk);
+  }
+}
+
 /**
  * The bytes of a source in chunks of equal size, the last one smaller. However it ends, the source is done with: read to its end, or cancelled.
  *
@@ -37,39 +58,34 @@ export function* dataChunks(data: Uint8Array, size: number): Generator<Uint8Arra
  */
 export async function* sourceChunks(
   source: ReadableStream<Uint8Array>,
-  size: number,
+  memory: ChunkMemory,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void> {
-  let chunk = new Uint8Array(0);
+  let chunk = memory.take();
   let length = 0;
   // What stands between is cancelled at once, however long the source takes over it.
   for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
     const bytes = partBytes(part);
     for (let start = 0; start < bytes.length;) {
-      const taken = bytes.subarray(start, start + size - length);
+      const taken = bytes.subarray(start, start + chunk.length - length);
+      chunk.set(taken, length);
       start += taken.length;
-      if (taken.length === size) {
-        yield taken;
-        checkAttached(bytes);
-      } else {
-        if (length === 0) chunk = new Uint8Array(size);
-        chunk.set(taken, length);
-        length += taken.length;
-        if (length < size) continue;
-        yield chunk;
-        checkAttached(bytes);
-        length = 0;
-      }
+      length += taken.length;
+      if (length < chunk.length) continue;
+      yield chunk;
+      checkAttached(bytes);
+      chunk = memory.take();
+      length = 0;
     }
   }
   if (length > 0) yield chunk.subarray(0, length);
 }
 
-/** What a source gives. Shared memory is copied, since it may change between the digest and the sending. */
+/** What a source gives. */
 function partBytes(part: unknown): Uint8Array {
   if (!isBytes(part)) throw wrongType("store the object as its source must give Uint8Arrays", part);
   checkAttached(part);
-  return part.buffer instanceof ArrayBuffer ? part : new Uint8Array(part);
+  return part;
 }
 
 function checkAttached({ buffer }: Uint8Array): void {

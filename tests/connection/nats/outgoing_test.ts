@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { Outgoing } from "../../../src/connection/nats/_outgoing.ts";
@@ -16,10 +16,10 @@ Deno.test("Outgoing gives what was added, in order, and never writes over what i
         const parts = sizes.map((size) => new Uint8Array(size).fill(index));
         outgoing.add(index % 2 === 0 ? text : Buffer.from(text), ...parts);
         added.push(Buffer.from(text), ...parts);
-        if (drains) given.push(outgoing.drain());
+        if (drains) given.push(...outgoing.drain());
       }
       assertEquals(outgoing.size() > 0, Buffer.concat(given).length < Buffer.concat(added).length);
-      assertEquals(Buffer.concat([...given, outgoing.drain()]).equals(Buffer.concat(added)), true);
+      assertEquals(Buffer.concat([...given, ...outgoing.drain()]).equals(Buffer.concat(added)), true);
       assertEquals(outgoing.size(), 0);
     }),
     { numRuns: 50 },
@@ -33,6 +33,19 @@ Deno.test("Outgoing.add adds a frame whole or not at all", () => {
   outgoing.add("PING\r\n");
   assertThrows(() => outgoing.add("PUB a 8\r\n", detached, "\r\n"), TypeError);
   assertThrows(() => outgoing.add("x".repeat(100_000), detached), TypeError);
+  const shrunk = new Uint8Array(new ArrayBuffer(8, { maxByteLength: 8 }), 4);
+  shrunk.buffer.resize(2);
+  assertThrows(() => outgoing.add("PUB a 100000\r\n", new Uint8Array(100_000), shrunk), TypeError);
   outgoing.add("PONG\r\n");
-  assertEquals(Buffer.from(outgoing.drain()).toString(), "PING\r\nPONG\r\n");
+  assertEquals(Buffer.concat(outgoing.drain()).toString(), "PING\r\nPONG\r\n");
+});
+
+Deno.test("Outgoing copies no large bytes", () => {
+  const outgoing = new Outgoing();
+  const large = new Uint8Array(100_000);
+  outgoing.add("PUB a 100000\r\n", large, "\r\n");
+  assertEquals(outgoing.size(), 100_016);
+  const parts = outgoing.drain();
+  assertEquals(parts.map(({ length }) => length), [14, 100_000, 2]);
+  assertStrictEquals(parts[1], large);
 });

@@ -48,6 +48,8 @@ class Bytes extends OwnTransport {
 
   send(): void {}
 
+  sendAll(): void {}
+
   protected open(_server: Server, _options: ConnectionOptions): Promise<void> {
     return Promise.resolve();
   }
