@@ -5,13 +5,12 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import { type JobHeaders, MAX_AFTER, parseJobHeaders, supersedesHeader } from "../format/job_headers.ts";
 import { idOf, isReplacement, kindOf, tokenOf } from "../format/queue_names.ts";
 import { deliveredUpTo, findJobMessage, isMessageOf } from "../store/find_job.ts";
-import { isAbandoned, takesPlace } from "../store/job_turn.ts";
+import { isAbandoned, removeMessage, takesPlace } from "../store/job_turn.ts";
 import type { QueueStore } from "../store/queue_context.ts";
 import { dueOf, laterSubject, mayBeFiring, REPLACE_VERSION, waitToLookAgain } from "./replaceable_message.ts";
 import {
   announce,
   type JobCopy,
-  removeMessage,
   type Replacement,
   storeAnnounced,
   storeCopy,
@@ -153,7 +152,7 @@ async function decide(
   if (await isDelivered(call, queue, undecided)) return await endBehindActive(call, queue, undecided, replacement);
   const sequence = await storeDecided(call, queue, undecided, replacement);
   if (sequence === null) return null;
-  await removeMessage(call, queue, replaced);
+  await removeMessage(call, queue.names, replaced);
   return await storeCopy(call, queue, { from, sequence }, replacement, copy, after, replaced);
 }
 
@@ -166,7 +165,7 @@ async function endBehindActive(
 ): Promise<ReplaceResult | null> {
   const { sequence, replaced, copy, after } = undecided;
   if (!replacement.behindActive) {
-    if (sequence !== replaced) await removeMessage(call, queue, sequence);
+    if (sequence !== replaced) await removeMessage(call, queue.names, sequence);
     return "active";
   }
   const stored = await Promise.all(

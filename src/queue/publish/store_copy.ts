@@ -4,12 +4,12 @@ import { type Call, callWithin } from "../../wire/call.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { deleteMessage } from "../../wire/streams.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 import { type HeaderList, type JobHeaders, scheduleHeaders } from "../format/job_headers.ts";
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { isReplacement, tokenOf } from "../format/queue_names.ts";
 import { findJobMessage, isUndecided } from "../store/find_job.ts";
+import { removeMessage } from "../store/job_turn.ts";
 import type { QueueStore } from "../store/queue_context.ts";
 import { laterSubject } from "./replaceable_message.ts";
 
@@ -113,7 +113,7 @@ export async function storeAnnounced(
     const stored = await storeUndecided(call, queue, undecided, replacement);
     // The server sends a refusal before it answers what was sent behind it.
     if (!refusal) return stored;
-    if (stored !== null) await removeMessage(call, queue, stored);
+    if (stored !== null) await removeMessage(call, queue.names, stored);
     throw refusal;
   } finally {
     stopFollowing();
@@ -199,12 +199,7 @@ export function withdraw({ session }: Call, queue: QueueStore, token: string, { 
   const remove = async () => {
     const newest = await findJobMessage(call, queue.names, token);
     if (!newest || !isUndecided(newest) || newest.header("Job-Nonce") !== nonce) return;
-    await removeMessage(call, queue, newest.sequence);
+    await removeMessage(call, queue.names, newest.sequence);
   };
   remove().catch(() => {});
-}
-
-/** Removes one message of a job. */
-export function removeMessage(call: Call, queue: QueueStore, sequence: number): Promise<boolean> {
-  return deleteMessage(call, queue.names.stream, sequence);
 }

@@ -2,6 +2,7 @@ import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { type JobHeaders, parseJobHeaders } from "../format/job_headers.ts";
 import type { JobMessage } from "../format/job_message.ts";
@@ -28,7 +29,7 @@ export async function findTurn(
   if (replacing !== undefined) return "superseded";
   // The call has died that was to delete it, or a killed server has it back.
   if (displaces !== undefined && await isMessageOf(call, names, displaces, token)) {
-    await deleteMessage(call, names.stream, displaces);
+    await removeMessage(call, names, displaces);
   }
   const newest = await findJobMessage(call, names, token);
   if (newest && newest.sequence > sequence && !await removeAbandoned(call, names, newest, sequence)) {
@@ -80,12 +81,17 @@ export async function removeAbandoned(
  */
 export async function takesPlace(
   call: Call,
-  { stream }: QueueNames,
+  names: QueueNames,
   { sequence }: StoredMessage,
   { displaces }: JobHeaders,
 ): Promise<boolean> {
-  await deleteMessage(call, stream, displaces ?? sequence);
+  await removeMessage(call, names, displaces ?? sequence);
   return displaces !== undefined;
+}
+
+/** Removes a message if it is there. A leader that has gone never answers, so it is asked again. */
+export async function removeMessage(call: Call, { stream }: QueueNames, sequence: number): Promise<void> {
+  await retryUntil(call, (attempt) => deleteMessage(attempt, stream, sequence));
 }
 
 /** Whether a copy is so old that the call must have died which was to replace a waiting message by it. */
