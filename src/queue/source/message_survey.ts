@@ -3,7 +3,7 @@ import { Unavailable } from "../../connection/unavailable.ts";
 import type { Session } from "../../wire/session.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { HeldJobs } from "../delivery/held_jobs.ts";
-import { type KnownQuestion, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
+import { type KnownQuestion, MAX_ASKED, type MessageState, readAnswer, readQuestion } from "./_known_messages.ts";
 import { LimitedLog } from "../../connection/limited_log.ts";
 import { inLine, messageOf } from "../../shown.ts";
 
@@ -16,6 +16,12 @@ const WORKERS_KNOWN_MS = 10_000;
 /** Messages whose questions are remembered while they are being answered: whoever floods the subject must not fill the memory. */
 const MAX_OPEN = 4_096;
 
+/** A firing to ask for. */
+interface AskedFiring extends Pick<PromiseWithResolvers<boolean>, "resolve" | "reject"> {
+  readonly session: Session;
+  readonly asked: KnownQuestion[number];
+}
+
 /** Asks all workers of a queue for the state of messages, and answers for this worker. */
 export class MessageSurvey {
   readonly #queue: QueueContext;
@@ -24,6 +30,9 @@ export class MessageSurvey {
   /** Workers that answered the last question that was asked to its end, and when that was. */
   #workers = { count: Infinity, at: -Infinity };
 
+  /** Firings to ask for when the open question about firings is answered. */
+  readonly #firings: AskedFiring[] = [];
+  #isAsking = false;
   /** When a worker last asked for a message, by sequence, the oldest first. */
   readonly #open: Map<number, number> = new Map();
 
@@ -45,13 +54,31 @@ export class MessageSurvey {
     return isOpen.map((open) => open || isKnown.shift()!);
   }
 
-  /** Whether a worker has ended a firing, or has a message of it that is older than this one. */
-  async isFiringKnown(session: Session, firing: string, before: number): Promise<boolean> {
-    const { count, at } = this.#workers;
-    // Where many come late, as after an outage, not each of them can wait for further workers.
-    const expected = performance.now() - at < WORKERS_KNOWN_MS ? count : Infinity;
-    const [isKnown] = await this.#ask(session, [[0, 0, firing, before]], expected);
-    return isKnown;
+  /** Whether a worker has ended a firing, or has a message of it that is older than this one. What comes while it asks is asked for together. */
+  isFiringKnown(session: Session, firing: string, before: number): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    this.#firings.push({ session, asked: [0, 0, firing, before], resolve, reject });
+    if (!this.#isAsking) this.#askForFirings();
+    return promise;
+  }
+
+  async #askForFirings(): Promise<void> {
+    this.#isAsking = true;
+    while (this.#firings.length > 0) {
+      const { session } = this.#firings[0];
+      const others = this.#firings.findIndex((firing) => firing.session !== session);
+      const some = this.#firings.splice(0, Math.min(others < 0 ? MAX_ASKED : others, MAX_ASKED));
+      const { count, at } = this.#workers;
+      // Where many come late, as after an outage, not each of them can wait for further workers.
+      const expected = performance.now() - at < WORKERS_KNOWN_MS ? count : Infinity;
+      try {
+        const isKnown = await this.#ask(session, some.map(({ asked }) => asked), expected);
+        for (const [i, { resolve }] of some.entries()) resolve(isKnown[i]);
+      } catch (error) {
+        for (const { reject } of some) reject(error);
+      }
+    }
+    this.#isAsking = false;
   }
 
   /** @param expected Answers after which no further ones are waited for. */

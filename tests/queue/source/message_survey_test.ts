@@ -6,6 +6,7 @@ import { MessageSurvey } from "../../../src/queue/source/message_survey.ts";
 import { EndedJobs } from "../../../src/queue/store/ended_jobs.ts";
 import type { QueueContext } from "../../../src/queue/store/queue_context.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import type { Session } from "../../../src/wire/session.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 import { type OpenSession, openSession } from "../../_support/open_session.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -16,8 +17,8 @@ const NAMES = new QueueNames("checks");
 class AskedWorker implements AsyncDisposable {
   readonly #open: OpenSession;
   readonly #survey: MessageSurvey;
-  /** Sequences that it was asked for. */
-  readonly heard: number[][] = [];
+  /** Sequences, and firings, that it was asked for. */
+  readonly heard: (number | string)[][] = [];
   /** Called right after it has answered. */
   answered: () => void = () => {};
 
@@ -27,7 +28,8 @@ class AskedWorker implements AsyncDisposable {
     this.#survey = new MessageSurvey(queue, new HeldJobs(new RunningTicks()));
     this.#open = open;
     open.session.subscribe(NAMES.known, (message) => {
-      this.heard.push(message.json<[number][]>().map(([sequence]) => sequence));
+      const asked = message.json<[number, number, string?][]>();
+      this.heard.push(asked.map(([sequence, _, firing]) => firing ?? sequence));
       this.#survey.answer(open.session, message);
       this.answered();
     }, () => {});
@@ -43,6 +45,10 @@ class AskedWorker implements AsyncDisposable {
 
   ask(...sequences: number[]): Promise<boolean[]> {
     return this.#survey.ask(this.#open.session, sequences.map((sequence) => [sequence, 0]));
+  }
+
+  askForFiring(firing: string, session: Session = this.#open.session): Promise<boolean> {
+    return this.#survey.isFiringKnown(session, firing, 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,4 +95,25 @@ Deno.test("MessageSurvey asks once where all workers of a fleet would ask for th
   await waitUntil(() => asks.length === fleet.length - 1);
   assertEquals((await Promise.all(asks)).flat(), fleet.slice(1).map(() => true));
   assertEquals(fleet.map(({ heard }) => heard), fleet.map(() => [[1]]));
+});
+
+Deno.test("MessageSurvey asks together for the firings that come while it asks", async () => {
+  await using server = await startNatsServer();
+  await using worker = await AskedWorker.open(server.url);
+  const firings = Array.from({ length: 50 }, (_, n) => `firing${n}`);
+  const asks = firings.map((firing) => worker.askForFiring(firing));
+  await Promise.allSettled(asks);
+  assertEquals(worker.heard, [firings.slice(0, 1), firings.slice(1, 33), firings.slice(33)]);
+});
+
+Deno.test("MessageSurvey refuses what it asked for together over a connection that is closed, and asks on over the next", async () => {
+  await using server = await startNatsServer();
+  await using other = await openSession({ servers: server.url });
+  await using worker = await AskedWorker.open(server.url);
+  await other.connection.close(1_000);
+  const lost = ["a", "b"].map((firing) => worker.askForFiring(firing, other.session));
+  const asked = worker.askForFiring("c");
+  assertEquals((await Promise.allSettled(lost)).map(({ status }) => status), ["rejected", "rejected"]);
+  await Promise.allSettled([asked]);
+  assertEquals(worker.heard, [["c"]]);
 });
