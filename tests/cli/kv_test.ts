@@ -154,3 +154,42 @@ Deno.test("kv lock ends its program when the lock is lost, or when it is interru
   assertEquals(await command.end(), 130);
   assertEquals(await locks.get("stopped"), null);
 });
+
+Deno.test("kv modify adds to a number, and lets a program make a value of the present one, again if another write comes between", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  const bucket = stores.kvBucket("b");
+  const modify = (...args: string[]) => cli(["kv", "modify", "-b", "b", ...args]);
+  const counted = await Promise.all([modify("n", "--add", "1"), modify("n", "--add", "1"), modify("n", "--add", "1")]);
+  assertEquals(counted.map(({ stdout }) => stdout).toSorted(), ["1", "2", "3"]);
+  assertEquals(records(await modify("n", "--add=-0.5", "--json"))[0].value, "2.5");
+  await bucket.put("text", "a");
+  assertEquals((await modify("text", "--", "tr", "a", "b")).stdout, "b");
+  assertEquals((await modify("new", "--", "sh", "-c", "cat; printf first")).stdout, "first");
+  // The first run of the program lets another write come between.
+  const flag = await Deno.makeTempFile();
+  await using _cleanup = { [Symbol.asyncDispose]: () => Deno.remove(flag) };
+  await using command = nats.start([
+    ...["kv", "modify", "-b", "b", "text", "--", "sh", "-c"],
+    `if [ -s ${flag} ]; then cat; printf " and more"; else echo begun > ${flag}; cat; while [ "$(cat ${flag})" = begun ]; do sleep 0.05; done; fi`,
+  ]);
+  await waitUntil(async () => await Deno.readTextFile(flag) === "begun\n");
+  await bucket.put("text", "from elsewhere");
+  await Deno.writeTextFile(flag, "written");
+  assertEquals([await command.end(), command.stdout], [0, "from elsewhere and more"]);
+});
+
+Deno.test("kv modify stores nothing if its program fails, or the value is no number", async () => {
+  await using nats = await startCli();
+  const { cli, stores } = nats;
+  await stores.kvBucket("b").put("k", "kept");
+  const modify = async (...args: string[]) => {
+    const { code, stderr } = await cli(["kv", "modify", "-b", "b", "k", ...args]);
+    return [code, stderr];
+  };
+  assertEquals(await modify("--", "sh", "-c", "echo half; exit 7"), [7, "error: sh failed, and nothing is stored\n"]);
+  assertEquals((await modify("--", "no-such-program-here"))[0], 127);
+  assertEquals(await modify("--add", "1"), [1, 'error: the value under "k" is no number\n']);
+  for (const wrong of [[], ["--add", "x"], ["--add", "1", "--", "cat"]]) assertEquals((await modify(...wrong))[0], 2);
+  assertEquals((await stores.kvBucket("b").get("k"))?.text(), "kept");
+});

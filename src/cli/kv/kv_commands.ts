@@ -5,6 +5,7 @@ import { kvGet } from "./kv_get.ts";
 import { kvHistory } from "./kv_history.ts";
 import { kvList } from "./kv_list.ts";
 import { kvLock } from "./kv_lock.ts";
+import { kvModify } from "./kv_modify.ts";
 import { kvPut } from "./kv_put.ts";
 import { kvWatch } from "./kv_watch.ts";
 
@@ -19,5 +20,5 @@ Examples:
 export function kvCommands(program: Command, line: CommandLine): void {
   const kv = program.command("kv").description("read, write and follow the keys of a key-value bucket")
     .addHelpText("after", EXAMPLES);
-  for (const add of [kvGet, kvPut, kvDelete, kvList, kvHistory, kvWatch, kvLock]) add(kv, line);
+  for (const add of [kvGet, kvPut, kvModify, kvDelete, kvList, kvHistory, kvWatch, kvLock]) add(kv, line);
 }

@@ -4,6 +4,7 @@ import { CommandFailure } from "../command_failure.ts";
 import type { CommandLine } from "../command_line.ts";
 import { duration, durationOption } from "../option_values.ts";
 import { openForWriting } from "../open_for_writing.ts";
+import { spawnProgram } from "../spawn_program.ts";
 import { bucketOption, OWN_BUCKETS } from "../bucket_option.ts";
 
 interface LockOptions {
@@ -11,9 +12,6 @@ interface LockOptions {
   wait?: number;
   lease: number;
 }
-
-/** Exit code of shells for a program that is not there. */
-const NOT_FOUND = 127;
 
 /** `kv lock`: runs a program while it holds a lock. */
 export function kvLock(kv: Command, line: CommandLine): void {
@@ -56,7 +54,7 @@ async function runLocked(
   lease: number,
   interrupted: AbortSignal,
 ): Promise<number> {
-  const child = spawn(program, args, { SUPERCHECK_LOCK_FENCE: String(lock.fence) });
+  const child = spawnProgram(program, { args, env: { SUPERCHECK_LOCK_FENCE: String(lock.fence) } });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const kill = (signal: Deno.Signal) => {
     try {
@@ -81,14 +79,5 @@ async function runLocked(
     clearTimeout(timer);
     lock.signal.removeEventListener("abort", lost);
     interrupted.removeEventListener("abort", interrupt);
-  }
-}
-
-function spawn(program: string, args: string[], env: Record<string, string>): Deno.ChildProcess {
-  try {
-    return new Deno.Command(program, { args, env, stdin: "inherit" }).spawn();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CommandFailure(`there is no program ${program}`, NOT_FOUND, { cause: error });
   }
 }
