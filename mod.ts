@@ -77,8 +77,8 @@ export type { KvLock } from "./src/kv/kv_lock.ts";
 export type { KvLockOptions } from "./src/kv/kv_lock_wait.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, ObjectUpdate, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
-export type { ObjectRange } from "./src/object/object_range.ts";
-export type { ObjectInfo, ObjectLink } from "./src/object/object_info.ts";
+export type { ObjectRange } from "./src/object/format/object_range.ts";
+export type { ObjectInfo, ObjectLink } from "./src/object/format/object_info.ts";
 export type { WatchOptions as ObjectWatchOptions } from "./src/bucket/watch.ts";
 
 // Jobs.

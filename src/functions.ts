@@ -9,7 +9,7 @@ import type { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";
 import type { KvWriteOptions } from "./kv/kv_write.ts";
 import type { ObjectBucket } from "./object/object_bucket.ts";
-import type { ObjectInfo } from "./object/object_info.ts";
+import type { ObjectInfo } from "./object/format/object_info.ts";
 import type { ObjectBucketOptions } from "./object/object_options.ts";
 import type { KeyAndValue } from "./stores.ts";
 import { processStores as stores } from "./process_stores.ts";

@@ -16,7 +16,7 @@ import { KvBucket } from "./kv/kv_bucket.ts";
 import type { KvBucketOptions } from "./kv/kv_options.ts";
 import type { KvWriteOptions } from "./kv/kv_write.ts";
 import { ObjectBucket } from "./object/object_bucket.ts";
-import type { ObjectInfo } from "./object/object_info.ts";
+import type { ObjectInfo } from "./object/format/object_info.ts";
 import type { ObjectBucketOptions } from "./object/object_options.ts";
 import { type ConsumeOptions, consumeSettings } from "./queue/work/consume_options.ts";
 import type { Job } from "./queue/work/job.ts";

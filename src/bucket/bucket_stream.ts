@@ -79,9 +79,22 @@ export class BucketStream {
     return this.#opening.get(call);
   }
 
-  /** What the stream must have, beyond the options, when it is opened from now on. */
-  protected demand(config: Partial<StreamConfig>): void {
-    Object.assign(this.#given, config);
+  /** Opens the stream, and from then on it takes several writes as one. */
+  openWithBatches(call: Call, feature: string): Promise<StreamConfig> {
+    return this.openWith(call, "allow_atomic", "2.12", feature);
+  }
+
+  /** Opens the stream, and from then on it has this switched on. */
+  protected async openWith(
+    call: Call,
+    switched: "allow_msg_ttl" | "allow_atomic",
+    version: string,
+    feature: string,
+  ): Promise<StreamConfig> {
+    call.session.server.require(version, feature);
+    this.#given[switched] = true;
+    const config = this.config ?? await this.open(call);
+    return config[switched] ? config : await this.open(call);
   }
 
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */

@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
-import type { ObjectInfo } from "../object/object_info.ts";
+import type { ObjectInfo } from "../object/format/object_info.ts";
 import { counted, excerpt, size, span } from "./figures.ts";
 import { card, livePage, nothing, table } from "./page.ts";
 import type { Site } from "./site.ts";

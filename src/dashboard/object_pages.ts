@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
 import { html } from "hono/html";
-import type { ObjectInfo } from "../object/object_info.ts";
+import type { ObjectInfo } from "../object/format/object_info.ts";
 import { ask } from "./ask.ts";
 import { change, changeLink, doneNote } from "./confirm.ts";
 import { amount, counted, excerpt, moment, size, span } from "./figures.ts";

@@ -103,23 +103,6 @@ export class KvStream extends BucketStream {
   /** Opens the stream, and from then on messages may have a TTL of their own. */
   openWithTtl(call: Call): Promise<StreamConfig> {
     // No markers for what expires (subject_delete_marker_ttl): clients without support for them would read them as empty values.
-    return this.#openWith(call, "allow_msg_ttl", "2.11", "The TTL of a single key");
-  }
-
-  /** Opens the stream, and from then on it takes several writes as one. */
-  openWithBatches(call: Call): Promise<StreamConfig> {
-    return this.#openWith(call, "allow_atomic", "2.12", "A transaction of several writes");
-  }
-
-  async #openWith(
-    call: Call,
-    switched: "allow_msg_ttl" | "allow_atomic",
-    version: string,
-    feature: string,
-  ): Promise<StreamConfig> {
-    call.session.server.require(version, feature);
-    this.demand({ [switched]: true });
-    const config = this.config ?? await this.open(call);
-    return config[switched] ? config : await this.open(call);
+    return this.openWith(call, "allow_msg_ttl", "2.11", "The TTL of a single key");
   }
 }

@@ -95,7 +95,7 @@ export class KvCommit {
     const isBatch = this.#messages.length > 1;
     const values = this.#messages.filter(({ write }) => write.ttl !== undefined);
     if (isBatch) {
-      const { allow_atomic, sealed } = await this.#stream.openWithBatches(call);
+      const { allow_atomic, sealed } = await this.#stream.openWithBatches(call, "A transaction of several writes");
       if (!allow_atomic && !sealed) {
         throw new JetStreamStoreError(
           "unsupported",

@@ -1,9 +1,11 @@
 import { nuid as nuids } from "@nats-io/nats-core";
 import type { Call } from "../wire/call.ts";
+import { mayBeStored } from "../wire/publish.ts";
+import { retryUntil } from "../wire/retry_until.ts";
 import type { ObjectMeta, StoredMeta } from "./format/object_meta.ts";
 import { isoText } from "./format/iso_text.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
-import { type ObjectInfo, objectInfo, type ObjectLink } from "./object_info.ts";
+import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
 import { isRefusedByOthers, type NewInfo, type ObjectInfos } from "./_object_infos.ts";
 import type { ObjectUpdate } from "./object_options.ts";
 import type { ObjectReader } from "./_object_reader.ts";
@@ -32,6 +34,23 @@ export class InfoChange {
 
 const decoder = new TextDecoder();
 
+/** An info with the changes of an update. */
+function updated({ message: _, ...meta }: StoredMeta, change: InfoChange, given: ObjectUpdate): ObjectMeta {
+  const { description = meta.description, headers, metadata = meta.metadata } = given;
+  return {
+    ...meta,
+    description: description || undefined,
+    headers: headers === undefined ? meta.headers : headers && storedHeaders(headers),
+    metadata,
+    mtime: isoText(change.mtime),
+  };
+}
+
+/** The mark of a name whose object has another name now. Some clients remove the chunks of the version that a mark names, so this has one of its own. */
+function markOf({ name, nuid }: InfoChange, { bucket, mtime }: ObjectMeta): ObjectMeta {
+  return { name, bucket, nuid, size: 0, mtime, chunks: 0, digest: "", deleted: true };
+}
+
 /** Changes the infos of one bucket and leaves chunks as they are, each time guarded by the sequence of the info that it has read from the leader. */
 export class InfoChanges {
   readonly #stream: ObjectStream;
@@ -46,20 +65,40 @@ export class InfoChanges {
     this.#orphans = orphans;
   }
 
-  /** Changes what is stored along with an object, or a link; `false` if there is none. */
-  async update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false> {
-    return await this.#change(call, change, (stored) => {
-      if (!stored || stored.deleted) return null;
-      const { message: _, ...meta } = stored;
-      const { description = meta.description, headers, metadata = meta.metadata } = given;
-      return {
-        ...meta,
-        description: description || undefined,
-        headers: headers === undefined ? meta.headers : headers && storedHeaders(headers),
-        metadata,
-        mtime: isoText(change.mtime),
-      };
-    });
+  /** Changes what is stored along with an object, or a link; `false` if there is none, or another one has its new name. */
+  update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false | null> {
+    if (given.name !== undefined && given.name !== change.name) return this.#rename(call, change, given, given.name);
+    return this.#change(call, change, (stored) => stored && !stored.deleted ? updated(stored, change, given) : null);
+  }
+
+  /** Stores the info under another name and marks the old name as deleted, both or neither. Chunks have no names. */
+  async #rename(call: Call, change: InfoChange, given: ObjectUpdate, name: string): Promise<ObjectInfo | false | null> {
+    for (;;) {
+      const [stored, present] = await Promise.all([
+        this.#reader.find(call, change.name, true),
+        this.#reader.find(call, name, true),
+      ]);
+      if (present && decoder.decode(present.message.data) === change.sent) return objectInfo(present, change.mtime);
+      if (!stored || stored.deleted || present && !present.deleted) {
+        return stored && mayBeStored(call, stored.message.subject) ? null : false;
+      }
+      if (this.#stream.isMirror) await this.#stream.isWritable(call);
+      await this.#stream.openWithBatches(call, "The rename of an object");
+      const meta = { ...updated(stored, change, given), name };
+      const mark = markOf(change, meta);
+      const subject = this.#stream.infoSubject(name);
+      const isSame = present?.message.subject === subject;
+      try {
+        const infos = [
+          { subject, body: change.sent = JSON.stringify(meta), after: isSame ? present.message.sequence : 0 },
+          { subject: stored.message.subject, body: JSON.stringify(mark), after: stored.message.sequence },
+        ];
+        await retryUntil(call, (call) => this.#infos.move(call, infos));
+        return objectInfo(meta, change.mtime);
+      } catch (error) {
+        if (!isRefusedByOthers(error)) throw error;
+      }
+    }
   }
 
   /** Stores a link in place of a link or of nothing; `false` if an object has this name. */

@@ -4,7 +4,7 @@ import type { ChunkRoom } from "./_chunk_room.ts";
 import { chunkSize, type ChunkSource, collectChunks, damaged } from "./_chunk_source.ts";
 import { Digest, digestOf, sameDigest } from "./format/object_digest.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
-import type { ObjectRange } from "./object_range.ts";
+import type { ObjectRange } from "./format/object_range.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import { RangeChunks } from "./_range_chunks.ts";
 

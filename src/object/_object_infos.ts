@@ -4,6 +4,7 @@ import { ErrorCode, isServerError } from "../wire/api.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
 import { mayBeStored, publish } from "../wire/publish.ts";
+import { publishBatch } from "../wire/publish_batch.ts";
 import type { Session } from "../wire/session.ts";
 import type { OrphanedChunks } from "./_orphaned_chunks.ts";
 import { versionOf } from "./format/object_meta.ts";
@@ -108,6 +109,24 @@ export class ObjectInfos {
     // The chunk before it was not confirmed by a reply of its own.
     if (!duplicate) this.#memory.ownSequences.stored(seq, behind ? 2 : 1);
     this.#stored(call.session, info, seq, newest);
+    this.#orphans.confirmed();
+  }
+
+  /**
+   * Stores two infos as one, each in place of the message of that sequence. The first one names the chunks of another info from now on, so nothing is
+   * remembered of them, nor that their sequences are this process's own.
+   */
+  async move(call: Call, infos: { subject: string; body: string; after: number }[]): Promise<void> {
+    const messages = infos.map(({ subject, body, after }) => ({
+      subject,
+      payload: body,
+      headers: [{ "Nats-Rollup": "sub", "Nats-Expected-Last-Subject-Sequence": String(after) }],
+    }));
+    const { seq } = await publishBatch(call, messages);
+    infos.forEach(({ subject }, i) => {
+      this.#stream.known.wrote(call.session, subject, seq - infos.length + 1 + i);
+      this.#memory.infos.delete(subject);
+    });
     this.#orphans.confirmed();
   }
 

@@ -6,7 +6,7 @@ import {
   type WatchOptions as ObjectWatchOptions,
 } from "../bucket/watch.ts";
 import { checkOptions } from "../options.ts";
-import { infoReader, type ObjectInfo } from "./object_info.ts";
+import { infoReader, type ObjectInfo } from "./format/object_info.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 
 /** The objects of a bucket. */

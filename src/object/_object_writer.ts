@@ -13,7 +13,7 @@ import { isoText } from "./format/iso_text.ts";
 import type { ObjectMeta } from "./format/object_meta.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
 import { type Deletion, type InfoChange, InfoChanges } from "./_info_changes.ts";
-import { type ObjectInfo, objectInfo, type ObjectLink } from "./object_info.ts";
+import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
 import { ObjectMemory } from "./_object_memory.ts";
 import type { ObjectUpdate, PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./_object_reader.ts";
@@ -103,8 +103,8 @@ export class ObjectWriter {
     return this.#explained(this.#changes.delete(call, deletion));
   }
 
-  /** Changes what is stored along with an object, or a link; `false` if there is none. */
-  update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false> {
+  /** {@linkcode InfoChanges.update}. */
+  update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false | null> {
     return this.#explained(this.#changes.update(call, change, given));
   }
 

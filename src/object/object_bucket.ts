@@ -6,7 +6,7 @@ import type { WatchOptions as ObjectWatchOptions } from "../bucket/watch.ts";
 import { checkSource, dataBytes } from "./format/object_data.ts";
 import { download } from "./_download.ts";
 import { InfoChange } from "./_info_changes.ts";
-import { type ObjectInfo, objectInfo, type ObjectLink } from "./object_info.ts";
+import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
 import { listObjects, watchObjects } from "./_object_lists.ts";
 import {
   checkLink,
@@ -19,7 +19,7 @@ import {
   type PutOptions,
   type PutStreamOptions,
 } from "./object_options.ts";
-import { checkRange, type ObjectRange } from "./object_range.ts";
+import { checkRange, type ObjectRange } from "./format/object_range.ts";
 import { ObjectReader } from "./_object_reader.ts";
 import { respond } from "./_object_response.ts";
 import { ObjectStream } from "./_object_stream.ts";
@@ -197,13 +197,13 @@ export class ObjectBucket {
   }
 
   /**
-   * Changes what is stored along with an object or a link; its bytes stay. In a bucket with a TTL these expire as before, and the info later.
+   * Changes what is stored along with an object or a link, or its name; its bytes stay. In a bucket with a TTL these expire as before, the info later.
    *
-   * @returns The new info; `false` if there is no such object; `null` if it is not confirmed.
+   * @returns The new info; `false` if there is no such object, or another one has the new name; `null` if it is not confirmed.
    */
   async update(name: string, changes: ObjectUpdate): Promise<ObjectInfo | false | null> {
-    this.#check(name, UPDATING);
     const update = checkUpdate(changes, UPDATING);
+    for (const each of [name, update.name ?? name]) this.#check(each, UPDATING);
     const change = new InfoChange(name);
     return await this.#stream.observe("update", (call) => this.#writer.update(call, change, update));
   }

@@ -3,7 +3,7 @@ import { checkLabels, checkObject, checkSignal, checkString, checkText, checkWho
 import { checkOptions, type OptionNames } from "../options.ts";
 import { shownName } from "../shown.ts";
 import { checkSubject, encodeObjectName, isName } from "../wire/tokens.ts";
-import type { ObjectLink } from "./object_info.ts";
+import type { ObjectLink } from "./format/object_info.ts";
 import { BUCKET_OPTIONS, type BucketOptions, checkBucketOptions } from "../bucket/bucket_options.ts";
 
 /**
@@ -46,6 +46,11 @@ export interface PutOptions {
  * @category Buckets
  */
 export interface ObjectUpdate {
+  /**
+   * Its new name, which no other object or link may have: both names change in one step, so that a read finds it under one of them. Links to the old
+   * name lead to nothing then. Needs nats-server 2.12.
+   */
+  name?: string;
   /** What the object is. */
   description?: string | null;
   /** Headers for the object's readers, in place of all that it had. */
@@ -70,7 +75,7 @@ const PUT: OptionNames<PutOptions> = { description: true, headers: true, metadat
 
 const PUT_STREAM: OptionNames<PutStreamOptions> = { ...PUT, signal: true };
 
-const UPDATE: OptionNames<ObjectUpdate> = { description: "null", headers: "null", metadata: "null" };
+const UPDATE: OptionNames<ObjectUpdate> = { name: true, description: "null", headers: "null", metadata: "null" };
 
 const LINK: OptionNames<ObjectLink> = { bucket: true, name: true };
 
@@ -119,13 +124,14 @@ export function checkPutStreamOptions(given: PutStreamOptions | null | undefined
  */
 export function checkUpdate(given: ObjectUpdate, doing: string): ObjectUpdate {
   checkObject(given, doing, "changes");
-  const { description, headers, metadata } = checkOptions(given, UPDATE, doing);
+  const { name, description, headers, metadata } = checkOptions(given, UPDATE, doing);
+  if (name !== undefined) checkText(name, doing, "name");
   checkStored({
     ...(description !== null && { description }),
     ...(headers !== null && { headers }),
     ...(metadata !== null && { metadata }),
   }, doing);
-  return { description, headers: headers && { ...headers }, metadata: metadata && { ...metadata } };
+  return { name, description, headers: headers && { ...headers }, metadata: metadata && { ...metadata } };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
-import type { ObjectInfo } from "../../src/object/object_info.ts";
+import type { ObjectInfo } from "../../src/object/format/object_info.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { ObjectServer, randomBytes } from "./_object_server.ts";

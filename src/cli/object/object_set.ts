@@ -6,6 +6,7 @@ import { bucketOption } from "../bucket_option.ts";
 
 interface SetOptions {
   bucket: string;
+  rename?: string;
   description?: string;
   header?: Record<string, string>;
   metadata?: Record<string, string>;
@@ -17,6 +18,7 @@ export function objectSet(object: Command, line: CommandLine): void {
     .description("change what is stored along with an object; its bytes stay")
     .argument("<name>", "the object's name")
     .addOption(bucketOption("object"))
+    .option("--rename <name>", "its new name, which no other object may have")
     .option("--description <text>", "what it is; empty: nothing")
     .option("-H, --header <name=value>", "a header for its readers, in place of all; may be repeated", nameAndValue)
     .option("-M, --metadata <name=value>", "a label, in place of all; may be repeated", nameAndValue)
@@ -25,16 +27,23 @@ export function objectSet(object: Command, line: CommandLine): void {
       `
 Examples:
   cli object set --bucket reports weekly.pdf --description "Week 48"
-  cli object set --bucket videos intro -H Content-Type=video/webm`,
+  cli object set --bucket videos intro -H Content-Type=video/webm
+  cli object set --bucket videos intro --rename intro-2025`,
     )
-    .action(async (name: string, { bucket, description, header: headers, metadata }: SetOptions) => {
-      if (description === undefined && !headers && !metadata) {
-        throw new CommandFailure("give --description, --header or --metadata", EXIT.usage);
+    .action(async (name: string, options: SetOptions) => {
+      const { bucket, rename, description, header: headers, metadata } = options;
+      if (rename === undefined && description === undefined && !headers && !metadata) {
+        throw new CommandFailure("give --rename, --description, --header or --metadata", EXIT.usage);
       }
       await line.withNats(async (nats) => {
-        const changes = { description, headers, metadata };
-        const info = await nats.confirmed(nats.stores.objectBucket(bucket).update(name, changes));
-        if (info === false) throw new CommandFailure(`there is no object "${name}" in bucket ${bucket}`);
+        const objects = nats.stores.objectBucket(bucket);
+        const info = await nats.confirmed(objects.update(name, { name: rename, description, headers, metadata }));
+        if (info === false) {
+          const isTaken = rename !== undefined && await nats.ask(objects.info(name)) !== null;
+          throw new CommandFailure(
+            `there is ${isTaken ? `an object "${rename}"` : `no object "${name}"`} in bucket ${bucket}`,
+          );
+        }
         line.print(info, () => [`changed ${name}`]);
       });
     });

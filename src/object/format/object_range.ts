@@ -1,5 +1,5 @@
-import { checkWhole, wrong } from "../checks.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkWhole, wrong } from "../../checks.ts";
+import { checkOptions, type OptionNames } from "../../options.ts";
 
 /**
  * Which bytes of an object are read, as `slice` counts them.

@@ -1,7 +1,7 @@
-import type { Logger } from "../connection/logger.ts";
-import type { StoredMessage } from "../wire/stored_message.ts";
-import { type ObjectMeta, parseMeta } from "./format/object_meta.ts";
-import { messageOf } from "../shown.ts";
+import type { Logger } from "../../connection/logger.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
+import { type ObjectMeta, parseMeta } from "./object_meta.ts";
+import { messageOf } from "../../shown.ts";
 
 /**
  * Where a link leads.
