@@ -181,8 +181,11 @@ export class Permits {
 
   #receiveStatus({ subject, headers }: Msg): void {
     this.#asked.delete(subject);
-    // Its time is over.
-    if (headers?.code === 408) return this.#arrived();
+    // Its time is over, as there is no permit now: that is what the limit is for.
+    if (headers?.code === 408) {
+      this.#reason = null;
+      return this.#arrived();
+    }
     this.#none(`${headers?.code ?? ""} ${headers?.description || "no responders"}`.trim());
   }
 

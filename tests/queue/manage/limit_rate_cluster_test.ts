@@ -87,6 +87,8 @@ Deno.test("JobQueue.limitRate on three replicas remembers what has started when 
   // Two starts that the last leader had not told the others yet.
   assert(runs.all.length <= 6 + consumers.length, `${runs.all.length}`);
   await leader.restart();
+  // To wait for a permit is no failure.
+  await waitUntil(() => consumers.every((consumer) => consumer.status().state === "serving"), ELECTIONS_MS);
   await waitUntil(async () => await queue.limitRate({ jobs: 100, interval: 100 }) === true, ELECTIONS_MS);
   await waitUntil(async () => (await queue.counts())?.ready.normal === 0, ELECTIONS_MS);
   await Promise.all(consumers.map((consumer) => consumer.stop()));

@@ -185,6 +185,26 @@ Deno.test("A worker says that it starts nothing while the permits of its queue a
   assertEquals(await foreign.stream("WQRATE_checks"), undefined);
 });
 
+Deno.test("A worker that waits for a permit, which others have, does not say that permits are gone", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const rate = { jobs: 1, interval: 3_600_000 };
+  await queue.limitRate(rate);
+  const runs = new RecordedRuns<number>();
+  await using one = queue.consume(runs.handler);
+  await using other = queue.consume(runs.handler);
+  const areAll = (state: string) => [one, other].every((consumer) => consumer.status().state === state);
+  await queue.publishMany(Array.from({ length: 6 }, (_, n) => ({ data: n })));
+  await runs.started(1);
+  await foreign.connection.request("$JS.API.STREAM.DELETE.WQRATE_checks");
+  await waitUntil(() => areAll("impaired"));
+  await queue.limitRate(rate);
+  await waitUntil(() => areAll("serving"));
+  assertEquals(runs.all.length, 2);
+});
+
 Deno.test("JobQueue.limitRate keeps its limit when the server is killed and restarted", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
