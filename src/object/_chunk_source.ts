@@ -1,7 +1,7 @@
 import { JetStreamStoreError } from "../errors.ts";
 import { shownName } from "../shown.ts";
 import type { Call } from "../wire/call.ts";
-import { ChunkRoom } from "./_chunk_room.ts";
+import { ChunkRoom } from "./format/chunk_room.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 

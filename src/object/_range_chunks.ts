@@ -1,6 +1,6 @@
 import type { Call } from "../wire/call.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
-import type { ChunkRoom } from "./_chunk_room.ts";
+import type { ChunkRoom } from "./format/chunk_room.ts";
 import { chunkSize, type ChunkSource, damaged } from "./_chunk_source.ts";
 import type { StoredMeta } from "./format/object_meta.ts";
 import type { ObjectStream } from "./_object_stream.ts";

@@ -1,7 +1,7 @@
 import type { Call } from "./call.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { answerOrNoStream } from "./_answer_or_no_stream.ts";
-import { plainSequence } from "./_plain_sequence.ts";
+import { plainSequence } from "./requests/plain_sequence.ts";
 import { api, apiError, type ApiErrorBody } from "./api.ts";
 import type { HeaderBlock } from "../connection/nats/headers.ts";
 import { damagedReply, replyJson } from "./_reply_json.ts";

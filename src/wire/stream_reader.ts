@@ -11,7 +11,7 @@ import { headerOf, lastHeaderOf, statusOf } from "../connection/nats/raw_headers
 import type { Session } from "./session.ts";
 import { DirectMessage, type StoredMessage } from "./stored_message.ts";
 import { streamInfo } from "./streams.ts";
-import { subjectRequests } from "./_subject_requests.ts";
+import { subjectRequests } from "./requests/subject_requests.ts";
 
 /** Single gets that are under way at once where there are no batched ones: for several subjects, and for messages in a row. */
 const IN_FLIGHT = 256;

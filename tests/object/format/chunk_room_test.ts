@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { ChunkRoom } from "../../src/object/_chunk_room.ts";
+import { ChunkRoom } from "../../../src/object/format/chunk_room.ts";
 
 /** A chunk as a connection brings it. */
 interface Arrival {

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { plainSequence } from "../../src/wire/_plain_sequence.ts";
-import { startNatsServer } from "../../src/testing/mod.ts";
-import { openSession, within } from "../_support/open_session.ts";
+import { plainSequence } from "../../../src/wire/requests/plain_sequence.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { openSession, within } from "../../_support/open_session.ts";
 
 const sequenceOf = (text: string) => plainSequence(Buffer.from(text));
 
