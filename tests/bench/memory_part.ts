@@ -7,6 +7,7 @@ import { openStage } from "./_stage.ts";
 import type { StorePeer } from "./_store_peer.ts";
 import { bullMq } from "./bullmq_peer.ts";
 import { asTexts, natsIoKv, natsIoObjects, natsIoQueue } from "./nats_io_peer.ts";
+import { measureStreams } from "./_streamed_objects.ts";
 import { redisTexts } from "./redis_peer.ts";
 import { supercheckHealth, supercheckKv, supercheckQueue } from "./supercheck_peer.ts";
 
@@ -25,7 +26,7 @@ interface Counted {
   tidy?: () => Promise<unknown>;
 }
 
-/** What a call costs in memory: bytes that it allocates, and bytes that stay in use after so many calls. */
+/** What a call costs in memory: bytes that it allocates, and bytes that stay in use after so many calls; and what large objects take that are streamed. */
 export async function memoryPart(comparison: Comparison): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { stores, nc, js, jsm, redis } = stack.use(await openStage());
@@ -45,6 +46,7 @@ export async function memoryPart(comparison: Comparison): Promise<void> {
   await compare(comparison, "storeHealthcheck", writes(checks, NAMES));
   await compare(comparison, "loadHealthcheck", reads(checks, NAMES));
   await compare(comparison, "publishJob", adds(queues));
+  await measureStreams(comparison);
 }
 
 async function compare(comparison: Comparison, title: string, counted: Counted[]): Promise<void> {
