@@ -1,4 +1,5 @@
 import type { ChaosEntry, Entry, Outage, PublishEntry, RunEntry } from "./ledger_file.ts";
+import { isPublish } from "./plan.ts";
 
 /** One run of a job in a worker. */
 export interface Run extends Omit<RunEntry, "what" | "at"> {
@@ -29,6 +30,8 @@ export interface History {
   cancels: Cancel[];
   /** Changes that were made for certain. */
   changes: Extract<PublishEntry, { what: "changed" }>[];
+  /** How often it was published anew in place of itself, or may have been. */
+  replaces: number;
 }
 
 /** What was done to workers and servers. */
@@ -55,7 +58,7 @@ export function readHistories(entries: Entry[]): { histories: Map<string, Histor
     else if (entry.what !== "refusing") {
       let history = histories.get(entry.id);
       if (!history) {
-        history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [], changes: [] };
+        history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [], changes: [], replaces: 0 };
         histories.set(entry.id, history);
       }
       note(history, entry, runs);
@@ -80,6 +83,7 @@ function note(history: History, entry: PublishEntry | RunEntry, runs: Map<string
       break;
     case "changed":
       if (entry.result) history.changes.push(entry);
+      if (isPublish(entry.how)) history.replaces++;
       break;
     default: {
       const { what, at, ...rest } = entry;

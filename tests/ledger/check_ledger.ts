@@ -1,6 +1,7 @@
 import { type Blows, type History, readHistories, type Run } from "./_histories.ts";
 import type { Entry } from "./ledger_file.ts";
 import { isKept, type Residual, residualOf, type Timing } from "./_residuals.ts";
+import { isPublish } from "./plan.ts";
 
 /** What is known at the end of a run. */
 export interface Observation {
@@ -130,14 +131,18 @@ function checkRuns({ id, publishes, runs }: History): string[] {
   return violations;
 }
 
-/** A job that was rescheduled does not run earlier, and one that was updated is processed with the new data. */
-function checkChanges({ id, runs, changes }: History): string[] {
+/** A job that was rescheduled does not run earlier, and one that was updated or replaced is processed with the new data. */
+function checkChanges({ id, publishes, runs, changes, replaces }: History): string[] {
   return changes.flatMap(({ how, due, answered }) => {
-    const early = runs.find(({ start }) => start > answered && start < due - EARLY);
-    if (early) return [`${id} was rescheduled and ran ${Math.round(due - early.start)} ms before its time`];
+    // What an unconfirmed attempt has published has a moment of its own.
+    const moved = how === "debounce" ? runs.filter(({ version }) => version === 1 && replaces === 1) : runs;
+    const early = moved.find(({ start }) => start > answered && start < due - EARLY);
+    if (early) return [`${id} was ${how}d and ran ${Math.round(due - early.start)} ms before its time`];
     const processed = runs.filter(({ effect }) => effect !== null);
-    const isOld = how === "update" && processed.length > 0 && processed.every(({ version }) => version !== 1);
-    return isOld ? [`${id} was updated and ran with the old data: ${processed.map(describe).join(", ")}`] : [];
+    // The new one may be the dead letter.
+    const hasNewData = how === "update" || isPublish(how) && !publishes.some(({ mayDie }) => mayDie);
+    const isOld = hasNewData && processed.length > 0 && processed.every(({ version }) => version !== 1);
+    return isOld ? [`${id} was ${how}d and ran with the old data: ${processed.map(describe).join(", ")}`] : [];
   });
 }
 
@@ -161,7 +166,10 @@ function checkBound(history: History, blows: Blows, timing: Timing): string[] {
   if (!mayDie) return violations;
   const failed = runs.filter(({ thrown }) => thrown);
   for (const second of failed) {
-    const first = failed.find((run) => run.attempt === second.attempt && run.start < second.start);
+    const first = failed.find((run) =>
+      run.attempt === second.attempt && run.start < second.start && run.version === second.version
+    );
+    if (second.version === 1 && history.replaces > 1) continue;
     if (first && residualOf(first, second, history, blows, timing) === null) {
       violations.push(`${id} failed attempt ${second.attempt} twice: ${describe(first)}, ${describe(second)}`);
     }
@@ -169,12 +177,21 @@ function checkBound(history: History, blows: Blows, timing: Timing): string[] {
   return violations;
 }
 
-/** Pairs of runs, the later one after the earlier one, that both ended the job. */
-function endedTwice({ runs }: History, deadAfter: number | null): [Run, Run][] {
+/**
+ * Pairs of runs, the later one after the earlier one, that both ended the job. One that was published anew in place of itself has an end of its own, and
+ * so has each repeat of that.
+ */
+function endedTwice({ runs, replaces }: History, deadAfter: number | null): [Run, Run][] {
   const processed = runs.some((run) => run.effect !== null);
   const ends = runs.filter((run) =>
     run.effect !== null || (processed && deadAfter !== null && run.thrown && run.attempt === deadAfter)
   );
+  const old = ends.filter(({ version }) => version !== 1);
+  const anew = ends.filter(({ version }) => version === 1).slice(replaces - 1);
+  return (replaces > 0 ? [old, anew] : [ends]).flatMap(pairsOf);
+}
+
+function pairsOf(ends: Run[]): [Run, Run][] {
   return ends.slice(1).map((second, i) => [ends[i], second]);
 }
 

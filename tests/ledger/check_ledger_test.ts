@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { checkLedger, type Observation, type Verdict } from "./check_ledger.ts";
 import type { Entry, Outage, RunEntry } from "./ledger_file.ts";
+import type { Change } from "./plan.ts";
 
 const JOB = "job.1";
 
@@ -28,7 +29,7 @@ function cancelled(second: number, result: boolean | null): Entry[] {
 }
 
 /** A change that was made a tenth of a second after its call. */
-function changed(second: number, how: "promote" | "reschedule" | "update", due = 0, result = true): Entry {
+function changed(second: number, how: Change, due = 0, result = true): Entry {
   return { what: "changed", id: JOB, how, due: at(due), at: at(second), answered: at(second) + 100, result };
 }
 
@@ -315,4 +316,19 @@ Deno.test("checkLedger rejects a rescheduled job that runs early, and an updated
   assertKept(check([confirmed(), [changed(1, "update")], run(2, { version: 1 })]));
   assertBroken(check([confirmed(), [changed(1, "update")], run(2)]), /was updated and ran with the old data/);
   assertKept(check([confirmed(), [changed(1, "update", 0, false)], run(2)]));
+});
+
+Deno.test("checkLedger lets a job that was replaced run once more, once for each call, and not with its old data only", () => {
+  const replaced = [confirmed(), [changed(1, "replace")], run(1.1)];
+  assertKept(check([...replaced, run(2, { version: 1, sequence: 9 })]));
+  assertBroken(check(replaced), /was replaced and ran with the old data/);
+  const twice = [...replaced, run(2, { version: 1, sequence: 9 }), run(3, { version: 1, sequence: 10 })];
+  assertBroken(check(twice), /job.1 ended twice/);
+  assertKept(check([...twice, [changed(2, "replace")]]));
+  assertBroken(check([...replaced, run(2), run(3, { version: 1 })]), /job.1 ended twice/);
+  assertBroken(
+    check([confirmed(), [changed(1, "debounce", 5)], run(4, { version: 1 })]),
+    /was debounced and ran 1000 ms/,
+  );
+  assertKept(check([confirmed(), [changed(1, "debounce", 5)], run(4), run(5, { version: 1, sequence: 9 })]));
 });

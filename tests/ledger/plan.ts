@@ -12,7 +12,7 @@ export interface Plan {
   delay: number;
   /** Milliseconds after its publish when it is cancelled, or `null`. */
   cancelAfter: number | null;
-  /** How it is changed while it is delayed, and how many milliseconds after its publish; or `null`. */
+  /** How it is changed, and how many milliseconds after its publish; or `null`. */
   change: { how: Change; after: number } | null;
   /** Milliseconds that a run takes. */
   work: number;
@@ -22,8 +22,15 @@ export interface Plan {
   ballast: number;
 }
 
-/** What is done to a delayed job. */
-export type Change = "promote" | "reschedule" | "update";
+/** What is done to a delayed job, or soon after its publish to any. */
+export type Change = "promote" | "reschedule" | "update" | "replace" | "debounce";
+
+const CHANGES: readonly (Change | null)[] = [null, "promote", "reschedule", "update", "replace", "debounce"];
+
+/** Whether a change publishes the job anew: it runs once more if it was active, or had ended. */
+export function isPublish(change: Change): boolean {
+  return change === "replace" || change === "debounce";
+}
 
 /** How a run goes. */
 export type Outcome = "effect" | "fail" | "refuse" | { later: number };
@@ -47,13 +54,14 @@ export function planOf(seed: number, number: number): Plan {
   const slow = draw(2) < 0.03;
   const delay = draw(4) < 0.12 ? Math.ceil(draw(5) * 1_500) : 0;
   const cancelAfter = draw(6) < 0.06 ? draw(7) * 800 : null;
-  const how = ([null, "promote", "reschedule", "update"] as const)[Math.floor(draw(12) * 4)];
+  const how = CHANGES[Math.floor(draw(12) * CHANGES.length)];
+  const isChanged = delay > 0 || draw(14) < 0.06;
   return {
     kind,
     priority: (["high", "normal", "low"] as const)[Math.floor(draw(3) * 3)],
     delay,
     cancelAfter,
-    change: how !== null && delay > 0 && cancelAfter === null ? { how, after: draw(13) * delay } : null,
+    change: how !== null && isChanged && cancelAfter === null ? { how, after: draw(13) * (delay || 20) } : null,
     work: slow ? 200 + draw(8) * 600 : draw(8) * 15,
     maxAttempts: kind === "coin" ? 1 : kind === "doomed" ? 2 : 5,
     ballast: draw(10) < 0.04 ? Math.floor(draw(11) * 700_000) : 0,

@@ -3,7 +3,7 @@ import { JetStreamStores, type JobReceipt } from "../../mod.ts";
 import { given } from "./child_script.ts";
 import { LedgerFile, now, type PublishEntry } from "./ledger_file.ts";
 import type { LedgerJob } from "./noted_handler.ts";
-import { type Change, mayDie, type Plan, planOf } from "./plan.ts";
+import { type Change, isPublish, mayDie, type Plan, planOf } from "./plan.ts";
 
 /** What a producer is given. */
 export interface ProducerOptions {
@@ -118,7 +118,7 @@ async function change({ id, data, plan }: Prepared, { how, after }: NonNullable<
   await pause(after);
   for (;; await pause(50)) {
     const at = now();
-    const due = how === "reschedule" ? at + plan.delay : 0;
+    const due = how === "reschedule" || how === "debounce" ? at + plan.delay : 0;
     const result = await changeJob(how, id, data, plan.delay);
     ledger.append({ what: "changed", id, how, due, at, answered: now(), result });
     if (result !== null) return;
@@ -127,7 +127,16 @@ async function change({ id, data, plan }: Prepared, { how, after }: NonNullable<
 
 function changeJob(how: Change, id: string, data: LedgerJob, delay: number): Promise<boolean | null> {
   if (how === "promote") return jobs.promote(id);
+  if (isPublish(how)) return replaceJob(how, id, data, delay);
   return how === "reschedule" ? jobs.reschedule(id, { delay }) : jobs.update(id, { ...data, version: 1 });
+}
+
+async function replaceJob(how: Change, id: string, data: LedgerJob, delay: number): Promise<boolean | null> {
+  const { options } = prepare(data.number);
+  const { priority, maxAttempts, keepResult } = options;
+  const way = how === "replace" ? { replace: true } as const : { debounce: delay || 1 };
+  const receipt = await jobs.publish({ ...data, version: 1 }, { id, priority, maxAttempts, keepResult, ...way });
+  return receipt === null ? null : true;
 }
 
 const numbers = Array.from({ length: Math.ceil((end - first) / step) }, (_, i) => first + i * step);
