@@ -14,6 +14,7 @@ import type { RunEnd } from "./job_consumer_status.ts";
 import type { JobHandler } from "./job_handler.ts";
 import { RunOutcomes } from "./_run_outcomes.ts";
 import type { MessageSurvey } from "../source/message_survey.ts";
+import type { Permits } from "../source/permits.ts";
 import { StaleFirings } from "./_stale_firings.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import type { RunRequirements } from "../delivery/run_requirements.ts";
@@ -29,14 +30,11 @@ export interface RunTools {
   readonly acknowledger: Acknowledger;
   readonly reporter: RunReporter;
   readonly survey: MessageSurvey;
+  readonly permits: Permits;
 }
 
 /** The worker whose deliveries are run. */
 export interface RunListener {
-  /** A handler is called now, which had to wait for an answer. */
-  startsLate(delivery: Delivery): void;
-  /** A delivery has ended without a call of the handler. */
-  neverStarts(delivery: Delivery): void;
   /** A handler has ended, which is not reported yet. */
   handled(delivery: Delivery): void;
 }
@@ -92,7 +90,7 @@ export class JobRunner<T> {
   async run(delivery: Delivery): Promise<RunEnd | "given_back"> {
     const prepared = this.#prepareUsual(delivery) ?? await this.#prepare(delivery);
     if (typeof prepared === "string") {
-      this.#listener.neverStarts(delivery);
+      this.#tools.permits.unused(delivery);
       return prepared;
     }
     const { job, admission, spent } = prepared;
@@ -149,7 +147,7 @@ export class JobRunner<T> {
     if (delivery.released) return "released";
     const prepared = this.#prepared(delivery, admission, data);
     if (this.#handler.begin && !await this.#handler.begin(prepared.job)) return await this.#giveBack(delivery);
-    this.#listener.startsLate(delivery);
+    this.#tools.permits.started(delivery);
     return prepared;
   }
 

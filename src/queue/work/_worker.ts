@@ -84,7 +84,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     const tools = { held, calls, requirements, acknowledger, log: this.#log };
     const reporter = this.#reporter = new RunReporter(queue, tools);
     const survey = new MessageSurvey(queue, held);
-    this.#runner = new JobRunner(queue, settings, handler, { ...tools, reporter, survey }, this);
+    this.#runner = new JobRunner(queue, settings, handler, { ...tools, reporter, survey, permits }, this);
     this.#leases = new LeaseKeeper(queue, tools, settings.prefetch === undefined ? MAX_PREFETCHED_MS : Infinity, this);
     this.#deleted = new DeletedJobs(queue, held, this.#log);
     this.#source = new JobSource(queue, settings, { held, capacity }, { identity, listener: this }, over);
@@ -212,16 +212,6 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#held.end(delivery);
     this.stopping.look();
     this.refresh();
-  }
-
-  /** From its runner: this starts only now, as something was asked or waited for. */
-  startsLate(delivery: Delivery): void {
-    this.#permits.started(delivery);
-  }
-
-  /** From its runner: this has ended without a run. */
-  neverStarts(delivery: Delivery): void {
-    this.#permits.unused(delivery);
   }
 
   /** From its runner: the next job need not wait until the server has confirmed the end of this one. */
