@@ -2,7 +2,7 @@ import { Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import type { BucketStream } from "./bucket_stream.ts";
 import { messagePages } from "../wire/message_pages.ts";
-import { OrderedConsumer } from "../wire/ordered_consumer.ts";
+import { OrderedConsumer } from "../wire/follow/ordered_consumer.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { streamInfo } from "../wire/streams.ts";
 import { matchesSubject } from "../wire/tokens.ts";

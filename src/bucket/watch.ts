@@ -2,7 +2,7 @@ import { checkBoolean, checkFunction, checkSignal } from "../checks.ts";
 import type { OptionNames } from "../options.ts";
 import type { BucketStream } from "./bucket_stream.ts";
 import type { Context } from "../wire/context.ts";
-import { type FollowOptions, followStream } from "../wire/follow_stream.ts";
+import { type FollowOptions, followStream } from "../wire/follow/follow_stream.ts";
 import { listingStep } from "../wire/listing.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 

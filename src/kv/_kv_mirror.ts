@@ -1,6 +1,6 @@
 import { milliseconds } from "../wire/durations.ts";
-import { followStream } from "../wire/follow_stream.ts";
-import type { OrderedConsumer } from "../wire/ordered_consumer.ts";
+import { followStream } from "../wire/follow/follow_stream.ts";
+import type { OrderedConsumer } from "../wire/follow/ordered_consumer.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import type { StreamInfo } from "../wire/streams.ts";

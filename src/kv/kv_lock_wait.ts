@@ -5,7 +5,7 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import type { Call } from "../wire/call.ts";
 import { mayBeStored } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
-import { followStream } from "../wire/follow_stream.ts";
+import { followStream } from "../wire/follow/follow_stream.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
 import { type Acquired, expiryOf, KvLock, type LockAccess, removeLock, storedRevision } from "./kv_lock.ts";

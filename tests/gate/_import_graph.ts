@@ -23,6 +23,7 @@ const TOP = [
 /** Below them. */
 const GROUND = [
   ["src/bucket/"],
+  ["src/wire/follow/"],
   ["src/wire/"],
   ["src/wire/requests/"],
   ["src/connection/"],

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { connect } from "@nats-io/transport-node";
-import { JetStreamStores } from "../../mod.ts";
-import { startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_support/proxy.ts";
-import { waitUntil, within } from "../_support/wait_until.ts";
-import { CollectedLog } from "../_support/collected_log.ts";
+import { JetStreamStores } from "../../../mod.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { Proxy } from "../../_support/proxy.ts";
+import { waitUntil, within } from "../../_support/wait_until.ts";
+import { CollectedLog } from "../../_support/collected_log.ts";
 
 Deno.test("OrderedConsumer publishes nothing to the reply subjects of messages, whoever writes to its inbox", async () => {
   await using server = await startNatsServer();

@@ -1,14 +1,14 @@
-import { delay } from "../delay.ts";
-import { LimitedLog } from "../connection/limited_log.ts";
-import { Unavailable } from "../connection/unavailable.ts";
-import { JetStreamStoreError } from "../errors.ts";
-import { ErrorCode, isServerError } from "./api.ts";
-import { callWithin } from "./call.ts";
-import type { Context } from "./context.ts";
+import { delay } from "../../delay.ts";
+import { LimitedLog } from "../../connection/limited_log.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import { ErrorCode, isServerError } from "../api.ts";
+import { callWithin } from "../call.ts";
+import type { Context } from "../context.ts";
 import type { DeliveredMessage } from "./_delivered_message.ts";
 import { OrderedConsumer, type OrderedOptions } from "./ordered_consumer.ts";
-import type { Session } from "./session.ts";
-import { type StreamInfo, streamInfo } from "./streams.ts";
+import type { Session } from "../session.ts";
+import { type StreamInfo, streamInfo } from "../streams.ts";
 
 /** Milliseconds between two attempts to begin again; doubles from the first to the last. */
 const RETRY_DELAY_MS = { first: 50, last: 1_000 };

@@ -1,11 +1,11 @@
 import type { Msg } from "@nats-io/nats-core";
 import { clearTimeout, setTimeout } from "node:timers";
-import { JetStreamStoreError } from "../errors.ts";
-import { isAcknowledgement } from "./acknowledgement.ts";
+import { JetStreamStoreError } from "../../errors.ts";
+import { isAcknowledgement } from "../acknowledgement.ts";
 import type { DeliveredMessage } from "./_delivered_message.ts";
-import { nanoseconds } from "./durations.ts";
-import { headerOf, statusOf } from "../connection/nats/raw_headers.ts";
-import type { Listening, Session } from "./session.ts";
+import { nanoseconds } from "../durations.ts";
+import { headerOf, statusOf } from "../../connection/nats/raw_headers.ts";
+import type { Listening, Session } from "../session.ts";
 
 /** Milliseconds for which a pull waits for messages, and between the server's signs of life meanwhile. */
 const WAIT_MS = { expires: 60_000, heartbeat: 1_000 };

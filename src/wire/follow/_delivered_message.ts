@@ -1,7 +1,7 @@
 import type { Msg } from "@nats-io/nats-core";
-import { parseAcknowledgement } from "./acknowledgement.ts";
-import { headerOf } from "../connection/nats/raw_headers.ts";
-import { headerPairs, type StoredMessage } from "./stored_message.ts";
+import { parseAcknowledgement } from "../acknowledgement.ts";
+import { headerOf } from "../../connection/nats/raw_headers.ts";
+import { headerPairs, type StoredMessage } from "../stored_message.ts";
 
 /** A message that a consumer delivered: where it was stored stands in the tokens of its reply subject. */
 export class DeliveredMessage implements StoredMessage {

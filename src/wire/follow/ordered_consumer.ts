@@ -1,14 +1,14 @@
 import type { Msg } from "@nats-io/nats-core";
 import { nuid } from "@nats-io/nats-core";
 import { clearInterval, setInterval } from "node:timers";
-import { Unavailable } from "../connection/unavailable.ts";
-import { api } from "./api.ts";
-import { type Call, callWithin } from "./call.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { api } from "../api.ts";
+import { type Call, callWithin } from "../call.ts";
 import { DeliveredMessage } from "./_delivered_message.ts";
-import { nanoseconds } from "./durations.ts";
-import { advisory } from "./jetstream_subjects.ts";
+import { nanoseconds } from "../durations.ts";
+import { advisory } from "../jetstream_subjects.ts";
 import { OrderedPulls } from "./_ordered_pulls.ts";
-import type { Listening, Session } from "./session.ts";
+import type { Listening, Session } from "../session.ts";
 
 /** Milliseconds between two looks whether the consumer is alive. */
 const LOOK_MS = 1_000;
