@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { delay } from "../../src/delay.ts";
-import { startNatsServer } from "../../src/testing/mod.ts";
+import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { type ScriptProcess, startProcess } from "../_support/start_process.ts";
@@ -63,6 +63,33 @@ Deno.test("KvBucket.lock has one holder at any moment, though 20 holders are kil
   assertEquals(log.late(), []);
   assertEquals(log.refused().filter((fence) => !suspended.includes(fence)), []);
   assertGreater(new Set(log.holders()).size, 20);
+});
+
+Deno.test("KvBucket.lock has one holder at any moment on three replicas, though their leader is killed or suspended", async () => {
+  await using cluster = await startNatsCluster({ servers: 3 });
+  await using stores = new KvStores({ servers: cluster.urls, timeout: 60_000 });
+  await using log = new LockLog();
+  await using stack = new AsyncDisposableStack();
+  for (const name of ["locks", "resources"]) await stores.kvBucket(name, { replicas: 3 }).put("other", "");
+  const start = () => stack.use(startProcess(HOLDER, cluster.urls.join(","), log.path, `${LEASE}`, "100"));
+  for (let i = 0; i < 4; i++) start();
+  const holders = () => new Set(log.holders()).size;
+  for (const isKilled of [true, false]) {
+    const before = holders();
+    await waitUntil(() => holders() > before + 5, 120_000);
+    const { cluster: { leader } } = await stores.api<{ cluster: { leader: string } }>("STREAM.INFO.KV_locks");
+    const server = cluster.servers.find(({ name }) => name === leader)!;
+    if (isKilled) await server.kill();
+    else server.suspend();
+    const then = holders();
+    // The others have elected another leader.
+    await waitUntil(() => holders() > then + 5, 120_000);
+    if (isKilled) await server.restart();
+    else server.resume();
+  }
+  const last = holders();
+  await waitUntil(() => holders() > last + 5, 120_000);
+  assertEquals(log.late(), []);
 });
 
 Deno.test("KvBucket.lock has one holder at any moment, though a waiting process is cut off from the answer to its write, and then cut off again", async () => {
