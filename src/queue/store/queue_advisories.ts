@@ -34,6 +34,8 @@ export function listenToQueue(
     // While as many run as may, no pull is open that would show it.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
     on(changed, () => events.changed()),
+    // Whoever has changed the rate's limit may have died before it announced that.
+    on(advisory(`STREAM.UPDATED.${stream}`), () => events.changed()),
     on(changing, (message) => events.changing(message.string().slice(0, MAX_TOKEN_CHARACTERS))),
   ];
 }

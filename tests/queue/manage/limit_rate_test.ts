@@ -185,6 +185,26 @@ Deno.test("A worker says that it starts nothing while the permits of its queue a
   assertEquals(await foreign.stream("WQRATE_checks"), undefined);
 });
 
+Deno.test("JobQueue.limitRate takes effect though its caller dies before it announces the change", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  await queue.limitRate({ jobs: 1, interval: 3_600_000 });
+  const runs = new RecordedRuns<number>();
+  await using consumer = queue.consume(runs.handler);
+  await queue.publishMany([{ data: 1 }, { data: 2 }]);
+  await runs.started(1);
+  await waitUntil(() => consumer.status().prefetched > 0);
+  const { config: { metadata } } = await foreign.request<{ config: { metadata: Record<string, string> } }>(
+    "STREAM.INFO.WQ_checks",
+  );
+  const { "supercheck-rate": rate, ...others } = metadata;
+  assertEquals(rate, "1/3600000");
+  await foreign.update("WQ_checks", { metadata: others });
+  await runs.started(2);
+});
+
 Deno.test("A worker that waits for a permit, which others have, does not say that permits are gone", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
