@@ -11,20 +11,26 @@ export async function limitRate(call: Call, { names, stream }: QueueContext, rat
   const { replicas } = await stream.open(call);
   // Workers that read the limit need its permits.
   if (rate) await openPermits(call, names, rate, replicas);
+  const text = rate ? rateText(rate) : undefined;
+  let before: string | undefined;
   try {
-    await storeRate(call, names.stream, rate);
+    before = await storeRate(call, names.stream, text);
   } finally {
     call.session.send(names.changed, "");
   }
-  await matchPermits(call, names, replicas);
+  const inForce = await matchPermits(call, names, replicas);
+  // Who changes another setting sends all of them, as it has read them before.
+  if (inForce !== text && inForce === before) throw new Unavailable("no_leader", "The limit was changed back");
 }
 
-async function storeRate(call: Call, stream: string, rate: StartRate | null): Promise<void> {
+/** Stores the label of a rate, or removes it; returns the one before. */
+async function storeRate(call: Call, stream: string, text: string | undefined): Promise<string | undefined> {
   const info = await streamInfo(call, stream);
   if (!info) throw new Unavailable("no_responders", "The queue was removed");
   const present = info.config.metadata ?? {};
   const { [RATE_LABEL]: _, ...others } = present;
-  const metadata = rate ? { ...others, [RATE_LABEL]: rateText(rate) } : others;
+  const metadata = text === undefined ? others : { ...others, [RATE_LABEL]: text };
   // An update that changes nothing is not sent: servers have lost messages on such updates.
-  if (present[RATE_LABEL] !== metadata[RATE_LABEL]) await updateStream(call, { ...info.config, metadata });
+  if (present[RATE_LABEL] !== text) await updateStream(call, { ...info.config, metadata });
+  return present[RATE_LABEL];
 }

@@ -3,7 +3,7 @@ import type { Call } from "../../wire/call.ts";
 import { publish } from "../../wire/publish.ts";
 import { deleteStream, openStream, purgeStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
 import type { QueueNames } from "../format/queue_names.ts";
-import { parseRate, type StartRate } from "../format/start_rate.ts";
+import { parseRate, RATE_LABEL, type StartRate } from "../format/start_rate.ts";
 import { consumerConfig, writeConsumer } from "./durable_consumer.ts";
 import { isPermitStream, notOfQueue, queueLabel } from "./stream_kinds.ts";
 
@@ -60,24 +60,26 @@ export async function openPermits(
  * Lets the permits be those of the limit in force: several calls at the same time may each have made its own. Without a limit they stay, as nobody can tell
  * whether another call is about to announce one.
  *
+ * @returns The label of that limit; `undefined` if there is none.
  * @throws {Unavailable} If the limit changes again and again.
  */
-export async function matchPermits(call: Call, names: QueueNames, replicas: number): Promise<void> {
-  let rate = await rateInForce(call, names);
+export async function matchPermits(call: Call, names: QueueNames, replicas: number): Promise<string | undefined> {
+  let label = await labelInForce(call, names);
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
-    if (!rate) return;
+    const rate = parseRate({ [RATE_LABEL]: label ?? "" });
+    if (!rate) return label;
     await openPermits(call, names, rate, replicas);
-    const next = await rateInForce(call, names);
-    if (next?.jobs === rate.jobs && next.interval === rate.interval) return;
-    rate = next;
+    const next = await labelInForce(call, names);
+    if (next === label) return label;
+    label = next;
   }
   throw new Unavailable("no_leader", "The rate limit is changed at the same time, again and again");
 }
 
-async function rateInForce(call: Call, { stream }: QueueNames): Promise<StartRate | null> {
+async function labelInForce(call: Call, { stream }: QueueNames): Promise<string | undefined> {
   const info = await streamInfo(call, stream);
   if (!info) throw new Unavailable("no_responders", "The queue was removed");
-  return parseRate(info.config.metadata);
+  return info.config.metadata?.[RATE_LABEL];
 }
 
 function ackWait({ jobs, interval }: StartRate): number {
