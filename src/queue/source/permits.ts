@@ -16,6 +16,9 @@ const LOST_AFTER_MS = 1_000;
 /** Milliseconds until permits are asked for again where there are none. */
 const RETRY_MS = 500;
 
+/** Milliseconds of the shortest interval whose unused permits are given back: of shorter ones they may come too late, and are soon there again. */
+const MIN_RETURNED_INTERVAL_MS = 1_000;
+
 /** Milliseconds over which permits are counted; for half as long jobs are fetched ahead, since permits may come in bursts. */
 const COUNTED_MS = 1_000;
 
@@ -139,7 +142,9 @@ export class Permits {
 
   /** Lets the server deliver a permit again at once, unless it may have been delivered long ago: another worker could have it meanwhile. */
   #giveBack({ reply, asked }: Permit): void {
-    if (this.#rate && performance.now() - asked < this.#rate.interval / 2) this.#session?.send(reply, "-NAK");
+    const interval = this.#rate?.interval ?? 0;
+    if (interval < MIN_RETURNED_INTERVAL_MS || performance.now() - asked >= interval / 2) return;
+    this.#session?.send(reply, "-NAK");
   }
 
   #ask(needed: number): void {
