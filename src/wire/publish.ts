@@ -30,6 +30,7 @@ export function publish(
 ): Promise<PubAck> {
   const question = { subject: call.session.subjects.publish(subject), payload, headers, repeats, write: call };
   const answer = call.session.requests.ask(question, call.deadline, readAck);
+  if (call.session.subjects.isOwn) return answer;
   return answerOrNoStream(call, answer, async (look) => {
     call.noteUnconfirmed(question.subject);
     const { streams } = await api<{ streams: string[] | null }>(look, "STREAM.NAMES", { subject });
