@@ -26,6 +26,8 @@ export interface NewInfo {
   replaced?: Newest;
 }
 
+const NO_HEADERS = {};
+
 /** There is no info. */
 const NONE: Newest = { sequence: 0 };
 
@@ -89,14 +91,18 @@ export class ObjectInfos {
    * @param behind Id of the message that must be the last one in the stream.
    * @throws {JetStreamStoreError} If it is not the newest one, see {@linkcode isRefusedByOthers}.
    */
-  async store(call: Call, info: NewInfo, newest: Newest, behind?: string): Promise<void> {
+  store(call: Call, info: NewInfo, newest: Newest, behind?: string): Promise<void> {
     const { subject, body } = info;
-    const headers = new HeaderBlock({
-      "Nats-Rollup": "sub",
-      "Nats-Expected-Last-Subject-Sequence": String(newest.sequence),
-      ...(behind && { "Nats-Expected-Last-Msg-Id": behind }),
-    });
-    const { seq, duplicate } = await publish(call, subject, body, headers, true).catch((error) => {
+    const headers = new HeaderBlock(
+      { "Nats-Rollup": "sub", "Nats-Expected-Last-Subject-Sequence": String(newest.sequence) },
+      behind === undefined ? NO_HEADERS : { "Nats-Expected-Last-Msg-Id": behind },
+    );
+    return publish(call, subject, body, headers, true).then(({ seq, duplicate }) => {
+      // The chunk before it was not confirmed by a reply of its own.
+      if (!duplicate) this.#memory.ownSequences.stored(seq, behind ? 2 : 1);
+      this.#stored(call.session, info, seq, newest);
+      this.#orphans.confirmed();
+    }, (error) => {
       // What was sent twice may have been refused because its first sending is stored.
       if (!(error instanceof Unavailable) && !mayBeStored(call, subject)) throw error;
       info.isUnconfirmed = true;
@@ -106,10 +112,6 @@ export class ObjectInfos {
       }
       throw error;
     });
-    // The chunk before it was not confirmed by a reply of its own.
-    if (!duplicate) this.#memory.ownSequences.stored(seq, behind ? 2 : 1);
-    this.#stored(call.session, info, seq, newest);
-    this.#orphans.confirmed();
   }
 
   /**

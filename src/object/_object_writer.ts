@@ -4,6 +4,7 @@ import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
+import { rejecting } from "../rejecting.ts";
 import { publish } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { OrphanedChunks } from "./_orphaned_chunks.ts";
@@ -14,7 +15,7 @@ import type { ObjectMeta } from "./format/object_meta.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
 import { type Deletion, type InfoChange, InfoChanges } from "./_info_changes.ts";
 import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
-import { ObjectMemory } from "./_object_memory.ts";
+import { type Newest, ObjectMemory } from "./_object_memory.ts";
 import type { ObjectUpdate, PutOptions } from "./object_options.ts";
 import type { ObjectReader } from "./_object_reader.ts";
 import { isRefusedByOthers, type NewInfo, ObjectInfos } from "./_object_infos.ts";
@@ -51,11 +52,10 @@ export class ObjectWriter {
   /** Stores an object. */
   put(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
     const size = chunkSizeOf(call.session, object);
-    return this.#explained(
-      data.length > size
-        ? this.#putLarge(object, dataChunks(data, size), () => call)
-        : this.#putSmall(call, object, data),
-    );
+    const put = data.length > size
+      ? this.#putLarge(object, dataChunks(data, size), () => call)
+      : this.#putSmall(call, object, data);
+    return put.catch(this.#explain);
   }
 
   /** Stores an object whose bytes a source gives, which is read to its end or cancelled; `null` if it is not confirmed. */
@@ -95,22 +95,22 @@ export class ObjectWriter {
       stored: (chunk: Uint8Array) => memory.give(chunk),
       failed: (reason: unknown) => failing.abort(reason),
     };
-    return this.#explained(this.#putLarge(object, chunks, present, events));
+    return this.#putLarge(object, chunks, present, events).catch(this.#explain);
   }
 
   /** Marks an object as deleted; `false` if there is none. */
   delete(call: Call, deletion: Deletion): Promise<boolean> {
-    return this.#explained(this.#changes.delete(call, deletion));
+    return this.#changes.delete(call, deletion).catch(this.#explain);
   }
 
   /** {@linkcode InfoChanges.update}. */
   update(call: Call, change: InfoChange, given: ObjectUpdate): Promise<ObjectInfo | false | null> {
-    return this.#explained(this.#changes.update(call, change, given));
+    return this.#changes.update(call, change, given).catch(this.#explain);
   }
 
   /** Stores a link in place of a link or of nothing; `false` if an object has this name. */
   link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false> {
-    return this.#explained(this.#changes.link(call, change, link));
+    return this.#changes.link(call, change, link).catch(this.#explain);
   }
 
   /** The stream has gone. */
@@ -119,67 +119,59 @@ export class ObjectWriter {
     this.#infos.forget();
   }
 
-  async #putSmall(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
-    if (!this.#stream.config) await this.#stream.open(call);
+  #putSmall(call: Call, object: NewObject, data: Uint8Array): Promise<ObjectInfo> {
+    if (!this.#stream.config) return this.#stream.open(call).then(() => this.#putSmall(call, object, data));
     const nuid = nuids.next();
-    const chunks = data.length > 0 ? 1 : 0;
     const mtime = new Date();
-    const meta = this.#meta(object, { nuid, size: data.length, chunks, digest: digestOf(data) }, mtime);
+    const content = { nuid, size: data.length, chunks: Math.min(data.length, 1), digest: digestOf(data) };
+    const meta = this.#meta(object, content, mtime);
     const info: NewInfo = { subject: this.#stream.infoSubject(object.name), nuid, body: JSON.stringify(meta) };
-    await this.#infos.inTurn(info.subject, call.deadline, async () => {
-      try {
-        if (chunks === 0) await this.#infos.replace(call, info);
-        else await this.#storeTogether(call, nuid, data, info);
-      } catch (error) {
-        await this.#abandon(call, nuid, info.isUnconfirmed === true || error instanceof Unavailable);
-        throw error;
-      }
+    const store = () => this.#storeSmall(call, nuid, data, info);
+    return this.#infos.inTurn(info.subject, call.deadline, store).then(() => objectInfo(meta, mtime));
+  }
+
+  /** Stores an object of one chunk or none; if that fails, its chunk is removed. */
+  #storeSmall(call: Call, nuid: string, data: Uint8Array, info: NewInfo): Promise<void> {
+    const { subject } = info;
+    const known = this.#infos.known(subject);
+    const { alone } = call.session.requests;
+    return rejecting(() => {
+      if (data.length === 0) return this.#infos.replace(call, info);
+      return known && alone && this.#stream.config?.num_replicas === 1
+        ? this.#storeTogether(call, nuid, data, info, known)
+        : this.#storeInTurn(call, nuid, data, info, known);
+    }).catch(async (error) => {
+      await this.#abandon(call, nuid, info.isUnconfirmed === true || error instanceof Unavailable);
+      throw error;
     });
-    return objectInfo(meta, mtime);
   }
 
   /**
-   * Stores the only chunk and, where the info to be replaced is known, the new info right behind it, which the server refuses if the chunk is not the
-   * last message: so its acknowledgement confirms both. Not where the stream may have replicas: servers from 2.14 stop such a stream for good, on all
-   * replicas, when the last message is not the expected one.
+   * Stores the only chunk and the new info right behind it, which the server refuses if the chunk is not the last message: so its acknowledgement
+   * confirms both. Not where the stream may have replicas: servers from 2.14 stop such a stream for good, on all replicas, when the last message is
+   * not the expected one.
    */
-  async #storeTogether(
-    call: Call,
-    nuid: string,
-    data: Uint8Array,
-    info: NewInfo,
-  ): Promise<void> {
-    const chunks = this.#stream.chunkSubject(nuid);
-    const headers = new HeaderBlock({ "Nats-Msg-Id": nuid });
-    let newest = this.#infos.known(info.subject);
-    if (newest && call.session.requests.alone && this.#stream.config?.num_replicas === 1) {
-      call.session.send(chunks, data, { headers });
-      try {
-        return await this.#infos.store(call, info, newest, nuid);
-      } catch (error) {
-        if (!isRefusedByOthers(error)) throw error;
-        // A stored chunk is recognised as a duplicate; the reason for which one is refused is the one to report.
-        await this.#storeChunk(call, chunks, data, headers);
-        if (!isServerError(error, ErrorCode.wrongLastMessageId)) {
-          newest = await this.#infos.look(call, info.subject);
-        }
-      }
-    } else {
-      const looking = Promise.resolve(newest ?? this.#infos.look(call, info.subject));
-      looking.catch(() => {});
-      await this.#storeChunk(call, chunks, data, headers);
-      newest = await looking;
-    }
-    await this.#infos.replace(call, info, newest);
+  #storeTogether(call: Call, nuid: string, data: Uint8Array, info: NewInfo, newest: Newest): Promise<void> {
+    call.session.send(this.#stream.chunkSubject(nuid), data, { headers: chunkHeaders(nuid) });
+    return this.#infos.store(call, info, newest, nuid).catch(async (error) => {
+      if (!isRefusedByOthers(error)) throw error;
+      // A stored chunk is recognised as a duplicate; the reason for which one is refused is the one to report.
+      await this.#storeChunk(call, nuid, data);
+      const isChunk = isServerError(error, ErrorCode.wrongLastMessageId);
+      await this.#infos.replace(call, info, isChunk ? newest : await this.#infos.look(call, info.subject));
+    });
   }
 
-  async #storeChunk(
-    call: Call,
-    subject: string,
-    data: Uint8Array,
-    headers: HeaderBlock,
-  ): Promise<void> {
-    const { seq, duplicate } = await publish(call, subject, data, headers, true);
+  /** Stores the only chunk, and once it is confirmed the info. */
+  async #storeInTurn(call: Call, nuid: string, data: Uint8Array, info: NewInfo, known?: Newest): Promise<void> {
+    const looking = Promise.resolve(known ?? this.#infos.look(call, info.subject));
+    looking.catch(() => {});
+    await this.#storeChunk(call, nuid, data);
+    await this.#infos.replace(call, info, await looking);
+  }
+
+  async #storeChunk(call: Call, nuid: string, data: Uint8Array): Promise<void> {
+    const { seq, duplicate } = await publish(call, this.#stream.chunkSubject(nuid), data, chunkHeaders(nuid), true);
     if (!duplicate) this.#memory.ownSequences.stored(seq);
   }
 
@@ -257,16 +249,17 @@ export class ObjectWriter {
   }
 
   /** Explains in terms of the bucket why a write failed. */
-  async #explained<T>(write: Promise<T>): Promise<T> {
-    try {
-      return await write;
-    } catch (error) {
-      if (isNoResponders(error)) this.forget();
-      if (!isServerError(error, ErrorCode.streamSealed)) throw error;
-      const message = `${this.#stream.what} is sealed: it takes no more changes. Use another bucket`;
-      throw new JetStreamStoreError("server", message, { cause: error, serverCode: error.serverCode });
-    }
-  }
+  readonly #explain = (error: unknown): never => {
+    if (isNoResponders(error)) this.forget();
+    if (!isServerError(error, ErrorCode.streamSealed)) throw error;
+    const message = `${this.#stream.what} is sealed: it takes no more changes. Use another bucket`;
+    throw new JetStreamStoreError("server", message, { cause: error, serverCode: error.serverCode });
+  };
+}
+
+/** A chunk that is sent again is recognised by its message id. */
+function chunkHeaders(nuid: string): HeaderBlock {
+  return new HeaderBlock({ "Nats-Msg-Id": nuid });
 }
 
 function chunkSizeOf(session: Session, { chunkSize }: NewObject): number {
