@@ -28,6 +28,7 @@ import type { JobReceipt } from "./queue/publish/job_receipt.ts";
 import type { PublishManyOptions } from "./queue/publish/publish_many.ts";
 import type { PublishOptions } from "./queue/publish/publish_options.ts";
 import type { QueueOptions } from "./queue/store/queue_options.ts";
+import { rejecting } from "./rejecting.ts";
 import { type ReadVariable, Settings } from "./settings.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
 import type { Closer, Context } from "./wire/context.ts";
@@ -241,18 +242,21 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode storeKV} of this instance. */
-  async storeKV(key: string, value: string, options?: KvWriteOptions): Promise<number | null> {
-    checkText(key, "store the value", "key");
-    if (typeof value !== "string") throw wrongType("store the value as 'value' must be a string", value);
-    this.#kvWrites ??= this.kvBucket("supercheck_kv", { ttl: this.#context.settings.kvTtl() });
-    return await this.#kvWrites.put(key, value, options);
+  storeKV(key: string, value: string, options?: KvWriteOptions): Promise<number | null> {
+    return rejecting(() => {
+      checkText(key, "store the value", "key");
+      if (typeof value !== "string") throw wrongType("store the value as 'value' must be a string", value);
+      this.#kvWrites ??= this.kvBucket("supercheck_kv", { ttl: this.#context.settings.kvTtl() });
+      return this.#kvWrites.put(key, value, options);
+    });
   }
 
   /** {@linkcode loadKV} of this instance. */
-  async loadKV(key: string): Promise<KeyAndValue | null> {
-    checkText(key, "load the value", "key");
-    const entry = await this.#kv.get(key);
-    return entry === null ? null : { key, val: entry.text() };
+  loadKV(key: string): Promise<KeyAndValue | null> {
+    return rejecting(() => {
+      checkText(key, "load the value", "key");
+      return this.#kv.get(key).then((entry) => entry === null ? null : { key, val: entry.text() });
+    });
   }
 
   /** {@linkcode deleteKV} of this instance. */
@@ -262,8 +266,8 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode publishJob} of this instance. */
-  async publishJob<T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> {
-    return await this.#queue<T>(queue).publish(data, options);
+  publishJob<T>(queue: string, data: T, options?: PublishOptions): Promise<JobReceipt | null> {
+    return rejecting(() => this.#queue<T>(queue).publish(data, options));
   }
 
   /** {@linkcode publishJobs} of this instance. */

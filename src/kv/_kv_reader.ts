@@ -1,4 +1,5 @@
 import { checkIterable } from "../checks.ts";
+import { rejecting } from "../rejecting.ts";
 import { readSnapshot } from "../bucket/read_snapshot.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
@@ -20,10 +21,12 @@ export class KvReader {
 
   /** {@linkcode KvBucket.get}. */
   get(key: string, options?: KvGetOptions): Promise<KvEntry | null> {
-    const doing = "read the value";
-    const subject = this.#stream.subjectOf(key, doing);
-    const { revision } = checkKvGetOptions(options, doing);
-    return revision === undefined ? this.#value(key, subject) : this.#revision(key, subject, revision);
+    return rejecting(() => {
+      const doing = "read the value";
+      const subject = this.#stream.subjectOf(key, doing);
+      const { revision } = checkKvGetOptions(options, doing);
+      return revision === undefined ? this.#value(key, subject) : this.#revision(key, subject, revision);
+    });
   }
 
   /** {@linkcode KvBucket.getMany}. */

@@ -1,6 +1,7 @@
 import { wrong } from "../checks.ts";
 import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
+import { rejecting } from "../rejecting.ts";
 import { ErrorCode, isServerError, lastSequenceOf } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
 import { leaderGet } from "../wire/leader_get.ts";
@@ -32,8 +33,10 @@ export class KvWriter {
 
   /** {@linkcode KvBucket.put}. */
   put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
-    const write = this.#write(key, value, options, "store the value");
-    return this.#stream.observe("put", (call) => this.store(call, write));
+    return rejecting(() => {
+      const write = this.#write(key, value, options, "store the value");
+      return this.#stream.observe("put", (call) => this.store(call, write));
+    });
   }
 
   /** {@linkcode KvBucket.create}. */

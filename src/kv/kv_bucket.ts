@@ -79,8 +79,8 @@ export class KvBucket {
    *
    * @returns `null` if the key has no value (never had one, is deleted, has expired), or without a connection.
    */
-  async get(key: string, options?: KvGetOptions): Promise<KvEntry | null> {
-    return await this.#reader.get(key, options);
+  get(key: string, options?: KvGetOptions): Promise<KvEntry | null> {
+    return this.#reader.get(key, options);
   }
 
   /**
@@ -98,8 +98,8 @@ export class KvBucket {
    *
    * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
    */
-  async put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
-    return await this.#writer.put(key, value, options);
+  put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
+    return this.#writer.put(key, value, options);
   }
 
   /**

@@ -2,11 +2,12 @@ import type { Call } from "../wire/call.ts";
 import { checkBoolean, wrongType } from "../checks.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { checkOptions } from "../options.ts";
+import { rejecting } from "../rejecting.ts";
 import type { Context } from "../wire/context.ts";
 import type { QueueDepth } from "../telemetry/gauges.ts";
 import { checkName } from "../wire/tokens.ts";
 import { jsonText } from "./format/json_text.ts";
-import { checkData } from "./format/job_schema.ts";
+import { checkData, type JobSchema } from "./format/job_schema.ts";
 import { lookUpTokens, QueueNames } from "./format/queue_names.ts";
 import type { JobQueue } from "./job_queue.ts";
 import {
@@ -85,15 +86,23 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
     return this.queue.names.queue;
   }
 
-  async publish(data: In, options?: PublishOptions): Promise<JobReceipt | null> {
-    const { context, names, observed, schema } = this.queue;
-    const job = prepareJob(names, data, checkPublishOptions(options));
-    const send = (timeout?: number) =>
-      context.telemetry.send(observed, [job], () => this.#publisher.publish(job, timeout));
-    if (!schema) return await send();
+  publish(data: In, options?: PublishOptions): Promise<JobReceipt | null> {
+    return rejecting(() => {
+      const job = prepareJob(this.queue.names, data, checkPublishOptions(options));
+      return this.queue.schema ? this.#publishChecked(this.queue.schema, job) : this.#publish(job);
+    });
+  }
+
+  async #publishChecked(schema: JobSchema<Out>, job: PreparedJob): Promise<JobReceipt | null> {
+    const { timeout } = this.queue.context;
     const began = performance.now();
-    await checkData(schema, job.payload, "publish the job", context.timeout);
-    return await send(Math.max(1, context.timeout - (performance.now() - began)));
+    await checkData(schema, job.payload, "publish the job", timeout);
+    return await this.#publish(job, Math.max(1, timeout - (performance.now() - began)));
+  }
+
+  #publish(job: PreparedJob, timeout?: number): Promise<JobReceipt | null> {
+    const { context: { telemetry }, observed } = this.queue;
+    return telemetry.send(observed, [job], () => this.#publisher.publish(job, timeout));
   }
 
   async publishMany(

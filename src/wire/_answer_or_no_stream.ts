@@ -9,22 +9,14 @@ const SILENCE_MS = 800;
 const LOOK_MS = 1_000;
 
 /**
- * Waits for the answer of a stream. The JetStream of another domain or account does not report that there are no responders, as the connected server does; so
- * there, without an answer for a while, a request checks that the stream is there.
+ * Waits for the answer of a stream of another domain or account, whose JetStream does not report that there are no responders, as the connected server
+ * does. Without an answer for a while, a request checks that the stream is there.
  *
  * @param answer Settles in time by itself.
  * @param hasStream Returns whether there is a stream that answers; it gets a call of its own deadline.
  * @throws {Unavailable} `no_responders`, if there is none.
  */
-export function answerOrNoStream<T>(
-  call: Call,
-  answer: Promise<T>,
-  hasStream: (call: Call) => Promise<boolean>,
-): Promise<T> {
-  return call.session.subjects.isOwn ? answer : answerOrCheck(call, answer, hasStream);
-}
-
-async function answerOrCheck<T>(
+export async function answerOrNoStream<T>(
   call: Call,
   answer: Promise<T>,
   hasStream: (call: Call) => Promise<boolean>,

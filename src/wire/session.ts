@@ -76,10 +76,10 @@ export class Session implements ConnectionSession {
    * The server's time in milliseconds. It decides when a schedule fires and what a stored time means, so the clock of this machine must not: it may
    * be wrong. Until the server has sent its time, it is ours.
    *
-   * @param at Of which moment of `performance.now()`.
+   * @param at Of which moment of `performance.now()`; by default of the present one.
    */
-  now(at: number = performance.now()): number {
-    return this.#ahead === null ? Date.now() : this.#ahead + at;
+  now(at?: number): number {
+    return this.#ahead === null ? Date.now() : this.#ahead + (at ?? performance.now());
   }
 
   /** By how much the server's clock is ahead of `performance.now()`, at most; `null` until the server has sent its time. */
@@ -133,7 +133,7 @@ export class Session implements ConnectionSession {
     const { reply = "", headers } = options;
     this.#line.check(subject, reply);
     try {
-      this.#nc.publish(subject, payload, { ...(reply && { reply }), ...(headers && { headers: headers.asMsgHdrs() }) });
+      this.#nc.publish(subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
     } catch (error) {
       if (!this.#nc.isClosed() && !this.#nc.isDraining()) throw error;
     }

@@ -283,6 +283,7 @@ export class StreamReader {
 
   /** Waits for the answer to a direct get. */
   #answered<T>(call: Call, answer: Promise<T>): Promise<T> {
+    if (call.session.subjects.isOwn) return answer;
     return answerOrNoStream(call, answer, async (call) => {
       const info = await streamInfo(call, this.#stream);
       return info?.config.allow_direct === true;

@@ -29,7 +29,7 @@ const GROUND = [
   ["src/connection/"],
   ["src/connection/nats/"],
   ["src/telemetry/"],
-  ["src/errors.ts", "src/settings.ts", "src/delay.ts"],
+  ["src/errors.ts", "src/settings.ts", "src/delay.ts", "src/rejecting.ts"],
   ["src/options.ts"],
   ["src/checks.ts"],
   ["src/shown.ts"],

@@ -97,7 +97,7 @@ function sendInBlocks(protocol: ProtocolHandler, transport: OwnTransport) {
     }
     // Such a server would close the connection.
     if (headers && !protocol.info?.headers) throw new JetStreamStoreError("unsupported", NO_HEADERS);
-    const block = headers ? String(headers) : "";
+    const block = headers ? headers.toString() : "";
     const blockSize = Buffer.byteLength(block);
     const size = blockSize + (typeof payload === "string" ? Buffer.byteLength(payload) : payload.length);
     const max = protocol.info?.max_payload ?? Infinity;

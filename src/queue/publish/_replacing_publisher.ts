@@ -120,7 +120,7 @@ class ReplacingJob implements Replacement {
     if (this.#ready) return this.#ready;
     const { due } = this.job;
     this.#due = typeof due === "number" ? now + due : due?.getTime();
-    return this.#ready = readyJob(this.job, false, now);
+    return this.#ready = readyJob(this.job, false, { now: () => now });
   }
 
   copy(): JobCopy {

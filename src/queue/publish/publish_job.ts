@@ -50,7 +50,7 @@ export class JobPublisher {
     return this.#context.connection.attempt((call) => {
       const opened = this.#stream.opened(call.session);
       return opened && !job.keyed
-        ? this.publishReady(call, readyJob(checkJob(call.session, job), opened.dedupe, call.session.now()))
+        ? this.publishReady(call, readyJob(checkJob(call.session, job), opened.dedupe, call.session))
         : this.ready(call, [job]).then(([ready]) => this.publishReady(call, ready));
     }, { timeout, persist: true });
   }
@@ -83,7 +83,7 @@ export class JobPublisher {
       const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
       await this.#stream.publishWithin(call, bytes, jobs.length, () => Promise.resolve());
     }
-    return jobs.map((job) => job.replaces ? job : readyJob(job, opened.dedupe, call.session.now()));
+    return jobs.map((job) => job.replaces ? job : readyJob(job, opened.dedupe, call.session));
   }
 
   /** Makes the queue if it is missing, with what jobs that have a key need. */

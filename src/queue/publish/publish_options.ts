@@ -173,7 +173,8 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
   }
   const ready = key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token);
   if (due !== undefined) headers.push(["Nats-Schedule-Target", ready]);
-  headers.push(...optionHeaders(options), ...ownHeaders(options.headers));
+  addOptionHeaders(headers, options);
+  if (options.headers !== undefined) headers.push(...ownHeaders(options.headers));
   return {
     id,
     token,
@@ -194,13 +195,14 @@ export function prepareJob(names: QueueNames, data: unknown, options: PublishOpt
  * The job as its queue takes it.
  *
  * @param dedupe Whether the queue recognises ids after their jobs are gone: then the id is the message id, too.
- * @param now The server's time, which is the one that counts.
+ * @param clock Tells the server's time, which is the one that counts.
  */
-export function readyJob(job: PreparedJob, dedupe: boolean, now: number): PreparedJob {
+export function readyJob(job: PreparedJob, dedupe: boolean, clock: { now(): number }): PreparedJob {
   const { due, ttl } = job;
   const ready = dedupe && !job.replaces ? { ...job, nonce: job.token, repeatable: true } : job;
   if (due === undefined && ttl === undefined) return ready;
   const headers = [...job.headers];
+  const now = clock.now();
   if (due !== undefined) {
     const at = typeof due === "number" ? new Date(now + due) : due;
     headers.push(
@@ -239,9 +241,8 @@ function isReplacing({ id, replace = false, debounce, key, requestId, delay, run
   return true;
 }
 
-function optionHeaders(options: PublishOptions): HeaderList {
+function addOptionHeaders(headers: HeaderList, options: PublishOptions): void {
   const { maxAttempts, backoff, timeout, ttl, keepResult } = options;
-  const headers: HeaderList = [];
   if (maxAttempts !== undefined) {
     checkWhole(maxAttempts, DOING, "maxAttempts", 1);
     headers.push(["Job-Max-Attempts", String(maxAttempts)]);
@@ -261,10 +262,9 @@ function optionHeaders(options: PublishOptions): HeaderList {
     checkDuration(keepResult, DOING, "keepResult", 1, 86_400_000);
     headers.push(["Job-Keep-Result", String(keepResult)]);
   }
-  return headers;
 }
 
-function ownHeaders(headers: Record<string, string> = {}): HeaderList {
+function ownHeaders(headers: Record<string, string>): HeaderList {
   checkObject(headers, DOING, "headers");
   return Object.entries(headers).map(([name, value]) => {
     if (!isOwnHeaderName(name)) {
