@@ -131,8 +131,8 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "uses a reply subject twice in a cluster",
     file: "src/wire/requests/requests.ts",
-    find: "if (this.alone && slot.single) this.#free.push(id);",
-    replace: "if (slot.single) this.#free.push(id);",
+    find: "this.#remove(place, slot, this.alone && slot.single);",
+    replace: "this.#remove(place, slot, slot.single);",
     tests: ["tests/wire/requests/requests_test.ts", "tests/wire/requests/late_replies_test.ts"],
   },
   {

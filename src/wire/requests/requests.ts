@@ -27,10 +27,16 @@ const TICK_MS = 50;
 /** Milliseconds between two attempts to subscribe to an inbox that the server refused. */
 const INBOX_RETRY_MS = 100;
 
+/** More than the calls that can be pending. */
+const PLACES = 2 ** 24;
+
+/** Numbers of reply subjects: each place has millions before one comes again. */
+const NUMBERS = 2 ** 52;
+
 /**
  * The request layer: everything that expects an answer goes through here.
  *
- * One wildcard inbox receives all replies, each call is a slot of a map, one coarse timer looks after all deadlines while anything is pending, and
+ * One wildcard inbox receives all replies, each call is a slot of a list, one coarse timer looks after all deadlines while anything is pending, and
  * no error is built before something has failed. Reply subjects are reused where that is safe: the server caches the routing of a subject, and has
  * to look up each new one. It lives as long as one session: when the connection breaks, all that is pending settles at once.
  */
@@ -40,17 +46,23 @@ export class Requests {
   readonly #line: ControlLine;
   readonly #prefix: string;
   #inbox: OwnSubscription;
-  readonly #pending: Map<number, ReplySlot> = new Map();
+  /**
+   * The calls that wait for an answer, each in a place of its own. Not a `Map`: each table that it outgrows refers to the next one, and keeps the calls in
+   * it from being collected with the young objects, which cost a fifth of a call.
+   */
+  readonly #pending: (ReplySlot | null)[] = [];
+  /** What the reply subject of each place ends with: the place, and a multiple of {@linkcode PLACES} that changes where a further reply may arrive. */
+  readonly #numbers: number[] = [];
+  #size = 0;
   /** Pending calls that have no deadline: no timer looks after them. */
   #untimed = 0;
-  /** Slots whose only reply has arrived. */
+  /** Places without a call. */
   readonly #free: number[] = [];
   /**
    * Whether one server does it all. In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used
    * twice, nor where the streams are those of other servers.
    */
   readonly alone: boolean;
-  #lastId = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended: Error | null = null;
   /** Why the server refuses the inbox, as far as is known. */
@@ -70,7 +82,7 @@ export class Requests {
 
   /** How many calls wait for an answer. */
   get size(): number {
-    return this.#pending.size;
+    return this.#size;
   }
 
   /**
@@ -131,15 +143,15 @@ export class Requests {
 
   /** Fails what has a subject that is longer than the server takes: it would be sent again and again, at the cost of the connection each time. */
   failTooLong(): void {
-    this.#failAll(({ question: { subject } }, id) =>
-      this.#line.fits(subject, this.#prefix + id) ? null : tooLong(subject)
+    this.#failAll(({ question: { subject } }, place) =>
+      this.#line.fits(subject, this.#prefix + this.#numbers[place]) ? null : tooLong(subject)
     );
   }
 
   #openInbox(): OwnSubscription {
     return this.#subscriptions.add(`${this.#prefix}*`, {
       receive: (reply) => this.#receive(reply),
-      place: (subject, size) => this.#pending.get(numberBehindDot(subject))?.place?.(size),
+      place: (subject, size) => this.#pending[this.#placeOf(numberBehindDot(subject))]?.place?.(size),
       refused: (error) => {
         this.#refusal = error;
         this.#failAll(() => error);
@@ -173,24 +185,25 @@ export class Requests {
 
   #enter(slot: ReplySlot): void {
     if (this.#ended) throw this.#ended;
-    const id = this.#free.pop() ?? ++this.#lastId;
-    this.#pending.set(id, slot);
+    const place = this.#free.pop() ?? this.#numbers.push(this.#numbers.length) - 1;
+    this.#pending[place] = slot;
+    this.#size++;
     if (slot.deadline === Infinity) this.#untimed++;
     try {
-      this.#send(id, slot);
+      this.#send(place, slot);
     } catch (error) {
-      this.#remove(id, slot);
+      this.#remove(place, slot);
       throw error;
     }
     if (this.#hasTimed) this.#timer ??= this.#startTimer();
   }
 
   get #hasTimed(): boolean {
-    return this.#pending.size > this.#untimed;
+    return this.#size > this.#untimed;
   }
 
-  #send(id: number, { question: { subject, payload, headers } }: ReplySlot): void {
-    const reply = this.#prefix + id;
+  #send(place: number, { question: { subject, payload, headers } }: ReplySlot): void {
+    const reply = this.#prefix + this.#numbers[place];
     this.#line.check(subject, reply);
     try {
       this.#nc.publish(subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
@@ -213,16 +226,30 @@ export class Requests {
   }
 
   #receive(reply: Msg): void {
-    const id = trailingNumber(reply);
-    const slot = this.#pending.get(id);
-    if (!slot?.take(reply)) return;
-    this.#remove(id, slot);
-    if (this.alone && slot.single) this.#free.push(id);
+    const place = this.#placeOf(trailingNumber(reply));
+    const slot = this.#pending[place];
+    if (slot?.take(reply)) this.#remove(place, slot, this.alone && slot.single);
   }
 
-  /** A timer that outlives the last call would show as a leak in the tests of users. */
-  #remove(id: number, { deadline }: ReplySlot): void {
-    if (this.#pending.delete(id) && deadline === Infinity) this.#untimed--;
+  /** The place of the call whose reply subject ends with a number; -1 if there is none. */
+  #placeOf(number: number): number {
+    const place = number % PLACES;
+    return this.#numbers[place] === number ? place : -1;
+  }
+
+  /**
+   * Frees the place of a call.
+   *
+   * @param isOver Whether no further reply can arrive: then the next call in this place has the same reply subject.
+   */
+  #remove(place: number, slot: ReplySlot, isOver = false): void {
+    if (this.#pending[place] !== slot) return;
+    this.#pending[place] = null;
+    this.#free.push(place);
+    if (!isOver) this.#numbers[place] = (this.#numbers[place] + PLACES) % NUMBERS;
+    this.#size--;
+    if (slot.deadline === Infinity) this.#untimed--;
+    // A timer that outlives the last call would show as a leak in the tests of users.
     if (this.#hasTimed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -245,23 +272,23 @@ export class Requests {
     this.#failAll(({ deadline, question }) =>
       deadline <= now ? new Unavailable("timeout", `No answer on ${question.subject} within the deadline`) : null
     );
-    for (const [id, slot] of this.#pending) {
-      if (!slot.repeats(now)) continue;
+    for (const [place, slot] of this.#pending.entries()) {
+      if (!slot?.repeats(now)) continue;
       try {
-        this.#send(id, slot);
+        this.#send(place, slot);
       } catch (error) {
-        this.#remove(id, slot);
+        this.#remove(place, slot);
         slot.fail(error);
       }
     }
   }
 
   /** Fails the slots for which there is a reason. */
-  #failAll(reasonFor: (slot: ReplySlot, id: number) => Error | null): void {
-    for (const [id, slot] of this.#pending) {
-      const reason = reasonFor(slot, id);
-      if (reason === null) continue;
-      this.#remove(id, slot);
+  #failAll(reasonFor: (slot: ReplySlot, place: number) => Error | null): void {
+    for (const [place, slot] of this.#pending.entries()) {
+      const reason = slot && reasonFor(slot, place);
+      if (!slot || !reason) continue;
+      this.#remove(place, slot);
       slot.fail(reason);
     }
   }
