@@ -10,18 +10,26 @@ const PAUSE = 3;
 const SETTLE = 100;
 
 /** Compares how long it takes from the call that publishes a job to the start of its handler, while a worker waits. */
-export async function compareStart(comparison: Comparison, peers: QueuePeer[], load: JobLoad): Promise<void> {
+export async function compareStart(
+  comparison: Comparison,
+  peers: QueuePeer[],
+  load: JobLoad,
+  { part = "queue", others = [] }: { part?: string; others?: Contestant[] } = {},
+): Promise<void> {
   const time = 2 * comparison.options.sampleTime;
   await comparison.run({
-    part: "queue",
+    part,
     title: `from publishJob to the handler's start, ${load.title}, an idle worker`,
     unit: "µs",
     more: false,
-    contestants: peers.map((peer): Contestant => ({
-      peer: peer.peer,
-      before: () => load.waiting === 0 ? peer.clear() : fill(peer, { text: load.text }, load.waiting),
-      sample: () => sampleStart(peer, load, time),
-    })),
+    contestants: [
+      ...peers.map((peer): Contestant => ({
+        peer: peer.peer,
+        before: () => load.waiting === 0 ? peer.clear() : fill(peer, { text: load.text }, load.waiting),
+        sample: () => sampleStart(peer, load, time),
+      })),
+      ...others,
+    ],
   });
 }
 

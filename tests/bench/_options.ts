@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
 /** The parts that run by default, in this order. */
-const USUAL_PARTS = ["kv", "objects", "queue", "memory", "backlog", "telemetry"] as const;
+const USUAL_PARTS = ["kv", "objects", "queue", "latency", "memory", "backlog", "telemetry"] as const;
 
 /** The parts that show how costs grow: they take minutes each, so they run only by name. */
 const GROWTH_PARTS = ["fleet", "keys", "queues", "expiry", "costs"] as const;

@@ -117,6 +117,8 @@ class ReplyCounter {
       this.#rest = Number(line.slice(line.lastIndexOf(" ") + 1)) + 2;
     } else if (line === "PING") {
       this.#socket.write("PONG\r\n");
+    } else if (line === "PONG") {
+      this.count++;
     } else if (line.startsWith("-ERR")) {
       throw new Error(`the server refused: ${line}`);
     }

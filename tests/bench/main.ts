@@ -14,6 +14,7 @@ import { expiryPart } from "./expiry_part.ts";
 import { fleetPart } from "./fleet_part.ts";
 import { keysPart } from "./keys_part.ts";
 import { kvPart } from "./kv_part.ts";
+import { latencyPart } from "./latency_part.ts";
 import { memoryPart } from "./memory_part.ts";
 import { objectsPart } from "./objects_part.ts";
 import { queuePart } from "./queue_part.ts";
@@ -24,6 +25,7 @@ const RUN: Record<PartName, (comparison: Comparison) => Promise<void>> = {
   kv: kvPart,
   objects: objectsPart,
   queue: queuePart,
+  latency: latencyPart,
   memory: memoryPart,
   backlog: backlogPart,
   telemetry: telemetryPart,

@@ -64,6 +64,25 @@ export function rawObjects(bucket: string, names: string[], text: string, inFlig
   });
 }
 
+/** Publishes of jobs of one text, each with an id of its own, as this library stores them; one at a time. */
+export function rawJobs(queue: string, text: string): RawWork {
+  const run = crypto.randomUUID().slice(0, 8);
+  return fresh(pipeline(1), 1, (index, inbox) => {
+    const id = `${run}${String(index).padStart(14, "0")}`;
+    return hpub(`wq.${queue}.ready.normal.${id}`, `${inbox}.1`, `Nats-Msg-Id: ${id}`, text);
+  });
+}
+
+/** Messages to oneself, without JetStream; one at a time. */
+export function rawDelivery(text: string): RawWork {
+  return repeated(pipeline(1), 1, (_, inbox) => `PUB ${inbox}.1 ${Buffer.byteLength(text)}\r\n${text}\r\n`);
+}
+
+/** What the server answers at once; one at a time. */
+export function rawPing(): RawWork {
+  return repeated(pipeline(1), 1, () => "PING\r\n");
+}
+
 /** Where an object of several chunks lies in its stream. */
 export interface ObjectPlace {
   info: string;
