@@ -113,6 +113,31 @@ Deno.test("JobConsumer runs a job once that is fired late, also if it was fired 
   assertEquals(runs.all.map(({ fence }) => Math.floor(fence / 1024)), [first]);
 });
 
+Deno.test("JobConsumer runs the older one of two firings after all if its worker loses it", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await queue.publish("late", { id: "late", delay: HOUR });
+  const message = await delayedMessage(foreign, "late");
+  await foreign.api(`STREAM.MSG.DELETE.${STREAM}`, { seq: message.sequence });
+  const lost = new RecordedRuns(() => new Promise(() => {}));
+  await using one = queue.consume(lost.handler, { concurrency: 1, prefetch: 0 });
+  await fire(foreign, message);
+  await lost.started(1);
+  const runs = new RecordedRuns();
+  await using other = others.jobQueue("checks").consume(runs.handler);
+  await waitUntil(() => other.status().state === "serving");
+  // The first worker is full with it, so that the other one gets the second.
+  await fire(foreign, message);
+  await waitUntil(() => other.status().ended.skipped === 1);
+  await one.stop({ deadline: 0 });
+  await runs.started(1);
+  await waitUntil(() => isEmpty(foreign));
+  assertEquals([lost.ids, runs.ids], [["late"], ["late"]]);
+});
+
 Deno.test("JobConsumer runs each job of one id that another client delays without naming it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);

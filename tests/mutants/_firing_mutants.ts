@@ -1,0 +1,42 @@
+import type { Mutant } from "./mutant.ts";
+
+const TESTS = ["tests/queue/work/stale_firings_test.ts"];
+
+/** Changes of what keeps a queue from running what a killed server fires again. */
+export const FIRING_MUTANTS: Mutant[] = [
+  {
+    does: "takes what a schedule has fired again for a newer job, and loses the retry",
+    file: "src/queue/store/move_job.ts",
+    find: "const isStale = isSuperseded(token, found, headers, true);",
+    replace: "const isStale = false;",
+    tests: TESTS,
+  },
+  {
+    does: "runs what is fired late without a look",
+    file: "src/queue/work/_stale_firings.ts",
+    find: "return fired === true && due !== undefined && storedTime - due.getTime() > LATE_MS;",
+    replace: "return false;",
+    tests: TESTS,
+  },
+  {
+    does: "asks no worker whether what is fired late has ended",
+    file: "src/queue/work/_stale_firings.ts",
+    find: "return await this.#survey.isFiringKnown(call.session, firing, sequence);",
+    replace: "return false;",
+    tests: TESTS,
+  },
+  {
+    does: "takes two delayed jobs of one id for one, where another client has not named them",
+    file: "src/queue/format/job_headers.ts",
+    find: "  if (nonce === undefined && enqueuedAt === undefined) return undefined;\n",
+    replace: "",
+    tests: TESTS,
+  },
+  {
+    does: "remembers the firing of what is skipped, and skips what was to run in its place",
+    file: "src/queue/delivery/delivery.ts",
+    find: "if (this.skipped || !fired && !supersedes) return NO_FIRINGS;",
+    replace: "if (!fired && !supersedes) return NO_FIRINGS;",
+    tests: TESTS,
+  },
+];
