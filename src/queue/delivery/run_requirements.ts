@@ -55,6 +55,8 @@ export class RunRequirements {
   readonly #log: LimitedLog;
   /** When it was last logged that jobs are started again, by `performance.now()`. */
   #loggedAgainAt = -Infinity;
+  /** The last line about what is refused. */
+  #complained = "";
 
   /**
    * @param over Stops it.
@@ -236,7 +238,10 @@ export class RunRequirements {
     const complaint = refused.join();
     if (!this.#log.isNew(complaint)) return;
     const which = refused.every((requirement) => requirement === "results") ? " that need results" : "";
-    this.#log.warnSome(complaint, `Queue ${this.#queue.names.queue} starts no jobs${which} (${this.reason}), retrying`);
+    const line = `Queue ${this.#queue.names.queue} starts no jobs${which} (${this.reason}), retrying`;
+    // More may be refused than the first, which is named, or less.
+    if (line !== this.#complained) this.#log.warnSome(complaint, line);
+    this.#complained = line;
   }
 
   /** Logs that jobs are started again, but not each time where room comes and goes. */
@@ -244,6 +249,7 @@ export class RunRequirements {
     const now = performance.now();
     if (now - this.#loggedAgainAt < LOG_AGAIN_MS) return;
     this.#loggedAgainAt = now;
+    this.#complained = "";
     this.#queue.context.logger.info(`Queue ${this.#queue.names.queue} starts jobs again`);
   }
 }

@@ -68,22 +68,38 @@ export async function moveJob(
     await publish(call, subject, job.data, new HeaderBlock(moved), true);
     return true;
   } catch (error) {
-    if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
-    // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
-    const newest = await findJobMessage(call, names, token);
-    if (!newest) return false;
-    const found = parseJobHeaders(newest.headers());
-    if (takesPlaceOf(found, sequence)) return true;
-    if (newest.sequence === sequence) throw new Unavailable("no_leader", "A change of the job was withdrawn");
-    if (newest.sequence < sequence) return false;
-    // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved.
-    const isStale = isSuperseded(token, found, headers, true);
-    if (isStale) await deleteMessage(call, names.stream, newest.sequence);
-    if (isStale || await removeAbandoned(call, names, newest, sequence)) {
-      throw new Unavailable("no_leader", "Another copy of the job was removed");
+    if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
+      throw new Unavailable("no_leader", "Another publish of this id is in flight");
     }
-    return false;
+    if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
+    return await hasMoved(call, names, job);
   }
+}
+
+/**
+ * Whether the newest message of a job, which is not the one that is to be moved, is its copy.
+ *
+ * @throws {Unavailable} If it is to be moved again.
+ */
+async function hasMoved(
+  call: Call,
+  names: QueueNames,
+  { token, sequence, allHeaders }: MovedJob,
+): Promise<boolean> {
+  // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
+  const newest = await findJobMessage(call, names, token);
+  if (!newest) return false;
+  const found = parseJobHeaders(newest.headers());
+  if (takesPlaceOf(found, sequence)) return true;
+  if (newest.sequence === sequence) throw new Unavailable("no_leader", "A change of the job was withdrawn");
+  if (newest.sequence < sequence) return false;
+  // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved.
+  const isStale = isSuperseded(token, found, allHeaders, true);
+  if (isStale) await deleteMessage(call, names.stream, newest.sequence);
+  if (isStale || await removeAbandoned(call, names, newest, sequence)) {
+    throw new Unavailable("no_leader", "Another copy of the job was removed");
+  }
+  return false;
 }
 
 /** The runs before a copy, in its headers. */
