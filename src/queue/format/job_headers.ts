@@ -147,7 +147,8 @@ export function firingOf(token: string, headers: JobHeaders): string | undefined
  */
 export function isSuperseded(token: string, headers: JobHeaders, by: JobHeaders, isBefore: boolean): boolean {
   const firing = firingOf(token, headers);
-  if (firing === undefined) return false;
+  // A copy that is not decided may be withdrawn.
+  if (firing === undefined || by.replacing !== undefined) return false;
   if (by.supersedes?.includes(firing)) return true;
   if (headers.nonce !== by.nonce || headers.enqueuedAt?.getTime() !== by.enqueuedAt?.getTime()) return false;
   const further = by.attempt - headers.attempt || by.postponed - headers.postponed;

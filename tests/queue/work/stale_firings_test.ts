@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { firingOf, parseJobHeaders } from "../../../src/queue/format/job_headers.ts";
+import { QueueNames } from "../../../src/queue/format/queue_names.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient, type RawMessage } from "../../_support/foreign_client.ts";
@@ -136,6 +138,32 @@ Deno.test("JobConsumer runs the older one of two firings after all if its worker
   await runs.started(1);
   await waitUntil(() => isEmpty(foreign));
   assertEquals([lost.ids, runs.ids], [["late"], ["late"]]);
+});
+
+Deno.test("JobConsumer runs a job that is fired late while a change of it is not decided", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("first data", { id: "late", delay: HOUR });
+  const message = await delayedMessage(foreign, "late");
+  await foreign.api(`STREAM.MSG.DELETE.${STREAM}`, { seq: message.sequence });
+  const first = await fire(foreign, message);
+  const firing = firingOf("late", parseJobHeaders(Object.entries(message.headers)))!;
+  // Its call is about to withdraw it.
+  const { seq } = await foreign.publish(new QueueNames("checks").replacement("late"), "new data", {
+    "Nats-Schedule": `@at ${new Date(Date.now() + HOUR).toISOString()}`,
+    "Nats-Schedule-Target": "wq.checks.ready.normal.late",
+    "Job-Nonce": "change",
+    "Job-Replacing": String(first),
+    "Job-Supersedes": firing,
+  });
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  await waitUntil(() => consumer.status().active + consumer.status().ended.skipped === 1);
+  await foreign.api(`STREAM.MSG.DELETE.${STREAM}`, { seq });
+  await waitUntil(() => isEmpty(foreign));
+  assertEquals(runs.all.map(({ data }) => data), ["first data"]);
 });
 
 Deno.test("JobConsumer runs each job of one id that another client delays without naming it", async () => {
