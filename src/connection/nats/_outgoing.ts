@@ -6,6 +6,9 @@ const BLOCK = 65_536;
 /** Bytes from which on a part of a frame is not copied into a block: for smaller ones a copy costs less than one more part to write. */
 const LARGE_BYTES = 32_768;
 
+/** Bytes after which what was added is to be sent at once: copied ones, so that the server has work early, and all, as each write costs its time. */
+const FULL = { copied: 32_768, all: 1_048_576 };
+
 const NOTHING = new Uint8Array(0);
 
 const encoder = new TextEncoder();
@@ -20,6 +23,8 @@ export class Outgoing {
   /** What is in front of the bytes in the block. */
   #before: Uint8Array[] = [];
   #bytesBefore = 0;
+  /** How many of these were not copied. */
+  #large = 0;
   #block: Uint8Array = Buffer.alloc(0);
   /** What has been handed out, or is in `#before`, ends here. */
   #start = 0;
@@ -53,7 +58,7 @@ export class Outgoing {
     this.#encode();
     this.#closeBlock();
     const parts = this.#before;
-    [this.#before, this.#bytesBefore] = [[], 0];
+    [this.#before, this.#bytesBefore, this.#large] = [[], 0, 0];
     return parts;
   }
 
@@ -62,11 +67,18 @@ export class Outgoing {
     return this.#bytesBefore + this.#end - this.#start + this.#text.length;
   }
 
+  /** Whether so much was added that it is to be sent at once. */
+  isFull(): boolean {
+    const size = this.size();
+    return size - this.#large >= FULL.copied || size >= FULL.all;
+  }
+
   #refer(bytes: Uint8Array): void {
     this.#encode();
     this.#closeBlock();
     this.#before.push(bytes);
     this.#bytesBefore += bytes.length;
+    this.#large += bytes.length;
   }
 
   #closeBlock(): void {

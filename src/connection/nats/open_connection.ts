@@ -87,7 +87,7 @@ function sendInBlocks(protocol: ProtocolHandler, transport: OwnTransport) {
     const first = outbound.size() === 0;
     outbound.add(...parts);
     if (first) nextTick(flushPending);
-    if (outbound.size() >= protocol.pendingLimit) flushPending();
+    if (outbound.isFull()) flushPending();
   };
   const publish = (subject: string, payload: Payload = "", options: PublishOptions = {}): void => {
     const { reply = "", headers } = options;

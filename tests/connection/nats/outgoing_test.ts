@@ -44,8 +44,21 @@ Deno.test("Outgoing copies no large bytes", () => {
   const outgoing = new Outgoing();
   const large = new Uint8Array(100_000);
   outgoing.add("PUB a 100000\r\n", large, "\r\n");
-  assertEquals(outgoing.size(), 100_016);
+  assertEquals([outgoing.size(), outgoing.isFull()], [100_016, false]);
   const parts = outgoing.drain();
   assertEquals(parts.map(({ length }) => length), [14, 100_000, 2]);
   assertStrictEquals(parts[1], large);
+});
+
+Deno.test("Outgoing.isFull tells when what was added is to be sent: after 32 KiB of small parts, or 1 MiB", () => {
+  const outgoing = new Outgoing();
+  const large = new Uint8Array(130_000);
+  const added = (part: string | Uint8Array) => {
+    let count = 0;
+    for (; !outgoing.isFull(); count++) outgoing.add(part);
+    outgoing.drain();
+    assertEquals(outgoing.isFull(), false);
+    return count;
+  };
+  assertEquals([added("x".repeat(1_000)), added(new Uint8Array(1_000)), added(large)], [33, 33, 9]);
 });
