@@ -70,7 +70,6 @@ export async function lockKey(
 /** One call that locks a key. Where it is held, a watch shows its release, and when its lease can be over. */
 class Locking {
   readonly #access: LockAccess;
-  readonly #wait: number;
   /** The moment of `performance.now()` until which it waits. */
   readonly #until: number;
   readonly #signal: AbortSignal | undefined;
@@ -91,7 +90,6 @@ class Locking {
 
   constructor(access: LockAccess, wait: number, signal: AbortSignal | undefined) {
     this.#access = access;
-    this.#wait = wait;
     this.#until = performance.now() + wait;
     this.#signal = signal;
   }
@@ -128,7 +126,7 @@ class Locking {
   async #acquire(): Promise<Acquired | null> {
     const acquired = await this.#attempt();
     // Without a connection it does not wait.
-    if (acquired || acquired === undefined || this.#wait === 0) return acquired || null;
+    if (acquired || acquired === undefined || this.#until <= performance.now()) return acquired || null;
     const waiting = new AbortController();
     const following = this.#follow(waiting.signal).catch((error) => this.#failure = { error })
       .finally(() => this.#notify());

@@ -53,7 +53,7 @@ const DOING = "start the cluster";
 export async function startNatsCluster(given?: NatsClusterOptions): Promise<NatsCluster> {
   const options = checkOptions(given, OPTIONS, DOING);
   const { servers = 3, name = `test-${crypto.randomUUID()}`, jetstream = "" } = options;
-  const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
+  const { storeDir, config = "", auth, tls, timeout = 60_000, signal } = options;
   checkWhole(servers, DOING, "servers", 2);
   checkText(name, DOING, "name");
   checkString(jetstream, DOING, "jetstream");

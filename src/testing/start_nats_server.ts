@@ -33,7 +33,7 @@ export interface CommonServerOptions {
   tls?: NatsServerTls;
   /**
    * Longest time until ready, in milliseconds.
-   * @default 20_000
+   * @default 60_000
    */
   timeout?: number;
   /**
@@ -113,7 +113,7 @@ const DOING = "start the nats-server";
 export async function startNatsServer(given?: NatsServerOptions): Promise<NatsServer> {
   const options = checkOptions(given, OPTIONS, DOING);
   const { port, serverName = `test-${crypto.randomUUID()}`, websocket = false, jetstream = true } = options;
-  const { storeDir, config = "", auth, tls, timeout = 20_000, signal } = options;
+  const { storeDir, config = "", auth, tls, timeout = 60_000, signal } = options;
   if (port !== undefined) checkPort("port", port);
   if (typeof websocket !== "boolean") checkPort("websocket", websocket);
   if (typeof jetstream !== "boolean") checkString(jetstream, DOING, "jetstream");

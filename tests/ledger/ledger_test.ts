@@ -6,8 +6,9 @@ import { type LedgerOptions, type LedgerResult, runLedger } from "./run_ledger.t
 async function run(options: Omit<LedgerOptions, "seed">): Promise<LedgerResult> {
   const seed = Number(Deno.env.get("LEDGER_SEED") ?? crypto.getRandomValues(new Uint16Array(1))[0]);
   const lines: string[] = [];
+  const begun = new Date();
   const result = await runLedger({ changes: !lacks("2.14"), ...options, seed, log: (line) => lines.push(line) });
-  const story = `LEDGER_SEED=${seed}\n${lines.join("\n")}\n${report(result)}`;
+  const story = `LEDGER_SEED=${seed}, begun at ${begun.toISOString()}\n${lines.join("\n")}\n${report(result)}`;
   assertEquals([...result.violations, ...result.left], [], story);
   assertEquals(result.counts["jobs confirmed"], options.jobs, story);
   return result;

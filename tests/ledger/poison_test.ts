@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Saying } from "./saying.ts";
 
 Deno.test("JobConsumer buries a job that kills its workers after maxDeliveries, and runs the others", async () => {
-  await using saying = await Saying.start(1_000);
+  await using saying = await Saying.start(3_000);
   await saying.queue.publish({ say: ["die"] }, { id: "poison" });
   await saying.queue.publish({ say: ["end"] }, { id: "harmless" });
   let over = false;

@@ -69,7 +69,7 @@ for (const atomic of [false, true]) {
 
   Deno.test(`JobQueue.publishMany ${how} stores thousands of jobs`, async () => {
     await using server = await startNatsServer();
-    await using stores = new QueueStores(server.url);
+    await using stores = new QueueStores(server.url, { timeout: 30_000 });
     const queue = stores.jobQueue("checks");
     const jobs = Array.from({ length: 3_500 }, (_, index) => ({ data: index, id: `job${index}` }));
     const receipts = await queue.publishMany(jobs, { atomic });

@@ -59,7 +59,7 @@ test("JobQueue.publishMany with atomic waits where the operator allows few batch
   await using server = await startNatsServer({
     jetstream: "limits { batch { max_inflight_per_stream: 1, max_inflight_total: 1 } }",
   });
-  const all = Array.from({ length: 4 }, () => openStores(server.url));
+  const all = Array.from({ length: 4 }, () => openStores(server.url, { timeout: 30_000 }));
   await all[0].jobQueue("checks").open();
   const calls = all.map((stores, n) => {
     const own = jobs(2_500).map(({ data, id }) => ({ data, id: `${n}-${id}` }));

@@ -6,7 +6,7 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 Deno.test("JobQueue keeps every confirmed job when the server is killed while jobs are published", async () => {
   await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url);
+  await using stores = new QueueStores(server.url, { timeout: 20_000 });
   const queue = stores.jobQueue("checks");
   const confirmed: string[] = [];
   let killed = false;
