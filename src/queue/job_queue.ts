@@ -130,7 +130,7 @@ export interface JobQueue<Out = unknown, In = Out> {
   promote(id: string): Promise<boolean | null>;
 
   /**
-   * Moves a waiting or delayed job, or a retry, to another moment. Needs nats-server 2.14.
+   * Moves a waiting or delayed job, or a retry, to another moment; waits for one due in 250 ms (1 s with replicas). Needs nats-server 2.14.
    *
    * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
    * @throws {JetStreamStoreError} `unsupported`, if the server is too old, the job has a key, or a schedule made it.
@@ -138,8 +138,8 @@ export interface JobQueue<Out = unknown, In = Out> {
   reschedule(id: string, options: RescheduleOptions): Promise<boolean | null>;
 
   /**
-   * Gives a waiting or delayed job, or a retry, other data; all else stays, and a waiting one moves to the end of its priority. Needs nats-server
-   * 2.14.
+   * Gives a waiting or delayed job, or a retry, other data; all else stays, and a waiting one moves to the end of its priority. Waits as
+   * {@linkcode JobQueue.reschedule} does, and needs nats-server 2.14.
    *
    * @returns `false`: there is no such job, or it is active; `null`: not known, as a reply was lost.
    * @throws {RangeError} If the data is too large.

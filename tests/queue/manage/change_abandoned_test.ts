@@ -1,5 +1,7 @@
-import { assertEquals } from "@std/assert";
-import { startNatsServer } from "../../../src/testing/mod.ts";
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { Relay } from "../../_support/relay.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -33,6 +35,69 @@ test("A change whose call has died is ended by a worker, or by another call, and
   ]);
   assertEquals(ends, [[null, "old"], [null, "new"], [true, "newest"], [true, "newest"]]);
 });
+
+for (const replicas of [1, 3]) {
+  const where = replicas === 1 ? "on one server" : "on three servers";
+
+  test(`JobQueue.update that ends before it has decided withdraws its copy, so that no worker waits for that, ${where}`, async () => {
+    await using cleanup = new AsyncDisposableStack();
+    const url = await startServers(cleanup, replicas);
+    await using owner = new QueueStores(url);
+    let looks = -Infinity;
+    const drop = (_: string, payload: string) => payload.includes("consumer_info_response") && ++looks > 1;
+    await using proxy = new Proxy(url, { drop });
+    await using stores = new QueueStores(proxy.url, { timeout: 2_000 });
+    await using foreign = await ForeignClient.connect(url);
+    const options = { replicas };
+    const [queue, other] = [stores.jobQueue<string>("checks", options), owner.jobQueue<string>("checks", options)];
+    await queue.open();
+    await other.publish("old", { id: "a" });
+    looks = 0;
+    const updated = queue.update("a", "new");
+    await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 2);
+    const runs = new RecordedRuns<string>();
+    await using consumer = other.consume(runs.handler);
+    assertEquals(await updated, null);
+    await waitUntil(() => consumer.status().ended.completed === 1);
+    assertEquals(runs.all.map(({ data }) => data), ["old"]);
+    assertEquals((await foreign.messages("WQ_checks")).length, 0);
+  });
+
+  test(`JobQueue.update that decides too late leaves the job to the worker that has waited for it ${where}`, async () => {
+    await using cleanup = new AsyncDisposableStack();
+    const url = await startServers(cleanup, replicas);
+    await using relay = new Relay(url, { alone: true });
+    await using owner = new QueueStores(url);
+    await using stores = new QueueStores(relay.url, { timeout: PATIENCE_MS });
+    await using foreign = await ForeignClient.connect(url);
+    const options = { replicas };
+    const [queue, other] = [stores.jobQueue<string>("checks", options), owner.jobQueue<string>("checks", options)];
+    await queue.open();
+    await other.publish("old", { id: "a" });
+    let announced = 0;
+    foreign.connection.subscribe("wqevt.checks.changing", { callback: () => void announced++ });
+    await foreign.connection.flush();
+    relay.slow("up", { delay: 300, chunk: 65_536 });
+    const updated = queue.update("a", "new");
+    // It has asked whether the job was delivered, and its decision is on its way.
+    await waitUntil(() => announced === 2);
+    relay.hold("up");
+    const runs = new RecordedRuns<string>();
+    await using consumer = other.consume(runs.handler);
+    await waitUntil(() => consumer.status().ended.completed === 1, PATIENCE_MS);
+    relay.slow("up", null);
+    relay.release("up");
+    assertNotEquals(await updated, true);
+    assertEquals(runs.all.map(({ data }) => data), ["old"]);
+    assertEquals((await foreign.messages("WQ_checks")).length, 0);
+  });
+}
+
+/** Starts one server or three; returns the URL of one. */
+async function startServers(cleanup: AsyncDisposableStack, replicas: number): Promise<string> {
+  if (replicas === 1) return cleanup.use(await startNatsServer()).url;
+  return cleanup.use(await startNatsCluster()).urls[0];
+}
 
 /** Publishes a job, and begins an update of it that ends before the server gets the nth request of a kind. */
 async function dieAt(url: string, name: string, request: string, nth: number): Promise<void> {

@@ -207,28 +207,6 @@ test("JobQueue.promote is null when its acknowledgement was lost and the job has
   assertEquals(await promoted, null);
 });
 
-test("JobQueue.update that ends before it has decided withdraws its copy, so that no worker waits for that", async () => {
-  await using server = await startNatsServer();
-  await using owner = new QueueStores(server.url);
-  let looks = 0;
-  const drop = (_: string, payload: string) => payload.includes("consumer_info_response") && ++looks > 1;
-  await using proxy = new Proxy(server.url, { drop });
-  await using stores = new QueueStores(proxy.url, { timeout: 1_000 });
-  await using foreign = await ForeignClient.connect(server.url);
-  const [queue, other] = [stores.jobQueue<string>("checks"), owner.jobQueue<string>("checks")];
-  await queue.open();
-  await other.publish("old", { id: "a" });
-  looks = 0;
-  const updated = queue.update("a", "new");
-  await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 2);
-  const runs = new RecordedRuns<string>();
-  await using consumer = other.consume(runs.handler);
-  assertEquals(await updated, null);
-  await waitUntil(() => consumer.status().ended.completed === 1);
-  assertEquals(runs.all.map(({ data }) => data), ["old"]);
-  assertEquals((await foreign.messages("WQ_checks")).length, 0);
-});
-
 for (const [what, lost] of [["the first", 0], ["the second", 1]] as const) {
   test(`JobQueue.update and reschedule outlive the loss of ${what} acknowledgement, and leave one message`, async () => {
     await using server = await startNatsServer();

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
@@ -54,6 +55,38 @@ Deno.test("A worker that gets the announcement of a change starts the job once t
   // It may have started before the copy was there, but not while it was undecided.
   assertEquals(runs.all.length, 1);
   assertEquals([early <= 1, runs.all[0].data], [true, "old"]);
+});
+
+Deno.test("A retry that was refused because of a change is stored once the change is withdrawn", async () => {
+  await using server = await startNatsServer();
+  await using owner = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  let copy = 0;
+  // The worker sees nothing of the copy but the refusal.
+  const drop = (_: string, payload: string) => {
+    if (copy === 0 || !payload.includes("wq.checks.keyed.changing.a")) return false;
+    foreign.api("STREAM.MSG.DELETE.WQ_checks", { seq: copy }).catch(() => {});
+    return true;
+  };
+  await using proxy = new Proxy(server.url, { drop });
+  await using workers = new QueueStores(proxy.url);
+  const go = Promise.withResolvers<void>();
+  const runs = new RecordedRuns<string>(async ({ attempt }) => {
+    await go.promise;
+    if (attempt === 1) throw new Error("no");
+  });
+  await using consumer = workers.jobQueue<string>("checks").consume(runs.handler, { backoff: 1 });
+  const receipt = await owner.jobQueue<string>("checks").publish("old", { id: "a" });
+  await runs.started(1);
+  const headers = {
+    "Nats-Schedule": "@at 2099-01-01T00:00:00Z",
+    "Nats-Schedule-Target": READY,
+    "Job-Replacing": String(receipt!.sequence),
+  };
+  copy = (await foreign.publish("wq.checks.keyed.changing.a", '"new"', headers)).seq ?? 0;
+  go.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(runs.all.map(({ data, attempt }) => [data, attempt]), [["old", 1], ["old", 2]]);
 });
 
 Deno.test("A worker runs a job that comes after others of its id once those are gone, also if it names itself", async () => {
