@@ -29,6 +29,8 @@ const CONNECTIONS_AT_ONCE = 20;
 const BATCH = 500;
 /** Jobs for each worker of the second burst. */
 const JOBS_EACH = 20;
+/** Milliseconds that a call may take: so many workers in one process on a busy machine are late. */
+const CALL_TIMEOUT_MS = 60_000;
 /** Milliseconds in which all workers must be served, and all jobs must start. */
 const DEADLINE_MS = 120_000;
 /** Milliseconds after which a worker that has begun is idle. */
@@ -65,7 +67,7 @@ class Starts {
 
 async function measure({ url, pid, monitorUrl, workers, idleMs }: FleetSettings): Promise<Figures> {
   const before = { server: usageOf(pid), own: usageOf(process.pid) };
-  const own = await connectStores(url);
+  const own = await connectStores(url, CALL_TIMEOUT_MS);
   confirmed(await own.jobQueue(QUEUE).open());
   let starts = new Starts(Infinity);
   let handle: (job: number) => Promise<void> | void = () => {};
@@ -91,7 +93,7 @@ async function measure({ url, pid, monitorUrl, workers, idleMs }: FleetSettings)
     starts.add(job);
     await starts.all;
   };
-  await burst(own, workers, starts);
+  const bursting = await usedMeanwhile(pid, () => burst(own, workers, starts));
   const first = starts.took.at(-1)!;
   const jobs = workers * JOBS_EACH;
   starts = new Starts(jobs);
@@ -110,9 +112,10 @@ async function measure({ url, pid, monitorUrl, workers, idleMs }: FleetSettings)
     "subscriptions of each, subscriptions": subscriptions / workers,
     "highest memory of the server, MiB": usageOf(pid).peak / MIB,
     "a burst of one job for each: time to the last start, ms": first,
+    "CPU of the server for each of these jobs, µs": bursting.cpu / workers * 1e6,
     "a burst of 20 jobs for each, jobs/s": jobs / working.took,
-    "CPU of the server for each of these jobs, µs": working.cpu / jobs * 1e6,
-    "CPU of their process for each of these jobs, µs": workingCpu / jobs * 1e6,
+    "CPU of the server for each of the 20, µs": working.cpu / jobs * 1e6,
+    "CPU of their process for each of the 20, µs": workingCpu / jobs * 1e6,
   };
 }
 
@@ -121,7 +124,7 @@ async function connectFleet(url: string, workers: number): Promise<JetStreamStor
   const connections: JetStreamStores[] = [];
   while (connections.length < workers) {
     const some = Math.min(CONNECTIONS_AT_ONCE, workers - connections.length);
-    connections.push(...await Promise.all(Array.from({ length: some }, () => connectStores(url))));
+    connections.push(...await Promise.all(Array.from({ length: some }, () => connectStores(url, CALL_TIMEOUT_MS))));
   }
   return connections;
 }

@@ -6,10 +6,14 @@ import { confirmed, type StorePeer } from "./_store_peer.ts";
 
 const QUEUE = "bench";
 
-/** Connects this library to the given server; its environment is not this process's. */
-export async function connectStores(url: string): Promise<JetStreamStores> {
+/**
+ * Connects this library to the given server; its environment is not this process's.
+ *
+ * @param timeout Milliseconds that a call may take.
+ */
+export async function connectStores(url: string, timeout?: number): Promise<JetStreamStores> {
   const logger = { info() {}, warn: console.error, error: console.error };
-  const stores = new JetStreamStores({ servers: url, logger, env: () => undefined });
+  const stores = new JetStreamStores({ servers: url, logger, env: () => undefined, timeout });
   confirmed(await stores.connect());
   return stores;
 }
