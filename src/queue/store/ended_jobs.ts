@@ -1,5 +1,5 @@
 import type { JobMessage } from "../format/job_message.ts";
-import type { RunOutcome } from "./run_outcome.ts";
+import type { RunOutcome } from "../format/run_outcome.ts";
 
 /** This many are remembered, and as many before them. */
 const MAX_REMEMBERED_JOBS = 5_000;

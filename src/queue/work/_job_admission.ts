@@ -1,7 +1,7 @@
 import type { Call } from "../../wire/call.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { Delivery } from "../delivery/delivery.ts";
-import type { Admission } from "../store/run_outcome.ts";
+import type { Admission } from "../format/run_outcome.ts";
 import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import type { QueueContext } from "../store/queue_context.ts";

@@ -4,7 +4,7 @@ import { applySchema } from "../format/job_schema.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import type { Admission, RunOutcome } from "../store/run_outcome.ts";
+import type { Admission, RunOutcome } from "../format/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { ConsumeSettings } from "./consume_options.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";

@@ -6,7 +6,7 @@ import { DEFAULT_BACKOFF, retryDelay } from "../format/retry_backoff.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { hasNewerMessage } from "../store/newer_messages.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
-import type { Admission, RunOutcome } from "../store/run_outcome.ts";
+import type { Admission, RunOutcome } from "../format/run_outcome.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import { readFailure } from "../format/thrown.ts";
 import { messageOf } from "../../shown.ts";

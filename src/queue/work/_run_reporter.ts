@@ -11,7 +11,7 @@ import type { PastRuns } from "../store/job_results.ts";
 import { removeCopy } from "../store/newer_messages.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueContext } from "../store/queue_context.ts";
-import type { Admission, RunMove } from "../store/run_outcome.ts";
+import type { Admission, RunMove } from "../format/run_outcome.ts";
 import type { Acknowledger } from "../delivery/acknowledger.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunEnd } from "./job_consumer_status.ts";

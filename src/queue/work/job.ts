@@ -1,7 +1,7 @@
 import type { Delivery } from "../delivery/delivery.ts";
 import { jsonText } from "../format/json_text.ts";
 import type { Priority } from "../format/queue_names.ts";
-import type { Admission } from "../store/run_outcome.ts";
+import type { Admission } from "../format/run_outcome.ts";
 
 /**
  * One run of a job, as its handler sees it.
