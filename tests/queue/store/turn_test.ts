@@ -1,5 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { Unavailable } from "../../../src/connection/unavailable.ts";
+import { parseJobHeaders } from "../../../src/queue/format/job_headers.ts";
+import { QueueNames } from "../../../src/queue/format/queue_names.ts";
+import { type MovedJob, moveJob } from "../../../src/queue/store/move_job.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { callWithin } from "../../../src/wire/call.ts";
+import { openSession } from "../../_support/open_session.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
@@ -57,36 +63,39 @@ Deno.test("A worker that gets the announcement of a change starts the job once t
   assertEquals([early <= 1, runs.all[0].data], [true, "old"]);
 });
 
-Deno.test("A retry that was refused because of a change is stored once the change is withdrawn", async () => {
+Deno.test("moveJob takes no job for cancelled whose change was in its way, and is withdrawn", async () => {
   await using server = await startNatsServer();
   await using owner = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
+  const withdrawn = Promise.withResolvers<unknown>();
   let copy = 0;
-  // The worker sees nothing of the copy but the refusal.
+  // It sees nothing of the copy but the refusal.
   const drop = (_: string, payload: string) => {
-    if (copy === 0 || !payload.includes("wq.checks.keyed.changing.a")) return false;
-    foreign.api("STREAM.MSG.DELETE.WQ_checks", { seq: copy }).catch(() => {});
+    if (!payload.includes("wq.checks.keyed.changing.a")) return false;
+    withdrawn.resolve(foreign.api("STREAM.MSG.DELETE.WQ_checks", { seq: copy }));
     return true;
   };
   await using proxy = new Proxy(server.url, { drop });
-  await using workers = new QueueStores(proxy.url);
-  const go = Promise.withResolvers<void>();
-  const runs = new RecordedRuns<string>(async ({ attempt }) => {
-    await go.promise;
-    if (attempt === 1) throw new Error("no");
-  });
-  await using consumer = workers.jobQueue<string>("checks").consume(runs.handler, { backoff: 1 });
-  const receipt = await owner.jobQueue<string>("checks").publish("old", { id: "a" });
-  await runs.started(1);
-  const headers = {
-    "Nats-Schedule": "@at 2099-01-01T00:00:00Z",
-    "Nats-Schedule-Target": READY,
-    "Job-Replacing": String(receipt!.sequence),
+  await using open = await openSession({ servers: proxy.url });
+  const { sequence } = (await owner.jobQueue<string>("checks").publish("old", { id: "a" }))!;
+  const schedule = { "Nats-Schedule": "@at 2099-01-01T00:00:00Z", "Nats-Schedule-Target": READY };
+  const headers = { ...schedule, "Job-Replacing": String(sequence) };
+  copy = (await foreign.publish("wq.checks.keyed.changing.a", '"new"', headers)).seq!;
+  const call = callWithin(open.session, 10_000);
+  const names = new QueueNames("checks");
+  const job: MovedJob = {
+    subject: READY,
+    token: "a",
+    priority: "normal",
+    sequence,
+    allHeaders: parseJobHeaders([]),
+    enqueuedAt: new Date(),
+    data: new TextEncoder().encode('"old"'),
   };
-  copy = (await foreign.publish("wq.checks.keyed.changing.a", '"new"', headers)).seq ?? 0;
-  go.resolve();
-  await waitUntil(() => consumer.status().ended.completed === 1);
-  assertEquals(runs.all.map(({ data, attempt }) => [data, attempt]), [["old", 1], ["old", 2]]);
+  const error = await assertRejects(() => moveJob(call, names, job, {}), Unavailable);
+  assertEquals(error.message, "A change of the job was withdrawn");
+  await withdrawn.promise;
+  assertEquals(await moveJob(call, names, job, {}), true);
 });
 
 Deno.test("A worker runs a job that comes after others of its id once those are gone, also if it names itself", async () => {
