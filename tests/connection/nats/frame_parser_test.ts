@@ -158,6 +158,7 @@ const MALFORMED: [what: string, text: string][] = [
   ["a size that no message has", "MSG a 1 999999999\r\n"],
   ["headers that are longer than the message", "HMSG a 1 13 12\r\n"],
   ["a small message that is longer than its line says", "MSG a 1 1\r\nxy\r\n"],
+  ["a small message behind which a line follows without an end", "MSG a 1 1\r\nxyzPING\r\n"],
   ["a large message that is longer than its line says", `MSG a 1 5000\r\n${"x".repeat(5_001)}\r\n`],
   ["a message that is shorter than its line says", "MSG a 1 3\r\nx\r\nPING\r\n"],
   ["a line without an end", `-ERR ${"x".repeat(1_100_000)}`],

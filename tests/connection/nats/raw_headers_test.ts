@@ -4,7 +4,8 @@ import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../../src/testing/mod.ts";
-import { headerOf, parseHeaderBlock, statusOf } from "../../../src/connection/nats/raw_headers.ts";
+import { headerOf, lastHeaderOf, parseHeaderBlock, statusOf } from "../../../src/connection/nats/raw_headers.ts";
+import { openSession, within } from "../../_support/open_session.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 
 /** Publishes as no client would. */
@@ -73,6 +74,20 @@ for (const [version, open] of CLIENTS) {
     assertEquals([headerOf(odd, "an odd(name)"), headerOf(odd, "A")], ["x", "4"]);
   });
 }
+
+Deno.test("statusOf and headerOf read a large message of our own connection, whose body has its own memory", async () => {
+  await using server = await startNatsServer();
+  await using client = await openSession({ servers: server.url });
+  const { session } = client;
+  const received = Promise.withResolvers<Msg>();
+  session.subscribe("a.large", received.resolve, received.reject);
+  await session.requests.request("$JS.API.INFO", "", within(10_000));
+  await publishRaw(server, "a.large", "NATS/1.0 503 Not\r\nA: 1\r\nA: 2", "x".repeat(100_000));
+  const message = await received.promise;
+  assertEquals(statusOf(message), { code: 0, description: "" });
+  assertEquals([headerOf(message, "A"), lastHeaderOf(message, "A")], ["1", "2"]);
+  assertEquals([message.headers?.get("A"), message.data.length, message.string().length], ["1", 100_000, 100_000]);
+});
 
 Deno.test("parseHeaderBlock gives the headers in their order, and skips what is none", () => {
   assertEquals(parseHeaderBlock(""), []);
