@@ -1,12 +1,18 @@
 import type { Call } from "../../wire/call.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import { streamInfo, updateStream } from "../../wire/streams.ts";
 import { RATE_LABEL, rateText, type StartRate } from "../format/start_rate.ts";
-import type { QueueContext } from "../store/queue_context.ts";
+import type { QueueStore } from "../store/queue_context.ts";
 import { matchPermits, openPermits } from "../store/rate_permits.ts";
 
 /** Lets the server limit how many jobs start within an interval, over all workers, and announces it to them; `null` lifts the limit. */
-export async function limitRate(call: Call, { names, stream }: QueueContext, rate: StartRate | null): Promise<void> {
+export function limitRate(call: Call, queue: QueueStore, rate: StartRate | null): Promise<void> {
+  // A leader that was killed answers nothing, and most of the requests are not repeated by themselves.
+  return retryUntil(call, (call) => limitRateOnce(call, queue, rate));
+}
+
+async function limitRateOnce(call: Call, { names, stream }: QueueStore, rate: StartRate | null): Promise<void> {
   await stream.openConsumers(call);
   const { replicas } = await stream.open(call);
   // Workers that read the limit need its permits.

@@ -4,6 +4,7 @@ import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
 const WORKER = new URL("./_rate_worker.ts", import.meta.url);
@@ -183,6 +184,33 @@ Deno.test("A worker says that it starts nothing while the permits of its queue a
   assertEquals(consumer.status().state, "serving");
   assertEquals(await queue.destroy(), true);
   assertEquals(await foreign.stream("WQRATE_checks"), undefined);
+});
+
+Deno.test("JobQueue.limitRate sets a limit though requests and answers are lost, with as many permits as it has", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(proxy.url, { timeout: 30_000 });
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  await queue.open();
+  const lost = ["wqrate.checks", "$JS.API.CONSUMER.CREATE.WQRATE_checks", "$JS.API.STREAM.PURGE.WQRATE_checks"];
+  const dropped = new Set<string>();
+  const replies = new Set<string>();
+  proxy.tampering.lose = (subject, _payload, reply) => {
+    const kind = lost.find((each) => subject.startsWith(each));
+    if (kind === undefined || dropped.has(kind)) return false;
+    dropped.add(kind);
+    // Of the permits the answer is lost, of the others the request.
+    if (kind !== "wqrate.checks" || reply === undefined) return true;
+    replies.add(reply);
+    return false;
+  };
+  proxy.tampering.drop = (subject) => replies.delete(subject);
+  for (const jobs of [300, 20]) {
+    assertEquals(await queue.limitRate({ jobs, interval: 1_000 }), true);
+    assertEquals((await foreign.stream("WQRATE_checks"))?.state.messages, jobs);
+  }
+  assertEquals(dropped.size, 3);
 });
 
 Deno.test("JobQueue.limitRate takes effect though its caller dies before it announces the change", async () => {
