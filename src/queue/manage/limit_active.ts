@@ -1,5 +1,6 @@
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import { checkObject, wrong } from "../../checks.ts";
 import { PRIORITIES, type Priority } from "../format/queue_names.ts";
 import { adjustConsumers, type ConsumerInfo } from "../store/durable_consumer.ts";
@@ -28,7 +29,7 @@ export async function limitActive(call: Call, { names, stream }: QueueContext, l
     const max_ack_pending = limit ?? -1;
     return limit === undefined || config.max_ack_pending === max_ack_pending ? null : { max_ack_pending };
   };
-  await adjustConsumers(call, names, adjust);
+  await retryUntil(call, (call) => adjustConsumers(call, names, adjust));
 }
 
 /**

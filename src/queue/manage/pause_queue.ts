@@ -5,6 +5,7 @@ import { delay } from "../../delay.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
+import { retryUntil } from "../../wire/retry_until.ts";
 import { consumerInfo, consumerInfos } from "../store/durable_consumer.ts";
 import { checkMoment } from "../format/due_time.ts";
 import { checkPriority, type Priority } from "../format/queue_names.ts";
@@ -47,10 +48,12 @@ export async function pauseQueue(
 }
 
 /** Pauses one durable consumer until a moment, or (`null`) resumes it; resolves when that is in force. */
-export async function pauseConsumer(call: Call, names: QueueNames, name: string, until: Date | null): Promise<void> {
+export function pauseConsumer(call: Call, names: QueueNames, name: string, until: Date | null): Promise<void> {
   const body = until === null ? {} : { pause_until: until.toISOString() };
-  await api(call, `CONSUMER.PAUSE.${names.stream}.${name}`, body);
-  await untilInForce(call, names, name, until);
+  return retryUntil(call, async (call) => {
+    await api(call, `CONSUMER.PAUSE.${names.stream}.${name}`, body);
+    await untilInForce(call, names, name, until);
+  });
 }
 
 /** A cluster answers before the pause has reached the consumer's leader. */
