@@ -1,6 +1,6 @@
 import { nuid } from "@nats-io/nats-core";
 import { checkDuration, checkSignal, wrong } from "../checks.ts";
-import { delay } from "../delay.ts";
+import { delay, settledWithin } from "../delay.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import type { Call } from "../wire/call.ts";
 import { mayBeStored } from "../wire/publish.ts";
@@ -134,7 +134,8 @@ class Locking {
       return await this.#waitAndAttempt();
     } finally {
       waiting.abort();
-      await following;
+      // A server that is silent would be waited for.
+      await settledWithin(following, this.#end() - performance.now());
     }
   }
 
@@ -189,9 +190,13 @@ class Locking {
   async #withdraw(acquired: Acquired | null): Promise<void> {
     const stored = acquired ?? this.#own;
     if (!stored && this.#unconfirmed === null) return;
-    const deadline = Math.min(this.#stopped, this.#until, performance.now()) + this.#access.stream.context.timeout;
     const revisionOf = async (call: Call) => stored?.revision ?? await storedRevision(call, this.#access);
-    await removeLock(this.#access, revisionOf, deadline);
+    await removeLock(this.#access, revisionOf, this.#end());
+  }
+
+  /** The moment of `performance.now()` by which a call that ends now has ended: one timeout after it was to end. */
+  #end(): number {
+    return Math.min(this.#stopped, this.#until, performance.now()) + this.#access.stream.context.timeout;
   }
 
   /** Follows the key: each time it begins, the newest entry comes first. */
