@@ -57,11 +57,8 @@ export async function openPermits(
 }
 
 /**
- * Lets the permits be those of the limit in force: several calls at the same time may each have made its own. Without a limit they stay, as nobody can tell
- * whether another call is about to announce one.
- *
- * @returns The label of that limit; `undefined` if there is none.
- * @throws {Unavailable} If the limit changes again and again.
+ * Lets the permits be those of the limit in force, and returns its label: several calls at the same time may each have made its own. Without a limit they
+ * stay, as nobody can tell whether another call is about to announce one.
  */
 export async function matchPermits(call: Call, names: QueueNames, replicas: number): Promise<string | undefined> {
   let label = await labelInForce(call, names);
