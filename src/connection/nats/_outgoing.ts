@@ -1,13 +1,13 @@
 import { Buffer } from "node:buffer";
 
-/** Bytes of a block. */
-const BLOCK = 65_536;
+/** Bytes of a block: twice what is gathered before it is sent, as text that does not fit begins the next one. */
+const BLOCK = 262_144;
 
 /** Bytes from which on a part of a frame is not copied into a block: for smaller ones a copy costs less than one more part to write. */
 const LARGE_BYTES = 32_768;
 
 /** Bytes after which what was added is to be sent at once: copied ones, so that the server has work early, and all, as each write costs its time. */
-const FULL = { copied: 32_768, all: 1_048_576 };
+const FULL = { copied: 131_072, all: 1_048_576 };
 
 const NOTHING = new Uint8Array(0);
 

@@ -50,7 +50,7 @@ Deno.test("Outgoing copies no large bytes", () => {
   assertStrictEquals(parts[1], large);
 });
 
-Deno.test("Outgoing.isFull tells when what was added is to be sent: after 32 KiB of small parts, or 1 MiB", () => {
+Deno.test("Outgoing.isFull tells when what was added is to be sent: after 128 KiB of small parts, or 1 MiB", () => {
   const outgoing = new Outgoing();
   const large = new Uint8Array(130_000);
   const added = (part: string | Uint8Array) => {
@@ -60,5 +60,5 @@ Deno.test("Outgoing.isFull tells when what was added is to be sent: after 32 KiB
     assertEquals(outgoing.isFull(), false);
     return count;
   };
-  assertEquals([added("x".repeat(1_000)), added(new Uint8Array(1_000)), added(large)], [33, 33, 9]);
+  assertEquals([added("x".repeat(1_000)), added(new Uint8Array(1_000)), added(large)], [132, 132, 9]);
 });
