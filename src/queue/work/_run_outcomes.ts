@@ -57,7 +57,13 @@ export class RunOutcomes {
     // A newer tick of its schedule will run in its place.
     const superseded = back === false &&
       await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, this.#queue.names, delivery));
-    return superseded ? await this.#reporter.drop(delivery, "skipped") : "released";
+    if (superseded) return await this.#reporter.drop(delivery, "skipped");
+    // Its message is gone: should a server that was killed have it back, it has ended here.
+    if (superseded === false) {
+      this.#queue.ended.remember(delivery);
+      this.#queue.ended.forgetOutcome(delivery);
+    }
+    return "released";
   }
 
   /** A job whose handler has returned is completed, whether its result can be kept or not. */
