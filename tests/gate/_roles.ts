@@ -11,7 +11,7 @@ export interface Names {
 }
 
 /** Milliseconds that a test waits for what has to happen. */
-export const TIMEOUT = 20_000;
+export const TIMEOUT = 60_000;
 
 /** What the work of a role is done with. */
 export interface RoleTools {
