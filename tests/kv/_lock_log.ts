@@ -12,12 +12,17 @@ export class LockLog implements AsyncDisposable {
     return this.#fences("refused");
   }
 
-  /** Each holder that still wrote when another one had the lock already. */
-  late(): string[] {
+  /**
+   * Each holder that still wrote when another one had the lock already.
+   *
+   * @param suspended Fences of holders that were suspended: each may have been between its look at the signal and its write.
+   */
+  late(suspended: number[] = []): string[] {
     const late: string[] = [];
+    const excused = new Set(suspended);
     let highest = 0;
     for (const fence of this.holders()) {
-      if (fence < highest) late.push(`${fence} after ${highest}`);
+      if (fence < highest && !excused.delete(fence)) late.push(`${fence} after ${highest}`);
       highest = Math.max(highest, fence);
     }
     return late;

@@ -239,10 +239,11 @@ Deno.test("JobQueue.waitFor takes no job that was removed for one that is done",
   };
   await using consumer = worker.jobQueue("checks").consume(handler, { concurrency: 20 });
   const reasons: string[] = [];
+  const allActive = waitUntil(() => consumer.status().active === 20);
   await Promise.all(Array.from({ length: 20 }, async (_, n) => {
     await queue.publish(n, { id: `job${n}` });
     const wait = assertRejects(() => queue.waitFor(`job${n}`, TIMEOUT), JobFailedError);
-    await waitUntil(() => consumer.status().active === 20);
+    await allActive;
     await queue.cancel(`job${n}`);
     reasons.push((await wait).message);
   }));

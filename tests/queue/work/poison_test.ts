@@ -47,7 +47,7 @@ Deno.test("A job that kills its workers ends in the dead letters after maxDelive
   assertMatch(letter.reason, /started repeatedly .*\(maxDeliveries: 3\): it seems to kill its workers/);
   const runs = new RecordedRuns();
   await queue.publish(1, { id: "harmless" });
-  await using _consumer = queue.consume(runs.handler);
+  await using _consumer = queue.consume(runs.handler, { maxDeliveries: 3 });
   // The worker that buried it may have been killed before it could remove it.
   await waitUntil(async () => await queue.get("poison") === null);
   await runs.started(1);
@@ -64,7 +64,7 @@ Deno.test("A keyed job that kills its workers ends in the dead letters, and its 
   assertEquals((await Array.fromAsync(queue.deadLetters())).map(({ id }) => id), ["poison"]);
   const runs = new RecordedRuns();
   await queue.publish(1, { id: "behind", key: "k" });
-  await using _consumer = queue.consume(runs.handler);
+  await using _consumer = queue.consume(runs.handler, { maxDeliveries: 3 });
   await runs.started(1);
   assertEquals(runs.ids, ["behind"]);
 });
