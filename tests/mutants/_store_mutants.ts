@@ -139,8 +139,8 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "stores an info though its chunk was refused",
     file: "src/object/_object_writer.ts",
-    find: "return await this.#infos.store(call, info, newest, nuid);",
-    replace: "return await this.#infos.store(call, info, newest);",
+    find: "return this.#infos.store(call, info, newest, nuid)",
+    replace: "return this.#infos.store(call, info, newest)",
     tests: ["tests/object/full_bucket_test.ts"],
   },
   {
@@ -153,8 +153,8 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "sends a chunk and its info together where there are replicas",
     file: "src/object/_object_writer.ts",
-    find: "if (newest && call.session.requests.alone && this.#stream.config?.num_replicas === 1) {",
-    replace: "if (newest) {",
+    find: "return known && alone && this.#stream.config?.num_replicas === 1",
+    replace: "return known",
     tests: ["tests/object/replicas_test.ts"],
   },
   {
