@@ -92,10 +92,12 @@ export function redriveListed(
   publisher: JobPublisher,
   letter: StoredMessage,
 ): Promise<boolean | null> {
-  const { names } = parts;
+  // The job that an earlier attempt has stored may have died again: then a newer dead letter has taken the place of this one.
+  let isTried = false;
   return callQueue(parts, async (call) => {
-    const isRemoved = mayBeDeleted(call, names.deadStream);
-    const present = isRemoved ? letter : await findDeadLetter(call, names, tokenOf(letter.subject));
-    return present?.sequence === letter.sequence && await redriveJob(call, parts, publisher, letter);
+    const present = isTried ? letter : await findDeadLetter(call, parts.names, tokenOf(letter.subject));
+    if (present?.sequence !== letter.sequence) return false;
+    isTried = true;
+    return await redriveJob(call, parts, publisher, letter);
   });
 }

@@ -168,6 +168,29 @@ Deno.test("JobQueue.redrive runs a job once when the connection breaks and the j
   assertEquals(await Array.fromAsync(queue.deadLetters(), ({ reason }) => reason), ["again", "again"]);
 });
 
+Deno.test("JobQueue.redrive counts a job that died again before the answer to its publish was there, and the connection breaks", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using lossy = new QueueStores(proxy.url);
+  await bury(stores, [{ id: "a" }]);
+  await lossy.jobQueue("checks").open();
+  await using consumer = stores.jobQueue("checks").consume(() => {
+    throw new Error("again");
+  }, { maxAttempts: 1 });
+  for (const [dead, which] of [[1, "a"], [2, "all"]] as const) {
+    let isSent = false;
+    proxy.tampering.lose = (subject) => (isSent ||= subject.startsWith("wq.checks.ready."), false);
+    proxy.tampering.drop = () => isSent;
+    const redriven = lossy.jobQueue("checks").redrive(which);
+    await waitUntil(() => consumer.status().ended.dead === dead);
+    proxy.tampering.lose = proxy.tampering.drop = undefined;
+    proxy.cut();
+    assertEquals(await redriven, 1);
+    assertEquals(consumer.status().ended.dead, dead);
+  }
+});
+
 Deno.test("A redriven job that has a key runs also where its queue had to be made again", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
