@@ -89,8 +89,8 @@ class JobWait {
     this.#until = performance.now() + timeout;
     this.#stopListening = listenToEvents(parts.context, parts.names, token, {
       event: (event) => {
-        // What a handler still reports after its job was cancelled says nothing of its end.
-        if (event.type !== "progress") this.#seen.lastEvent = event.type;
+        // A worker sends these some milliseconds late: after a cancel they say nothing of the job's end.
+        if (event.type !== "progress" && event.type !== "started") this.#seen.lastEvent = event.type;
         this.#news.resolve();
       },
       begun: () => {
