@@ -7,6 +7,7 @@ import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { removeAbandoned, takesPlaceOf } from "./job_turn.ts";
+import { removeReplaced } from "./newer_messages.ts";
 import { findJobMessage } from "./find_job.ts";
 import {
   type HeaderList,
@@ -55,6 +56,8 @@ export async function moveJob(
 ): Promise<boolean> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { delay = 0, started = true } = move;
+  // Its copy names this message only. The one before may still be there, if the worker that moved it has died.
+  await removeReplaced(call, names, { headers, sequence, token });
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ...runHeaders(headers, move),

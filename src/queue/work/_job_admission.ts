@@ -67,6 +67,8 @@ export class JobAdmission {
   async admit(delivery: Delivery): Promise<Admission | RunEnd> {
     const ended = await this.#endWithoutRun(delivery);
     if (ended) return ended;
+    // Before all else: once this one has left the queue, nothing tells that the message that it replaces is not to run.
+    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
     const past = delivery.deliveries > 1 ? await this.#pastRuns(delivery) : undefined;
     if (past === null) return "released";
     const known = this.#knownRuns(delivery, past);
@@ -76,7 +78,6 @@ export class JobAdmission {
     if (end === "dead") return await this.#reporter.deadLetter(delivery, { reason, stack: undefined }, attempts);
     if (starts >= this.#maxDeliveries) return await this.#reporter.deadLetter(delivery, this.#endless(), attempts);
     if (delivery.deliveries > 1 && this.#reporter.movable(delivery)) return await this.#renew(delivery, known);
-    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
     if (this.#countsStart(delivery)) {
       const stored = await this.#keepStart(delivery, { attempts, postponed, starts: starts + 1 });
       if (!stored || !delivery.ours) return "released";

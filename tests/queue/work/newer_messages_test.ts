@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { JobEvent } from "../../../mod.ts";
+import type { Msg } from "@nats-io/nats-core";
+import type { JobEvent, JobQueue } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -123,4 +124,60 @@ Deno.test("JobConsumer removes the message that a moved copy replaces, if whoeve
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(runs.all.map(({ data, attempt }) => [data, attempt]), [["copy", 2]]);
   assertEquals((await foreign.messages("WQ_checks")).length, 0);
+});
+
+/** Takes the next job, as a worker does that then dies. */
+function take({ connection }: ForeignClient): Promise<Msg> {
+  const options = { timeout: 15_000, noMux: true };
+  return connection.request("$JS.API.CONSUMER.MSG.NEXT.WQ_checks.normal", '{"batch":1}', options);
+}
+
+/** Lets a worker make the durable consumers of a queue. */
+async function makeConsumers(queue: JobQueue): Promise<void> {
+  const worker = queue.consume(() => {});
+  await waitUntil(() => worker.status().state === "serving");
+  await worker.stop();
+}
+
+Deno.test("JobConsumer removes what a copy replaces before it moves the copy on, whose worker has died with both", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  await makeConsumers(queue);
+  const { sequence } = (await queue.publish(1, { id: "a" }))!;
+  const original = await take(foreign);
+  const headers = { "Job-Attempt": "2", "Job-Replaces": String(sequence) };
+  await foreign.publish("wq.checks.ready.normal.a", "1", headers);
+  await take(foreign);
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler);
+  // The copy comes back first, and has ended when the lease of the original does.
+  await waitUntil(() => {
+    original.respond("+WPI");
+    return consumer.status().ended.completed === 1;
+  });
+  await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
+  assertEquals(runs.all.map(({ attempt }) => attempt), [2]);
+});
+
+Deno.test("JobConsumer removes what a copy replaces also where it gives the copy back unstarted", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks", { lease: 60_000 });
+  await makeConsumers(queue);
+  const { sequence } = (await queue.publish(1, { id: "a" }))!;
+  await take(foreign);
+  await queue.publish(1, { id: "blocks" });
+  await foreign.publish("wq.checks.ready.normal.a", "1", { "Job-Attempt": "2", "Job-Replaces": String(sequence) });
+  const gate = Promise.withResolvers<void>();
+  const consumer = queue.consume(() => gate.promise, { concurrency: 1, prefetch: 5 });
+  await waitUntil(() => consumer.status().prefetched === 1);
+  const stopped = consumer.stop();
+  await waitUntil(async () => (await foreign.messages("WQ_checks", "wq.checks.*.*.a")).length === 1);
+  gate.resolve();
+  await stopped;
+  const [copy] = await foreign.messages("WQ_checks");
+  assertEquals([copy.subject, copy.headers["Job-Attempt"]?.toString()], ["wq.checks.ready.normal.a", "2"]);
 });
