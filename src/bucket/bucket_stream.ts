@@ -1,22 +1,20 @@
 import type { Call } from "../wire/call.ts";
 import type { AttemptOptions } from "../connection/attempts.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import { orElsePermission } from "../wire/api.ts";
+import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
+import { ErrorCode, isServerError, orElsePermission } from "../wire/api.ts";
 import { type BucketKind, checkReadable, checkWritable, ObservedStream, originPrefix } from "./_bucket_kind.ts";
 import type { BucketOptions } from "./bucket_options.ts";
-import { bucketConfig } from "./bucket_config.ts";
 import { BucketReader } from "./_bucket_reader.ts";
 import type { Context } from "../wire/context.ts";
-import { milliseconds, nanoseconds } from "../wire/durations.ts";
+import { milliseconds } from "../wire/durations.ts";
 import { listingStep } from "../wire/listing.ts";
 import { KnownRevisions } from "./_known_revisions.ts";
+import { RequestedConfig } from "./_requested_config.ts";
 import { Once } from "../wire/once.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { deleteStream, openStream, type StreamConfig, type StreamInfo, streamInfo } from "../wire/streams.ts";
-
-/** What the server leaves out of a configuration. */
-const UNSAID: Partial<StreamConfig> = { description: "", compression: "none" };
 
 /** The stream under a bucket: made and adjusted before the first write, and looked at once. */
 export class BucketStream {
@@ -35,9 +33,7 @@ export class BucketStream {
   readonly #waiting: AttemptOptions;
   readonly #kind: BucketKind;
   readonly #prefix: string;
-  readonly #options: BucketOptions;
-  /** What the options request. */
-  readonly #given: Partial<StreamConfig>;
+  readonly #requested: RequestedConfig;
   readonly #opening: Once<StreamConfig> = new Once((call) => this.#open(call));
 
   constructor(context: Context, bucket: string, options: BucketOptions, kind: BucketKind) {
@@ -51,16 +47,7 @@ export class BucketStream {
     this.#waiting = { timeout: context.timeout };
     this.#kind = kind;
     this.#prefix = kind.prefix(bucket);
-    this.#options = options;
-    const { ttl, replicas, description, maxBytes, compression } = options;
-    this.#given = definedOf({
-      max_age: ttl === undefined ? undefined : nanoseconds(ttl),
-      num_replicas: replicas,
-      description,
-      max_bytes: maxBytes,
-      compression: compression === undefined ? undefined : compression ? "s2" : "none",
-      ...kind.given,
-    });
+    this.#requested = new RequestedConfig(kind, options);
   }
 
   /** The configuration in force; `null` before {@linkcode BucketStream.open}. */
@@ -79,9 +66,16 @@ export class BucketStream {
     return this.#opening.get(call);
   }
 
-  /** Opens the stream, and from then on it takes several writes as one. */
-  openWithBatches(call: Call, feature: string): Promise<StreamConfig> {
-    return this.openWith(call, "allow_atomic", "2.12", feature);
+  /**
+   * Opens the stream, and from then on it takes several writes as one.
+   *
+   * @throws {JetStreamStoreError} `unsupported`, if it cannot be changed so.
+   */
+  async openWithBatches(call: Call, feature: string): Promise<void> {
+    const { allow_atomic, sealed } = await this.openWith(call, "allow_atomic", "2.12", feature);
+    // A write will be refused with the reason.
+    if (allow_atomic || sealed) return;
+    throw new JetStreamStoreError("unsupported", `${this.what} takes no batches of writes, and cannot be changed`);
   }
 
   /** Opens the stream, and from then on it has this switched on. */
@@ -92,7 +86,7 @@ export class BucketStream {
     feature: string,
   ): Promise<StreamConfig> {
     call.session.server.require(version, feature);
-    this.#given[switched] = true;
+    this.#requested.switchOn(switched);
     const config = this.config ?? await this.open(call);
     return config[switched] ? config : await this.open(call);
   }
@@ -100,6 +94,19 @@ export class BucketStream {
   /** The stream was found missing, or other than it was: it is looked at again before the next write. */
   forget(): void {
     this.#opening.forget();
+  }
+
+  /**
+   * What to throw where a write has failed: where the stream has gone, or was made again without what was switched on, the call's next attempt opens it
+   * anew.
+   *
+   * @param opened The configuration that was in force as the write was sent.
+   */
+  refused(error: unknown, opened: StreamConfig | null): unknown {
+    const isOther = isServerError(error, ErrorCode.batchesOff, ErrorCode.messageTtlOff);
+    if (!isOther && !isNoResponders(error)) return error;
+    if (this.config === opened) this.forget();
+    return isOther ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
   }
 
   /**
@@ -233,7 +240,7 @@ export class BucketStream {
   async #open(call: Call): Promise<StreamConfig> {
     let before: StreamConfig | undefined;
     const change = (present: StreamConfig) => this.#change(before = present);
-    const { config, created } = await openStream(call, this.#wanted(), change);
+    const { config, created } = await openStream(call, this.#requested.whole(this.context.settings), change);
     this.known.belongTo(created);
     this.observed.origin = null;
     this.observed.seenIn = call.session;
@@ -241,37 +248,13 @@ export class BucketStream {
     return config;
   }
 
-  #wanted(): StreamConfig {
-    const { settings } = this.context;
-    const { ttl, storage, replicas = settings.replicas(), metadata } = this.#options;
-    const config = { ttl, storage, replicas, maxBytes: settings.maxBytes() ?? -1 };
-    return {
-      ...bucketConfig(this.name, this.#kind.subjects, config),
-      ...this.#kind.wanted,
-      ...this.#given,
-      ...(metadata !== undefined && { metadata }),
-    };
-  }
-
   /** What is to change of a bucket that is there. */
   #change(present: StreamConfig): Partial<StreamConfig> | null {
     checkWritable(this.#kind, present);
-    // A write will be refused with the reason.
-    if (present.sealed) return null;
-    const { storage, metadata } = this.#options;
-    const has: Record<string, unknown> = { ...UNSAID, ...present };
-    const change: Partial<StreamConfig> = Object.fromEntries(
-      Object.entries(this.#given).filter(([name, value]) => has[name] !== value),
-    );
-    if (Object.entries(metadata ?? {}).some(([label, value]) => present.metadata?.[label] !== value)) {
-      change.metadata = { ...present.metadata, ...metadata };
-    }
-    // The server does not take a window that is longer than the TTL.
-    if (change.max_age && (present.duplicate_window ?? 0) > change.max_age) change.duplicate_window = change.max_age;
-    if (storage !== undefined && storage !== present.storage) {
+    if (!present.sealed && this.#requested.hasOtherStorage(present)) {
       this.context.logger.warn(`${this.what} stays in ${present.storage} storage, which cannot be changed`);
     }
-    return Object.keys(change).length > 0 ? change : null;
+    return this.#requested.changeOf(present);
   }
 
   #tellOfTtl(before: StreamConfig, now: StreamConfig): void {
@@ -280,8 +263,4 @@ export class BucketStream {
       this.context.logger.info(`${this.what} has a TTL of ${is} ms from now on, it was ${was} ms (0: none)`);
     }
   }
-}
-
-function definedOf(config: Partial<StreamConfig>): Partial<StreamConfig> {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }

@@ -132,10 +132,7 @@ export class KvWriter {
     return publish(call, subject, value, headersOf(write), guard !== undefined).then(
       ({ seq }) => this.#stored(call.session, subject, seq),
       (error) => {
-        const otherStream = isServerError(error, ErrorCode.messageTtlOff);
-        if (!otherStream && !isNoResponders(error)) throw error;
-        if (this.#stream.config === config) this.#stream.forget();
-        throw otherStream ? new Unavailable("no_responders", "The bucket was made again", { cause: error }) : error;
+        throw this.#stream.refused(error, config);
       },
     );
   }

@@ -1,32 +1,24 @@
 import { nuid } from "@nats-io/nats-core";
 import type { HeaderPart } from "../connection/nats/headers.ts";
 import { HeaderBlock } from "../connection/nats/headers.ts";
-import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
+import { Unavailable } from "../connection/unavailable.ts";
 import { delay } from "../delay.ts";
-import { JetStreamStoreError } from "../errors.ts";
 import { ErrorCode, isServerError } from "../wire/api.ts";
-import { budgetPerSession } from "../wire/requests/budget.ts";
 import type { Call } from "../wire/call.ts";
 import { wholeSeconds } from "../wire/durations.ts";
 import { leaderGet } from "../wire/leader_get.ts";
 import { mayBeStored, publish } from "../wire/publish.ts";
 import { type BatchMessage, publishBatch } from "../wire/publish_batch.ts";
-import { retryUntil } from "../wire/retry_until.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
 import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, type KvWrite } from "./kv_write.ts";
-
-/** Batches that are under way at the same time over one connection: a server takes 50 per stream. */
-const BATCHES = 16;
 
 /** Longest pause after a refusal whose reason has passed, in milliseconds. */
 const PAUSE_MS = 20;
 
 /** Looks that are under way at the same time. */
 const IN_FLIGHT = 64;
-
-const budgetOf = budgetPerSession(BATCHES);
 
 /**
  * The end of a transaction: all writes are stored, the last of them with this revision and those before with the ones right before it, in the order in
@@ -75,14 +67,13 @@ export class KvCommit {
     for (;;) {
       try {
         await this.#open(call);
-        return this.#committed(call, await retryUntil(call, (call) => this.#send(call)));
+        return this.#committed(call, await this.#send(call));
       } catch (error) {
         if (error instanceof Unavailable) throw error;
         if (isServerError(error, ErrorCode.batchDuplicate)) return await this.#found(call);
         if (isServerError(error, ErrorCode.wrongLastSequenceUnknown)) {
           throw new Unavailable("no_leader", "Another write of one of the keys is in flight", { cause: error });
         }
-        if (isServerError(error, ErrorCode.batchesOff, ErrorCode.messageTtlOff)) throw this.#otherStream(error);
         if (!isServerError(error, ErrorCode.wrongLastSequence)) throw error;
         const result = await this.#refused(call);
         if (result !== "again") return result;
@@ -92,17 +83,8 @@ export class KvCommit {
   }
 
   async #open(call: Call): Promise<void> {
-    const isBatch = this.#messages.length > 1;
     const values = this.#messages.filter(({ write }) => write.ttl !== undefined);
-    if (isBatch) {
-      const { allow_atomic, sealed } = await this.#stream.openWithBatches(call, "A transaction of several writes");
-      if (!allow_atomic && !sealed) {
-        throw new JetStreamStoreError(
-          "unsupported",
-          `${this.#stream.what} takes no transactions, and cannot be changed`,
-        );
-      }
-    }
+    if (this.#messages.length > 1) await this.#stream.openWithBatches(call, "A transaction of several writes");
     if (values.length > 0) {
       const config = await this.#stream.openWithTtl(call);
       if (values.some(({ write, check }) => check?.revision !== null || check.subject !== write.subject)) {
@@ -114,21 +96,18 @@ export class KvCommit {
 
   /** Sends the writes; returns the sequence of the last one. */
   async #send(call: Call): Promise<number> {
+    const { config } = this.#stream;
     const messages = this.#messages.map((message, i): BatchMessage => ({
       subject: message.write.subject,
       payload: message.write.value,
       headers: this.#headersOf(message, i),
     }));
     try {
-      if (messages.length > 1) {
-        const stored = await budgetOf(call.session).during(1, () => call.deadline, () => publishBatch(call, messages));
-        return stored.seq;
-      }
+      if (messages.length > 1) return (await publishBatch(call, () => messages)).seq;
       const [{ subject, payload, headers }] = messages;
       return (await publish(call, subject, payload, new HeaderBlock(...headers), true)).seq;
     } catch (error) {
-      if (isNoResponders(error)) this.#stream.forget();
-      throw error;
+      throw this.#stream.refused(error, config);
     }
   }
 
@@ -147,12 +126,6 @@ export class KvCommit {
     const first = revision - this.#messages.length + 1;
     this.#messages.forEach(({ write }, i) => this.#stream.known.wrote(session, write.subject, first + i));
     return { ok: true, revision };
-  }
-
-  /** The stream is another than it was opened as: it was made again. */
-  #otherStream(error: JetStreamStoreError): Unavailable {
-    this.#stream.forget();
-    return new Unavailable("no_responders", "The bucket was made again", { cause: error });
   }
 
   /** The server has refused the writes as a check does not hold, or because it has stored them before. */

@@ -1,7 +1,6 @@
 import { nuid as nuids } from "@nats-io/nats-core";
 import type { Call } from "../wire/call.ts";
 import { mayBeStored } from "../wire/publish.ts";
-import { retryUntil } from "../wire/retry_until.ts";
 import type { ObjectMeta, StoredMeta } from "./format/object_meta.ts";
 import { isoText } from "./format/iso_text.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
@@ -93,7 +92,7 @@ export class InfoChanges {
           { subject, body: change.sent = JSON.stringify(meta), after: isSame ? present.message.sequence : 0 },
           { subject: stored.message.subject, body: JSON.stringify(mark), after: stored.message.sequence },
         ];
-        await retryUntil(call, (call) => this.#infos.move(call, infos));
+        await this.#infos.move(call, infos);
         return objectInfo(meta, change.mtime);
       } catch (error) {
         if (!isRefusedByOthers(error)) throw error;

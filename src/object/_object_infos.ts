@@ -124,7 +124,10 @@ export class ObjectInfos {
       payload: body,
       headers: [{ "Nats-Rollup": "sub", "Nats-Expected-Last-Subject-Sequence": String(after) }],
     }));
-    const { seq } = await publishBatch(call, messages);
+    const { config } = this.#stream;
+    const { seq } = await publishBatch(call, () => messages).catch((error) => {
+      throw this.#stream.refused(error, config);
+    });
     infos.forEach(({ subject }, i) => {
       this.#stream.known.wrote(call.session, subject, seq - infos.length + 1 + i);
       this.#memory.infos.delete(subject);

@@ -112,3 +112,38 @@ test("ObjectBucket.update leaves one of both names when the server is killed", a
     assertBytes(await bucket.get(`${i + 1}`), DATA);
   }
 });
+
+test("ObjectBucket.update and KvTransaction.commit share 16 batches under way over one connection", async () => {
+  await using server = await ObjectServer.start();
+  // By the reply subject of the message that ends a batch, the subject of that message, which is the same when it is sent again.
+  const underWay = new Map<string, string>();
+  let most = 0;
+  const lose = (subject: string, payload: string, reply = "") => {
+    if (payload.includes("Nats-Batch-Commit")) underWay.set(reply, subject);
+    most = Math.max(most, new Set(underWay.values()).size);
+    return false;
+  };
+  const drop = (subject: string) => underWay.delete(subject) && false;
+  await using proxy = new Proxy(server.server.url, { lose, drop });
+  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 60_000 });
+  const [objects, values] = [stores.objectBucket("names"), stores.kvBucket("names")];
+  const numbers = Array.from({ length: 100 }, (_, i) => i);
+  await Promise.all(numbers.map((i) => objects.put(`a${i}`, `${i}`)));
+  const renames = Promise.all(numbers.map((i) => objects.update(`a${i}`, { name: `b${i}` })));
+  const commits = Promise.all(numbers.map((i) => values.atomic().put(`x${i}`, "1").put(`y${i}`, "1").commit()));
+  assertEquals((await renames).map((info) => info && info.name), numbers.map((i) => `b${i}`));
+  assertEquals((await commits).map((result) => result?.ok), numbers.map(() => true));
+  assertEquals(most, 16);
+});
+
+test("ObjectBucket.update renames in a bucket that another process has destroyed and made again", async () => {
+  await using server = await ObjectServer.start();
+  await using others = new ObjectServer.Stores(server.server.url);
+  const [bucket, other] = [server.bucket("names"), others.objectBucket("names")];
+  await bucket.put("a", "first");
+  assert(await bucket.update("a", { name: "b" }));
+  assertEquals(await other.destroy(), true);
+  assert(await other.put("a", "second"));
+  assert(await bucket.update("a", { name: "b" }));
+  assertEquals([await bucket.getText("a"), await bucket.getText("b")], [null, "second"]);
+});

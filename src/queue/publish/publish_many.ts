@@ -4,9 +4,8 @@ import { JetStreamStoreError } from "../../errors.ts";
 import type { OptionNames } from "../../options.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
 import { budgetPerSession } from "../../wire/requests/budget.ts";
-import { retryUntil } from "../../wire/retry_until.ts";
-import { mayBeStored, type PubAck } from "../../wire/publish.ts";
-import { MAX_BATCH, publishBatch } from "../../wire/publish_batch.ts";
+import { mayBeStored } from "../../wire/publish.ts";
+import { type BatchMessage, MAX_BATCH, publishBatch } from "../../wire/publish_batch.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
@@ -150,7 +149,7 @@ async function storeBatch(
     receipts.set(job, { id: job.id, queue: names.queue, sequence, duplicate });
   for (let rest = [...batch]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
     try {
-      const ack = await retryUntil(call, (call) => sendBatch(call, names, rest, isUnconfirmed(call, batch)));
+      const ack = await publishBatch(call, () => messagesOf(names, rest, isUnconfirmed(call, batch)));
       rest.forEach((job, i) => note(job, ack.seq - rest.length + 1 + i, false));
     } catch (error) {
       await publisher.remakeIfGone(call, error, rest.some((job) => job.keyed));
@@ -176,18 +175,12 @@ async function storeBatch(
   return batch.map((job) => receipts.get(job)!);
 }
 
-function sendBatch(
-  call: Call,
-  names: QueueNames,
-  jobs: PreparedJob[],
-  again: boolean,
-): Promise<PubAck> {
-  const messages = jobs.map((job) => ({
+function messagesOf(names: QueueNames, jobs: PreparedJob[], again: boolean): BatchMessage[] {
+  return jobs.map((job) => ({
     subject: job.subject,
     payload: job.payload,
     headers: [uniqueHeaders(names, job, again), job.headers],
   }));
-  return publishBatch(call, messages);
 }
 
 function withCount(refusal: unknown, count: string): unknown {
