@@ -41,8 +41,9 @@ export async function isSupersededFiring(
     if (!other) return false;
     seq = other.sequence + 1;
     const headers = parseJobHeaders(other.headers());
-    // Its own delayed message is none: it may be there again, and counts as late.
-    const isOwn = other.sequence === sequence || isDelayed(other) && firingOf(token, headers) === firing;
+    // Its own delayed message is none: it may be there again, and counts as late. Nor is what it replaces, whose worker may not have removed it yet.
+    const isOwn = other.sequence === sequence || other.sequence <= (allHeaders.replaces ?? 0) ||
+      isDelayed(other) && firingOf(token, headers) === firing;
     if (!isOwn && isSuperseded(token, allHeaders, headers, other.sequence < sequence)) return true;
   }
 }

@@ -65,10 +65,10 @@ export class JobAdmission {
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
   async admit(delivery: Delivery): Promise<Admission | RunEnd> {
-    const ended = await this.#endWithoutRun(delivery);
-    if (ended) return ended;
     // Before all else: once this one has left the queue, nothing tells that the message that it replaces is not to run.
     if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
+    const ended = await this.#endWithoutRun(delivery);
+    if (ended) return ended;
     const past = delivery.deliveries > 1 ? await this.#pastRuns(delivery) : undefined;
     if (past === null) return "released";
     const known = this.#knownRuns(delivery, past);

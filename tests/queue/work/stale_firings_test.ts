@@ -204,3 +204,20 @@ Deno.test("JobConsumer retries a job whose schedule fires again while it runs", 
   await waitUntil(() => isEmpty(foreign));
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2]);
 });
+
+Deno.test("JobConsumer runs a copy that is fired late though what it replaces is still there", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("data", { id: "a", delay: HOUR });
+  const delayed = await delayedMessage(foreign, "a");
+  // The worker that has moved it has not removed it yet.
+  const moved = await fire(foreign, { ...delayed, subject: delayed.subject.replace("normal", "low") });
+  await fire(foreign, { ...delayed, headers: { ...delayed.headers, "Job-Replaces": String(moved) } });
+  await foreign.request(`STREAM.MSG.DELETE.${STREAM}`, { seq: delayed.sequence });
+  const runs = new RecordedRuns();
+  await using _consumer = queue.consume(runs.handler, { priorities: ["normal"] });
+  await waitUntil(() => isEmpty(foreign));
+  assertEquals(runs.all.map(({ id, data }) => `${id}: ${data}`), ["a: data"]);
+});
