@@ -16,6 +16,7 @@ import { MAX_ASKED } from "./_known_messages.ts";
 import { firingOfMessage, LateJobs } from "./_late_jobs.ts";
 import type { MessageSurvey } from "./message_survey.ts";
 import { moveJob } from "../store/move_job.ts";
+import { removeReplaced } from "../store/newer_messages.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { ConsumerInfo } from "../store/durable_consumer.ts";
 import { messageOf } from "../../shown.ts";
@@ -167,9 +168,12 @@ export class JobRescue {
     const token = subject.slice(subject.lastIndexOf(".") + 1);
     const allHeaders = parseJobHeaders(stray.headers());
     const job = { subject, token, priority, sequence, allHeaders, enqueuedAt, data };
+    const { names } = this.#queue;
     try {
+      // Its copy names this message only.
+      await removeReplaced(this.#call(session), names, { headers: allHeaders, sequence, token });
       // It was delivered, so it may have started.
-      if (!await moveJob(this.#call(session), this.#queue.names, job, {})) return;
+      if (!await moveJob(this.#call(session), names, job, {})) return;
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       return this.#logOnce(`${this.#describe(stray)} cannot be put back`, error);

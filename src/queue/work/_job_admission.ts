@@ -6,7 +6,7 @@ import type { RunEnd } from "./job_consumer_status.ts";
 import type { PastRuns } from "../store/job_results.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { findTurn } from "../store/job_turn.ts";
-import { hasNewerMessage, removeReplaced } from "../store/newer_messages.ts";
+import { hasNewerMessage } from "../store/newer_messages.ts";
 import type { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import type { RunReporter } from "./_run_reporter.ts";
 import type { StaleFirings } from "./_stale_firings.ts";
@@ -66,7 +66,7 @@ export class JobAdmission {
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
   async admit(delivery: Delivery): Promise<Admission | RunEnd> {
     // Before all else: once this one has left the queue, nothing tells that the message that it replaces is not to run.
-    if (delivery.headers.replaces !== undefined && !await this.#clearReplaced(delivery)) return "released";
+    if (!await this.#reporter.clearReplaced(delivery)) return "released";
     const ended = await this.#endWithoutRun(delivery);
     if (ended) return ended;
     const past = delivery.deliveries > 1 ? await this.#pastRuns(delivery) : undefined;
@@ -142,11 +142,6 @@ export class JobAdmission {
   async #keepStart(delivery: Delivery, runs: PastRuns): Promise<boolean> {
     const store = (call: Call) => this.#queue.results.storePastRuns(call, delivery, runs).then(() => true);
     return await this.#calls.demand(delivery, "results", store) === true;
-  }
-
-  async #clearReplaced(delivery: Delivery): Promise<boolean> {
-    const clear = (call: Call) => removeReplaced(call, this.#queue.names, delivery).then(() => true);
-    return await this.#calls.demand(delivery, "look-ups", clear) === true;
   }
 
   /** Whether its start is stored before it happens: always, if a job may be started once only. */

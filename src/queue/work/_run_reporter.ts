@@ -8,7 +8,7 @@ import { storeDeadLetter } from "../store/dead_letters.ts";
 import type { EventDetails, JobEvent } from "../format/job_event.ts";
 import { EventSender } from "../store/job_events.ts";
 import type { PastRuns } from "../store/job_results.ts";
-import { removeCopy } from "../store/newer_messages.ts";
+import { removeCopy, removeReplaced } from "../store/newer_messages.ts";
 import { type Move, moveJob } from "../store/move_job.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Admission, RunMove } from "../format/run_outcome.ts";
@@ -169,6 +169,13 @@ export class RunReporter {
     return await this.#acknowledger.handBack(delivery, delay);
   }
 
+  /** Removes the message that a moved copy replaces, if the worker that moved it died before it could; returns whether it is known to be gone. */
+  async clearReplaced(delivery: Delivery): Promise<boolean> {
+    if (delivery.headers.replaces === undefined) return true;
+    const clear = (call: Call) => removeReplaced(call, this.#queue.names, delivery).then(() => true);
+    return await this.#calls.demand(delivery, "look-ups", clear) === true;
+  }
+
   /** Puts a job that was redelivered back as a new message; `false` if that is refused. */
   async renew(delivery: Delivery, move: Move): Promise<boolean | null> {
     const moved = await this.#calls.demand(
@@ -208,6 +215,8 @@ export class RunReporter {
   }
 
   async #moveUnstarted(delivery: Delivery): Promise<boolean | null> {
+    // Its copy names this message only.
+    if (!await this.clearReplaced(delivery)) return null;
     const { deliveries, attemptDeliveries } = delivery;
     // Earlier deliveries of this message may have been starts, which the copy has to state.
     const past = deliveries > 1
