@@ -7,7 +7,6 @@ import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { removeAbandoned, takesPlaceOf } from "./job_turn.ts";
-import { removeReplaced } from "./newer_messages.ts";
 import { findJobMessage } from "./find_job.ts";
 import {
   type HeaderList,
@@ -56,8 +55,6 @@ export async function moveJob(
 ): Promise<boolean> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { delay = 0, started = true } = move;
-  // Its copy names this message only. The one before may still be there, if the worker that moved it has died.
-  await removeReplaced(call, names, { headers, sequence, token });
   const moved: HeaderList = [
     ...lastingHeaders(headers, enqueuedAt).filter(([name]) => !started || name !== "Job-Expires-At"),
     ...runHeaders(headers, move),
@@ -96,8 +93,8 @@ async function hasMoved(
   if (takesPlaceOf(found, sequence)) return true;
   if (newest.sequence === sequence) throw new Unavailable("no_leader", "A change of the job was withdrawn");
   if (newest.sequence < sequence) return false;
-  // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved.
-  const isStale = isSuperseded(token, found, allHeaders, true);
+  // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved. Only a firing can be that.
+  const isStale = found.fired === true && found.due !== undefined && isSuperseded(token, found, allHeaders, true);
   if (isStale) await deleteMessage(call, names.stream, newest.sequence);
   if (isStale || await removeAbandoned(call, names, newest, sequence)) {
     throw new Unavailable("no_leader", "Another copy of the job was removed");

@@ -211,3 +211,24 @@ Deno.test("A moved copy of a job without settings of its own has the nonce of it
   const [moved] = await foreign.messages("WQ_checks");
   assertEquals(moved.headers["Job-Nonce"], first.headers["Nats-Msg-Id"]);
 });
+
+Deno.test("JobConsumer leaves the newer job that another client has published under the same id and message id while the first runs", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await foreign.update("WQ_checks", { duplicate_window: 100_000_000 });
+  const publish = (data: string) =>
+    foreign.publish("wq.checks.ready.normal.a", JSON.stringify(data), { "Nats-Msg-Id": "a" });
+  await publish("old");
+  const runs = new RecordedRuns(async ({ data }) => {
+    if (data !== "old") return;
+    // The server takes it for a duplicate for a tenth of a second.
+    await waitUntil(async () => (await publish("new")).duplicate !== true);
+    throw new Error("It fails");
+  });
+  await using consumer = queue.consume(runs.handler, { backoff: 100, prefetch: 0 });
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals(runs.all.map(({ attempt, data }) => `${attempt}: ${data}`), ["1: old", "1: new"]);
+});
