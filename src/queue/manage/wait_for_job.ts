@@ -73,7 +73,7 @@ class JobWait {
   readonly #token: string;
   readonly #timeout: number;
   readonly #until: number;
-  readonly #seen: Seen = { stored: null, keepsResult: false, gone: null, lastEvent: null };
+  readonly #seen: Seen = { stored: null, enqueuedAt: null, keepsResult: false, gone: null, lastEvent: null };
   readonly #stopListening: () => void;
   readonly #closer = () => Promise.resolve(this.#news.resolve());
   #denied: Error | null = null;
@@ -169,6 +169,8 @@ class JobWait {
 interface Seen {
   /** When its message was stored, as it was last seen in the queue. */
   stored: Date | null;
+  /** When it was first published. */
+  enqueuedAt: Date | null;
   keepsResult: boolean;
   /** Since when, by `performance.now()`, it is no longer there for an unknown reason. */
   gone: number | null;
@@ -186,9 +188,18 @@ async function look(
   const { lastEvent } = seen;
   const message = await findJobMessage(call, names, token);
   if (message) {
-    seen.stored = message.time;
-    seen.keepsResult = parseJobHeaders(message.headers()).keepResult !== undefined;
-    seen.gone = null;
+    const headers = parseJobHeaders(message.headers());
+    const { enqueuedAt = message.time } = headers;
+    // It is another job of the id: what was sent before this look was about the one before.
+    if (seen.enqueuedAt && seen.enqueuedAt.getTime() !== enqueuedAt.getTime() && seen.lastEvent === lastEvent) {
+      seen.lastEvent = null;
+    }
+    Object.assign(seen, {
+      stored: message.time,
+      enqueuedAt,
+      keepsResult: headers.keepResult !== undefined,
+      gone: null,
+    });
     return null;
   }
   const id = idOf(token);

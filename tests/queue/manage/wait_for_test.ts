@@ -1,6 +1,7 @@
 import { assertEquals, assertGreater, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError, type Job, JobFailedError, UnrecoverableJobError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { openStores } from "../../_support/open_stores.ts";
@@ -227,6 +228,38 @@ Deno.test("JobQueue.waitFor of an id that lives again does not take its earlier 
   await untilHeard(server, "wqevt.checks.completed.kept");
   await using _consumer = worker.jobQueue("checks").consume(handler, options);
   assertEquals(await Promise.all(waits), [undefined, undefined]);
+});
+
+Deno.test("JobQueue.waitFor takes no event of an earlier job of its id for the end of the one that is there", async () => {
+  await using server = await startNatsServer();
+  await using stores = openStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const first = await queue.publish(1, { id: "a" });
+  let looks = 0;
+  foreign.connection.subscribe("$JS.API.STREAM.MSG.GET.WQ_checks", { callback: () => void looks++ });
+  await foreign.connection.flush();
+  const send = (type: string, details: object = {}) => {
+    const body = { type, id: "a", at: new Date(), ...details };
+    foreign.connection.publish(`wqevt.checks.${type}.a`, JSON.stringify(body));
+  };
+  // The second look begins when the first one is over.
+  const haveLooked = async () => {
+    for (let n = 0; n < 2; n++) {
+      const before = looks;
+      send("progress", { attempt: 1, value: n });
+      await waitUntil(() => looks > before);
+    }
+  };
+  const wait = queue.waitFor("a", TIMEOUT);
+  await untilHeard(server, "wqevt.checks.completed.a");
+  await haveLooked();
+  await foreign.request("STREAM.MSG.DELETE.WQ_checks", { seq: first!.sequence });
+  const second = await queue.publish(2, { id: "a" });
+  send("cancelled");
+  await haveLooked();
+  await foreign.request("STREAM.MSG.DELETE.WQ_checks", { seq: second!.sequence });
+  assertEquals(await wait, undefined);
 });
 
 Deno.test("JobQueue.waitFor takes no job that was removed for one that is done", async () => {
