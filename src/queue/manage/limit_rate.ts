@@ -21,6 +21,10 @@ async function limitRateOnce(call: Call, { names, stream }: QueueStore, rate: St
   let before: string | undefined;
   try {
     before = await storeRate(call, names.stream, text);
+  } catch (error) {
+    // A refused limit is not to be in force by its permits.
+    if (!(error instanceof Unavailable)) await matchPermits(call, names, replicas);
+    throw error;
   } finally {
     call.session.send(names.changed, "");
   }

@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
+import { JetStreamStoreError } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { startProcess } from "../../_support/start_process.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -211,6 +212,27 @@ Deno.test("JobQueue.limitRate sets a limit though requests and answers are lost,
     assertEquals((await foreign.stream("WQRATE_checks"))?.state.messages, jobs);
   }
   assertEquals(dropped.size, 3);
+});
+
+Deno.test("JobQueue.limitRate that the server refuses leaves the limit in force as it was", async () => {
+  const deny = 'permissions: { publish: { deny: ["$JS.API.STREAM.UPDATE.WQ_checks"] } }';
+  const config = `authorization { users: [{ user: admin, password: x }, { user: other, password: x, ${deny} }] }`;
+  await using server = await startNatsServer({ config });
+  await using admin = new QueueStores(server.url, { user: "admin", password: "x" });
+  await using others = new QueueStores(server.url, { user: "other", password: "x" });
+  await using foreign = await ForeignClient.connect(server.url, { user: "admin", pass: "x" });
+  await admin.jobQueue("checks").limitRate({ jobs: 5, interval: 60_000 });
+  for (const rate of [{ jobs: 2, interval: 1_000 }, { jobs: 9, interval: 120_000 }]) {
+    await assertRejects(
+      () => others.jobQueue("checks").limitRate(rate),
+      JetStreamStoreError,
+      "STREAM.UPDATE.WQ_checks",
+    );
+    assertEquals((await foreign.stream("WQRATE_checks"))?.state.messages, 5);
+    const { config } = await foreign.request<{ config: { ack_wait: number } }>("CONSUMER.INFO.WQRATE_checks.permits");
+    assertEquals(Math.round(config.ack_wait / 1e9), 60);
+  }
+  assertEquals((await admin.jobQueue("checks").counts())?.rateLimit, { jobs: 5, interval: 60_000 });
 });
 
 Deno.test("JobQueue.limitRate takes effect though its caller dies before it announces the change", async () => {
