@@ -190,10 +190,9 @@ async function look(
   if (message) {
     const headers = parseJobHeaders(message.headers());
     const { enqueuedAt = message.time } = headers;
-    // It is another job of the id: what was sent before this look was about the one before.
-    if (seen.enqueuedAt && seen.enqueuedAt.getTime() !== enqueuedAt.getTime() && seen.lastEvent === lastEvent) {
-      seen.lastEvent = null;
-    }
+    // What came before this look was of another job of the id. A job that was acknowledged can still be there, with replicas; a cancelled one is not.
+    const isOther = lastEvent === "cancelled" || seen.enqueuedAt?.getTime() !== enqueuedAt.getTime();
+    if (isOther && seen.lastEvent === lastEvent) seen.lastEvent = null;
     Object.assign(seen, {
       stored: message.time,
       enqueuedAt,
