@@ -10,7 +10,10 @@ import { inLine, messageOf } from "../../shown.ts";
 /** Milliseconds within which workers answer. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
-/** Milliseconds for which the number of workers is known that have answered a question to its end. */
+/**
+ * Milliseconds for which the number of workers is known that have answered a question to its end; and for which they are counted before that: after an
+ * outage they come back one after the other.
+ */
 const WORKERS_KNOWN_MS = 10_000;
 
 /** Messages whose questions are remembered while they are being answered: whoever floods the subject must not fill the memory. */
@@ -22,13 +25,21 @@ interface AskedFiring extends Pick<PromiseWithResolvers<boolean>, "resolve" | "r
   readonly asked: KnownQuestion[number];
 }
 
+/** What workers have answered. */
+interface Answered {
+  isKnown: boolean[];
+  answers: number;
+  /** Whether further workers were waited for until the time was over. */
+  isOver: boolean;
+}
+
 /** Asks all workers of a queue for the state of messages, and answers for this worker. */
 export class MessageSurvey {
   readonly #queue: QueueContext;
   readonly #held: HeldJobs;
   readonly #log: LimitedLog;
-  /** Workers that answered the last question that was asked to its end, and when that was. */
-  #workers = { count: Infinity, at: -Infinity };
+  /** The questions about firings that followed one another: over which session, since when, when the last one was, and the workers that were counted. */
+  #series = { session: null as Session | null, since: -Infinity, last: -Infinity, workers: 0, countedAt: -Infinity };
 
   /** Firings to ask for when the open question about firings is answered. */
   readonly #firings: AskedFiring[] = [];
@@ -50,7 +61,7 @@ export class MessageSurvey {
     const since = performance.now() - ANSWER_TIMEOUT_MS;
     const isOpen = question.map(([sequence]) => (this.#open.get(sequence) ?? -Infinity) > since);
     const asked = question.filter((_, i) => !isOpen[i]);
-    const isKnown = asked.length > 0 ? await this.#ask(session, asked, Infinity) : [];
+    const isKnown = asked.length > 0 ? (await this.#ask(session, asked, Infinity)).isKnown : [];
     return isOpen.map((open) => open || isKnown.shift()!);
   }
 
@@ -68,11 +79,8 @@ export class MessageSurvey {
       const { session } = this.#firings[0];
       const others = this.#firings.findIndex((firing) => firing.session !== session);
       const some = this.#firings.splice(0, Math.min(others < 0 ? MAX_ASKED : others, MAX_ASKED));
-      const { count, at } = this.#workers;
-      // Where many come late, as after an outage, not each of them can wait for further workers.
-      const expected = performance.now() - at < WORKERS_KNOWN_MS ? count : Infinity;
       try {
-        const isKnown = await this.#ask(session, some.map(({ asked }) => asked), expected);
+        const isKnown = await this.#askForSome(session, some.map(({ asked }) => asked));
         for (const [i, { resolve }] of some.entries()) resolve(isKnown[i]);
       } catch (error) {
         for (const { reject } of some) reject(error);
@@ -81,8 +89,24 @@ export class MessageSurvey {
     this.#isAsking = false;
   }
 
-  /** @param expected Answers after which no further ones are waited for. */
-  async #ask(session: Session, question: KnownQuestion, expected: number): Promise<boolean[]> {
+  /** Where many firings come late, as after an outage, not each of them can wait for workers that may come: so the workers are counted. */
+  async #askForSome(session: Session, question: KnownQuestion): Promise<boolean[]> {
+    const now = performance.now();
+    const isNext = session === this.#series.session && now - this.#series.last < WORKERS_KNOWN_MS;
+    const series = isNext ? this.#series : { session, since: now, last: now, workers: 0, countedAt: -Infinity };
+    this.#series = series;
+    series.last = now;
+    const isCounted = series.countedAt - series.since >= WORKERS_KNOWN_MS && now - series.countedAt < WORKERS_KNOWN_MS;
+    const { isKnown, answers, isOver } = await this.#ask(session, question, isCounted ? series.workers : Infinity);
+    if (isOver) Object.assign(series, { workers: answers, countedAt: performance.now() });
+    return isKnown;
+  }
+
+  /**
+   * @param expected Answers after which no further ones are waited for.
+   * @returns Also whether the question was asked to its end.
+   */
+  async #ask(session: Session, question: KnownQuestion, expected: number): Promise<Answered> {
     let answers = 0;
     const isKnown = question.map(() => false);
     const deadline = performance.now() + ANSWER_TIMEOUT_MS;
@@ -104,9 +128,9 @@ export class MessageSurvey {
       await asked;
     } catch (error) {
       if (answers === 0 || !(error instanceof Unavailable && error.reason === "timeout")) throw error;
-      this.#workers = { count: answers, at: performance.now() };
+      return { isKnown, answers, isOver: true };
     }
-    return isKnown;
+    return { isKnown, answers, isOver: false };
   }
 
   /**

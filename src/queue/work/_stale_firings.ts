@@ -1,5 +1,6 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import { LimitedLog } from "../../connection/limited_log.ts";
+import { Unavailable } from "../../connection/unavailable.ts";
 import type { Call } from "../../wire/call.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { messageOf } from "../../shown.ts";
@@ -40,7 +41,9 @@ export class StaleFirings {
     try {
       return await this.#survey.isFiringKnown(call.session, firing, sequence);
     } catch (error) {
-      if (!(error instanceof JetStreamStoreError)) throw error;
+      // This one would answer, too, if the server allowed it to listen.
+      const isAlone = error instanceof Unavailable && error.reason === "no_responders";
+      if (!isAlone && !(error instanceof JetStreamStoreError)) throw error;
       // It is more likely that the server was down when it was due: then the job would be lost.
       const line =
         `Queue ${names.queue} runs jobs whose schedules fire late, as no worker can be asked whether they ended`;

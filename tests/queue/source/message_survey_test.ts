@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { delay } from "../../../src/delay.ts";
 import { HeldJobs } from "../../../src/queue/delivery/held_jobs.ts";
 import { RunningTicks } from "../../../src/queue/delivery/running_ticks.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
@@ -17,17 +18,21 @@ const NAMES = new QueueNames("checks");
 class AskedWorker implements AsyncDisposable {
   readonly #open: OpenSession;
   readonly #survey: MessageSurvey;
+  readonly #ended = new EndedJobs();
   /** Sequences, and firings, that it was asked for. */
   readonly heard: (number | string)[][] = [];
+  /** Milliseconds until it answers. */
+  answersAfter = 0;
   /** Called right after it has answered. */
   answered: () => void = () => {};
 
   private constructor(open: OpenSession) {
     const context = { timeout: 10_000, logger: new CollectedLog() };
-    const queue = { names: NAMES, context, ended: new EndedJobs() } as unknown as QueueContext;
+    const queue = { names: NAMES, context, ended: this.#ended } as unknown as QueueContext;
     this.#survey = new MessageSurvey(queue, new HeldJobs(new RunningTicks()));
     this.#open = open;
-    open.session.subscribe(NAMES.known, (message) => {
+    open.session.subscribe(NAMES.known, async (message) => {
+      if (this.answersAfter > 0) await delay(this.answersAfter);
       const asked = message.json<[number, number, string?][]>();
       this.heard.push(asked.map(([sequence, _, firing]) => firing ?? sequence));
       this.#survey.answer(open.session, message);
@@ -41,6 +46,11 @@ class AskedWorker implements AsyncDisposable {
     // The server has the subscription once it answers what was sent behind it.
     await open.session.requests.request("$JS.API.INFO", "", performance.now() + 20_000);
     return worker;
+  }
+
+  /** It has ended the job of a firing. */
+  end(firing: string): void {
+    this.#ended.remember({ sequence: 1, storedAt: "1", firings: [firing] });
   }
 
   ask(...sequences: number[]): Promise<boolean[]> {
@@ -116,4 +126,28 @@ Deno.test("MessageSurvey refuses what it asked for together over a connection th
   assertEquals((await Promise.allSettled(lost)).map(({ status }) => status), ["rejected", "rejected"]);
   await Promise.allSettled([asked]);
   assertEquals(worker.heard, [["c"]]);
+});
+
+Deno.test("MessageSurvey hears the workers that come back after it has asked without them", async () => {
+  await using server = await startNatsServer();
+  await using first = await AskedWorker.open(server.url);
+  assertEquals(await first.askForFiring("a"), false);
+  await using second = await AskedWorker.open(server.url);
+  second.answersAfter = 200;
+  second.end("b");
+  assertEquals(await first.askForFiring("b"), true);
+});
+
+Deno.test("MessageSurvey that has counted the workers for a while waits for no further ones", async () => {
+  await using server = await startNatsServer();
+  await using first = await AskedWorker.open(server.url);
+  await using _second = await AskedWorker.open(server.url);
+  for (const until = performance.now() + 10_500; performance.now() < until;) await first.askForFiring("a");
+  await waitUntil(async () => {
+    const ended: string[] = [];
+    // One that always asks to its end, begun before.
+    const all = first.ask(1).then(() => ended.push("all"));
+    await Promise.all([all, first.askForFiring("b").then(() => ended.push("counted"))]);
+    return ended[0] === "counted";
+  });
 });

@@ -221,3 +221,21 @@ Deno.test("JobConsumer runs a copy that is fired late though what it replaces is
   await waitUntil(() => isEmpty(foreign));
   assertEquals(runs.all.map(({ id, data }) => `${id}: ${data}`), ["a: data"]);
 });
+
+Deno.test("JobConsumer that may not listen to what others ask runs jobs that are fired late, and says so", async () => {
+  const deny = 'permissions: { subscribe: { deny: ["wqevt.checks.known"] } }';
+  const config = `authorization { users: [{ user: admin, password: x }, { user: worker, password: x, ${deny} }] }`;
+  await using server = await startNatsServer({ config });
+  await using stores = new QueueStores(server.url, { user: "worker", password: "x" });
+  await using foreign = await ForeignClient.connect(server.url, { user: "admin", pass: "x" });
+  const queue = stores.jobQueue("checks");
+  await queue.publish("data", { id: "a", delay: HOUR });
+  const delayed = await delayedMessage(foreign, "a");
+  await foreign.request(`STREAM.MSG.DELETE.${STREAM}`, { seq: delayed.sequence });
+  const runs = new RecordedRuns();
+  await using _consumer = queue.consume(runs.handler);
+  await fire(foreign, delayed);
+  await runs.started(1);
+  await waitUntil(() => isEmpty(foreign));
+  assertEquals(stores.log.filter((line) => line.includes("runs jobs whose schedules fire late")).length, 1);
+});
