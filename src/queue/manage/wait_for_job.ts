@@ -4,6 +4,7 @@ import { settledWithin } from "../../delay.ts";
 import { JetStreamStoreError, JobFailedError } from "../../errors.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { shownName } from "../../shown.ts";
+import type { StoredMessage } from "../../wire/stored_message.ts";
 import { findDeadLetter, readDeadLetter } from "../store/dead_letters.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import type { JobEvent } from "../format/job_event.ts";
@@ -188,17 +189,7 @@ async function look(
   const { lastEvent } = seen;
   const message = await findJobMessage(call, names, token);
   if (message) {
-    const headers = parseJobHeaders(message.headers());
-    const { enqueuedAt = message.time } = headers;
-    // What came before this look was of another job of the id. A job that was acknowledged can still be there, with replicas; a cancelled one is not.
-    const isOther = lastEvent === "cancelled" || seen.enqueuedAt?.getTime() !== enqueuedAt.getTime();
-    if (isOther && seen.lastEvent === lastEvent) seen.lastEvent = null;
-    Object.assign(seen, {
-      stored: message.time,
-      enqueuedAt,
-      keepsResult: headers.keepResult !== undefined,
-      gone: null,
-    });
+    noteMessage(seen, message, lastEvent);
     return null;
   }
   const id = idOf(token);
@@ -220,4 +211,13 @@ async function look(
   seen.gone ??= performance.now();
   if (performance.now() - seen.gone < EVENT_DELAY_MS) return null;
   return seen.keepsResult ? fail("The job was taken out of the queue") : { value: undefined };
+}
+
+/** @param lastEvent The last one that had come before the message was looked for. */
+function noteMessage(seen: Seen, message: StoredMessage, lastEvent: JobEvent["type"] | null): void {
+  const { enqueuedAt = message.time, keepResult } = parseJobHeaders(message.headers());
+  // It was of another job of the id. A job that was acknowledged can still be there, with replicas; a cancelled one is not.
+  const isOfOther = lastEvent === "cancelled" || seen.enqueuedAt?.getTime() !== enqueuedAt.getTime();
+  if (isOfOther && seen.lastEvent === lastEvent) seen.lastEvent = null;
+  Object.assign(seen, { stored: message.time, enqueuedAt, keepsResult: keepResult !== undefined, gone: null });
 }
