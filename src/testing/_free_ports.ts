@@ -43,19 +43,21 @@ function freePorts(count: number): number[] {
 export function reservedPorts(): Set<number> {
   const ports = new Set<number>();
   const directory = temporaryDirectory();
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (!name.startsWith(SERVER_DIRECTORY)) continue;
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    if (!isDirectory || !name.startsWith(SERVER_DIRECTORY)) continue;
     for (const [, port] of configOf(`${directory}/${name}`).matchAll(/127\.0\.0\.1:(\d+)/g)) ports.add(Number(port));
   }
   return ports;
 }
 
+/** The configuration in a directory that anybody may have made; empty where there is none that can be read. */
 function configOf(directory: string): string {
+  const path = `${directory}/${CONFIG_FILE}`;
   try {
-    return Deno.readTextFileSync(`${directory}/${CONFIG_FILE}`);
-  } catch (error) {
+    // The read of a pipe would not return.
+    return Deno.statSync(path).isFile ? Deno.readTextFileSync(path) : "";
+  } catch {
     // Not written yet, gone by now, or another user's.
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return "";
-    throw error;
+    return "";
   }
 }

@@ -75,3 +75,22 @@ Deno.test("startNatsServer gives away no port of a server that is down", async (
   await server[Symbol.asyncDispose]();
   assertEquals(reservedPorts().has(port), false);
 });
+
+Deno.test("startNatsServer starts beside files and directories of others that are named like those of its servers", async () => {
+  const directory = await Deno.makeTempDir();
+  const before = Deno.env.get("TMPDIR");
+  try {
+    await Deno.writeTextFile(`${directory}/nats-server-file`, "");
+    await Deno.symlink(`${directory}/none`, `${directory}/nats-server-link`);
+    for (const name of ["empty", "nested", "pipe"]) await Deno.mkdir(`${directory}/nats-server-${name}`);
+    await Deno.mkdir(`${directory}/nats-server-nested/nats-server.conf`);
+    await new Deno.Command("mkfifo", { args: [`${directory}/nats-server-pipe/nats-server.conf`] }).output();
+    Deno.env.set("TMPDIR", directory);
+    await using server = await startNatsServer();
+    assert(reservedPorts().has(server.port));
+  } finally {
+    if (before === undefined) Deno.env.delete("TMPDIR");
+    else Deno.env.set("TMPDIR", before);
+    await Deno.remove(directory, { recursive: true });
+  }
+});
