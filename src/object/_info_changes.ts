@@ -129,7 +129,7 @@ export class InfoChanges {
         const { nuid } = info;
         if (info.deleted) {
           if (!nuid || nuid !== deletion.nuid) return false;
-          this.#orphans.remove({ nuid, replacedBy: sequence });
+          this.#orphans.remove({ nuid, mayBeNamed: true });
           return true;
         }
         const mtime = isoText(new Date());

@@ -108,7 +108,7 @@ export class ObjectInfos {
       info.isUnconfirmed = true;
       if (newest.nuid && newest.nuid !== info.nuid) {
         info.replaced = newest;
-        this.#orphans.removeLater({ nuid: newest.nuid, replacedBy: newest.sequence });
+        this.#orphans.removeLater({ nuid: newest.nuid, mayBeNamed: true });
       }
       throw error;
     });
@@ -154,12 +154,10 @@ export class ObjectInfos {
     if (infos.size > MAX_INFOS) infos.delete(infos.keys().next().value!);
     // A version of this process can be named by another info only after its own is stored, so not without another write since.
     const exclusive = ownSequences.covers(since, sequence);
-    if (replaced.nuid && !isUpdate) {
-      this.#orphans.remove({ nuid: replaced.nuid, ...(!exclusive && { replacedBy: sequence }) });
-    }
+    if (replaced.nuid && !isUpdate) this.#orphans.remove({ nuid: replaced.nuid, mayBeNamed: !exclusive });
     // A client that does not guard its writes may have replaced the known one without removing its chunks.
     if (known?.nuid && known.nuid !== replaced.nuid && known.nuid !== nuid) {
-      this.#orphans.remove({ nuid: known.nuid, replacedBy: sequence });
+      this.#orphans.remove({ nuid: known.nuid, mayBeNamed: true });
     }
   }
 }

@@ -221,7 +221,7 @@ export class ObjectWriter {
 
   /** Removes the chunks of a failed write. After an unconfirmed one only later infos show whether they belong to an object. */
   async #abandon(call: Call, nuid: string, isUnconfirmed: boolean): Promise<void> {
-    if (isUnconfirmed) this.#orphans.removeLater({ nuid, replacedBy: 0 });
+    if (isUnconfirmed) this.#orphans.removeLater({ nuid, mayBeNamed: true });
     else await this.#orphans.removeNow(call, nuid);
   }
 

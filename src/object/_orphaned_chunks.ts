@@ -27,11 +27,8 @@ const MAX_IMMEDIATE_REMOVALS = 8;
 /** A version whose chunks may have to be removed. */
 export interface OrphanedVersion {
   nuid: string;
-  /**
-   * Sequence of the info in whose place another info may name it; without it no info can: no other process has written in between, or it never
-   * became an object.
-   */
-  replacedBy?: number;
+  /** Whether another info may name it; none can where no other process has written since it was stored, or where it never became an object. */
+  mayBeNamed: boolean;
 }
 
 /**
@@ -65,14 +62,13 @@ export class OrphanedChunks {
 
   /** Removes the chunks of a version soon, unless another info may name it and does. */
   remove(orphan: OrphanedVersion): void {
-    const { nuid, replacedBy } = orphan;
+    const { nuid, mayBeNamed } = orphan;
     this.#stream.context.closers.add(this.#close);
-    if (replacedBy === undefined) this.#take(nuid);
+    if (!mayBeNamed) this.#take(nuid);
     // Reading all infos costs too much where the chunks expire soon.
     else if (!this.#expiresSoon) {
       this.#memory.replaced.add({
         nuid,
-        replacedBy,
         stream: this.#stream,
         unnamed: () => this.#take(nuid),
         unknown: () => this.#unremoved.push(orphan),
@@ -85,7 +81,7 @@ export class OrphanedChunks {
     try {
       await this.#purge(call, nuid);
     } catch {
-      this.remove({ nuid });
+      this.remove({ nuid, mayBeNamed: false });
     }
   }
 
@@ -138,7 +134,7 @@ export class OrphanedChunks {
     const removal = connection.attempt(purge, { timeout, background: true })
       .catch(this.#failed)
       .then((done) => {
-        if (this.#underWay.delete(nuid) && done === null) this.#unremoved.push({ nuid });
+        if (this.#underWay.delete(nuid) && done === null) this.#unremoved.push({ nuid, mayBeNamed: false });
       });
     this.#underWay.set(nuid, { removal, until: performance.now() + timeout });
   }
@@ -160,7 +156,7 @@ export class OrphanedChunks {
       const some = this.#due.splice(0, this.#expiresSoon && !signal.aborted ? MAX_EXPIRING_REMOVALS : MAX_REMOVALS);
       const purgeAll = (call: Call) => Promise.all(some.map((nuid) => this.#purge(call, nuid)));
       const done = await connection.attempt(purgeAll, { timeout, persist: true }).catch(this.#failed);
-      if (done === null) { for (const nuid of some) this.#unremoved.push({ nuid }); }
+      if (done === null) { for (const nuid of some) this.#unremoved.push({ nuid, mayBeNamed: false }); }
     }
     this.#removing = null;
   }

@@ -21,8 +21,6 @@ const MAX_VERSIONS = 100_000;
 /** A replaced version, whose chunks can be removed if no info names it. */
 export interface ReplacedVersion {
   nuid: string;
-  /** Sequence of the info that replaced its own. */
-  replacedBy: number;
   stream: ObjectStream;
   /** Called when no info names it. */
   unnamed: () => void;
@@ -79,10 +77,9 @@ export class ReplacedVersions {
   /** Those of the versions that an info names; `null` if the infos cannot be read now, and all where this user may not read them. */
   async #namedBy(replaced: ReplacedVersion[]): Promise<Set<string> | null> {
     const asked = new Set(replaced.map(({ nuid }) => nuid));
-    const until = Math.max(...replaced.map(({ replacedBy }) => replacedBy));
     const { stream } = replaced[0];
     try {
-      return await namedOf(stream, asked, until);
+      return await namedOf(stream, asked);
     } catch (error) {
       const reason = messageOf(error);
       this.#log ??= new LimitedLog(stream.context.logger);
@@ -92,27 +89,28 @@ export class ReplacedVersions {
   }
 }
 
-/** Reads all infos up to a sequence, and beyond while there are more. */
-async function namedOf(stream: ObjectStream, asked: Set<string>, until: number): Promise<Set<string> | null> {
+/**
+ * Reads all infos, until the leader has no more. A rename moves an info up, beyond what was read before it; a replica that lags behind may have neither
+ * that nor the newest ones, and each page may be of another replica.
+ */
+async function namedOf(stream: ObjectStream, asked: Set<string>): Promise<Set<string> | null> {
   const { connection, timeout } = stream.context;
   const named = new Set<string>();
-  for (let seq = 1, fromLeader = false;;) {
+  let [seq, fromLeader, isDirect] = [1, false, true];
+  for (;;) {
     const pageOf = (call: Call) =>
       stream.reader.page(call, { seq, next_by_subj: stream.infoSubjects, batch: PAGE_MESSAGES }, fromLeader);
     const asking = connection.attempt(pageOf, { timeout, persist: true });
     // A user who may not use direct gets may ask the leader.
     const page = fromLeader ? await asking : await orElsePermission(undefined, asking);
     if (page === null) return null;
-    if (page === undefined) fromLeader = true;
-    // A replica that lags behind does not have the newest ones.
-    else if (page.length === 0 && (fromLeader || seq > until)) return named;
-    else if (page.length === 0) fromLeader = true;
-    else {
-      for (const message of page) {
-        const nuid = namedVersion(message);
-        if (nuid !== undefined && asked.has(nuid)) named.add(nuid);
-      }
-      seq = page[page.length - 1].sequence + 1;
+    if (page === undefined) isDirect = false;
+    else if (page.length === 0 && fromLeader) return named;
+    for (const message of page ?? []) {
+      const nuid = namedVersion(message);
+      if (nuid !== undefined && asked.has(nuid)) named.add(nuid);
+      seq = message.sequence + 1;
     }
+    fromLeader = !isDirect || page?.length === 0;
   }
 }

@@ -17,6 +17,8 @@ export class LaggingReplica implements AsyncDisposable {
   readonly #stream: string;
   readonly #nc: NatsConnection;
   #kept: Kept[] = [];
+  /** Called before the next page is answered: gives how many messages it has. Further ones are answered by a replica that has nothing newer. */
+  onPage: (() => Promise<number>) | null = null;
   /** Requests that it has answered. */
   answered = 0;
 
@@ -40,7 +42,7 @@ export class LaggingReplica implements AsyncDisposable {
     const replica = new LaggingReplica(cluster, stream, nc);
     for (const subject of [to, `${to}.>`]) {
       nc.subscribe(subject, {
-        callback: (_, request) => replica.#answer(request, request.subject.slice(to.length + 1)),
+        callback: (_, request) => void replica.#answer(request, request.subject.slice(to.length + 1)),
       });
     }
     await nc.flush();
@@ -70,6 +72,11 @@ export class LaggingReplica implements AsyncDisposable {
     await this.#nc.request(subject, payload, { timeout: 10_000 });
   }
 
+  /** Removes the messages of a subject as another client would. */
+  async purge(filter: string): Promise<void> {
+    await this.#nc.request(`$JS.API.STREAM.PURGE.${this.#stream}`, JSON.stringify({ filter }), { timeout: 10_000 });
+  }
+
   /** It has not seen the newest message whose subject ends so. */
   rewind(end: string): void {
     this.#kept.splice(this.#kept.findLastIndex(({ subject }) => subject.endsWith(end)), 1);
@@ -80,20 +87,29 @@ export class LaggingReplica implements AsyncDisposable {
     await this.#cluster[Symbol.asyncDispose]();
   }
 
-  #answer(request: Msg, subject: string): void {
+  async #answer(request: Msg, subject: string): Promise<void> {
     this.answered++;
+    const size = subject === "" ? await this.#pageSize(request) : Infinity;
     if (subject !== "") return this.#respond(request, this.#kept.findLast((kept) => kept.subject === subject));
     const query = request.json<{ seq?: number; next_by_subj?: string; batch?: number; multi_last?: string[] }>();
     const found = query.multi_last
       ? query.multi_last.map((subject) => this.#kept.findLast((kept) => kept.subject === subject)).filter((one) => one)
-      : this.#kept.filter(({ subject, seq }) => seq >= query.seq! && subject === query.next_by_subj);
+      : this.#kept.filter(({ subject, seq }) => seq >= query.seq! && matches(subject, query.next_by_subj!));
     if (!query.batch) return this.#respond(request, found[0]);
-    const some = found.slice(0, query.batch);
+    const some = found.slice(0, Math.min(query.batch, size));
+    if (size < Infinity) this.#kept = this.#kept.filter(({ seq }) => seq <= some.at(-1)!.seq);
     if (some.length === 0) return this.#respond(request, undefined, "No Results");
     for (const one of some) this.#respond(request, one, "", found.length - some.length);
     const end = emptyHeaders(204, "EOB");
     end.set("Nats-Num-Pending", `${found.length - some.length}`);
     request.respond("", { headers: end });
+  }
+
+  async #pageSize(request: Msg): Promise<number> {
+    const { onPage } = this;
+    if (!onPage || !request.json<{ batch?: number; next_by_subj?: string }>().batch) return Infinity;
+    this.onPage = null;
+    return await onPage();
   }
 
   #respond(request: Msg, kept: Kept | undefined, nothing = "Message Not Found", pending = 0): void {
@@ -115,4 +131,8 @@ function headersOf({ hdrs }: Kept): MsgHdrs {
     if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
   }
   return headers;
+}
+
+function matches(subject: string, filter: string): boolean {
+  return filter.endsWith(".>") ? subject.startsWith(filter.slice(0, -1)) : subject === filter;
 }

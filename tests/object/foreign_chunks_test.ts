@@ -81,6 +81,33 @@ Deno.test("ObjectBucket sees an info that names a version also where the replica
   assertEquals(await bucket.getText("after"), "precious");
 });
 
+Deno.test("ObjectBucket sees an info that is renamed while the infos are read, from one replica and then from one that lags behind", async () => {
+  await using replica = await LaggingReplica.start("OBJ_shared");
+  await using stores = new ObjectServer.Stores(replica.urls);
+  const bucket = stores.objectBucket("shared");
+  await waitUntil(async () => await bucket.put("first", "precious") !== null);
+  await replica.freeze();
+  const info = await bucket.info("first");
+  const subject = (name: string) => `$O.shared.M.${encodeObjectName(name)}`;
+  const store = (name: string) => replica.publish(subject(name), JSON.stringify({ ...info, name }));
+  await store("before");
+  let read = 0;
+  replica.onPage = async () => {
+    // The name of another object, so that the first page ends behind all that was there when the look began.
+    await replica.publish(subject("other"), JSON.stringify({ ...info, name: "other", nuid: "other" }));
+    await store("after");
+    await replica.purge(subject("before"));
+    await replica.freeze();
+    return read = 2;
+  };
+  await bucket.put("first", "new");
+  await stores.close();
+  assertEquals(read, 2);
+  await stores.connect();
+  await replica.freeze();
+  assertEquals(await bucket.getText("after"), "precious");
+});
+
 Deno.test("ObjectBucket removes the chunks of versions of others for a user that may ask the leader only", async () => {
   await using server = await ObjectServer.start({
     config: `
