@@ -5,30 +5,49 @@ import type { ObjectMeta, StoredMeta } from "./format/object_meta.ts";
 import { isoText } from "./format/iso_text.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
 import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
-import { isRefusedByOthers, type NewInfo, type ObjectInfos } from "./_object_infos.ts";
+import { isRefusedByOthers, type ObjectInfos } from "./_object_infos.ts";
 import type { ObjectUpdate } from "./object_options.ts";
 import type { ObjectReader } from "./_object_reader.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import type { OrphanedChunks } from "./_orphaned_chunks.ts";
-
-/** A deletion. */
-export interface Deletion {
-  name: string;
-  /** The version that an unconfirmed attempt may have marked as deleted. */
-  nuid?: string;
-}
 
 /** A change of one info, over all attempts of a call. */
 export class InfoChange {
   readonly name: string;
   readonly nuid: string = nuids.next();
   readonly mtime: Date = new Date();
-  /** What an attempt has sent: it may be stored. */
-  sent?: string;
+  /** What the last attempt has sent. */
+  #sent: { body: string; subject: string; found: number } | null = null;
 
   constructor(name: string) {
     this.name = name;
   }
+
+  /**
+   * Notes what is sent; returns it.
+   *
+   * @param subject The subject on which it is, or on which the last message of its batch is.
+   * @param found The newest info that this attempt has found.
+   */
+  send(meta: ObjectMeta, subject: string, found: StoredMeta | null): string {
+    this.#sent = { body: JSON.stringify(meta), subject, found: sequenceOf(found) };
+    return this.#sent.body;
+  }
+
+  /** Whether an info is what an attempt has sent. */
+  isSent({ message }: StoredMeta): boolean {
+    return decoder.decode(message.data) === this.#sent?.body;
+  }
+
+  /** Whether an unconfirmed attempt may be stored, and another info was since: one more attempt could change what is not meant. */
+  isOvertaken(call: Call, stored: StoredMeta | null): boolean {
+    if (this.#sent === null || !mayBeStored(call, this.#sent.subject)) return false;
+    return sequenceOf(stored) !== this.#sent.found;
+  }
+}
+
+function sequenceOf(stored: StoredMeta | null): number {
+  return stored?.message.sequence ?? 0;
 }
 
 const decoder = new TextDecoder();
@@ -77,10 +96,9 @@ export class InfoChanges {
         this.#reader.find(call, change.name, true),
         this.#reader.find(call, name, true),
       ]);
-      if (present && decoder.decode(present.message.data) === change.sent) return objectInfo(present, change.mtime);
-      if (!stored || stored.deleted || present && !present.deleted) {
-        return stored && mayBeStored(call, stored.message.subject) ? null : false;
-      }
+      if (present && change.isSent(present)) return objectInfo(present, change.mtime);
+      if (change.isOvertaken(call, stored)) return null;
+      if (!stored || stored.deleted || present && !present.deleted) return false;
       if (this.#stream.isMirror) await this.#stream.isWritable(call);
       await this.#stream.openWithBatches(call, "The rename of an object");
       const meta = { ...updated(stored, change, given), name };
@@ -89,7 +107,11 @@ export class InfoChanges {
       const isSame = present?.message.subject === subject;
       try {
         const infos = [
-          { subject, body: change.sent = JSON.stringify(meta), after: isSame ? present.message.sequence : 0 },
+          {
+            subject,
+            body: change.send(meta, stored.message.subject, stored),
+            after: isSame ? present.message.sequence : 0,
+          },
           { subject: stored.message.subject, body: JSON.stringify(mark), after: stored.message.sequence },
         ];
         await this.#infos.move(call, infos);
@@ -101,7 +123,7 @@ export class InfoChanges {
   }
 
   /** Stores a link in place of a link or of nothing; `false` if an object has this name. */
-  async link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false> {
+  async link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false | null> {
     if (!this.#stream.config) await this.#stream.open(call);
     return await this.#change(call, change, (stored) => {
       if (stored && !stored.deleted && !stored.options?.link) return null;
@@ -118,50 +140,34 @@ export class InfoChanges {
   }
 
   /** Marks an object, or a link, as deleted; `false` if there is none. */
-  async delete(call: Call, deletion: Deletion): Promise<boolean> {
-    const find = () => this.#reader.find(call, deletion.name, true);
-    const first = await find();
-    if (!first) return false;
-    if (this.#stream.isMirror) await this.#stream.isWritable(call);
-    return await this.#infos.inTurn(first.message.subject, call.deadline, async () => {
-      for (let meta: StoredMeta | null = first; meta; meta = await find()) {
-        const { message: { subject, sequence }, ...info } = meta;
-        const { nuid } = info;
-        if (info.deleted) {
-          if (!nuid || nuid !== deletion.nuid) return false;
-          this.#orphans.remove({ nuid, mayBeNamed: true });
-          return true;
-        }
-        const mtime = isoText(new Date());
-        const body = JSON.stringify({ ...info, size: 0, chunks: 0, digest: "", deleted: true, mtime });
-        const marker: NewInfo = { subject, body };
-        try {
-          await this.#infos.store(call, marker, { sequence, nuid });
-          return true;
-        } catch (error) {
-          if (marker.isUnconfirmed) deletion.nuid = nuid;
-          if (!isRefusedByOthers(error)) throw error;
-        }
-      }
-      return false;
+  async delete(call: Call, change: InfoChange): Promise<boolean | null> {
+    const deleted = await this.#change(call, change, (stored) => {
+      if (!stored || stored.deleted) return null;
+      const { message: _, ...meta } = stored;
+      return { ...meta, size: 0, chunks: 0, digest: "", deleted: true, mtime: isoText(change.mtime) };
     });
+    return deleted && true;
   }
 
   /**
-   * Stores a new info in place of the newest one.
+   * Stores a new info in place of the newest one; `null` if an unconfirmed one may be stored that others have replaced.
    *
-   * @param make Makes it of the newest one; `null`: nothing is to be stored.
+   * @param make Makes it of the newest one; `null`: nothing is to be stored, which is `false`.
    */
   #change(
     call: Call,
     change: InfoChange,
     make: (stored: StoredMeta | null) => ObjectMeta | null,
-  ): Promise<ObjectInfo | false> {
+  ): Promise<ObjectInfo | false | null> {
     const own = this.#stream.infoSubject(change.name);
     return this.#infos.inTurn(own, call.deadline, async () => {
       for (;;) {
         const stored = await this.#reader.find(call, change.name, true);
-        if (stored && decoder.decode(stored.message.data) === change.sent) return objectInfo(stored, change.mtime);
+        if (stored && change.isSent(stored)) {
+          if (stored.deleted) this.#orphans.remove({ nuid: stored.nuid, mayBeNamed: true });
+          return objectInfo(stored, change.mtime);
+        }
+        if (change.isOvertaken(call, stored)) return null;
         const meta = make(stored);
         if (meta === null) return false;
         if (this.#stream.isMirror) await this.#stream.isWritable(call);
@@ -173,9 +179,9 @@ export class InfoChanges {
           sequence: replaced?.message.sequence ?? 0,
           nuid: replaced?.deleted ? undefined : replaced?.nuid,
         };
-        change.sent = JSON.stringify(meta);
+        const info = { subject, nuid: meta.deleted ? undefined : meta.nuid, body: change.send(meta, subject, stored) };
         try {
-          await this.#infos.store(call, { subject, nuid: meta.nuid, body: change.sent }, newest);
+          await this.#infos.store(call, info, newest);
           return objectInfo(meta, change.mtime);
         } catch (error) {
           if (!isRefusedByOthers(error)) throw error;

@@ -13,7 +13,7 @@ import { digestOf } from "./format/object_digest.ts";
 import { isoText } from "./format/iso_text.ts";
 import type { ObjectMeta } from "./format/object_meta.ts";
 import { storedHeaders } from "./format/stored_headers.ts";
-import { type Deletion, type InfoChange, InfoChanges } from "./_info_changes.ts";
+import { type InfoChange, InfoChanges } from "./_info_changes.ts";
 import { type ObjectInfo, objectInfo, type ObjectLink } from "./format/object_info.ts";
 import { type Newest, ObjectMemory } from "./_object_memory.ts";
 import type { ObjectUpdate, PutOptions } from "./object_options.ts";
@@ -99,8 +99,8 @@ export class ObjectWriter {
   }
 
   /** Marks an object as deleted; `false` if there is none. */
-  delete(call: Call, deletion: Deletion): Promise<boolean> {
-    return this.#changes.delete(call, deletion).catch(this.#explain);
+  delete(call: Call, change: InfoChange): Promise<boolean | null> {
+    return this.#changes.delete(call, change).catch(this.#explain);
   }
 
   /** {@linkcode InfoChanges.update}. */
@@ -109,7 +109,7 @@ export class ObjectWriter {
   }
 
   /** Stores a link in place of a link or of nothing; `false` if an object has this name. */
-  link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false> {
+  link(call: Call, change: InfoChange, link: ObjectLink): Promise<ObjectInfo | false | null> {
     return this.#changes.link(call, change, link).catch(this.#explain);
   }
 

@@ -230,8 +230,8 @@ export class ObjectBucket {
    */
   async delete(name: string): Promise<boolean | null> {
     this.#check(name, "delete the object");
-    const deletion = { name };
-    return await this.#stream.observe("delete", (call) => this.#writer.delete(call, deletion));
+    const change = new InfoChange(name);
+    return await this.#stream.observe("delete", (call) => this.#writer.delete(call, change));
   }
 
   /**

@@ -1,6 +1,8 @@
-import { assertEquals, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { Proxy } from "../_support/proxy.ts";
+import { testFrom } from "../_support/test_from.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.put and delete that lose a reply retry, and leave no chunks", async () => {
@@ -187,4 +189,47 @@ async function sendRaw(url: string, { subject, payload }: { subject: string; pay
   for (let read = ""; !read.includes("PONG");) {
     read += new TextDecoder().decode(buffer.subarray(0, await socket.read(buffer) ?? 0));
   }
+}
+
+for (const way of ["delete", "update", "rename", "link"] as const) {
+  const test = way === "rename" ? testFrom("2.12") : Deno.test;
+  test(`ObjectBucket.${way} is null, and leaves the object of another, when its reply was lost and its name used again since`, async () => {
+    await using server = await ObjectServer.start();
+    const other = server.bucket("lost");
+    let isSent = false;
+    let lost = false;
+    // What another attempt sends must not be stored before the name is used again.
+    await using proxy = new Proxy(server.server.url, {
+      drop: (_, payload) => lost && payload.startsWith('{"stream":') && (isSent = true),
+      lose: (subject) => isSent && lost && subject.includes(".M."),
+    });
+    await using stores = new ObjectServer.Stores(proxy.url, { timeout: 60_000 });
+    const bucket = stores.objectBucket("lost");
+    await bucket.put("target", "t");
+    if (way === "rename") {
+      await bucket.put("first", "");
+      await bucket.update("first", { name: "second" });
+    }
+    if (way !== "link") await bucket.put("a", "first");
+    lost = true;
+    const acts = {
+      delete: () => bucket.delete("a"),
+      update: () => bucket.update("a", { description: "of the first" }),
+      rename: () => bucket.update("a", { name: "b" }),
+      link: () => bucket.link("a", { bucket: "lost", name: "target" }),
+    };
+    const acting = acts[way]();
+    await waitUntil(() => isSent);
+    if (way === "link") await other.delete("a");
+    assert(
+      await (way === "link" ? other.link("a", { bucket: "lost", name: "another" }) : other.put("a", "of another")),
+    );
+    if (way === "rename") await other.delete("b");
+    lost = false;
+    assertEquals(await acting, null);
+    const info = await other.info("a");
+    if (way === "link") assertEquals(info?.link, { bucket: "lost", name: "another" });
+    else assertEquals([await other.getText("a"), info?.description], ["of another", undefined]);
+    assertEquals(await other.info("b"), null);
+  });
 }
