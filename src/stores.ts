@@ -21,7 +21,7 @@ import type { ObjectBucketOptions } from "./object/object_options.ts";
 import { type ConsumeOptions, consumeSettings } from "./queue/work/consume_options.ts";
 import type { Job } from "./queue/work/job.ts";
 import type { JobConsumer } from "./queue/work/job_consumer.ts";
-import { callersJobs, outsideHandlers } from "./queue/work/handler_scope.ts";
+import { callersRuns, outsideHandlers } from "./queue/work/handler_scope.ts";
 import type { JobQueue } from "./queue/job_queue.ts";
 import { QueueHandle } from "./queue/queue_handle.ts";
 import type { JobReceipt } from "./queue/publish/job_receipt.ts";
@@ -162,7 +162,7 @@ export class JetStreamStores implements AsyncDisposable {
     this.#signals.stop();
     const closing = outsideHandlers(() => this.#close(until));
     // A handler's own run can be reported only behind this, and as long as there is a connection.
-    await (callersJobs(this.#context).length === 0 ? closing : this.#stopAll(until));
+    await (callersRuns(this.#context).length === 0 ? closing : this.#stopAll(until));
   }
 
   /** {@linkcode closeOnSignals} of this instance. */

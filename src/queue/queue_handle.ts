@@ -141,7 +141,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
 
   consume(handler: (job: Job<Out>) => unknown, options?: ConsumeOptions): JobConsumer<Out> {
     const settings = consumeSettings(handler, options);
-    return new JobConsumer<Out>(this.queue, settings, new EachJobHandler(this.queue.context, handler));
+    return new JobConsumer<Out>(this.queue, settings, new EachJobHandler(handler));
   }
 
   consumeBatches(handler: BatchHandler<Out>, options?: BatchOptions): JobConsumer<Out> {

@@ -37,6 +37,8 @@ export class Delivery implements JobMessage {
   skipped = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
+  /** The number of its handler's call; 0: there is none, or it has ended. */
+  call = 0;
   /** Its run as telemetry sees it; `null`: there is no observer, or it has not begun. */
   observed: Operation | null = null;
   #headers: JobHeaders | undefined;

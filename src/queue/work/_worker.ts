@@ -17,6 +17,7 @@ import type { ConsumeSettings } from "./consume_options.ts";
 import { DeletedJobs } from "./_deleted_jobs.ts";
 import { DeliveryCalls } from "../delivery/delivery_calls.ts";
 import { type JobConsumerStatus, NO_ENDS, type RunEnd, type StopSummary } from "./job_consumer_status.ts";
+import { noteWorker } from "./handler_scope.ts";
 import type { JobHandler } from "./job_handler.ts";
 import { JobRunner, type RunListener } from "./_job_runner.ts";
 import { LeaseKeeper, type LeaseListener } from "../delivery/lease_keeper.ts";
@@ -68,6 +69,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#handler = handler;
     this.#log = new WorkerLog(context.logger, names.queue);
     const held = this.#held = new HeldJobs(context.shared.of(RunningTicks, names.stream));
+    noteWorker(context, held, over);
     const requirements = this.#requirements = new RunRequirements(queue, over, this);
     const permits = this.#permits = new Permits(names, () => this.refresh());
     const gate = {

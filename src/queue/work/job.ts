@@ -87,9 +87,9 @@ export class RunningJob<T> implements Job<T> {
     this.postponed = postponed;
   }
 
-  /** What of this process a job is, if it is one that runs here. */
-  static deliveryOf(job: Job): Delivery | undefined {
-    return #delivery in job ? job.#delivery : undefined;
+  /** Notes which call of a handler got the job; 0: that has ended. */
+  static noteCall(job: Job, call: number): void {
+    if (#delivery in job) job.#delivery.call = call;
   }
 
   get id(): string {

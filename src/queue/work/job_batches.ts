@@ -138,7 +138,7 @@ export class JobBatches<T> implements JobHandler<T> {
 
   async #handle(jobs: Job<T>[]): Promise<unknown> {
     const { context, observed } = this.#queue;
-    const handle = async () => await callHandler(context, jobs, () => this.#handler(jobs));
+    const handle = async () => await callHandler(this.#handler, jobs, jobs);
     const run = context.telemetry.processBatch(observed, jobs);
     return await (run ? run.run(() => run.within(handle)) : handle());
   }

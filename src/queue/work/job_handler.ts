@@ -13,16 +13,13 @@ export interface JobHandler<T> {
 
 /** Runs a user's handler for each job. */
 export class EachJobHandler<T> implements JobHandler<T> {
-  readonly #owner: object;
   readonly #handler: (job: Job<T>) => unknown;
 
-  /** @param owner The stores over which the jobs come. */
-  constructor(owner: object, handler: (job: Job<T>) => unknown) {
-    this.#owner = owner;
+  constructor(handler: (job: Job<T>) => unknown) {
     this.#handler = handler;
   }
 
   run(job: Job<T>): unknown {
-    return callHandler(this.#owner, [job], () => this.#handler(job));
+    return callHandler(this.#handler, job, [job]);
   }
 }

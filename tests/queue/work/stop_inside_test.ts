@@ -89,3 +89,42 @@ Deno.test("JobConsumer.stop inside another worker's handler waits for all runs o
   await waitUntil(() => quick.status().ended.completed === 1);
   assertEquals(completed, 1);
 });
+
+Deno.test("JobConsumer.stop, called by what a handler has left behind, waits for all runs", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  const go = Promise.withResolvers<void>();
+  const leave = Promise.withResolvers<void>();
+  const stopped: Promise<number>[] = [];
+  const stop = async () => {
+    await leave.promise;
+    await worker.stop(DEADLINE);
+    return worker.status().ended.completed;
+  };
+  // One handler returns no promise, the other one does.
+  const worker: JobConsumer<string> = queue.consume(({ data }) => {
+    if (data === "slow") return go.promise;
+    stopped.push(stop());
+    return data === "sync" ? null : Promise.resolve();
+  }, { concurrency: 3 });
+  await queue.publishMany(["slow", "sync", "async"].map((data) => ({ data })));
+  await waitUntil(() => worker.status().ended.completed === 2);
+  leave.resolve();
+  await waitUntil(() => worker.status().state === "stopping");
+  assertEquals(worker.status().active, 1);
+  go.resolve();
+  assertEquals(await within(Promise.all(stopped)), [3, 3]);
+});
+
+Deno.test("JobConsumer.stop in a microtask of a handler that has returned no promise waits for the end of its run", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  const queue = stores.jobQueue<number>("checks");
+  const { promise: completed, resolve } = Promise.withResolvers<number>();
+  const worker: JobConsumer<number> = queue.consume(() => {
+    queueMicrotask(() => worker.stop(DEADLINE).then(() => resolve(worker.status().ended.completed)));
+  });
+  await queue.publish(1);
+  assertEquals(await within(completed), 1);
+});
