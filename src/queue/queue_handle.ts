@@ -30,7 +30,7 @@ import {
   isFilter,
   type JobFilter,
 } from "./manage/job_filter.ts";
-import { redriveById } from "./manage/redrive_job.ts";
+import { redriveById, type Redriven } from "./manage/redrive_job.ts";
 import type { JobReceipt } from "./publish/job_receipt.ts";
 import { JobPublisher } from "./publish/publish_job.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
@@ -226,7 +226,7 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
       return await redriveMatches(this.queue, this.#publisher, filter, checkMatchOptions(options, doing));
     }
     if (which === "all") return (await redriveMatches(this.queue, this.#publisher, {}, {}))?.done ?? null;
-    const met = new Map<string, number>();
+    const met = new Map<string, Redriven>();
     const redrive = (call: Call, token: string) => redriveById(call, this.queue, this.#publisher, token, met);
     const redriven = await this.#lookUp(which, "redrive the job", redrive);
     return redriven === null ? null : Number(redriven);

@@ -14,7 +14,7 @@ import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";
 import { cancelJob } from "./cancel_job.ts";
 import { type DeadLetterFilter, type JobFilter, matchesDeadLetter, matchesJob } from "./job_filter.ts";
-import { redriveListed } from "./redrive_job.ts";
+import { redriveJob } from "./redrive_job.ts";
 
 /**
  * How far it has come that acts on all that match.
@@ -96,8 +96,9 @@ export function redriveMatches(
   const { context, names } = parts;
   const letters = deadLetterMessages(context, names);
   const redrive = async (letter: StoredMessage) => {
+    const redriven = { letter, isStored: false };
     try {
-      return await redriveListed(parts, publisher, letter);
+      return await callQueue(parts, (call) => redriveJob(call, parts, publisher, redriven));
     } catch (error) {
       // One that is too large must not hold up those that come after it.
       if (!(error instanceof RangeError)) throw error;

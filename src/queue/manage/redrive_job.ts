@@ -1,13 +1,13 @@
 import type { JobPublisher } from "../publish/publish_job.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
+import { mayBeStored } from "../../wire/publish.ts";
 import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
 import { findDeadLetter } from "../store/dead_letters.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
 import { partitionOf, type PreparedJob } from "../publish/publish_options.ts";
-import { callQueue } from "../store/queue_call.ts";
-import { idOf, priorityOf, tokenOf } from "../format/queue_names.ts";
+import { idOf, priorityOf, type QueueNames, tokenOf } from "../format/queue_names.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 
 /** Headers of the dead letter, and those that are not kept in the redriven job. */
@@ -22,30 +22,67 @@ const LEFT_BEHIND = new Set([
   "Job-After",
 ]);
 
+/** A dead letter that a call redrives, over all its attempts. */
+export interface Redriven {
+  readonly letter: StoredMessage;
+  /** Whether it is confirmed that its job is stored. */
+  isStored: boolean;
+}
+
 /**
  * Makes a dead letter a job again, as unique as any other, whose attempts start anew; then removes the dead letter. Of several who redrive it at once,
  * the one who removes it has redriven it.
+ *
+ * The letter may have been listed a while ago: it is looked for before each attempt, as it may have been discarded.
  *
  * @returns Whether this call has redriven it; `false`: another one has, or a job of its id is in the queue, so that it stays a dead letter.
  */
 export async function redriveJob(
   call: Call,
-  { names, stream }: QueueContext,
+  queue: QueueContext,
   publisher: JobPublisher,
-  letter: StoredMessage,
+  redriven: Redriven,
 ): Promise<boolean> {
+  const { letter } = redriven;
+  const { deadStream } = queue.names;
+  const job = jobOf(queue.names, letter);
+  let present = await findDeadLetter(call, queue.names, job.token);
+  if (present?.sequence === letter.sequence) {
+    if (!redriven.isStored && !await storeJob(call, queue, publisher, job)) return false;
+    redriven.isStored = true;
+    if (await deleteMessage(call, deadStream, letter.sequence)) return true;
+    present = await findDeadLetter(call, queue.names, job.token);
+  }
+  if (!redriven.isStored && !mayBeStored(call, job.subject)) return false;
+  // The job may have died again already: then its new dead letter has taken the place of this one. If the answer of an earlier attempt was lost, that has
+  // removed the letter.
+  return present !== null || mayBeDeleted(call, deadStream);
+}
+
+/** Stores the job of a dead letter; `false` if another one of its id is in the queue. */
+async function storeJob(
+  call: Call,
+  { stream }: QueueContext,
+  publisher: JobPublisher,
+  job: PreparedJob,
+): Promise<boolean> {
+  await publisher.open(call, job.keyed);
+  const { duplicate } = await stream.publishWithin(call, jobBytes(job), 1, () => publisher.send(call, job, true));
+  return !duplicate;
+}
+
+function jobOf(names: QueueNames, letter: StoredMessage): PreparedJob {
   const token = tokenOf(letter.subject);
   const all = letter.headers();
   const { key } = parseJobHeaders(all);
   const priority = priorityOf(letter.header("Job-Priority"));
-  // Of one life of one dead letter: a repeat after a lost confirmation is recognised.
-  const nonce = `redrive-${letter.sequence}-${letter.time.getTime()}`;
-  const job: PreparedJob = {
+  return {
     id: idOf(token),
     token,
     subject: key === undefined ? names.ready(priority, token) : names.keyed(partitionOf(key), token),
     payload: letter.data,
-    nonce,
+    // Of one life of one dead letter: a repeat after a lost confirmation is recognised.
+    nonce: `redrive-${letter.sequence}-${letter.time.getTime()}`,
     repeatable: false,
     fresh: false,
     due: undefined,
@@ -54,50 +91,26 @@ export async function redriveJob(
     replaces: false,
     headers: all.filter(([name]) => !LEFT_BEHIND.has(name) && !/^nats-/i.test(name)),
   };
-  await publisher.open(call, job.keyed);
-  const send = () => publisher.send(call, job, true);
-  const { duplicate } = await stream.publishWithin(call, jobBytes(job), 1, send);
-  if (duplicate) return false;
-  // If the answer of an earlier attempt was lost, the letter that is not there any more was removed by that.
-  const isRemoved = mayBeDeleted(call, names.deadStream);
-  if (await deleteMessage(call, names.deadStream, letter.sequence) || isRemoved) return true;
-  // The job may have died again already: then its new dead letter has taken the place of this one.
-  return await findDeadLetter(call, names, token) !== null;
 }
 
 /**
  * Redrives the dead letter of an id.
  *
- * @param met Sequences of the dead letters that this call has met, by their tokens: a later attempt leaves a newer one alone, as the job that an earlier
- * attempt has stored may have died again.
+ * @param met The dead letters that this call has met, by their tokens: a later attempt leaves a newer one alone, as the job that an earlier attempt has
+ * stored may have died again.
  * @returns Whether this call has redriven it.
  */
 export async function redriveById(
   call: Call,
-  parts: QueueContext,
+  queue: QueueContext,
   publisher: JobPublisher,
   token: string,
-  met: Map<string, number>,
+  met: Map<string, Redriven>,
 ): Promise<boolean> {
-  const { names } = parts;
-  const letter = await findDeadLetter(call, names, token);
-  if (letter && !met.has(token)) met.set(token, letter.sequence);
-  if (letter && letter.sequence === met.get(token)) return await redriveJob(call, parts, publisher, letter);
-  return met.has(token) && (letter !== null || mayBeDeleted(call, names.deadStream));
-}
-
-/** Redrives a dead letter that was listed a while ago: it may be gone, and its job completed; `null` if that is not confirmed. */
-export function redriveListed(
-  parts: QueueContext,
-  publisher: JobPublisher,
-  letter: StoredMessage,
-): Promise<boolean | null> {
-  // The job that an earlier attempt has stored may have died again: then a newer dead letter has taken the place of this one.
-  let isTried = false;
-  return callQueue(parts, async (call) => {
-    const present = isTried ? letter : await findDeadLetter(call, parts.names, tokenOf(letter.subject));
-    if (present?.sequence !== letter.sequence) return false;
-    isTried = true;
-    return await redriveJob(call, parts, publisher, letter);
-  });
+  if (!met.has(token)) {
+    const letter = await findDeadLetter(call, queue.names, token);
+    if (!letter) return false;
+    met.set(token, { letter, isStored: false });
+  }
+  return await redriveJob(call, queue, publisher, met.get(token)!);
 }

@@ -191,6 +191,30 @@ Deno.test("JobQueue.redrive counts a job that died again before the answer to it
   }
 });
 
+Deno.test("JobQueue.redrive makes no job of a letter that was discarded before the next attempt, after a first one was lost", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new QueueStores(server.url);
+  await using lossy = new QueueStores(proxy.url);
+  await bury(stores, [{ id: "a" }, { id: "b" }]);
+  const queue = stores.jobQueue("checks");
+  await lossy.jobQueue("checks").open();
+  for (const [id, which] of [["a", "a"], ["b", "all"]] as const) {
+    let isSent = false;
+    proxy.tampering.lose = (subject) => {
+      isSent ||= subject === `wq.checks.ready.normal.${id}`;
+      return isSent;
+    };
+    const redriven = lossy.jobQueue("checks").redrive(which);
+    await waitUntil(() => isSent);
+    assertEquals(await queue.discard(id), true);
+    proxy.tampering.lose = undefined;
+    proxy.cut();
+    assertEquals(await redriven, 0);
+    assertEquals((await queue.counts())?.ready.normal, 0);
+  }
+});
+
 Deno.test("A redriven job that has a key runs also where its queue had to be made again", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
