@@ -8,7 +8,8 @@ import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { deleteMessage } from "../../wire/streams.ts";
-import { findJobMessage } from "../store/find_job.ts";
+import { findJobMessage, isMessageOf } from "../store/find_job.ts";
+import { isAbandoned, removeMessage } from "../store/job_turn.ts";
 import { firingOf, type HeaderList, parseJobHeaders } from "../format/job_headers.ts";
 import { type KnownQuestion, MAX_ASKED } from "./_known_messages.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
@@ -39,8 +40,8 @@ export class LateJobs {
   readonly #queue: QueueContext;
   readonly #survey: WorkersSurvey;
   readonly #reader: StreamReader;
-  /** Where the next look begins. */
-  #next = 1;
+  /** Where the next look begins, at delayed jobs and at copies of changes. */
+  #next = { delayed: 1, changes: 1 };
   /** Late ones of the last look at each page, by their sequences: what is late twice in a row is not just firing. */
   #late: Set<number> = new Set();
 
@@ -55,15 +56,27 @@ export class LateJobs {
     const { names } = this.#queue;
     const pageOf = (next_by_subj: string, seq: number) =>
       this.#reader.page(this.#call(session), { seq, next_by_subj, batch: PAGE_MESSAGES });
-    const page = await pageOf(names.later("*", "*"), this.#next);
-    const replacements = await pageOf(names.replacement("*"), 1);
+    const delayed = await pageOf(names.later("*", "*"), this.#next.delayed);
+    const changes = await pageOf(names.replacement("*"), this.#next.changes);
     const due = session.now() - Math.max(lease, LATE_MS);
-    const late = [...page, ...replacements].filter((message) => dueTime(message) < due);
+    const late = [...delayed, ...changes].filter((message) => dueTime(message) < due);
     const again = late.filter(({ sequence }) => this.#late.has(sequence)).slice(0, MAX_ASKED);
     this.#late = new Set(late.map(({ sequence }) => sequence));
     // A page with late jobs is looked at once more.
-    if (late.length === again.length) this.#next = page.length === 0 ? 1 : page[page.length - 1].sequence + 1;
+    if (late.length === again.length) this.#next = { delayed: behind(delayed), changes: behind(changes) };
+    for (const copy of changes) await this.#endChange(session, copy);
     if (again.length > 0) await this.#settle(session, again);
+  }
+
+  /** Ends a change that was decided, and whose call has died: its copy may be due so late that no worker knows of the change when it gets the job. */
+  async #endChange(session: Session, copy: StoredMessage): Promise<void> {
+    const { names, changing } = this.#queue;
+    const token = tokenOf(copy.subject);
+    changing.note(token);
+    const { displaces } = parseJobHeaders(copy.headers());
+    const call = this.#call(session);
+    if (displaces === undefined || !isAbandoned(call, copy)) return;
+    if (await isMessageOf(call, names, displaces, token)) await removeMessage(call, names, displaces);
   }
 
   async #settle(session: Session, late: StoredMessage[]): Promise<void> {
@@ -115,6 +128,11 @@ export class LateJobs {
   #call(session: Session): Call {
     return callWithin(session, this.#queue.context.timeout);
   }
+}
+
+/** Where the page behind this one begins; at the first message if there is none. */
+function behind(page: StoredMessage[]): number {
+  return page.length === 0 ? 1 : page[page.length - 1].sequence + 1;
 }
 
 /** Which firing a delayed message is for; `undefined` for a message that is not delayed. */

@@ -98,22 +98,23 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
       changing: (token) => this.#queue.changing.note(token),
     });
     await this.#look();
-    if (this.#session.requests.alone) this.#queue.changing.listed();
-    else this.#lookAgain();
+    if (!this.#session.requests.alone) this.#lookAgain();
     return this.#isOpen = true;
   }
 
   /** The servers of a cluster learn of a subscription one after the other: until all of them have, announcements are missed. */
   async #lookAgain(): Promise<void> {
-    const { changing } = this.#queue;
-    changing.doubt();
-    await delay(SUBSCRIBED_MS, { signal: this.#session.signal, persistent: false });
-    if (this.#closed) return;
+    const settle = this.#queue.changing.doubt();
+    let isListed = false;
     try {
+      await delay(SUBSCRIBED_MS, { signal: this.#session.signal, persistent: false });
+      if (this.#closed) return;
       await this.#look();
-      changing.listed();
+      isListed = true;
     } catch (error) {
       this.#break(messageOf(error));
+    } finally {
+      settle(isListed);
     }
   }
 

@@ -14,7 +14,8 @@ export class ChangingJobs {
   /** Until when each job counts as changing, by `performance.now()`; the oldest announcement first. */
   readonly #until: Map<string, number> = new Map();
   #allUntil = -Infinity;
-  #areListed = true;
+  /** Listeners that have not listed the changes yet which were under way as they began. */
+  #unlisted = 0;
 
   /** Notes an announcement: the subject token of a job's id. */
   note(token: string): void {
@@ -30,19 +31,22 @@ export class ChangingJobs {
     this.#allUntil = now + CHANGING_MS;
   }
 
-  /** Some announcements may not have arrived: every job counts as changing until the changes that are under way have been listed. */
-  doubt(): void {
-    this.#areListed = false;
-  }
-
-  /** The changes that are under way have been listed, and noted. */
-  listed(): void {
-    this.#areListed = true;
+  /**
+   * Some announcements may not have arrived: every job counts as changing until the changes that are under way have been listed, and noted.
+   *
+   * @returns What tells whether they were.
+   */
+  doubt(): (isListed: boolean) => void {
+    this.#unlisted++;
+    return (isListed) => {
+      this.#unlisted--;
+      if (!isListed) this.#allUntil = performance.now() + CHANGING_MS;
+    };
   }
 
   /** Whether a message of this job may be being replaced. */
   has(token: string): boolean {
-    if (!this.#areListed) return true;
+    if (this.#unlisted > 0) return true;
     if (this.#until.size === 0 && this.#allUntil === -Infinity) return false;
     const now = performance.now();
     return now < this.#allUntil || now < (this.#until.get(token) ?? -Infinity);

@@ -1,4 +1,5 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
+import type { JobQueue } from "../../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { Proxy } from "../../_support/proxy.ts";
@@ -34,6 +35,20 @@ test("A change whose call has died is ended by a worker, or by another call, and
     run("decided-changed", "newest"),
   ]);
   assertEquals(ends, [[null, "old"], [null, "new"], [true, "newest"], [true, "newest"]]);
+});
+
+test("A worker ends a change whose call has died though its copy is due later, before anybody gets the job", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const later = (queue: JobQueue<string>) => queue.reschedule("a", { delay: 3_600_000 });
+  await dieAt(server.url, "checks", "STREAM.MSG.DELETE", 1, later);
+  const subjects = async () => (await foreign.messages("WQ_checks")).map(({ subject }) => subject);
+  assertEquals(await subjects(), ["wq.checks.ready.normal.a", "wq.checks.keyed.changing.a"]);
+  const queue = stores.jobQueue<string>("checks", { lease: 1_000 });
+  await using _consumer = queue.consume(() => {}, { priorities: ["high"] });
+  await waitUntil(async () => (await subjects()).length === 1, PATIENCE_MS);
+  assertEquals((await queue.get("a"))?.state, "delayed");
 });
 
 for (const replicas of [1, 3]) {
@@ -99,8 +114,14 @@ async function startServers(cleanup: AsyncDisposableStack, replicas: number): Pr
   return cleanup.use(await startNatsCluster()).urls[0];
 }
 
-/** Publishes a job, and begins an update of it that ends before the server gets the nth request of a kind. */
-async function dieAt(url: string, name: string, request: string, nth: number): Promise<void> {
+/** Publishes a job, and begins a change of it that ends before the server gets the nth request of a kind. */
+async function dieAt(
+  url: string,
+  name: string,
+  request: string,
+  nth: number,
+  change: (queue: JobQueue<string>) => Promise<unknown> = (queue) => queue.update("a", "new"),
+): Promise<void> {
   let isChanging = false;
   let seen = 0;
   const stopAt = (subject: string) => isChanging && subject.includes(request) && ++seen === nth;
@@ -109,7 +130,7 @@ async function dieAt(url: string, name: string, request: string, nth: number): P
   const queue = stores.jobQueue<string>(name);
   await queue.publish("old", { id: "a" });
   isChanging = true;
-  queue.update("a", "new");
+  change(queue);
   await relay.stopped;
   await stores.close({ deadline: 0 });
 }
