@@ -9,6 +9,7 @@ import type { JetStreamStoreError } from "../../errors.ts";
 import { type ControlLine, tooLong } from "./control_line.ts";
 import type { HeaderBlock } from "../../connection/nats/headers.ts";
 import { numberBehindDot, trailingNumber } from "../../connection/nats/raw_headers.ts";
+import { ReplyPlaces } from "./_reply_places.ts";
 import {
   type CollectOptions,
   ManyReplies,
@@ -27,12 +28,6 @@ const TICK_MS = 50;
 /** Milliseconds between two attempts to subscribe to an inbox that the server refused. */
 const INBOX_RETRY_MS = 100;
 
-/** More than the calls that can be pending. */
-const PLACES = 2 ** 24;
-
-/** Numbers of reply subjects: each place has millions before one comes again. */
-const NUMBERS = 2 ** 52;
-
 /**
  * The request layer: everything that expects an answer goes through here.
  *
@@ -46,18 +41,7 @@ export class Requests {
   readonly #line: ControlLine;
   readonly #prefix: string;
   #inbox: OwnSubscription;
-  /**
-   * The calls that wait for an answer, each in a place of its own. Not a `Map`: each table that it outgrows refers to the next one, and keeps the calls in
-   * it from being collected with the young objects, which cost a fifth of a call.
-   */
-  readonly #pending: (ReplySlot | null)[] = [];
-  /** What the reply subject of each place ends with: the place, and a multiple of {@linkcode PLACES} that changes where a further reply may arrive. */
-  readonly #numbers: number[] = [];
-  #size = 0;
-  /** Pending calls that have no deadline: no timer looks after them. */
-  #untimed = 0;
-  /** Places without a call. */
-  readonly #free: number[] = [];
+  readonly #pending = new ReplyPlaces();
   /**
    * Whether one server does it all. In a cluster the next leader may answer a publish again that the last one has answered: there no slot is used
    * twice, nor where the streams are those of other servers.
@@ -82,7 +66,7 @@ export class Requests {
 
   /** How many calls wait for an answer. */
   get size(): number {
-    return this.#size;
+    return this.#pending.size;
   }
 
   /**
@@ -144,14 +128,14 @@ export class Requests {
   /** Fails what has a subject that is longer than the server takes: it would be sent again and again, at the cost of the connection each time. */
   failTooLong(): void {
     this.#failAll(({ question: { subject } }, place) =>
-      this.#line.fits(subject, this.#prefix + this.#numbers[place]) ? null : tooLong(subject)
+      this.#line.fits(subject, this.#prefix + this.#pending.numberOf(place)) ? null : tooLong(subject)
     );
   }
 
   #openInbox(): OwnSubscription {
     return this.#subscriptions.add(`${this.#prefix}*`, {
       receive: (reply) => this.#receive(reply),
-      place: (subject, size) => this.#pending[this.#placeOf(numberBehindDot(subject))]?.place?.(size),
+      place: (subject, size) => this.#pending.at(this.#pending.placeOf(numberBehindDot(subject)))?.place?.(size),
       refused: (error) => {
         this.#refusal = error;
         this.#failAll(() => error);
@@ -185,25 +169,18 @@ export class Requests {
 
   #enter(slot: ReplySlot): void {
     if (this.#ended) throw this.#ended;
-    const place = this.#free.pop() ?? this.#numbers.push(this.#numbers.length) - 1;
-    this.#pending[place] = slot;
-    this.#size++;
-    if (slot.deadline === Infinity) this.#untimed++;
+    const place = this.#pending.add(slot);
     try {
       this.#send(place, slot);
     } catch (error) {
       this.#remove(place, slot);
       throw error;
     }
-    if (this.#hasTimed) this.#timer ??= this.#startTimer();
-  }
-
-  get #hasTimed(): boolean {
-    return this.#size > this.#untimed;
+    if (this.#pending.hasTimed) this.#timer ??= this.#startTimer();
   }
 
   #send(place: number, { question: { subject, payload, headers } }: ReplySlot): void {
-    const reply = this.#prefix + this.#numbers[place];
+    const reply = this.#prefix + this.#pending.numberOf(place);
     this.#line.check(subject, reply);
     try {
       this.#nc.publish(subject, payload, headers ? { reply, headers: headers.asMsgHdrs() } : { reply });
@@ -226,31 +203,16 @@ export class Requests {
   }
 
   #receive(reply: Msg): void {
-    const place = this.#placeOf(trailingNumber(reply));
-    const slot = this.#pending[place];
+    const place = this.#pending.placeOf(trailingNumber(reply));
+    const slot = this.#pending.at(place);
     if (slot?.take(reply)) this.#remove(place, slot, this.alone && slot.single);
   }
 
-  /** The place of the call whose reply subject ends with a number; -1 if there is none. */
-  #placeOf(number: number): number {
-    const place = number % PLACES;
-    return this.#numbers[place] === number ? place : -1;
-  }
-
-  /**
-   * Frees the place of a call.
-   *
-   * @param isOver Whether no further reply can arrive: then the next call in this place has the same reply subject.
-   */
+  /** {@linkcode ReplyPlaces.remove} */
   #remove(place: number, slot: ReplySlot, isOver = false): void {
-    if (this.#pending[place] !== slot) return;
-    this.#pending[place] = null;
-    this.#free.push(place);
-    if (!isOver) this.#numbers[place] = (this.#numbers[place] + PLACES) % NUMBERS;
-    this.#size--;
-    if (slot.deadline === Infinity) this.#untimed--;
+    this.#pending.remove(place, slot, isOver);
     // A timer that outlives the last call would show as a leak in the tests of users.
-    if (this.#hasTimed) return;
+    if (this.#pending.hasTimed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -263,7 +225,7 @@ export class Requests {
       const listens = patient && now - due > TICK_MS;
       this.#timer = undefined;
       if (!listens) this.#look(now);
-      if (this.#hasTimed) this.#timer ??= this.#startTimer(!listens);
+      if (this.#pending.hasTimed) this.#timer ??= this.#startTimer(!listens);
     }, TICK_MS).unref();
   }
 
@@ -273,7 +235,7 @@ export class Requests {
       deadline <= now ? new Unavailable("timeout", `No answer on ${question.subject} within the deadline`) : null
     );
     for (const [place, slot] of this.#pending.entries()) {
-      if (!slot?.repeats(now)) continue;
+      if (!slot.repeats(now)) continue;
       try {
         this.#send(place, slot);
       } catch (error) {
@@ -281,13 +243,14 @@ export class Requests {
         slot.fail(error);
       }
     }
+    this.#pending.shrink();
   }
 
   /** Fails the slots for which there is a reason. */
   #failAll(reasonFor: (slot: ReplySlot, place: number) => Error | null): void {
     for (const [place, slot] of this.#pending.entries()) {
-      const reason = slot && reasonFor(slot, place);
-      if (!slot || !reason) continue;
+      const reason = reasonFor(slot, place);
+      if (!reason) continue;
       this.#remove(place, slot);
       slot.fail(reason);
     }
