@@ -8,8 +8,10 @@ import type { ObjectRange } from "./format/object_range.ts";
 import type { ObjectStream } from "./_object_stream.ts";
 import { RangeChunks } from "./_range_chunks.ts";
 
-/** Bytes that one request may return. */
-const BATCH_BYTES = 2 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/** Bytes that one request may return: while a stream is read page by page, and where all chunks have their place. */
+const PAGE_BYTES = { streamed: 2 * MIB, placed: 4 * MIB };
 
 /** A single chunk of at most so many bytes is read by a single get, which is sent again where no answer arrives. */
 const SINGLE_GET_BYTES = 256 * 1024;
@@ -28,9 +30,10 @@ export class ObjectChunks implements ChunkSource {
   #fromLeader: boolean;
   /** Sequence of the last one that has come. */
   #after = 0;
-  /** Bytes that have come, and their digest. */
+  /** Bytes that have come. */
   #length = 0;
-  #digest: Digest | null = null;
+  /** That of the chunks that have come; with a room, of those that have arrived. */
+  readonly #digest = new Digest();
   /** The next chunks, where they were requested ahead. */
   #requested: Promise<StoredMessage[]> | null = null;
 
@@ -79,8 +82,8 @@ export class ObjectChunks implements ChunkSource {
   }
 
   /**
-   * The next chunks: none if there are none, though some are left. Where room is given for them, the ones behind are requested before these are checked,
-   * so that the server sends meanwhile.
+   * The next chunks: none if there are none, though some are left. Where room is given for them, each is added to the digest as it arrives, and the ones
+   * behind are requested at once. A read with room cannot go on once this has thrown.
    *
    * @throws {JetStreamStoreError} `damaged`.
    */
@@ -98,14 +101,18 @@ export class ObjectChunks implements ChunkSource {
       // It is thrown as these chunks are asked for, if they are.
       this.#requested.catch(() => {});
     }
-    this.#check(chunks);
+    if (!room) { for (const chunk of chunks) this.#digest.update(chunk); }
+    this.#check();
     return chunks;
   }
 
   async #request(call: Call, room?: ChunkRoom): Promise<StoredMessage[]> {
-    const batch = Math.min(this.left, Math.max(1, Math.floor(BATCH_BYTES / this.#size)));
+    const bytes = room ? PAGE_BYTES.placed : PAGE_BYTES.streamed;
+    const batch = Math.min(this.left, Math.max(1, Math.floor(bytes / this.#size)));
     const place = room && ((size: number) => room.place(size));
-    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size, place };
+    // While the server sends the next ones. A read with room does not go on after a page that fails.
+    const arrived = room && (({ data }: StoredMessage) => this.#digest.update(data));
+    const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size, place, arrived };
     const page = await this.stream.reader.page(call, query, this.#fromLeader);
     if (page.length > 0 || this.#fromLeader) return page;
     this.#fromLeader = true;
@@ -118,9 +125,7 @@ export class ObjectChunks implements ChunkSource {
     if (this.left > 0 ? this.#length > size : this.#length !== size) throw damaged(this.meta);
   }
 
-  #check(chunks: Uint8Array[]): void {
-    const sum = this.#digest ??= new Digest();
-    for (const chunk of chunks) sum.update(chunk);
-    if (this.left === 0 && !sameDigest(this.meta.digest, sum.end())) throw damaged(this.meta);
+  #check(): void {
+    if (this.left === 0 && !sameDigest(this.meta.digest, this.#digest.end())) throw damaged(this.meta);
   }
 }

@@ -28,11 +28,14 @@ export interface PageQuery {
   size?: number;
   /** Gives the memory where the data of a large one are to stay. Not all are asked for; a page that fails may still write there. */
   place?: PlaceData;
+  /** Called with each message as it arrives, in their order; also with those of a page that fails later. */
+  arrived?: (message: StoredMessage) => void;
 }
 
 /** What one batched get brought. */
 interface Batch {
   messages: StoredMessage[];
+  arrived: PageQuery["arrived"];
   /** Whether more match. */
   isCut: boolean;
   /** The reply that brought the last of them. */
@@ -62,24 +65,14 @@ export class StreamReader {
    * @param fromLeader Whether the leader answers: a replica may lag behind.
    * @param size Bytes that it has, where they are known.
    */
-  last(
-    call: Call,
-    subject: string,
-    fromLeader = false,
-    size?: number,
-  ): Promise<StoredMessage | null> {
+  last(call: Call, subject: string, fromLeader = false, size?: number): Promise<StoredMessage | null> {
     if (fromLeader || !this.#direct) return leaderGet(call, this.#stream, { last_by_subj: subject }, size);
     const bytes = call.session.incoming.one(this.#stream, size);
     if (call.session.incoming.tryTake(bytes)) return this.#last(call, subject, bytes, size);
     return call.session.incoming.take(bytes, call.deadline).then(() => this.#last(call, subject, bytes, size));
   }
 
-  #last(
-    call: Call,
-    subject: string,
-    bytes: number,
-    size: number | undefined,
-  ): Promise<StoredMessage | null> {
+  #last(call: Call, subject: string, bytes: number, size: number | undefined): Promise<StoredMessage | null> {
     // Without a body, which is the quickest.
     const question = { subject: call.session.subjects.api(`${this.#call}.${subject}`), payload: "", repeats: true };
     return this.#answered(call, call.session.requests.ask(question, call.deadline, stored)).then(
@@ -144,10 +137,10 @@ export class StreamReader {
    */
   async page(
     call: Call,
-    { size, place, ...query }: PageQuery,
+    { size, place, arrived, ...query }: PageQuery,
     fromLeader = false,
   ): Promise<StoredMessage[]> {
-    const batch = fromLeader ? null : await this.#batch(call, query, { size, place });
+    const batch = fromLeader ? null : await this.#batch(call, query, { size, place, arrived });
     if (batch) return batch.messages;
     const page: StoredMessage[] = [];
     for (let next = query.seq; page.length < query.batch;) {
@@ -160,6 +153,7 @@ export class StreamReader {
         // One that lies beyond the next sequences is the answer to more than one.
         if (message.sequence < next) continue;
         page.push(message);
+        arrived?.(message);
         next = message.sequence + 1;
       }
     }
@@ -219,11 +213,11 @@ export class StreamReader {
   async #batch(
     call: Call,
     query: { batch: number; [name: string]: unknown },
-    { size, silence, place }: CollectOptions & { size?: number },
+    { size, silence, place, arrived }: CollectOptions & Pick<PageQuery, "size" | "arrived">,
   ): Promise<Batch | null> {
     if (!this.#direct) return null;
     const bytes = call.session.incoming.several(this.#stream, query.batch, size);
-    const batch: Batch = { messages: [], isCut: false, upTo: 0 };
+    const batch: Batch = { messages: [], arrived, isCut: false, upTo: 0 };
     const take = (reply: Msg) => this.#takeOne(call.session, batch, reply, size === undefined);
     const body = JSON.stringify({ ...query, max_bytes: bytes });
     const subject = call.session.subjects.api(this.#call);
@@ -262,6 +256,7 @@ export class StreamReader {
     const message = new DirectMessage(batch.last = reply);
     if (isNoted) session.incoming.note(this.#stream, message.data.length);
     batch.messages.push(message);
+    batch.arrived?.(message);
     return false;
   }
 

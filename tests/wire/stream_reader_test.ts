@@ -31,9 +31,16 @@ for (const version of [undefined, "2.10.29"]) {
     await using open = await openSession({ servers: proxy.url });
     const { session } = open;
     for (const stream of ["DIRECT", "LEADER"]) {
-      const page = (query: { seq: number; batch: number }, sure = false, reader = new StreamReader(stream)) =>
-        reader.page(callWithin(session, 5_000), { next_by_subj: `${stream}.a`, ...query }, sure)
-          .then((messages) => messages.map(({ sequence, subject }) => subject === `${stream}.a` ? sequence : subject));
+      const page = async (query: { seq: number; batch: number }, sure = false) => {
+        const arrived: unknown[] = [];
+        const messages = await new StreamReader(stream).page(callWithin(session, 5_000), {
+          next_by_subj: `${stream}.a`,
+          arrived: (message) => arrived.push(message),
+          ...query,
+        }, sure);
+        assertEquals(arrived, messages);
+        return messages.map(({ sequence, subject }) => subject === `${stream}.a` ? sequence : subject);
+      };
       for (const sure of [false, true]) {
         assertEquals(await page({ seq: 4, batch: 10 }, sure), [6, 9, 12, 15, 18, 21, 24, 27, 33, 36]);
         assertEquals(await page({ seq: 54, batch: 10 }, sure), [54, 57]);

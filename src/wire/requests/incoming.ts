@@ -3,17 +3,20 @@ import { Budget } from "./budget.ts";
 
 const MIB = 1_048_576;
 
+/** An amount up to which it counts as small. */
+const SMALL = 65_536;
+
+/** Bytes that one request for several messages may return: of unknown sizes, of known ones (4 MiB of data and what belongs to them). */
+const SEVERAL = { min: SMALL, unknown: 2 * MIB, known: 4 * MIB + SMALL };
+
 /**
  * Bytes that the server may have under way to us at the same time, over one connection: it closes the connection when more than its `max_pending`
  * (64 MiB) wait for us. What is under way also delays each reply behind it.
  */
-const LARGE_BYTES = 8 * MIB;
+const LARGE_BYTES = 2 * SEVERAL.known;
 
 /** Bytes beside these that only small amounts may use, so that small calls never wait for large ones. */
 const SMALL_BYTES = 4 * MIB;
-
-/** An amount up to which it counts as small. */
-const SMALL = 65_536;
 
 /** Bytes that waiting pulls may bring, all together, as soon as there is something: they hold no part of the budget while they wait. */
 const UNASKED_BYTES = 4 * MIB;
@@ -23,9 +26,6 @@ const UNASKED = { min: 16_384, max: 2 * MIB };
 
 /** Bytes of a reply beside the message's data and headers. */
 const OVERHEAD = 512;
-
-/** Bytes that one request for several messages may return. */
-const SEVERAL = { min: SMALL, max: 2 * MIB };
 
 /**
  * The one budget of bytes for all that the server may send over a connection, whether it is asked for (direct gets, batches, chunks, lists, pulls) or
@@ -91,7 +91,8 @@ export class Incoming {
   /** Bytes to request where `count` messages of a stream are wanted: at least one of a known size, else not more than a share of the budget. */
   several(stream: string, count: number, size?: number): number {
     const each = this.one(stream, size);
-    return Math.max(Math.min(Math.max(count * each, SEVERAL.min), SEVERAL.max), size === undefined ? 0 : each);
+    const [least, most] = size === undefined ? [0, SEVERAL.unknown] : [each, SEVERAL.known];
+    return Math.max(Math.min(Math.max(count * each, SEVERAL.min), most), least);
   }
 
   /** A message of a stream has arrived. A large one is remembered for a while: where one is, there are more. */
