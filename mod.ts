@@ -74,7 +74,7 @@ export type { KvChange } from "./src/kv/kv_modify.ts";
 export type { KvTransaction } from "./src/kv/kv_transaction.ts";
 export type { KvCommitResult } from "./src/kv/kv_commit.ts";
 export type { KvLock } from "./src/kv/kv_lock.ts";
-export type { KvLockOptions } from "./src/kv/kv_lock_wait.ts";
+export type { KvLockOptions } from "./src/kv/lock_key.ts";
 export type { ObjectBucket } from "./src/object/object_bucket.ts";
 export type { ObjectBucketOptions, ObjectUpdate, PutOptions, PutStreamOptions } from "./src/object/object_options.ts";
 export type { ObjectRange } from "./src/object/format/object_range.ts";

@@ -3,7 +3,7 @@ import { checkName } from "../wire/tokens.ts";
 import type { KvEntry } from "./kv_entry.ts";
 import { listEntries, listHistory, listKeys, watchEntries } from "./_kv_lists.ts";
 import type { KvLock } from "./kv_lock.ts";
-import { type KvLockOptions, lockKey } from "./kv_lock_wait.ts";
+import { type KvLockOptions, lockKey } from "./lock_key.ts";
 import { KvMirror } from "./_kv_mirror.ts";
 import { checkModification, type KvChange, KvModifier, MODIFYING } from "./kv_modify.ts";
 import {

@@ -2,6 +2,7 @@ import { nuid } from "@nats-io/nats-core";
 import { checkDuration, checkSignal, wrong } from "../checks.ts";
 import { delay, settledWithin } from "../delay.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
+import { messageOf, shownName } from "../shown.ts";
 import type { Call } from "../wire/call.ts";
 import { mayBeStored } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
@@ -87,6 +88,8 @@ class Locking {
   /** The lock, where the watch shows that such an attempt was stored. */
   #own: Acquired | null = null;
   #failure: { error: unknown } | null = null;
+  /** The watch, until its consumer is removed. */
+  #following: Promise<unknown> = Promise.resolve();
 
   constructor(access: LockAccess, wait: number, signal: AbortSignal | undefined) {
     this.#access = access;
@@ -109,17 +112,22 @@ class Locking {
     const close = () => (stop(), ended.promise);
     closers.add(close);
     this.#signal?.addEventListener("abort", stop, { once: true });
+    let withdrawn = Promise.resolve();
     try {
       const acquired = await this.#acquire().catch((error) => (this.#failure ??= { error }, null));
       if (acquired && this.#stopped === Infinity) return new KvLock(this.#access, acquired);
-      await this.#withdraw(acquired);
+      withdrawn = this.#withdraw(acquired);
+      // A server that is silent is not waited for longer; the release goes on.
+      await settledWithin(Promise.all([withdrawn, this.#following]), this.#end() - performance.now());
       this.#signal?.throwIfAborted();
       if (this.#failure) throw this.#failure.error;
       return null;
     } finally {
       this.#signal?.removeEventListener("abort", stop);
-      closers.delete(close);
-      ended.resolve();
+      withdrawn.then(() => {
+        closers.delete(close);
+        ended.resolve();
+      });
     }
   }
 
@@ -128,15 +136,9 @@ class Locking {
     // Without a connection it does not wait.
     if (acquired || acquired === undefined || this.#until <= performance.now()) return acquired || null;
     const waiting = new AbortController();
-    const following = this.#follow(waiting.signal).catch((error) => this.#failure = { error })
+    this.#following = this.#follow(waiting.signal).catch((error) => this.#failure = { error })
       .finally(() => this.#notify());
-    try {
-      return await this.#waitAndAttempt();
-    } finally {
-      waiting.abort();
-      // A server that is silent would be waited for.
-      await settledWithin(following, this.#end() - performance.now());
-    }
+    return await this.#waitAndAttempt().finally(() => waiting.abort());
   }
 
   async #waitAndAttempt(): Promise<Acquired | null> {
@@ -190,8 +192,15 @@ class Locking {
   async #withdraw(acquired: Acquired | null): Promise<void> {
     const stored = acquired ?? this.#own;
     if (!stored && this.#unconfirmed === null) return;
+    const { stream, key } = this.#access;
     const revisionOf = async (call: Call) => stored?.revision ?? await storedRevision(call, this.#access);
-    await removeLock(this.#access, revisionOf, this.#end());
+    try {
+      await removeLock(this.#access, revisionOf, performance.now() + stream.context.timeout);
+    } catch (error) {
+      // The call throws why it has no lock.
+      const what = `The lock "${shownName(key)}" ends with its lease, it is not released`;
+      stream.context.logger.warn(`${what}: ${messageOf(error)}`);
+    }
   }
 
   /** The moment of `performance.now()` by which a call that ends now has ended: one timeout after it was to end. */
