@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { isAcknowledgement, parseAcknowledgement } from "../../src/wire/acknowledgement.ts";
 
 const PARTS = {
@@ -25,6 +25,18 @@ for (
     assertEquals(isAcknowledgement(subject), true);
   });
 }
+
+Deno.test("parseAcknowledgement refuses a subject with too few tokens, whatever it has parsed before", () => {
+  parseAcknowledgement(`$JS.ACK.${TAIL}`);
+  for (const subject of ["$JS.ACK.", "$JS.ACK.WQ_a.high", "$JS.ACK.WQ_a.high.2.7.3.1790000000000000001"]) {
+    assertThrows(() => parseAcknowledgement(subject), Error, "too few tokens");
+  }
+});
+
+Deno.test("parseAcknowledgement gives NaN for what is no number", () => {
+  const { deliveries, sequence } = parseAcknowledgement("$JS.ACK.WQ_a.high.2a.-7.3.1790000000000000001.5");
+  assertEquals([deliveries, sequence], [NaN, NaN]);
+});
 
 Deno.test("isAcknowledgement is false for other subjects", () => {
   for (const subject of [undefined, "", "_INBOX.a", "$JS.ACK", "$JS.FC.a.b.c", "x.$JS.ACK.a"]) {

@@ -9,6 +9,10 @@ interface MessageBytes {
 
 const DOT = 46;
 const ZERO = 48;
+const [RETURN, NEWLINE] = [13, 10];
+
+/** What the names of the server's headers begin with. */
+const SERVER_PREFIX = new TextEncoder().encode("Nats-");
 
 /** The number at the end of a message's subject. */
 export function trailingNumber(message: Msg): number {
@@ -35,6 +39,18 @@ export function rawHeaders(message: Msg): string | undefined {
   const length = _msg?.hdr;
   if (!(bytes instanceof Uint8Array) || length === undefined) return undefined;
   return length > 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, length).toString() : "";
+}
+
+/** Whether the headers of a message, if it has any, are all the server's: found out without a text of them. */
+export function hasOnlyServerHeaders(message: Msg): boolean {
+  const { _rdata: bytes, _msg } = message as MessageBytes;
+  const length = _msg?.hdr;
+  if (!(bytes instanceof Uint8Array) || length === undefined) return false;
+  for (let at = 1; at < length; at++) {
+    if (bytes[at - 1] !== NEWLINE || bytes[at] === RETURN) continue;
+    for (let i = 0; i < SERVER_PREFIX.length; i++) if (bytes[at + i] !== SERVER_PREFIX[i]) return false;
+  }
+  return true;
 }
 
 /** The first value of a header, or `undefined`. Names are taken literally, as all NATS clients and the server do. */

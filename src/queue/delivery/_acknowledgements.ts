@@ -1,4 +1,6 @@
 import { nextTick } from "node:process";
+import { Unavailable } from "../../connection/unavailable.ts";
+import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
 import type { Delivery } from "./delivery.ts";
 
@@ -11,7 +13,7 @@ interface Group {
   last: string;
   /** When the first of the leases ends, by `performance.now()`. */
   deadline: number;
-  readonly confirmed: Promise<unknown>;
+  readonly confirmed: Promise<boolean>;
 }
 
 /**
@@ -32,31 +34,44 @@ export class Acknowledgements {
   }
 
   /**
-   * Takes a job off the queue.
+   * Takes a job off the queue; returns whether that is confirmed.
    *
    * @param now The moment, by `performance.now()`.
-   * @throws {Unavailable} If that is not confirmed.
    */
-  send({ ack, consumer, leaseUntil, receivedAt }: Delivery, now: number): Promise<unknown> {
+  send({ ack, consumer, leaseUntil, receivedAt }: Delivery, now: number): Promise<boolean> {
     const deadline = Math.min(leaseUntil, now + FIRST_ATTEMPT_MS);
-    const { requests } = this.#session;
-    if (!requests.alone || receivedAt < this.#begun) return requests.request(ack, "+ACK", deadline);
+    if (!this.#session.requests.alone || receivedAt < this.#begun) return this.#ask(ack, deadline);
     const group = this.#groups.get(consumer);
     if (!group) return this.#begin(consumer, ack, deadline);
-    this.#session.send(group.last, "+ACK");
+    try {
+      this.#session.send(group.last, "+ACK");
+    } catch {
+      // What cannot be sent fails when the group asks for its confirmation, and all of the group is acknowledged again.
+      return this.#ask(ack, deadline);
+    }
     group.last = ack;
     group.deadline = Math.min(group.deadline, deadline);
     return group.confirmed;
   }
 
-  #begin(consumer: string, last: string, deadline: number): Promise<unknown> {
-    const { promise: confirmed, resolve } = Promise.withResolvers<unknown>();
+  async #ask(ack: string, deadline: number): Promise<boolean> {
+    try {
+      await this.#session.requests.request(ack, "+ACK", deadline);
+      return true;
+    } catch (error) {
+      if (error instanceof Unavailable || error instanceof JetStreamStoreError) return false;
+      throw error;
+    }
+  }
+
+  #begin(consumer: string, last: string, deadline: number): Promise<boolean> {
+    const { promise: confirmed, resolve } = Promise.withResolvers<boolean>();
     const group: Group = { last, deadline, confirmed };
     this.#groups.set(consumer, group);
     // By then all that ends in this turn is here.
     nextTick(() => {
       this.#groups.delete(consumer);
-      resolve(this.#session.requests.request(group.last, "+ACK", group.deadline));
+      resolve(this.#ask(group.last, group.deadline));
     });
     return confirmed;
   }

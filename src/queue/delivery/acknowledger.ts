@@ -1,4 +1,3 @@
-import { Unavailable } from "../../connection/unavailable.ts";
 import { JetStreamStoreError } from "../../errors.ts";
 import type { Session } from "../../wire/session.ts";
 import { deleteMessage } from "../../wire/streams.ts";
@@ -6,6 +5,8 @@ import type { Delivery } from "./delivery.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { Acknowledgements } from "./_acknowledgements.ts";
 import type { DeliveryCall, DeliveryCalls } from "./delivery_calls.ts";
+
+const NOT_CONFIRMED = Promise.resolve(false);
 
 /** Acknowledges deliveries, hands them back and extends their leases. */
 export class Acknowledger {
@@ -29,19 +30,14 @@ export class Acknowledger {
   }
 
   /** Acknowledges the job over the present session, if its lease is held; returns whether that is confirmed. If not, it is to be repeated. */
-  async acknowledge(delivery: Delivery): Promise<boolean> {
-    if (this.#calls.doubt) await this.#calls.doubt;
+  acknowledge(delivery: Delivery): Promise<boolean> {
+    const { doubt, isSure } = this.#calls;
+    if (doubt) return doubt.then(() => this.acknowledge(delivery));
     const now = performance.now();
-    if (now >= delivery.leaseUntil) return false;
+    if (now >= delivery.leaseUntil) return NOT_CONFIRMED;
     this.#queue.ended.remember(delivery);
-    if (!this.#acknowledgements || !this.#calls.isSure || delivery.orphaned) return false;
-    try {
-      await this.#acknowledgements.send(delivery, now);
-      return true;
-    } catch (error) {
-      if (error instanceof Unavailable || error instanceof JetStreamStoreError) return false;
-      throw error;
-    }
+    if (!this.#acknowledgements || !isSure || delivery.orphaned) return NOT_CONFIRMED;
+    return this.#acknowledgements.send(delivery, now);
   }
 
   /**

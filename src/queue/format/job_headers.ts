@@ -2,7 +2,7 @@ import { isReserved } from "../../wire/header_names.ts";
 import type { Msg } from "@nats-io/nats-core";
 import { createHash } from "node:crypto";
 import { MAX_TIMER } from "../../checks.ts";
-import { rawHeaders } from "../../connection/nats/raw_headers.ts";
+import { hasOnlyServerHeaders } from "../../connection/nats/raw_headers.ts";
 import { headerPairs } from "../../wire/stored_message.ts";
 import { type Backoff, checkBackoff } from "./retry_backoff.ts";
 
@@ -80,19 +80,13 @@ const READERS = new Map<string, (job: JobHeaders, value: string) => void>([
   ["Nats-Scheduler", (job) => job.fired = true],
 ]);
 
-/** A line that is neither the first nor the last one, nor a header of the server's. */
-const OTHER_THAN_NATS = /\n(?!Nats-|\r\n)[^]/;
-
 /**
  * Reads the headers of a delivered message. Most jobs have none but the server's, which takes one look and no parsing.
  *
  * @param whole Whether these, the nonce, are read as well.
  */
 export function readJobHeaders(message: Msg, whole = false): JobHeaders {
-  const block = rawHeaders(message);
-  return block === "" || (!whole && block !== undefined && !OTHER_THAN_NATS.test(block))
-    ? NONE
-    : parseJobHeaders(headerPairs(message));
+  return !whole && hasOnlyServerHeaders(message) ? NONE : parseJobHeaders(headerPairs(message));
 }
 
 /** Reads headers; what is malformed counts as absent, since any client may have written it. */

@@ -25,6 +25,8 @@ const REFUSED_DELAY_MS = 1_000;
 /** Milliseconds after which a job is delivered again that is too large to become a dead letter. */
 const TOO_LARGE_DELAY_MS = { base: 1_000, max: 60_000 };
 
+const NO_DETAILS: EventDetails = {};
+
 /** No job is delayed for longer than a hundred years. */
 const MAX_DELAY_MS = 100 * 365 * 86_400_000;
 
@@ -60,7 +62,7 @@ export class RunReporter {
   }
 
   /** Sends an event of a job, and logs a failure. */
-  sendEvent(delivery: Delivery, type: JobEvent["type"], details: EventDetails = {}): void {
+  sendEvent(delivery: Delivery, type: JobEvent["type"], details: EventDetails = NO_DETAILS): void {
     this.#log.event(delivery, type, details);
     const { session } = this.#calls;
     if (session) this.#events.send(session, delivery.token, type, details);

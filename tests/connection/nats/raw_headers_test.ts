@@ -4,7 +4,13 @@ import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../../src/testing/mod.ts";
-import { headerOf, lastHeaderOf, parseHeaderBlock, statusOf } from "../../../src/connection/nats/raw_headers.ts";
+import {
+  hasOnlyServerHeaders,
+  headerOf,
+  lastHeaderOf,
+  parseHeaderBlock,
+  statusOf,
+} from "../../../src/connection/nats/raw_headers.ts";
 import { openSession, within } from "../../_support/open_session.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 
@@ -24,7 +30,7 @@ async function publishRaw(server: NatsServer, subject: string, block: string, bo
   while (!text.includes("PONG")) text += new TextDecoder().decode(answer.subarray(0, (await socket.read(answer))!));
 }
 
-type Subscriber = Pick<NatsConnection, "subscribe" | "flush" | "close">;
+type Subscriber = Pick<NatsConnection, "subscribe" | "publish" | "flush" | "close">;
 
 const CLIENTS: [string, (servers: string) => Promise<Subscriber>][] = [
   ["version 3", (servers) => connect({ servers })],
@@ -72,6 +78,34 @@ for (const [version, open] of CLIENTS) {
     assertEquals(headerOf(described, "C"), "d");
     assertEquals(headerOf(status, "C") ?? headerOf(body, "C"), undefined);
     assertEquals([headerOf(odd, "an odd(name)"), headerOf(odd, "A")], ["x", "4"]);
+  });
+}
+
+for (const [version, open] of CLIENTS) {
+  Deno.test(`hasOnlyServerHeaders tells the server's headers from others over a connection of ${version} of the client`, async () => {
+    await using server = await startNatsServer();
+    const nc = await open(server.url);
+    const blocks: [block: string, expected: boolean][] = [
+      ["NATS/1.0", true],
+      ["NATS/1.0\r\nNats-Msg-Id: a\r\nNats-Scheduler: b", true],
+      ["NATS/1.0\r\nNats-Msg-Id: a\r\nJob-Key: b", false],
+      ["NATS/1.0\r\nJob-Key: b\r\nNats-Msg-Id: a", false],
+      ["NATS/1.0\r\nNats: a", false],
+      ["NATS/1.0\r\nnats-Msg-Id: a", false],
+    ];
+    const messages: Msg[] = [];
+    const all = Promise.withResolvers<void>();
+    nc.subscribe("a", {
+      callback: (_error, message) => {
+        if (messages.push(message) === blocks.length + 1) all.resolve();
+      },
+    });
+    await nc.flush();
+    for (const [block] of blocks) await publishRaw(server, "a", block, "Nats-\r\nbody");
+    nc.publish("a", "x\r\nwithout headers");
+    await all.promise;
+    await nc.close();
+    assertEquals(messages.map(hasOnlyServerHeaders), [...blocks.map(([, expected]) => expected), true]);
   });
 }
 
