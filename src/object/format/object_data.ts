@@ -66,14 +66,15 @@ export async function* sourceChunks(
   // What stands between is cancelled at once, however long the source takes over it.
   for await (const part of source.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal })) {
     const bytes = partBytes(part);
-    for (let start = 0; start < bytes.length;) {
-      const taken = bytes.subarray(start, start + chunk.length - length);
+    const size = bytes.length;
+    for (let start = 0; start < size;) {
+      const taken = bytes.subarray(start, Math.min(start + chunk.length - length, size));
       chunk.set(taken, length);
       start += taken.length;
       length += taken.length;
       if (length < chunk.length) continue;
       yield chunk;
-      checkAttached(bytes);
+      if (bytes.length < size) throw lostBytes();
       chunk = memory.take();
       length = 0;
     }
@@ -84,11 +85,17 @@ export async function* sourceChunks(
 /** What a source gives. */
 function partBytes(part: unknown): Uint8Array {
   if (!isBytes(part)) throw wrongType("store the object as its source must give Uint8Arrays", part);
-  checkAttached(part);
-  return part;
+  try {
+    // Throws where the memory has gone, which a length of 0 does not tell.
+    part.at(0);
+    return part;
+  } catch {
+    throw lostBytes();
+  }
 }
 
-function checkAttached({ buffer }: Uint8Array): void {
-  if (!(buffer instanceof ArrayBuffer && buffer.detached)) return;
-  throw new TypeError("Cannot store the object as the buffer of a part that its source gave was transferred");
+function lostBytes(): TypeError {
+  return new TypeError(
+    "Cannot store the object as the buffer of a part that its source gave was transferred or shrunk: give parts that stay as they are",
+  );
 }
