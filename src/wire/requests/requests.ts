@@ -160,11 +160,9 @@ export class Requests {
   async #reopen(): Promise<void> {
     await delay(INBOX_RETRY_MS, { persistent: false });
     if (this.#ended) return;
-    const inbox = this.#openInbox();
+    this.#inbox = this.#openInbox();
     await this.#subscriptions.confirmed();
-    if (inbox.over) return;
-    this.#inbox = inbox;
-    this.#refusal = null;
+    if (!this.#inbox.over) this.#refusal = null;
   }
 
   #enter(slot: ReplySlot): void {

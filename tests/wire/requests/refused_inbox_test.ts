@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../../mod.ts";
+import { connect } from "@nats-io/transport-node";
+import { Unavailable } from "../../../src/connection/unavailable.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { ControlLine } from "../../../src/wire/requests/control_line.ts";
+import { Requests } from "../../../src/wire/requests/requests.ts";
+import { Subscriptions } from "../../../src/wire/requests/subscriptions.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
@@ -62,4 +67,24 @@ Deno.test("workers, watches and calls resume when a revoked inbox is granted aga
   await waitUntil(() => worker.status().state === "serving");
   assertEquals(stores.connectionCounters().disconnects, 0);
   await watch.return?.();
+});
+
+Deno.test("Requests that ends while it subscribes to its inbox once more leaves no subscription on the connection", async () => {
+  await using server = await startNatsServer({ config: usersWith(NO_INBOX) });
+  const nc = await connect({ servers: server.url, user: "ann", pass: "x" });
+  const subscriptions = new Subscriptions(nc);
+  const requests = new Requests(nc, subscriptions, new ControlLine());
+  await assertRejects(() => requests.request("x", "", performance.now() + 10_000), JetStreamStoreError);
+  await reload(server, NO_INBOX, ALL);
+  const confirmed = subscriptions.confirmed.bind(subscriptions);
+  // The adopted connection is released once the server has the subscription.
+  subscriptions.confirmed = async () => {
+    await confirmed();
+    requests.end(new Unavailable("lost", "The stores are closed"));
+  };
+  await assertRejects(() => requests.request("x", "", performance.now() + 10_000), Unavailable);
+  await nc.flush();
+  const { connections } = await server.monitor("/connz?subs=1") as { connections: { subscriptions_list?: string[] }[] };
+  assertEquals(connections.map(({ subscriptions_list = [] }) => subscriptions_list), [[]]);
+  await nc.close();
 });
