@@ -120,10 +120,14 @@ export class SocketTransport extends OwnTransport {
     this.#encrypted = true;
   }
 
-  /** Reads into the same memory each time: new memory for each read costs more than all else that is done with it. */
+  /**
+   * Reads into the same memory each time: new memory for each read costs more than all else that is done with it. For the first socket only: what it
+   * still reads once it is replaced does not count.
+   */
   #intoOneBuffer(): OnReadOpts {
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
     const callback = (length: number) => {
+      if (this.#replaced !== null) return false;
       this.take(buffer.subarray(0, length));
       return true;
     };
