@@ -15,6 +15,9 @@ const JOBS = 400;
 /** Starts of a worker after which it is killed. */
 const STARTS_OF_A_WORKER = 25;
 
+/** Jobs that a worker runs at the same time. */
+const CONCURRENCY = 4;
+
 for (const replicas of [1, 3]) {
   const where = replicas === 1 ? "on one server" : "on three servers";
 
@@ -35,8 +38,12 @@ for (const replicas of [1, 3]) {
     const started: Started = new Map();
     const over = Promise.withResolvers<null>();
     let isOver = false;
+    let killed = 0;
     const workers = Promise.all(Array.from({ length: 2 }, async () => {
-      while (!isOver) await workUntilKilled(urls, started, over.promise);
+      while (!isOver) {
+        await workUntilKilled(urls, started, over.promise);
+        killed++;
+      }
     }));
     const updated: (boolean | null)[] = [];
     const next = ids.keys();
@@ -51,26 +58,29 @@ for (const replicas of [1, 3]) {
     over.resolve(null);
     await workers;
     const wrong = ids.filter((id, n) => {
-      const data = [...started.get(id) ?? []];
+      const data = [...new Set(started.get(id))];
       return data.length !== 1 || updated[n] !== null && data[0] !== (updated[n] ? "new" : "old");
     });
-    assertEquals(wrong.map((id) => [id, [...started.get(id) ?? []]]), []);
+    assertEquals(wrong.map((id) => [id, started.get(id)]), []);
     assert(updated.includes(true) && updated.includes(false));
+    // Only what a killed worker had started may start again.
+    const starts = [...started.values()].flat().length;
+    assert(starts <= JOBS + killed * CONCURRENCY, `${starts} starts, ${killed} workers killed`);
   });
 }
 
-/** The data with which each job was started. */
-type Started = Map<string, Set<string>>;
+/** The data with which each job was started, each time. */
+type Started = Map<string, string[]>;
 
 /** Runs a worker, and kills it after some starts, or when all is over. */
 async function workUntilKilled(urls: string[], started: Started, over: Promise<null>): Promise<void> {
-  await using worker = startProcess(WORKER, urls.join(","), "checks");
+  await using worker = startProcess(WORKER, urls.join(","), "checks", `${CONCURRENCY}`);
   for (let starts = 1;; starts++) {
     // What it printed before it died counts, too.
     const line = await Promise.race([over, worker.nextLine().catch(() => null)]);
     if (line === null) return;
     const [id, data] = line.split(" ");
-    started.set(id, (started.get(id) ?? new Set()).add(data));
+    started.set(id, [...started.get(id) ?? [], data]);
     if (starts === STARTS_OF_A_WORKER) worker.signal("SIGKILL");
   }
 }
