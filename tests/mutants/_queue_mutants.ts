@@ -12,13 +12,20 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "acknowledges a job whose lease is over",
     file: "src/queue/delivery/acknowledger.ts",
-    find: "if (now >= delivery.leaseUntil) return false;",
-    replace: "if (now < 0) return false;",
+    find: "if (now >= delivery.leaseUntil) return NOT_CONFIRMED;",
+    replace: "if (now < 0) return NOT_CONFIRMED;",
     tests: [
       "tests/queue/delivery/lease_test.ts",
       "tests/queue/delivery/lost_acknowledgement_test.ts",
       "tests/queue/healing/stopped_process_test.ts",
     ],
+  },
+  {
+    does: "takes what a handler has left behind for the handler of another run",
+    file: "src/queue/work/handler_scope.ts",
+    find: "run.call === call",
+    replace: "run.call >= 0",
+    tests: ["tests/queue/work/stop_inside_test.ts"],
   },
   {
     does: "moves jobs with a key, which lose their place",
@@ -37,8 +44,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "takes an acknowledgement that nobody has confirmed for done",
     file: "src/queue/delivery/_acknowledgements.ts",
-    find: 'resolve(this.#session.requests.request(group.last, "+ACK", group.deadline));',
-    replace: 'resolve(this.#session.send(group.last, "+ACK"));',
+    find: "resolve(this.#ask(group.last, group.deadline));",
+    replace: 'this.#session.send(group.last, "+ACK");\nresolve(true);',
     tests: ["tests/queue/delivery/acknowledgements_test.ts", "tests/queue/delivery/lost_acknowledgement_test.ts"],
   },
   {
