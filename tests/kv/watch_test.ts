@@ -176,6 +176,42 @@ Deno.test("KvBucket.watch of updates gives all values of a bucket that is made a
   stop();
 });
 
+Deno.test("KvBucket.watch of updates gives all values of a bucket that was made again as it began", async () => {
+  await using server = await startNatsServer();
+  await using other = new KvStores({ servers: server.url });
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  await other.kvBucket("late").put("old", "v");
+  const bucket = stores.kvBucket("late");
+  await bucket.get("old");
+  const [begun, absent] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  // After the first consumer, no question passes until the bucket has gone, and no further consumer is made until there is another one.
+  let isThere = true;
+  let isLost = (_subject: string) => false;
+  proxy.tampering.lose = (subject) => isLost(subject);
+  proxy.tampering.drop = (_, payload) => {
+    if (isThere && payload.includes("consumer_create_response")) {
+      isLost = (subject) => subject.includes("STREAM.INFO");
+      begun.resolve();
+    }
+    if (!isThere && payload.includes("stream_info_response")) {
+      isLost = (subject) => subject.includes("CONSUMER.CREATE");
+      absent.resolve();
+    }
+    return false;
+  };
+  await using watcher = new Watcher((signal) => bucket.watch(">", { signal, updatesOnly: true }));
+  await within(begun.promise);
+  await other.kvBucket("late").destroy();
+  isThere = false;
+  isLost = () => false;
+  await within(absent.promise);
+  for (const key of ["a", "b"]) await other.kvBucket("late").put(key, "v");
+  proxy.tampering.lose = undefined;
+  await watcher.saw("b put v");
+  assertEquals(watcher.seen, ["a put v", "b put v"]);
+});
+
 Deno.test("KvBucket.watch heals when its consumer is deleted", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
@@ -228,9 +264,12 @@ Deno.test("KvBucket.watch begins anew when the bucket was made again", async () 
   const bucket = stores.kvBucket("watched");
   for (let i = 0; i < 10; i++) await bucket.put("k", `old ${i}`);
   await using watcher = new Watcher((signal) => bucket.watch(">", { signal }));
-  await using updates = new Watcher((signal) => bucket.watch(">", { signal, updatesOnly: true }));
+  const inForce = Promise.withResolvers<void>();
+  await using updates = new Watcher((signal) =>
+    bucket.watch(">", { signal, updatesOnly: true, initialized: inForce.resolve })
+  );
   await watcher.saw("k put old 9");
-  await waitUntil(async () => (await stores.consumers("watched")).length === 2);
+  await within(inForce.promise);
   await bucket.destroy();
   // The new sequences are below those that it has seen.
   await bucket.put("k", "new 1");
@@ -265,9 +304,13 @@ Deno.test("KvBucket.watch gives what others wrote while it was disconnected", as
   const bucket = stores.kvBucket("watched", { history: 10 });
   await bucket.put("k", "1");
   await using watcher = new Watcher((signal) => bucket.watch(">", { signal }));
-  await using updates = new Watcher((signal) => bucket.watch(">", { signal, updatesOnly: true }));
+  // Before it is in force, a watch of what is new begins with what is new at its next attempt.
+  const inForce = Promise.withResolvers<void>();
+  await using updates = new Watcher((signal) =>
+    bucket.watch(">", { signal, updatesOnly: true, initialized: inForce.resolve })
+  );
   await watcher.saw("k put 1");
-  await waitUntil(async () => (await other.consumers("watched")).length === 2);
+  await within(inForce.promise);
   proxy.cut();
   await other.kvBucket("watched").put("k", "2");
   await other.kvBucket("watched").put("l", "3");

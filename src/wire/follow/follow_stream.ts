@@ -96,6 +96,7 @@ class FollowedStream {
     const consumer = await OrderedConsumer.open(call, { ...this.#options, from: next ?? first });
     try {
       const info = await streamInfo(call, stream);
+      this.#wasAbsent ||= info === null;
       if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
       const { created, state: { last_seq: present } } = info;
       const isSame = before?.created === created && before.seen <= present;
