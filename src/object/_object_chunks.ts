@@ -33,7 +33,7 @@ export class ObjectChunks implements ChunkSource {
   /** Bytes that have come. */
   #length = 0;
   /** That of the chunks that have come; with a room, of those that have arrived. */
-  readonly #digest = new Digest();
+  #digest: Digest | null = null;
   /** The next chunks, where they were requested ahead. */
   #requested: Promise<StoredMessage[]> | null = null;
 
@@ -101,7 +101,7 @@ export class ObjectChunks implements ChunkSource {
       // It is thrown as these chunks are asked for, if they are.
       this.#requested.catch(() => {});
     }
-    if (!room) { for (const chunk of chunks) this.#digest.update(chunk); }
+    if (!room) { for (const chunk of chunks) this.#sum.update(chunk); }
     this.#check();
     return chunks;
   }
@@ -111,7 +111,7 @@ export class ObjectChunks implements ChunkSource {
     const batch = Math.min(this.left, Math.max(1, Math.floor(bytes / this.#size)));
     const place = room && ((size: number) => room.place(size));
     // While the server sends the next ones. A read with room does not go on after a page that fails.
-    const arrived = room && (({ data }: StoredMessage) => this.#digest.update(data));
+    const arrived = room && (({ data }: StoredMessage) => this.#sum.update(data));
     const query = { seq: this.#after + 1, next_by_subj: this.#subject, batch, size: this.#size, place, arrived };
     const page = await this.stream.reader.page(call, query, this.#fromLeader);
     if (page.length > 0 || this.#fromLeader) return page;
@@ -125,7 +125,12 @@ export class ObjectChunks implements ChunkSource {
     if (this.left > 0 ? this.#length > size : this.#length !== size) throw damaged(this.meta);
   }
 
+  /** Made when it is needed: a read of a single chunk goes without. */
+  get #sum(): Digest {
+    return this.#digest ??= new Digest();
+  }
+
   #check(): void {
-    if (this.left === 0 && !sameDigest(this.meta.digest, this.#digest.end())) throw damaged(this.meta);
+    if (this.left === 0 && !sameDigest(this.meta.digest, this.#sum.end())) throw damaged(this.meta);
   }
 }

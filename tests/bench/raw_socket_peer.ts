@@ -53,7 +53,7 @@ export function rawObjects(bucket: string, names: string[], text: string, inFlig
     330,
   );
   return fresh(pipeline(inFlight), 2, (index, inbox) => {
-    const id = `${run}${String(index).padStart(14, "0")}`;
+    const id = versionId(run, index);
     return hpub(`$O.${bucket}.C.${id}`, `${inbox}.1`, `Nats-Msg-Id: ${id}`, text) +
       hpub(
         `$O.${bucket}.M.${encodeObjectName(names[index % names.length])}`,
@@ -68,7 +68,7 @@ export function rawObjects(bucket: string, names: string[], text: string, inFlig
 export function rawJobs(queue: string, text: string): RawWork {
   const run = crypto.randomUUID().slice(0, 8);
   return fresh(pipeline(1), 1, (index, inbox) => {
-    const id = `${run}${String(index).padStart(14, "0")}`;
+    const id = versionId(run, index);
     return hpub(`wq.${queue}.ready.normal.${id}`, `${inbox}.1`, `Nats-Msg-Id: ${id}`, text);
   });
 }
@@ -126,7 +126,7 @@ export function rawObjectReads(bucket: string, places: ObjectPlace[], bytes: num
   }
 }
 
-/** Chunk frames of a large object, and its info. */
+/** Chunk frames of a large object, its info, and the removal of the version that it replaces, as this library stores it. */
 export function rawObjectWrites(bucket: string, names: string[], bytes: number, inFlight: number): RawWork {
   const run = crypto.randomUUID().slice(0, 8);
   const body = Buffer.alloc(CHUNK, 7);
@@ -137,15 +137,26 @@ export function rawObjectWrites(bucket: string, names: string[], bytes: number, 
     window: inFlight,
     replies: chunks + 1,
     frames: (index, inbox) => {
-      const id = `${run}${String(index).padStart(14, "0")}`;
+      const id = versionId(run, index);
       const head = Buffer.from(`PUB $O.${bucket}.C.${id} ${inbox}.1 ${CHUNK}\r\n`);
       const subject = `$O.${bucket}.M.${encodeObjectName(names[index % names.length])}`;
       const info = Buffer.from(
         hpub(subject, `${inbox}.1`, "Nats-Rollup: sub", JSON.stringify({ nuid: id }).padEnd(330)),
       );
-      return [...Array.from({ length: chunks }, () => [head, body, end]).flat(), info];
+      const removal = Buffer.from(purge(bucket, versionId(run, index - names.length)));
+      return [...Array.from({ length: chunks }, () => [head, body, end]).flat(), info, removal];
     },
   };
+}
+
+function versionId(run: string, index: number): string {
+  return `${run}${String(index).padStart(14, "0")}`;
+}
+
+/** Removes the chunks of a version; nobody waits for the reply. */
+function purge(bucket: string, id: string): string {
+  const body = JSON.stringify({ filter: `$O.${bucket}.C.${id}` });
+  return `PUB $JS.API.STREAM.PURGE.OBJ_${bucket} _INBOX.none ${body.length}\r\n${body}\r\n`;
 }
 
 function hpub(subject: string, reply: string, headers: string, body: string): string {

@@ -51,6 +51,7 @@ const FIELDS: Readonly<Record<keyof Omit<ObjectMeta, "name">, Check>> = {
   digest: isText,
   deleted: (value) => typeof value === "boolean",
 };
+const CHECKS = Object.entries(FIELDS);
 
 /**
  * Reads an object's info. Anybody may have stored it, and what it says of the chunks goes into subjects and sizes.
@@ -65,7 +66,7 @@ export function parseMeta(message: StoredMessage): StoredMeta {
     throw damagedInfo(message, "is no JSON", cause);
   }
   if (!isRecord(meta) || typeof meta.name !== "string") throw damagedInfo(message, "has no name");
-  for (const [field, check] of Object.entries(FIELDS)) {
+  for (const [field, check] of CHECKS) {
     if (!isOptional(meta[field], check)) throw damagedInfo(message, `has a '${field}' that cannot be`);
   }
   const { bucket, nuid, size, chunks } = meta as Partial<ObjectMeta>;
