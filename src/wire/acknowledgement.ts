@@ -38,8 +38,8 @@ export function parseAcknowledgement(subject: string): Acknowledgement {
   let count = 0;
   for (let at = 0; at < subject.length; at++) if (subject.charCodeAt(at) === DOT) ends[count++] = at;
   ends[count++] = subject.length;
-  if (count < TOKENS) throw new Error("the subject for an acknowledgement has too few tokens");
   const first = count > TOKENS ? 4 : 2;
+  if (count < first + 7) throw new Error("the subject for an acknowledgement has too few tokens");
   return {
     stream: token(subject, first),
     consumer: token(subject, first + 1),
