@@ -80,7 +80,12 @@ export class Capacity {
   /** A run begins. */
   started(delivery: Delivery): void {
     delivery.startedAt = performance.now();
-    this.#rate?.take();
+    this.#rate?.take(delivery);
+  }
+
+  /** Its handler is called, which may be later. */
+  handles(delivery: Delivery): void {
+    this.#rate?.start(delivery);
   }
 
   /** Its handler has ended. */
@@ -89,8 +94,9 @@ export class Capacity {
   }
 
   /** It has ended. */
-  ended({ startedAt }: Delivery): void {
-    this.#prefetch.ended(performance.now() - startedAt);
+  ended(delivery: Delivery): void {
+    this.#prefetch.ended(performance.now() - delivery.startedAt);
+    this.#rate?.drop(delivery);
   }
 
   get #ahead(): number {
@@ -142,6 +148,8 @@ class StartRateLimiter {
   readonly #rate: StartRate;
   /** The moments of the starts within the last interval, the oldest first. */
   readonly #starts: number[] = [];
+  /** What is to start: something may have to be asked before its handler is called. Its interval has not begun. */
+  readonly #taken: Set<Delivery> = new Set();
 
   constructor(rate: StartRate) {
     this.#rate = rate;
@@ -152,17 +160,30 @@ class StartRateLimiter {
     const since = performance.now() - this.#rate.interval;
     const recent = this.#starts.findIndex((start) => start > since);
     this.#starts.splice(0, recent < 0 ? this.#starts.length : recent);
-    return this.#rate.jobs - this.#starts.length;
+    return this.#rate.jobs - this.#starts.length - this.#taken.size;
   }
 
   /** Milliseconds until one more start is allowed. */
   get wait(): number {
-    return this.allowed > 0 ? 0 : Math.max(0, this.#starts[0] + this.#rate.interval - performance.now());
+    if (this.allowed > 0) return 0;
+    const now = performance.now();
+    const [oldest = now] = this.#starts;
+    return Math.max(0, oldest + this.#rate.interval - now);
   }
 
-  /** Counts a start. */
-  take(): void {
-    this.#starts.push(performance.now());
+  /** Keeps a start for a job. */
+  take(delivery: Delivery): void {
+    this.#taken.add(delivery);
+  }
+
+  /** It starts. */
+  start(delivery: Delivery): void {
+    if (this.#taken.delete(delivery)) this.#starts.push(performance.now());
+  }
+
+  /** It has ended: if it did not start, another one may. */
+  drop(delivery: Delivery): void {
+    this.#taken.delete(delivery);
   }
 }
 

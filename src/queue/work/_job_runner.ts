@@ -1,6 +1,7 @@
 import { JetStreamStoreError } from "../../errors.ts";
 import { readJobData } from "../format/job_data.ts";
 import { applySchema } from "../format/job_schema.ts";
+import type { Capacity } from "../source/capacity.ts";
 import type { Delivery } from "../delivery/delivery.ts";
 import { callQueue } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
@@ -31,6 +32,7 @@ export interface RunTools {
   readonly reporter: RunReporter;
   readonly survey: MessageSurvey;
   readonly permits: Permits;
+  readonly capacity: Capacity;
 }
 
 /** The worker whose deliveries are run. */
@@ -94,7 +96,8 @@ export class JobRunner<T> {
       return prepared;
     }
     const { job, admission, spent } = prepared;
-    const { reporter, acknowledger } = this.#tools;
+    const { reporter, acknowledger, capacity } = this.#tools;
+    capacity.handles(delivery);
     reporter.sendEvent(delivery, "started", { attempt: admission.attempt });
     const { context: { telemetry }, observed } = this.#queue;
     // A batch is observed as a whole.

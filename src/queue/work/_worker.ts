@@ -86,7 +86,7 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     const tools = { held, calls, requirements, acknowledger, log: this.#log };
     const reporter = this.#reporter = new RunReporter(queue, tools);
     const survey = new MessageSurvey(queue, held);
-    this.#runner = new JobRunner(queue, settings, handler, { ...tools, reporter, survey, permits }, this);
+    this.#runner = new JobRunner(queue, settings, handler, { ...tools, reporter, survey, permits, capacity }, this);
     this.#leases = new LeaseKeeper(queue, tools, settings.prefetch === undefined ? MAX_PREFETCHED_MS : Infinity, this);
     this.#deleted = new DeletedJobs(queue, held, this.#log);
     this.#source = new JobSource(queue, settings, { held, capacity }, { identity, listener: this }, over);
