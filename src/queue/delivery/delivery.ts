@@ -35,6 +35,8 @@ export class Delivery implements JobMessage {
   handedBack = false;
   /** Whether it is acknowledged without a run, as another message of its job is there, or has ended: that one may be of the same firing. */
   skipped = false;
+  /** Whether its handler was called. */
+  begun = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;
   /** The number of its handler's call; 0: there is none, or it has ended. */

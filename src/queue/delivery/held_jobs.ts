@@ -11,6 +11,9 @@ export class HeldJobs {
   /** Runs whose handler has not ended, the oldest first. */
   readonly handling: Set<Delivery> = new Set();
 
+  /** When the durable consumers were created that deliver, by their names. */
+  readonly #consumers: Map<string, string> = new Map();
+
   constructor(ticks: RunningTicks) {
     this.#ticks = ticks;
   }
@@ -101,12 +104,19 @@ export class HeldJobs {
     for (const delivery of this.all) this.release(delivery, why);
   }
 
-  /** The durable consumer is gone: what it has delivered ends by its message, and what has not started is delivered by another. */
+  /** A durable consumer was seen that was created at this time: what an earlier one of its name has delivered is orphaned. */
+  seen(consumer: string, created: string): void {
+    const known = this.#consumers.get(consumer);
+    if (known !== undefined && known !== created) this.orphan(consumer);
+    this.#consumers.set(consumer, created);
+  }
+
+  /** The durable consumer is gone: what runs ends by its message, and what has not begun, or waits for a look-up, is delivered by another. */
   orphan(consumer: string): void {
     for (const delivery of this.all) {
       if (delivery.consumer !== consumer) continue;
       delivery.orphaned = true;
-      this.waiting.delete(delivery.sequence);
+      if (!delivery.begun) this.release(delivery, "The durable consumer that delivered the job was deleted");
     }
   }
 }

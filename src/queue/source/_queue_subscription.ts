@@ -203,7 +203,11 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
-    if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
+    for (const { name, created } of present) this.#demand.held.seen(name, created);
+    if (missing !== undefined) {
+      this.#demand.held.orphan(missing);
+      throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
+    }
     this.created = info.created;
     this.#listener.rateLimited(this.#session, parseRate(info.config.metadata));
     this.#pulls = present.map((info) => this.#pullsOf(info));

@@ -30,6 +30,8 @@ export interface ConsumerConfig {
 export interface ConsumerInfo {
   name: string;
   config: ConsumerConfig;
+  /** When it was made: another one of its name has another time. */
+  created: string;
   /** The server's time. */
   ts: string;
   delivered: { stream_seq: number };

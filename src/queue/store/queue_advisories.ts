@@ -31,8 +31,9 @@ export function listenToQueue(
   return [
     on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => events.deleted(readTerminated(message))),
     on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => events.changed()),
-    // While as many run as may, no pull is open that would show it.
+    // While as many run as may, no pull is open that would show these.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
+    on(advisory(`CONSUMER.DELETED.${stream}.*`), () => events.changed()),
     on(changed, () => events.changed()),
     // Whoever has changed the rate's limit may have died before it announced that.
     on(advisory(`STREAM.UPDATED.${stream}`), () => events.changed()),

@@ -97,6 +97,7 @@ export class JobRunner<T> {
     }
     const { job, admission, spent } = prepared;
     const { reporter, acknowledger, capacity } = this.#tools;
+    delivery.begun = true;
     capacity.handles(delivery);
     reporter.sendEvent(delivery, "started", { attempt: admission.attempt });
     const { context: { telemetry }, observed } = this.#queue;

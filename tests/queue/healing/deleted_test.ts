@@ -1,7 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { QueueNames } from "../../../src/queue/format/queue_names.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
+import { QueueStores } from "../../_support/queue_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
+import { RecordedRuns } from "../_recorded_runs.ts";
 import { api } from "../../ledger/api.ts";
 import { HeldJob } from "./_held_job.ts";
 import { WatchedWorker } from "./_watched_worker.ts";
@@ -76,4 +80,41 @@ Deno.test("JobConsumer keeps what it fetched from other durable consumers when o
   first.letGo();
   await waitUntil(() => consumer.status().ended.completed === 3);
   assertEquals(deliveries, [1, 1, 1]);
+});
+
+Deno.test("JobConsumer starts no job whose durable consumer was deleted while the start waited, as another one delivers it", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const ids = ["a", "b", "c", "d"];
+  const queue = stores.jobQueue("checks");
+  await queue.open();
+  await queue.publishMany(ids.map((id) => ({ data: null, id })));
+  // Each is being changed, so that its start waits until that is decided.
+  const copies = await Promise.all(
+    ids.map((id, i) =>
+      foreign.publish(new QueueNames("checks").replacement(id), "null", {
+        "Nats-Schedule": `@at ${new Date(Date.now() + 3_600_000).toISOString()}`,
+        "Nats-Schedule-Target": `wq.checks.ready.normal.${id}`,
+        "Job-Replacing": `${i + 1}`,
+      })
+    ),
+  );
+  const runs = new RecordedRuns();
+  const delivered = async () => {
+    const info = await foreign.api<{ num_ack_pending?: number }>("CONSUMER.INFO.WQ_checks.normal");
+    return info.num_ack_pending;
+  };
+  // As many as it may run, so that it has no pull open.
+  await using first = queue.consume(runs.handler, { concurrency: ids.length, prefetch: 0 });
+  await waitUntil(async () => await delivered() === ids.length);
+  await using second = others.jobQueue("checks").consume(runs.handler, { concurrency: ids.length });
+  await waitUntil(() => second.status().state === "serving");
+  await foreign.request("CONSUMER.DELETE.WQ_checks.normal");
+  await waitUntil(async () => await delivered() === ids.length);
+  for (const { seq } of copies) await foreign.request("STREAM.MSG.DELETE.WQ_checks", { seq });
+  await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
+  await Promise.all([first.stop(), second.stop()]);
+  assertEquals(runs.ids.toSorted(), ids);
 });
