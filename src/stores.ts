@@ -116,9 +116,7 @@ export class JetStreamStores implements AsyncDisposable {
     checkDuration(timeout, doing, "timeout", 1);
     if (env !== undefined) checkFunction(env, doing, "env");
     const logger = guardedLogger(given);
-    const settings = new Settings(env);
-    const line = new ControlLine();
-    const telemetry = new Telemetry();
+    const [settings, line, telemetry] = [new Settings(env), new ControlLine(), new Telemetry()];
     const open = (nc: NatsConnection, apiPrefix?: string) => {
       const session = new Session(nc, logger, line, apiPrefix);
       telemetry.connected(session, nc.getServer());
@@ -236,9 +234,11 @@ export class JetStreamStores implements AsyncDisposable {
   }
 
   /** {@linkcode loadHealthcheck} of this instance. */
-  async loadHealthcheck(url: string): Promise<string | null> {
-    checkText(url, "load the health check", "url");
-    return await this.#healthchecks.getText(url);
+  loadHealthcheck(url: string): Promise<string | null> {
+    return rejecting(() => {
+      checkText(url, "load the health check", "url");
+      return this.#healthchecks.getText(url);
+    });
   }
 
   /** {@linkcode storeKV} of this instance. */

@@ -69,16 +69,15 @@ export class ObjectChunks implements ChunkSource {
    *
    * @throws {JetStreamStoreError} `damaged`.
    */
-  async all(call: Call): Promise<Uint8Array | null> {
+  all(call: Call): Promise<Uint8Array | null> {
     const { size, digest } = this.meta;
-    if (this.left === 1 && size <= SINGLE_GET_BYTES) {
-      const chunk = await this.stream.reader.only(call, this.#subject, this.#fromLeader, size);
+    if (this.left !== 1 || size > SINGLE_GET_BYTES) return collectChunks(call, this, size);
+    return this.stream.reader.only(call, this.#subject, this.#fromLeader, size).then((chunk) => {
       if (chunk === null) return null;
       const { data } = chunk;
       if (data.length !== size || !sameDigest(digest, digestOf(data))) throw damaged(this.meta);
       return data;
-    }
-    return await collectChunks(call, this, size);
+    });
   }
 
   /**

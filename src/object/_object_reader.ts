@@ -28,14 +28,14 @@ export class ObjectReader {
    *
    * @param fromLeader Whether the leader is asked, as a replica may lag behind; else as the bucket's options say.
    */
-  async find(call: Call, name: string, fromLeader: boolean): Promise<StoredMeta | null> {
+  find(call: Call, name: string, fromLeader: boolean): Promise<StoredMeta | null> {
     const byLeader = fromLeader || undefined;
-    let message = await this.#stream.last(call, this.#stream.infoSubject(name), byLeader);
-    if (!message) {
+    return this.#stream.last(call, this.#stream.infoSubject(name), byLeader).then((message) => {
+      if (message) return parseMeta(message);
       const otherSpelling = this.#stream.latin1InfoSubject(name);
-      if (otherSpelling !== undefined) message = await this.#stream.last(call, otherSpelling, byLeader);
-    }
-    return message && parseMeta(message);
+      if (otherSpelling === undefined) return null;
+      return this.#stream.last(call, otherSpelling, byLeader).then((message) => message && parseMeta(message));
+    });
   }
 
   /**
@@ -63,21 +63,22 @@ export class ObjectReader {
     }
   }
 
-  async #follow(call: Call, name: string, fromLeader: boolean, links = 0): Promise<ObjectChunks | null> {
-    const meta = await this.find(call, name, fromLeader);
-    if (!meta || meta.deleted) return null;
-    const link = meta.options?.link;
-    if (!link) return new ObjectChunks(this.#stream, meta, fromLeader);
-    if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
-    if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
-    if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
-    if (typeof link.name !== "string" || Buffer.byteLength(link.name) > MAX_NAME_BYTES) {
-      throw this.#badLink(name, "is a link to no object");
-    }
-    const reader = link.bucket === this.#stream.bucket
-      ? this
-      : new ObjectReader(new ObjectStream(this.#stream.context, link.bucket));
-    return await reader.#follow(call, link.name, fromLeader, links + 1);
+  #follow(call: Call, name: string, fromLeader: boolean, links = 0): Promise<ObjectChunks | null> {
+    return this.find(call, name, fromLeader).then((meta) => {
+      if (!meta || meta.deleted) return null;
+      const link = meta.options?.link;
+      if (!link) return new ObjectChunks(this.#stream, meta, fromLeader);
+      if (links === MAX_LINKS) throw this.#badLink(name, `is behind more than ${MAX_LINKS} links`);
+      if (!link.name) throw this.#badLink(name, `is a link to the whole bucket "${link.bucket}": open that one`);
+      if (!BUCKET.test(link.bucket)) throw this.#badLink(name, "is a link to no bucket");
+      if (typeof link.name !== "string" || Buffer.byteLength(link.name) > MAX_NAME_BYTES) {
+        throw this.#badLink(name, "is a link to no object");
+      }
+      const reader = link.bucket === this.#stream.bucket
+        ? this
+        : new ObjectReader(new ObjectStream(this.#stream.context, link.bucket));
+      return reader.#follow(call, link.name, fromLeader, links + 1);
+    });
   }
 
   #badLink(name: string, what: string): JetStreamStoreError {

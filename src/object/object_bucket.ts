@@ -3,6 +3,7 @@ import { type BucketStatus, bucketStatus } from "../bucket/bucket_status.ts";
 import type { Context } from "../wire/context.ts";
 import { checkName, checkSubject } from "../wire/tokens.ts";
 import type { WatchOptions as ObjectWatchOptions } from "../bucket/watch.ts";
+import { rejecting } from "../rejecting.ts";
 import { checkSource, dataBytes } from "./format/object_data.ts";
 import { download } from "./_download.ts";
 import { InfoChange } from "./_info_changes.ts";
@@ -141,9 +142,8 @@ export class ObjectBucket {
   }
 
   /** As {@linkcode ObjectBucket.get}, as text (UTF-8). */
-  async getText(name: string): Promise<string | null> {
-    const data = await this.#read(name);
-    return data && decoder.decode(data);
+  getText(name: string): Promise<string | null> {
+    return rejecting(() => this.#read(name).then((data) => data && decoder.decode(data)));
   }
 
   /**

@@ -118,8 +118,8 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "does not look for a name under its Latin-1 spelling",
     file: "src/object/_object_reader.ts",
-    find: "if (otherSpelling !== undefined) message",
-    replace: 'if (otherSpelling === "") message',
+    find: "if (otherSpelling === undefined) return null;",
+    replace: 'if (otherSpelling !== "") return null;',
     tests: ["tests/object/names_test.ts", "tests/object/interop_test.ts"],
   },
   {
