@@ -245,4 +245,25 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
       "      this.#stored(0, chunk);\n      const { seq } = await publish(this.#present(), this.#subject, chunk);\n",
     tests: ["tests/object/stream_test.ts"],
   },
+  {
+    does: "begins more batches at once than the server answers in time",
+    file: "src/wire/publish_batch.ts",
+    find: "return budgetOf(call.session).during(1, () => call.deadline, send);",
+    replace: "return send();",
+    tests: ["tests/object/rename_test.ts"],
+  },
+  {
+    does: "gives a reply subject twice after a burst of calls",
+    file: "src/wire/requests/_reply_places.ts",
+    find: "this.#numbers.push(this.#base + this.#numbers.length)",
+    replace: "this.#numbers.push(this.#numbers.length)",
+    tests: ["tests/wire/requests/reply_places_test.ts"],
+  },
+  {
+    does: "keeps the places of a burst of calls",
+    file: "src/wire/requests/requests.ts",
+    find: "    this.#pending.shrink();\n",
+    replace: "",
+    tests: ["tests/wire/requests/reply_places_test.ts"],
+  },
 ];

@@ -178,4 +178,32 @@ export const STORE_MUTANTS: Mutant[] = [
     replace: "",
     tests: ["tests/kv/cache_test.ts"],
   },
+  {
+    does: "stops reading infos where a replica has no more",
+    file: "src/object/_replaced_versions.ts",
+    find: "else if (page.length === 0 && fromLeader) return named;",
+    replace: "else if (page.length === 0) return named;",
+    tests: ["tests/object/foreign_chunks_test.ts"],
+  },
+  {
+    does: "makes an unconfirmed change once more to an object of another",
+    file: "src/object/_info_changes.ts",
+    find: "return sequenceOf(stored) !== this.#sent.found;",
+    replace: "return false;",
+    tests: ["tests/object/lost_reply_test.ts"],
+  },
+  {
+    does: "renames in a bucket that was made again as if it were the one before",
+    file: "src/bucket/bucket_stream.ts",
+    find: "isServerError(error, ErrorCode.batchesOff, ErrorCode.messageTtlOff)",
+    replace: "isServerError(error, ErrorCode.messageTtlOff)",
+    tests: ["tests/object/rename_test.ts"],
+  },
+  {
+    does: "releases an unconfirmed lock in what is left of the call's time",
+    file: "src/kv/lock_key.ts",
+    find: "performance.now() + stream.context.timeout)",
+    replace: "this.#end())",
+    tests: ["tests/kv/lock_key_test.ts"],
+  },
 ];
