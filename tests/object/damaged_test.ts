@@ -22,7 +22,8 @@ async function assertDamaged(bucket: ObjectBucket, name: string): Promise<void> 
 Deno.test("ObjectBucket throws for an object that does not match its digest", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("damaged");
-  for (const size of [10, 100_000, 500_000]) {
+  // The last one takes three pages.
+  for (const size of [10, 100_000, 500_000, 9_000_000]) {
     const info = await bucket.put("object", randomBytes(size));
     const piece = `$O.damaged.C.${info!.nuid}`;
     const { message } = await server.api<{ message: { seq: number } }>("STREAM.MSG.GET.OBJ_damaged", {
