@@ -25,7 +25,7 @@ export interface ChaosRunOptions {
   /** Servers, and copies of all that is stored. */
   replicas: 1 | 3;
   /**
-   * Whether the folder with all notes stays.
+   * Whether the folder with all notes stays, as it does where something is contradicted.
    * @default {false}
    */
   keep?: boolean;
@@ -62,6 +62,8 @@ interface ChaosRunParts {
   stores: JetStreamStores;
   queue: JobQueue;
   folders: Folders;
+  /** Whether the notes are left behind. */
+  keeping: { notes: boolean };
   lag: LagMeter;
 }
 
@@ -91,7 +93,8 @@ export class ChaosRun implements AsyncDisposable {
   static async start(options: ChaosRunOptions): Promise<ChaosRun> {
     const { replicas, log } = options;
     await using cleanup = new AsyncDisposableStack();
-    const folders = await makeFolders(options.keep ?? false, cleanup);
+    const keeping = { notes: options.keep ?? false };
+    const folders = await makeFolders(keeping, cleanup);
     const lag = cleanup.use(new LagMeter());
     // Servers that take leafnodes deliver to whoever is gone for a while longer.
     const leafnodes = random(options.seed, 3, 78) < 0.3 ? `leafnodes { listen: "127.0.0.1:-1" }\n` : "";
@@ -103,7 +106,7 @@ export class ChaosRun implements AsyncDisposable {
     const queue = stores.jobQueue(QUEUE, { lease: LEASE, replicas });
     await openQueues(stores, queue, replicas);
     await openBank(stores, replicas);
-    return new ChaosRun({ options, cleanup: cleanup.move(), nats, stores, queue, folders, lag });
+    return new ChaosRun({ options, cleanup: cleanup.move(), nats, stores, queue, folders, keeping, lag });
   }
 
   /** Makes the faults that the seed draws. */
@@ -153,6 +156,11 @@ export class ChaosRun implements AsyncDisposable {
     return [...await checkServers(this.#servers, BUCKETS), ...await leftBehind(this.#urls, QUEUE)];
   }
 
+  /** Leaves the notes behind. */
+  keepNotes(): void {
+    this.#parts.keeping.notes = true;
+  }
+
   /** How many chunks belong to no object. */
   async orphanedChunks(): Promise<number> {
     return await orphanedChunks(this.#urls, "objects");
@@ -181,9 +189,11 @@ export class ChaosRun implements AsyncDisposable {
   }
 }
 
-async function makeFolders(keep: boolean, cleanup: AsyncDisposableStack): Promise<Folders> {
+async function makeFolders(keeping: { notes: boolean }, cleanup: AsyncDisposableStack): Promise<Folders> {
   const root = await Deno.makeTempDir({ prefix: "chaos-" });
-  if (!keep) cleanup.defer(() => Deno.remove(root, { recursive: true }));
+  cleanup.defer(async () => {
+    if (!keeping.notes) await Deno.remove(root, { recursive: true });
+  });
   const [jobs, stores, ticks] = ["jobs", "stores", "ticks"].map((name) => `${root}/${name}`);
   for (const folder of [jobs, stores, ticks]) await Deno.mkdir(folder);
   return { jobs, stores, ticks };

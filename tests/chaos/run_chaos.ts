@@ -37,6 +37,7 @@ export async function runChaos(options: ChaosRunOptions): Promise<ChaosResult> {
   });
   violations.push(...jobs.violations, ...checkStores({ ...stored, notes, chaos: entries.filter(isChaos) }));
   violations.push(...checkTicks({ ticks, interval: TICK_INTERVAL, ...run.quiet }));
+  if (violations.length > 0) run.keepNotes();
   const counts = {
     ...jobs.counts,
     "faults": faults.length,
