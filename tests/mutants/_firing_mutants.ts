@@ -7,7 +7,8 @@ export const FIRING_MUTANTS: Mutant[] = [
   {
     does: "takes what a schedule has fired again for a newer job, and loses the retry",
     file: "src/queue/store/move_job.ts",
-    find: "const isStale = isSuperseded(token, found, allHeaders, true);",
+    find:
+      "const isStale = found.fired === true && found.due !== undefined && isSuperseded(token, found, allHeaders, true);",
     replace: "const isStale = false;",
     tests: TESTS,
   },

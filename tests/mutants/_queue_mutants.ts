@@ -120,10 +120,24 @@ export const QUEUE_MUTANTS: Mutant[] = [
     tests: ["tests/queue/work/retry_test.ts", "tests/queue/store/dead_letter_test.ts"],
   },
   {
+    does: "takes a job for ended whose retry was not confirmed, and loses it",
+    file: "src/queue/work/_run_outcomes.ts",
+    find: 'if (back === null) return "released";',
+    replace: "",
+    tests: ["tests/queue/work/gone_job_test.ts"],
+  },
+  {
+    does: "starts what a durable consumer had delivered that was deleted meanwhile",
+    file: "src/queue/delivery/held_jobs.ts",
+    find: "if (!delivery.begun) this.release(",
+    replace: "if (delivery.released) this.release(",
+    tests: ["tests/queue/healing/deleted_test.ts"],
+  },
+  {
     does: "keeps a dead letter that was redriven",
     file: "src/queue/manage/redrive_job.ts",
-    find: "  if (duplicate) return false;\n",
-    replace: "  return !duplicate;\n",
+    find: "if (await deleteMessage(call, deadStream, letter.sequence)) return true;",
+    replace: "return true;",
     tests: ["tests/queue/manage/redrive_test.ts"],
   },
   {

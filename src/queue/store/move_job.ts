@@ -45,14 +45,15 @@ export interface Move {
  * Puts a job back as a new message of the same id, ready after `delay` milliseconds: guarded by the old message's sequence, so that a job that was
  * cancelled, or has moved already, does not come back.
  *
- * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled.
+ * @returns Whether the old message is superseded (and is to be acknowledged); `false`: it is gone, the job was cancelled; `null`: it seems to be gone, which
+ * a server of a cluster may say that was suspended, or does not lead yet.
  */
 export async function moveJob(
   call: Call,
   names: QueueNames,
   job: MovedJob,
   move: Move,
-): Promise<boolean> {
+): Promise<boolean | null> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { delay = 0, started = true } = move;
   const moved: HeaderList = [
@@ -85,14 +86,15 @@ async function hasMoved(
   call: Call,
   names: QueueNames,
   { token, sequence, allHeaders }: MovedJob,
-): Promise<boolean> {
+): Promise<boolean | null> {
   // An earlier try of ours may have been stored and its answer lost; its copy may even have moved on.
   const newest = await findJobMessage(call, names, token);
-  if (!newest) return false;
+  const isCertain = call.session.requests.alone;
+  if (!newest) return isCertain ? false : null;
   const found = parseJobHeaders(newest.headers());
   if (takesPlaceOf(found, sequence)) return true;
   if (newest.sequence === sequence) throw new Unavailable("no_leader", "A change of the job was withdrawn");
-  if (newest.sequence < sequence) return false;
+  if (newest.sequence < sequence) return isCertain ? false : null;
   // What a server has back that was killed, and has fired again, is no newer job: without it this one is moved. Only a firing can be that.
   const isStale = found.fired === true && found.due !== undefined && isSuperseded(token, found, allHeaders, true);
   if (isStale) await deleteMessage(call, names.stream, newest.sequence);

@@ -54,9 +54,14 @@ export class RunOutcomes {
       if (end === "retried") this.#reporter.sendEvent(delivery, end, { reason });
       return end;
     }
+    // Not confirmed: the outcome is kept for the next delivery.
+    if (back === null) return "released";
     // A newer tick of its schedule will run in its place.
-    const superseded = back === false &&
-      await this.#calls.demand(delivery, "look-ups", (call) => hasNewerMessage(call, this.#queue.names, delivery));
+    const superseded = await this.#calls.demand(
+      delivery,
+      "look-ups",
+      (call) => hasNewerMessage(call, this.#queue.names, delivery),
+    );
     if (superseded) return await this.#reporter.drop(delivery, "skipped");
     // Its message is gone: should a server that was killed have it back, it has ended here.
     if (superseded === false) {

@@ -18,7 +18,7 @@ const ROUNDS = 40;
 const TOGETHER = 8;
 
 /** Moves a job as often as that is unconfirmed, as workers do. */
-async function moved(session: Session, job: MovedJob): Promise<boolean> {
+async function moved(session: Session, job: MovedJob): Promise<boolean | null> {
   for (;;) {
     try {
       return await moveJob(callWithin(session, 20_000), NAMES, job, {});
