@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { delay, settledWithin } from "../delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
-import { shownName } from "../shown.ts";
+import { messageOf, shownName } from "../shown.ts";
 import { orElsePermission } from "../wire/api.ts";
 import type { Call } from "../wire/call.ts";
 import type { KvStream } from "./_kv_stream.ts";
@@ -62,6 +62,11 @@ export function removeLock(
     guard ??= new Guard(revision);
     return await writer.mark(call, { subject, value: "", ttl: undefined, marker: DELETE, guard });
   }, { timeout: Math.max(1, deadline - performance.now()) });
+}
+
+/** What is logged where a release that nobody waits for is refused. */
+export function notReleased(key: string, error: unknown): string {
+  return `The lock "${shownName(key)}" ends with its lease, it is not released: ${messageOf(error)}`;
 }
 
 /** A lock that was acquired. */
@@ -148,11 +153,18 @@ export class KvLock implements AsyncDisposable {
   }
 
   async #release(): Promise<boolean | null> {
-    const deadline = performance.now() + this.#access.stream.context.timeout;
+    const { timeout, logger } = this.#access.stream.context;
     this.#end(new DOMException(`The lock "${shownName(this.key)}" was released`, "AbortError"));
-    // A renewal that is under way uses a part of the time.
-    await settledWithin(this.#keeping, deadline - performance.now());
-    return await removeLock(this.#access, (call) => this.#ownRevision(call), deadline);
+    const removing = this.#remove(timeout);
+    // A renewal that is under way uses a part of the time; the removal goes on behind the call.
+    if (await settledWithin(removing, timeout)) return await removing;
+    removing.catch((error) => logger.warn(notReleased(this.key, error)));
+    return null;
+  }
+
+  async #remove(timeout: number): Promise<boolean | null> {
+    await settledWithin(this.#keeping, timeout);
+    return await removeLock(this.#access, (call) => this.#ownRevision(call), performance.now() + timeout);
   }
 
   /** The revision that the key has if it is still this lock's. */
@@ -210,7 +222,7 @@ export class KvLock implements AsyncDisposable {
   /** The server refuses the renewal for good. */
   #refuse(error: unknown): void {
     const what = `The lock "${shownName(this.key)}" ends with its lease, it is not renewed`;
-    this.#access.stream.context.logger.warn(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    this.#access.stream.context.logger.warn(`${what}: ${messageOf(error)}`);
   }
 
   #end(reason: unknown): void {

@@ -2,14 +2,21 @@ import { nuid } from "@nats-io/nats-core";
 import { checkDuration, checkSignal, wrong } from "../checks.ts";
 import { delay, settledWithin } from "../delay.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { messageOf, shownName } from "../shown.ts";
 import type { Call } from "../wire/call.ts";
 import { mayBeStored } from "../wire/publish.ts";
 import type { Session } from "../wire/session.ts";
 import { followStream } from "../wire/follow/follow_stream.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { operationOf } from "./kv_entry.ts";
-import { type Acquired, expiryOf, KvLock, type LockAccess, removeLock, storedRevision } from "./kv_lock.ts";
+import {
+  type Acquired,
+  expiryOf,
+  KvLock,
+  type LockAccess,
+  notReleased,
+  removeLock,
+  storedRevision,
+} from "./kv_lock.ts";
 import type { KvStream } from "./_kv_stream.ts";
 import { checkValueTtl, Guard } from "./kv_write.ts";
 import type { KvWriter } from "./_kv_writer.ts";
@@ -198,8 +205,7 @@ class Locking {
       await removeLock(this.#access, revisionOf, performance.now() + stream.context.timeout);
     } catch (error) {
       // The call throws why it has no lock.
-      const what = `The lock "${shownName(key)}" ends with its lease, it is not released`;
-      stream.context.logger.warn(`${what}: ${messageOf(error)}`);
+      stream.context.logger.warn(notReleased(key, error));
     }
   }
 

@@ -140,3 +140,31 @@ Deno.test("KvLock.release takes one timeout when the server does not answer, tho
   assertEquals(await Promise.race([released, read]), ["released", null]);
   await read;
 });
+
+Deno.test("KvLock.release that got no answer removes the key once the server answers again", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: server.url });
+  await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+  const locks = stores.kvBucket("locks");
+  const lock = (await others.kvBucket("locks").lock("l", { lease: 15_000 }))!;
+  const seen: string[] = [];
+  const over = new AbortController();
+  const watching = (async () => {
+    for await (const { operation } of locks.watch("l", { signal: over.signal })) seen.push(operation);
+  })();
+  await waitUntil(() => seen.length === 1);
+  const renewing = Promise.withResolvers<void>();
+  proxy.tampering.drop = () => true;
+  proxy.tampering.lose = (subject) => {
+    if (subject.startsWith("$KV.")) renewing.resolve();
+    return true;
+  };
+  await within(renewing.promise);
+  assertEquals(await lock.release(), null);
+  proxy.tampering.drop = proxy.tampering.lose = undefined;
+  // The removal may have been sent before, and is sent again after a second. What ends with its lease has no marker.
+  await waitUntil(() => seen.includes("delete"));
+  over.abort();
+  await watching;
+});
