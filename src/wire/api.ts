@@ -127,10 +127,10 @@ export async function api<T extends object>(
 ): Promise<T> {
   const payload = body === undefined ? "" : JSON.stringify(body);
   const sent = performance.now();
+  const subject = call.session.subjects.api(method);
+  const repeats = REPEATABLE.test(method);
   let reply: Msg;
   try {
-    const subject = call.session.subjects.api(method);
-    const repeats = REPEATABLE.test(method);
     const question = { subject, payload, repeats, write: repeats ? undefined : call };
     reply = await call.session.requests.ask(question, call.deadline, (reply) => reply);
   } catch (error) {
@@ -139,8 +139,11 @@ export async function api<T extends object>(
   }
   const answer = replyJson<T & { error?: ApiErrorBody; ts?: string }>(reply, method);
   if (answer.ts !== undefined) call.session.noteTime(answer.ts, sent);
-  if (answer.error) throw apiError(answer.error, method);
-  return answer;
+  if (!answer.error) return answer;
+  const error = apiError(answer.error, method);
+  // In a cluster a server that knows no leader may have answered before the one that has led, and has done it.
+  if (!repeats && error instanceof Unavailable) call.noteUnconfirmed(subject);
+  throw error;
 }
 
 /** What to throw where the JetStream API has no responders. */

@@ -6,6 +6,38 @@ import { type ApiMessageBody, LeaderMessage, type StoredMessage } from "./stored
 /** By how much the text of bytes is longer than they are. */
 const BASE64 = 4 / 3;
 
+/** Which messages {@linkcode leaderPage} gets. */
+export interface LeaderPageQuery {
+  /** From this sequence on. */
+  seq: number;
+  /** A filter of subjects. */
+  next_by_subj: string;
+  /** At most so many. */
+  batch: number;
+  /**
+   * Up to this sequence.
+   *
+   * @default {Infinity}
+   */
+  upTo?: number;
+}
+
+/** Messages from the stream's leader, one after the other: where replicas may differ. */
+export async function leaderPage(
+  call: Call,
+  stream: string,
+  { seq, next_by_subj, batch, upTo = Infinity }: LeaderPageQuery,
+): Promise<StoredMessage[]> {
+  const page: StoredMessage[] = [];
+  while (page.length < batch) {
+    const message = await leaderGet(call, stream, { seq, next_by_subj });
+    if (!message || message.sequence > upTo) break;
+    page.push(message);
+    seq = message.sequence + 1;
+  }
+  return page;
+}
+
 /**
  * One message from the stream's leader: `{ seq }`, `{ last_by_subj }` or `{ seq, next_by_subj }`; or `null`, also without the stream.
  *

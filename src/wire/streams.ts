@@ -120,9 +120,16 @@ export function updateStream(call: Call, config: StreamConfig): Promise<StreamIn
   return api<StreamInfo>(call, `STREAM.UPDATE.${config.name}`, config);
 }
 
+/** The methods of the API that remove something. */
+const REMOVALS = {
+  stream: (stream: string) => `STREAM.DELETE.${stream}`,
+  message: (stream: string) => `STREAM.MSG.DELETE.${stream}`,
+  messages: (stream: string) => `STREAM.PURGE.${stream}`,
+} as const;
+
 /** Deletes a stream; `false` if there was none. */
 export async function deleteStream(call: Call, stream: string): Promise<boolean> {
-  const deleted = api(call, `STREAM.DELETE.${stream}`, undefined);
+  const deleted = api(call, REMOVALS.stream(stream), undefined);
   return await orElse(false, deleted, ErrorCode.streamNotFound) !== false;
 }
 
@@ -132,18 +139,19 @@ export async function deleteMessage(
   stream: string,
   sequence: number,
 ): Promise<boolean> {
-  const deleted = api(call, deletions(stream), { seq: sequence, no_erase: true });
+  const deleted = api(call, REMOVALS.message(stream), { seq: sequence, no_erase: true });
   const { noMessage, sequenceNotFound, messageNotDeleted } = ErrorCode;
   return await orElse(false, deleted, noMessage, sequenceNotFound, messageNotDeleted) !== false;
 }
 
-/** Whether this call may have deleted a message of a stream without an answer. */
-export function mayBeDeleted(call: Call, stream: string): boolean {
-  return call.isUnconfirmed(call.session.subjects.api(deletions(stream)));
+/** Whether this call may have removed something without an answer that says so: then what it finds to be gone was removed by it, or by another. */
+export function mayBeRemoved(call: Call, what: keyof typeof REMOVALS, stream: string): boolean {
+  return call.isUnconfirmed(call.session.subjects.api(REMOVALS[what](stream)));
 }
 
-function deletions(stream: string): string {
-  return `STREAM.MSG.DELETE.${stream}`;
+/** Of what is gone, and may have been removed by this call. */
+export function unknownRemoval(): Unavailable {
+  return new Unavailable("timeout", "The answer of a removal was lost");
 }
 
 /** Removes messages: those of a subject filter, below a sequence, or all but the newest `keep`. Returns how many. */
@@ -152,6 +160,6 @@ export async function purgeStream(
   stream: string,
   what: { filter?: string; seq?: number; keep?: number },
 ): Promise<number> {
-  const done = api<{ purged: number }>(call, `STREAM.PURGE.${stream}`, what);
+  const done = api<{ purged: number }>(call, REMOVALS.messages(stream), what);
   return (await orElse({ purged: 0 }, done, ErrorCode.streamNotFound)).purged;
 }

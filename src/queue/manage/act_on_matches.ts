@@ -6,7 +6,7 @@ import { listingStep } from "../../wire/listing.ts";
 import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
-import { deleteMessage, streamInfo } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved, streamInfo } from "../../wire/streams.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
 import { deadLetterMessages } from "../store/dead_letter_list.ts";
 import { callQueue, REMOVAL } from "../store/queue_call.ts";
@@ -119,7 +119,9 @@ export function discardMatches(
   const { context, names } = parts;
   const letters = deadLetterMessages(context, names);
   return actOnEach(letters, (letter) => matchesDeadLetter(letter, filter), options, ({ sequence }) => {
-    return callQueue(parts, (call) => deleteMessage(call, names.deadStream, sequence), REMOVAL);
+    return callQueue(parts, async (call) => {
+      return await deleteMessage(call, names.deadStream, sequence) || mayBeRemoved(call, "message", names.deadStream);
+    }, REMOVAL);
   });
 }
 

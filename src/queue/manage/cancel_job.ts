@@ -1,12 +1,11 @@
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
-import { Unavailable } from "../../connection/unavailable.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved, unknownRemoval } from "../../wire/streams.ts";
 import { EventSender } from "../store/job_events.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
@@ -37,9 +36,7 @@ export async function cancelJob(
     await passFiringSchedule(call, names, token);
   }
   if (!known.deleted) await stream.checkKind(call);
-  if (!known.deleted && mayBeDeleted(call, names.stream)) {
-    throw new Unavailable("timeout", "The answer of a delete was lost");
-  }
+  if (!known.deleted && mayBeRemoved(call, "message", names.stream)) throw unknownRemoval();
   return known.deleted;
 }
 

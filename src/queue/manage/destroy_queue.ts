@@ -1,6 +1,6 @@
 import type { QueueContext } from "../store/queue_context.ts";
 import type { Call } from "../../wire/call.ts";
-import { deleteStream, type StreamConfig, streamInfo } from "../../wire/streams.ts";
+import { deleteStream, mayBeRemoved, type StreamConfig, streamInfo, unknownRemoval } from "../../wire/streams.ts";
 import { removePermits } from "../store/rate_permits.ts";
 import { isDeadLetterStream, isJobStream, isResultsStream, notOfQueue } from "../store/stream_kinds.ts";
 
@@ -21,5 +21,6 @@ export async function destroyQueue(call: Call, { names, stream }: QueueContext):
   await remove(names.deadStream, (config) => isDeadLetterStream(config, names));
   await remove(names.resultsStream, (config) => isResultsStream(call, config, names));
   await removePermits(call, names);
+  if (!destroyed && mayBeRemoved(call, "stream", names.stream)) throw unknownRemoval();
   return destroyed;
 }

@@ -2,7 +2,7 @@ import type { Call } from "../../wire/call.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 import { messagePages } from "../../wire/message_pages.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
-import { deleteMessage, purgeStream, streamInfo } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved, purgeStream, streamInfo, unknownRemoval } from "../../wire/streams.ts";
 import { consumerInfo } from "../store/durable_consumer.ts";
 import { findJobMessage } from "../store/find_job.ts";
 import { PRIORITIES, tokenOf } from "../format/queue_names.ts";
@@ -20,7 +20,10 @@ export async function purgeJobs(call: Call, names: QueueNames): Promise<number> 
   await Promise.all(PRIORITIES.map((priority) => removeSuperseded(call, names, priority)));
   // At one stroke: no job passes from one place to another meanwhile. And it is wider than the filters of the durable consumers: only then does
   // the server count on right.
-  return await purgeStream(call, names.stream, { filter: names.idFilter("*") });
+  const isTried = mayBeRemoved(call, "messages", names.stream);
+  const purged = await purgeStream(call, names.stream, { filter: names.idFilter("*") });
+  if (isTried) throw unknownRemoval();
+  return purged;
 }
 
 /** Removes the messages of running jobs that have been put back as new ones, and would count twice. */

@@ -2,7 +2,7 @@ import type { JobPublisher } from "../publish/publish_job.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { mayBeStored } from "../../wire/publish.ts";
-import { deleteMessage, mayBeDeleted } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved } from "../../wire/streams.ts";
 import { findDeadLetter } from "../store/dead_letters.ts";
 import { parseJobHeaders } from "../format/job_headers.ts";
 import { jobBytes } from "../format/job_size.ts";
@@ -56,7 +56,7 @@ export async function redriveJob(
   if (!redriven.isStored && !mayBeStored(call, job.subject)) return false;
   // The job may have died again already: then its new dead letter has taken the place of this one. If the answer of an earlier attempt was lost, that has
   // removed the letter.
-  return present !== null || mayBeDeleted(call, deadStream);
+  return present !== null || mayBeRemoved(call, "message", deadStream);
 }
 
 /** Stores the job of a dead letter; `false` if another one of its id is in the queue. */

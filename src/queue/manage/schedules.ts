@@ -10,7 +10,7 @@ import { listingStep } from "../../wire/listing.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { leaderGet } from "../../wire/leader_get.ts";
-import { deleteMessage, streamInfo } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved, streamInfo, unknownRemoval } from "../../wire/streams.ts";
 import { checkDuration } from "../../checks.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { wholeSeconds } from "../../wire/durations.ts";
@@ -187,9 +187,11 @@ export async function removeSchedule(call: Call, names: QueueNames, token: strin
   let removed = false;
   for (;;) {
     const message = await leaderGet(call, names.stream, { last_by_subj: names.schedule(token) });
-    if (!message) return removed;
+    if (!message) break;
     removed = await deleteMessage(call, names.stream, message.sequence) || removed;
   }
+  if (!removed && mayBeRemoved(call, "message", names.stream)) throw unknownRemoval();
+  return removed;
 }
 
 /** Publishes what a schedule makes, now and beside its ticks; `null` if there is no such schedule, or it is not confirmed. */

@@ -2,7 +2,7 @@ import { type Call, callWithin } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
-import { leaderGet } from "../../wire/leader_get.ts";
+import { leaderGet, leaderPage } from "../../wire/leader_get.ts";
 import { publish } from "../../wire/publish.ts";
 import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
@@ -54,10 +54,8 @@ export class LateJobs {
   /** Looks at a page of delayed jobs. */
   async look(session: Session, lease: number): Promise<void> {
     const { names } = this.#queue;
-    const pageOf = (next_by_subj: string, seq: number) =>
-      this.#reader.page(this.#call(session), { seq, next_by_subj, batch: PAGE_MESSAGES });
-    const delayed = await pageOf(names.later("*", "*"), this.#next.delayed);
-    const changes = await pageOf(names.replacement("*"), this.#next.changes);
+    const delayed = await this.#page(session, names.later("*", "*"), this.#next.delayed);
+    const changes = await this.#page(session, names.replacement("*"), this.#next.changes);
     const due = session.now() - Math.max(lease, LATE_MS);
     const late = [...delayed, ...changes].filter((message) => dueTime(message) < due);
     const again = late.filter(({ sequence }) => this.#late.has(sequence)).slice(0, MAX_ASKED);
@@ -66,6 +64,13 @@ export class LateJobs {
     if (late.length === again.length) this.#next = { delayed: behind(delayed), changes: behind(changes) };
     for (const copy of changes) await this.#endChange(session, copy);
     if (again.length > 0) await this.#settle(session, again);
+  }
+
+  /** From the leader, where there are others: what a killed replica has back the others do not have, also when it leads. */
+  #page(session: Session, next_by_subj: string, seq: number): Promise<StoredMessage[]> {
+    const query = { seq, next_by_subj, batch: PAGE_MESSAGES };
+    const call = this.#call(session);
+    return session.requests.alone ? this.#reader.page(call, query) : leaderPage(call, this.#queue.names.stream, query);
   }
 
   /** Ends a change that was decided, and whose call has died: its copy may be due so late that no worker knows of the change when it gets the job. */

@@ -5,7 +5,7 @@ import { delay } from "../../delay.ts";
 import { LimitedLog } from "../../connection/limited_log.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import { api } from "../../wire/api.ts";
-import { leaderGet } from "../../wire/leader_get.ts";
+import { leaderGet, leaderPage } from "../../wire/leader_get.ts";
 import type { Session } from "../../wire/session.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
@@ -114,24 +114,13 @@ export class JobRescue {
     for (const { name, config, ack_floor } of consumers) {
       const floor = ack_floor.stream_seq;
       for (let seq = 1; seq <= floor;) {
-        const strays = await this.#straysFrom(session, seq, floor, config.filter_subject);
+        const query = { seq, next_by_subj: config.filter_subject, batch: MAX_ASKED, upTo: floor };
+        const strays = await leaderPage(this.#call(session), names.stream, query);
         if (strays.length > 0) await this.#clear(session, strays, last.get(name) ?? 0);
         seq = strays.length < MAX_ASKED ? Infinity : strays[MAX_ASKED - 1].sequence + 1;
       }
     }
     return new Map(consumers.map(({ name, ack_floor }) => [name, ack_floor.stream_seq]));
-  }
-
-  async #straysFrom(session: Session, from: number, floor: number, filter: string): Promise<StoredMessage[]> {
-    const strays: StoredMessage[] = [];
-    for (let seq = from; strays.length < MAX_ASKED;) {
-      const query = { seq, next_by_subj: filter };
-      const stray = await leaderGet(this.#call(session), this.#queue.names.stream, query);
-      if (!stray || stray.sequence > floor) break;
-      strays.push(stray);
-      seq = stray.sequence + 1;
-    }
-    return strays;
   }
 
   /** @param lastFloor Up to which they have belonged to no consumer for long enough. */

@@ -6,7 +6,7 @@ import { leaderGet } from "../../wire/leader_get.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
-import { deleteMessage } from "../../wire/streams.ts";
+import { deleteMessage, mayBeRemoved, unknownRemoval } from "../../wire/streams.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { fitHeaders } from "../format/job_size.ts";
 import { parseJobData } from "../format/job_data.ts";
@@ -86,7 +86,9 @@ export function findDeadLetter(
 /** Removes the dead letter of a job's id; `false` if there was none. */
 export async function discardDeadLetter(call: Call, names: QueueNames, token: string): Promise<boolean> {
   const letter = await findDeadLetter(call, names, token);
-  return letter !== null && await deleteMessage(call, names.deadStream, letter.sequence);
+  if (letter && await deleteMessage(call, names.deadStream, letter.sequence)) return true;
+  if (mayBeRemoved(call, "message", names.deadStream)) throw unknownRemoval();
+  return false;
 }
 
 /** Reads a dead letter. What is malformed counts as absent, and what is too long is cut: anybody may have written it. */

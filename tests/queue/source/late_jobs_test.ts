@@ -3,7 +3,7 @@ import { LateJobs } from "../../../src/queue/source/_late_jobs.ts";
 import { EndedJobs } from "../../../src/queue/store/ended_jobs.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
 import type { QueueContext } from "../../../src/queue/store/queue_context.ts";
-import { startNatsServer } from "../../../src/testing/mod.ts";
+import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import type { Session } from "../../../src/wire/session.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
@@ -29,7 +29,7 @@ function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: 
   const log = new CollectedLog();
   const parts = {
     names: new QueueNames("checks"),
-    context: { timeout: 10_000, logger: log },
+    context: { timeout: 20_000, logger: log },
   } as unknown as QueueContext;
   return {
     late: new LateJobs(parts, { ask: (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing))) }),
@@ -56,6 +56,23 @@ Deno.test("LateJobs stores a late job again that no worker has, at its second lo
   assertEquals((await queue.counts())?.delayed, 2);
   assertEquals(log.lines.length, 1);
   assertMatch(log.lines[0], /^warn: Delayed job late of queue checks was not started when it was due/);
+});
+
+Deno.test("LateJobs reads what is late from the leader of a cluster, whose replicas can differ", async () => {
+  await using cluster = await startNatsCluster();
+  await using stores = new QueueStores(cluster.urls[0]);
+  await using open = await openSession({ servers: cluster.urls[0] });
+  await using foreign = await ForeignClient.connect(cluster.urls[0]);
+  const queue = stores.jobQueue("checks", { replicas: 3 });
+  await queue.publish(1, { id: "late", delay: HOUR });
+  const { sequence } = (await queue.get("late"))!;
+  const direct: string[] = [];
+  foreign.connection.subscribe("$JS.API.DIRECT.GET.>", { callback: (_, { subject }) => void direct.push(subject) });
+  await foreign.connection.flush();
+  const { late } = lateJobs((asked) => asked.map(() => false));
+  for (let look = 0; look < 2; look++) await late.look(twoHoursLater(open.session), 1_000);
+  assertEquals(direct, []);
+  assert((await queue.get("late"))!.sequence > sequence);
 });
 
 Deno.test("LateJobs leaves a late job to the worker that has ended what it became", async () => {
