@@ -33,6 +33,7 @@ import {
 import { redriveById, type Redriven } from "./manage/redrive_job.ts";
 import type { JobReceipt } from "./publish/job_receipt.ts";
 import { JobPublisher } from "./publish/publish_job.ts";
+import { withdraw } from "./publish/store_copy.ts";
 import { MANY_OPTIONS, publishBatches, type PublishManyOptions } from "./publish/publish_many.ts";
 import {
   checkEntry,
@@ -182,20 +183,30 @@ export class QueueHandle<Out = unknown, In = Out> extends ManagedQueue<In> imple
 
   async reschedule(id: string, options: RescheduleOptions): Promise<boolean | null> {
     const due = checkReschedule(options);
-    // Counted from the first attempt on.
-    let change: JobChange | undefined;
-    return await this.#lookUp(id, "reschedule the job", (call, token) => {
-      change ??= JobChange.ofMoment(typeof due === "number" ? call.session.now() + due : due?.getTime());
-      return change.make(call, this.queue, token);
-    }, CHANGE);
+    return await this.#change(id, "reschedule the job", (now) => {
+      return JobChange.ofMoment(typeof due === "number" ? now + due : due?.getTime());
+    });
   }
 
   async update(id: string, data: In): Promise<boolean | null> {
     const { context, schema } = this.queue;
     const payload = jsonText(data, "update the job", "data");
     if (schema) await checkData(schema, payload, "update the job", context.timeout);
-    const change = JobChange.ofData(payload);
-    return await this.#lookUp(id, "update the job", (call, token) => change.make(call, this.queue, token), CHANGE);
+    return await this.#change(id, "update the job", () => JobChange.ofData(payload));
+  }
+
+  /** @param begin Makes the change at the first attempt; it gets the server's time. */
+  async #change(id: string, doing: string, begin: (now: number) => JobChange): Promise<boolean | null> {
+    let begun: { change: JobChange; token: string } | undefined;
+    let done: boolean | null = null;
+    try {
+      return done = await this.#lookUp(id, doing, (call, token) => {
+        begun = { change: begun?.change ?? begin(call.session.now()), token };
+        return begun.change.make(call, this.queue, token);
+      }, CHANGE);
+    } finally {
+      if (begun && done === null) withdraw(this.queue.context, this.queue, begun.token, begun.change);
+    }
   }
 
   async #depth(): Promise<QueueDepth | null> {

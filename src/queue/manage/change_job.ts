@@ -53,11 +53,12 @@ export function checkReschedule(given: RescheduleOptions): number | Date | undef
   return dueTime(delay, runAt, RESCHEDULE);
 }
 
-/** A change of a job that waits or is delayed, over all attempts of one call. */
+/** A change of a job that waits or is delayed, over all attempts of one call. Who calls ends it by {@linkcode withdraw} if it gets no answer. */
 export class JobChange implements Replacement {
   readonly doing: string;
   readonly nonce: string = nuid.next();
   readonly behindActive = false;
+  isAnnounced = false;
   readonly #payload: string | undefined;
   readonly #due: "kept" | number | undefined;
   #readySubject: (present: StoredMessage) => string = ({ subject }) => subject;

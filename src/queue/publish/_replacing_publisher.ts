@@ -3,11 +3,12 @@ import type { Call } from "../../wire/call.ts";
 import { mayJobBeStored } from "../store/find_job.ts";
 import { settledWithin } from "../../delay.ts";
 import type { Context } from "../../wire/context.ts";
+import type { QueueStore } from "../store/queue_context.ts";
 import type { QueueStream } from "../store/queue_stream.ts";
 import type { JobReceipt } from "./job_receipt.ts";
 import { type PreparedJob, readyJob } from "./publish_options.ts";
 import { replaceJob } from "./replace_job.ts";
-import type { JobCopy, Replacement } from "./store_copy.ts";
+import { type JobCopy, type Replacement, withdraw } from "./store_copy.ts";
 
 /** A publish that waits for the one of its id that is under way. */
 interface WaitingPublish {
@@ -31,16 +32,14 @@ interface ReadyPublisher {
  */
 export class ReplacingPublisher {
   readonly #context: Context;
-  readonly #names: QueueNames;
-  readonly #stream: QueueStream;
+  readonly #queue: QueueStore;
   readonly #publisher: ReadyPublisher;
   /** The ids of which a publish is under way, with the one that waits for it. */
   readonly #waiting: Map<string, WaitingPublish | null> = new Map();
 
   constructor(context: Context, names: QueueNames, stream: QueueStream, publisher: ReadyPublisher) {
     this.#context = context;
-    this.#names = names;
-    this.#stream = stream;
+    this.#queue = { names, stream };
     this.#publisher = publisher;
   }
 
@@ -74,24 +73,29 @@ export class ReplacingPublisher {
     this.#publishFirst(job, Math.max(1, until - performance.now())).then(receipt.resolve, receipt.reject);
   }
 
-  #attempt(job: PreparedJob, timeout: number): Promise<JobReceipt | null> {
+  async #attempt(job: PreparedJob, timeout: number): Promise<JobReceipt | null> {
     const replacing = new ReplacingJob(job);
-    return this.#context.connection.attempt(async (call) => {
-      await this.#publisher.ready(call, [job]);
-      return await this.#store(call, replacing);
-    }, { timeout, persist: true });
+    let receipt: JobReceipt | null = null;
+    try {
+      return receipt = await this.#context.connection.attempt(async (call) => {
+        await this.#publisher.ready(call, [job]);
+        return await this.#store(call, replacing);
+      }, { timeout, persist: true });
+    } finally {
+      if (receipt === null) withdraw(this.#context, this.#queue, job.token, replacing);
+    }
   }
 
   async #store(call: Call, replacing: ReplacingJob): Promise<JobReceipt> {
     const { id, token } = replacing.job;
-    const queue = { names: this.#names, stream: this.#stream };
+    const queue = this.#queue;
     const ready = replacing.ready(call.session.now());
     for (;;) {
       const result = await replaceJob(call, queue, token, replacing);
       if (typeof result === "object") {
         return { id, queue: queue.names.queue, sequence: result.sequence, duplicate: false };
       }
-      const sentBefore = mayJobBeStored(call, this.#names, token);
+      const sentBefore = mayJobBeStored(call, queue.names, token);
       const receipt = await this.#publisher.publishReady(call, ready, sentBefore);
       // Another job of this id came first, and is to be replaced.
       if (!receipt.duplicate) return receipt;
@@ -103,6 +107,7 @@ export class ReplacingPublisher {
 class ReplacingJob implements Replacement {
   readonly doing = "publish the job";
   readonly behindActive = true;
+  isAnnounced = false;
   readonly job: PreparedJob;
   #ready: PreparedJob | null = null;
   #due: number | undefined;

@@ -1,5 +1,4 @@
 import { JetStreamStoreError } from "../../errors.ts";
-import { Unavailable } from "../../connection/unavailable.ts";
 import type { Call } from "../../wire/call.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { type JobHeaders, MAX_AFTER, parseJobHeaders, supersedesHeader } from "../format/job_headers.ts";
@@ -16,7 +15,6 @@ import {
   storeCopy,
   storeDecided,
   type Undecided,
-  withdraw,
 } from "./store_copy.ts";
 
 /** Milliseconds until a job that runs after an active one is first delivered. */
@@ -81,17 +79,10 @@ async function replaceMessage(
   }
   const undecided = { from: laterSubject(queue, subject), sequence, waiting: subject, replaced: sequence, after, copy };
   if (await isDelivered(call, queue, undecided)) return await endBehindActive(call, queue, undecided, replacement);
-  const token = tokenOf(subject);
-  try {
-    const stored = await storeAnnounced(call, queue, undecided, replacement);
-    if (stored === null) return null;
-    const from = queue.names.replacement(token);
-    return await decide(call, queue, { ...undecided, from, sequence: stored }, replacement);
-  } catch (error) {
-    // Another attempt of this call goes on with it. Otherwise nobody would, and a worker that has the job would wait for that.
-    if (!(error instanceof Unavailable) || error.reason === "timeout") withdraw(call, queue, token, replacement);
-    throw error;
-  }
+  const stored = await storeAnnounced(call, queue, undecided, replacement);
+  if (stored === null) return null;
+  const from = queue.names.replacement(tokenOf(subject));
+  return await decide(call, queue, { ...undecided, from, sequence: stored }, replacement);
 }
 
 /** The copy of a message. A server that was killed can have a delayed one back, and fire it: so the copy names what it supersedes. */

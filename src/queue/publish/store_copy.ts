@@ -1,6 +1,7 @@
 import type { JetStreamStoreError } from "../../errors.ts";
 import { ErrorCode, isServerError } from "../../wire/api.ts";
-import { type Call, callWithin } from "../../wire/call.ts";
+import type { Call } from "../../wire/call.ts";
+import type { Context } from "../../wire/context.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
@@ -9,15 +10,12 @@ import { type HeaderList, type JobHeaders, scheduleHeaders } from "../format/job
 import { checkSize, jobBytes } from "../format/job_size.ts";
 import { isReplacement, tokenOf } from "../format/queue_names.ts";
 import { findJobMessage, isUndecided } from "../store/find_job.ts";
-import { removeMessage } from "../store/job_turn.ts";
+import { MAX_CHANGE_MS, removeMessage } from "../store/job_turn.ts";
 import type { QueueStore } from "../store/queue_context.ts";
 import { laterSubject } from "./replaceable_message.ts";
 
 /** Milliseconds after which the copy of a waiting message fires whose call died: more than a call takes. */
 const REPLACEMENT_MS = 60_000;
-
-/** Milliseconds within which a copy is withdrawn. */
-const WITHDRAW_TIMEOUT_MS = 2_000;
 
 /** What is stored in place of a message. */
 export interface JobCopy {
@@ -36,6 +34,8 @@ export interface Replacement {
   readonly doing: string;
   /** Message id and `Job-Nonce` of the copy. */
   readonly nonce: string;
+  /** Whether it may have an undecided copy in the queue, for which others wait. */
+  isAnnounced: boolean;
   /** Whether it runs once more after a job that is active; otherwise that stays as it is. */
   readonly behindActive: boolean;
   /**
@@ -110,6 +110,7 @@ export async function storeAnnounced(
   });
   try {
     announce(call, queue, undecided);
+    replacement.isAnnounced = true;
     const stored = await storeUndecided(call, queue, undecided, replacement);
     // The server sends a refusal before it answers what was sent behind it.
     if (!refusal) return stored;
@@ -193,13 +194,15 @@ async function store(
   }
 }
 
-/** Removes the undecided copy of a call that ends, in the background. If that fails, the copy is removed when it is old. */
-export function withdraw({ session }: Call, queue: QueueStore, token: string, { nonce }: Replacement): void {
-  const call = callWithin(session, WITHDRAW_TIMEOUT_MS);
-  const remove = async () => {
+/** Ends a call that replaces a job, and has no answer: removes its undecided copy, in the background and over reconnects, as long as others wait for it. */
+export function withdraw(context: Context, queue: QueueStore, token: string, replacement: Replacement): void {
+  const { nonce, isAnnounced } = replacement;
+  if (!isAnnounced) return;
+  const remove = async (call: Call) => {
     const newest = await findJobMessage(call, queue.names, token);
     if (!newest || !isUndecided(newest) || newest.header("Job-Nonce") !== nonce) return;
     await removeMessage(call, queue.names, newest.sequence);
   };
-  remove().catch(() => {});
+  // If that fails, the copy is removed when it is old.
+  context.connection.attempt(remove, { timeout: MAX_CHANGE_MS, persist: true, patient: true }).catch(() => {});
 }

@@ -9,7 +9,7 @@ import type { JobMessage } from "../format/job_message.ts";
 import { findJobMessage, isMessageOf, isUndecided } from "./find_job.ts";
 
 /** Milliseconds that a call may take which changes a job: what one that died has left is removed after them. */
-const MAX_CHANGE_MS = 30_000;
+export const MAX_CHANGE_MS = 30_000;
 
 /** Whether a message that was delivered is to run: now, after an active message of its id, or not at all, as another message takes its place. */
 export type JobTurn = "now" | "behind" | "superseded";

@@ -2,7 +2,7 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import type { JobQueue } from "../../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
-import { Proxy } from "../../_support/proxy.ts";
+import { Proxy, type Tampering } from "../../_support/proxy.ts";
 import { Relay } from "../../_support/relay.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -49,6 +49,36 @@ test("A worker ends a change whose call has died though its copy is due later, b
   await using _consumer = queue.consume(() => {}, { priorities: ["high"] });
   await waitUntil(async () => (await subjects()).length === 1, PATIENCE_MS);
   assertEquals((await queue.get("a"))?.state, "delayed");
+});
+
+test("JobQueue.update whose connection is lost until after its time withdraws its copy once it is back", async () => {
+  await using server = await startNatsServer();
+  await using owner = new QueueStores(server.url);
+  const tampering: Tampering = {};
+  await using proxy = new Proxy(server.url, tampering);
+  await using stores = new QueueStores(proxy.url, { timeout: 2_000 });
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  await queue.open();
+  for (const id of ["updated", "replaced"]) {
+    await owner.jobQueue<string>("checks").publish("old", { id });
+    let isCut = false;
+    tampering.refuse = () => isCut;
+    // The answer by which it would decide, or withdraw the copy.
+    tampering.drop = (_, payload) => {
+      if (isCut || !payload.includes('"stream":"WQ_checks"') || !payload.includes('"seq"')) return isCut;
+      isCut = true;
+      queueMicrotask(() => proxy.cut());
+      return true;
+    };
+    const result = id === "updated" ? queue.update(id, "new") : queue.publish("new", { id, replace: true });
+    assertEquals(await result, null);
+    assertEquals((await foreign.messages("WQ_checks", `wq.checks.*.*.${id}`)).length, 2);
+    isCut = false;
+    tampering.drop = tampering.refuse = undefined;
+    await waitUntil(async () => (await foreign.messages("WQ_checks", `wq.checks.*.*.${id}`)).length === 1);
+    assertEquals((await queue.get(id))?.data, "old");
+  }
 });
 
 for (const replicas of [1, 3]) {
