@@ -104,8 +104,17 @@ export class GuardedDirectory implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    // The number may belong to another process from then on.
-    return this.#process = new GuardedProcess(child, () => Deno.writeTextFileSync(`${this.path}/pid`, ""));
+    return this.#process = new GuardedProcess(child, () => this.#forgetProcess());
+  }
+
+  /** The number of a process that has ended may belong to another one from then on. */
+  #forgetProcess(): void {
+    try {
+      Deno.writeTextFileSync(`${this.path}/pid`, "");
+    } catch (error) {
+      // Somebody has removed the directory.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   /** The last `limit` bytes of what the programs wrote. */

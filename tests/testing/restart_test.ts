@@ -2,6 +2,7 @@ import { reservedPorts } from "../../src/testing/_free_ports.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
+import { runScript } from "./_run_script.ts";
 import { exists, isAlive } from "./_is_alive.ts";
 
 async function request<T>(server: NatsServer, subject: string, data?: unknown): Promise<T> {
@@ -78,19 +79,26 @@ Deno.test("startNatsServer gives away no port of a server that is down", async (
 
 Deno.test("startNatsServer starts beside files and directories of others that are named like those of its servers", async () => {
   const directory = await Deno.makeTempDir();
-  const before = Deno.env.get("TMPDIR");
   try {
     await Deno.writeTextFile(`${directory}/nats-server-file`, "");
     await Deno.symlink(`${directory}/none`, `${directory}/nats-server-link`);
     for (const name of ["empty", "nested", "pipe"]) await Deno.mkdir(`${directory}/nats-server-${name}`);
     await Deno.mkdir(`${directory}/nats-server-nested/nats-server.conf`);
     await new Deno.Command("mkfifo", { args: [`${directory}/nats-server-pipe/nats-server.conf`] }).output();
-    Deno.env.set("TMPDIR", directory);
-    await using server = await startNatsServer();
-    assert(reservedPorts().has(server.port));
+    // In a process of its own: the environment is that of all tests.
+    const script = "await using server = await testing.startNatsServer(); console.log(server.port);";
+    const { code, out, err } = await runScript(script, { env: { ...Deno.env.toObject(), TMPDIR: directory } });
+    assertEquals([code, err], [0, ""]);
+    assert(Number(out) > 0, out);
   } finally {
-    if (before === undefined) Deno.env.delete("TMPDIR");
-    else Deno.env.set("TMPDIR", before);
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("NatsServer.kill outlives that somebody has removed the server's directory", async () => {
+  const server = await startNatsServer();
+  await Deno.remove(server.storeDir.replace(/\/store$/, ""), { recursive: true });
+  await server.kill();
+  // There is nothing that could be removed.
+  await assertRejects(() => server[Symbol.asyncDispose](), Error, "Cannot remove the temporary directory");
 });
