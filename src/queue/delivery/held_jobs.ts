@@ -104,11 +104,11 @@ export class HeldJobs {
     for (const delivery of this.all) this.release(delivery, why);
   }
 
-  /** A durable consumer was seen that was created at this time: what an earlier one of its name has delivered is orphaned. */
-  seen(consumer: string, created: string): void {
+  /** A durable consumer was created at this time, or is not there: what an earlier one of its name has delivered is orphaned. */
+  see(consumer: string, created: string | undefined): void {
     const known = this.#consumers.get(consumer);
-    if (known !== undefined && known !== created) this.orphan(consumer);
-    this.#consumers.set(consumer, created);
+    if (created === undefined || known !== undefined && known !== created) this.orphan(consumer);
+    if (created !== undefined) this.#consumers.set(consumer, created);
   }
 
   /** The durable consumer is gone: what runs ends by its message, and what has not begun, or waits for a look-up, is delivered by another. */

@@ -202,12 +202,11 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const infos = await Promise.all(consumers.map((name) => consumerInfo(call, names, name)));
     if (this.#closed) return;
     const present = infos.filter((info) => info !== null);
+    consumers.forEach((name, i) => this.#demand.held.see(name, infos[i]?.created));
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
-    for (const { name, created } of present) this.#demand.held.seen(name, created);
-    if (missing !== undefined) {
-      this.#demand.held.orphan(missing);
-      throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
-    }
+    if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
+    // Whoever makes a partition again announces it.
+    if (present.length < consumers.length) this.#queue.stream.remakePartitions(call);
     this.created = info.created;
     this.#listener.rateLimited(this.#session, parseRate(info.config.metadata));
     this.#pulls = present.map((info) => this.#pullsOf(info));

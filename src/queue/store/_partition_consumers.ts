@@ -3,8 +3,9 @@ import type { QueueNames } from "../format/queue_names.ts";
 import { Unavailable } from "../../connection/unavailable.ts";
 import type { Logger } from "../../connection/logger.ts";
 import { Once } from "../../wire/once.ts";
-import { consumerConfig, consumerInfo, consumerInfos, ensureConsumer } from "./durable_consumer.ts";
-import { partitionNames } from "../format/queue_names.ts";
+import { streamInfo } from "../../wire/streams.ts";
+import { consumerConfig, consumerInfos, ensureConsumer } from "./durable_consumer.ts";
+import { partitionNames, PRIORITIES } from "../format/queue_names.ts";
 import { messageOf } from "../../shown.ts";
 
 /** Milliseconds after which the partitions are looked for again. */
@@ -38,7 +39,7 @@ export class PartitionConsumers {
   /** Makes those that are missing; opened once. */
   open(call: Call): Promise<void> {
     const opened = this.#once.get(call);
-    if (performance.now() - this.#seen >= LOOK_AGAIN_MS) this.#lookAgain(call);
+    if (performance.now() - this.#seen >= LOOK_AGAIN_MS) this.remake(call);
     return opened;
   }
 
@@ -47,7 +48,8 @@ export class PartitionConsumers {
     this.#once.forget();
   }
 
-  async #lookAgain(call: Call): Promise<void> {
+  /** Makes those again that are gone; says so if that is refused. */
+  async remake(call: Call): Promise<void> {
     this.#seen = performance.now();
     const { names } = this.#queue;
     try {
@@ -69,9 +71,10 @@ export class PartitionConsumers {
   }
 }
 
-/** The last one is made last: that it is there says that all are. */
+/** By their number: the server takes no others beside them, whose filters would overlap. */
 async function hasPartitions(call: Call, names: QueueNames): Promise<boolean> {
-  return await consumerInfo(call, names, partitionNames().at(-1)!) !== null;
+  const info = await streamInfo(call, names.stream);
+  return info !== null && info.state.consumer_count >= PRIORITIES.length + partitionNames().length;
 }
 
 async function makePartitions(call: Call, names: QueueNames, lease: number): Promise<void> {

@@ -1,10 +1,14 @@
 import type { Msg } from "@nats-io/nats-core";
+import { delay } from "../../delay.ts";
 import { advisory } from "../../wire/jetstream_subjects.ts";
 import type { Listening, Session } from "../../wire/session.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
 /** Characters of a subject token. */
 const MAX_TOKEN_CHARACTERS = 3_000;
+
+/** Milliseconds until a durable consumer is gone whose deletion the server has announced. */
+const DELETED_MS = 1_000;
 
 /** What is announced to the workers of a queue. Any client may have sent it, so it is only a reason to check. */
 export interface QueueAdvisoryEvents {
@@ -27,13 +31,18 @@ export function listenToQueue(
   const refused = (error: Error) => {
     session.warnOnce(`Workers of queue ${queue} notice cancels, pauses and changes late: ${error.message}`);
   };
+  const deleted = async () => {
+    events.changed();
+    await delay(DELETED_MS, { signal: session.signal, persistent: false });
+    events.changed();
+  };
   const on = (subject: string, receive: (message: Msg) => void) => session.subscribe(subject, receive, refused);
   return [
     on(advisory(`CONSUMER.MSG_TERMINATED.${stream}.*`), (message) => events.deleted(readTerminated(message))),
     on(advisory(`CONSUMER.PAUSE.${stream}.*`), () => events.changed()),
     // While as many run as may, no pull is open that would show these.
     on(advisory(`STREAM.DELETED.${stream}`), () => events.destroyed()),
-    on(advisory(`CONSUMER.DELETED.${stream}.*`), () => events.changed()),
+    on(advisory(`CONSUMER.DELETED.${stream}.*`), deleted),
     on(changed, () => events.changed()),
     // Whoever has changed the rate's limit may have died before it announced that.
     on(advisory(`STREAM.UPDATED.${stream}`), () => events.changed()),

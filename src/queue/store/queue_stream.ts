@@ -187,6 +187,11 @@ export class QueueStream {
     return this.#partitions.open(call);
   }
 
+  /** Makes those again that are gone, in the background. */
+  remakePartitions(call: Call): void {
+    this.#partitions.remake(call);
+  }
+
   /** What is known of the stream's limits counts no longer once the stream was changed. */
   #noteUpdates(session: Session): void {
     if (!this.#updates.changed(session)) return;

@@ -118,3 +118,27 @@ Deno.test("JobConsumer starts no job whose durable consumer was deleted while th
   await Promise.all([first.stop(), second.stop()]);
   assertEquals(runs.ids.toSorted(), ids);
 });
+
+Deno.test("JobConsumer makes the durable consumer of a partition again; what a full worker runs meanwhile runs once", async () => {
+  const across = new HeldJob("across");
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const runs = new RecordedRuns(across.handler);
+  await queue.publish(null, { id: "across", key: "k" });
+  await using consumer = queue.consume(runs.handler, { concurrency: 1, prefetch: 0 });
+  await across.started;
+  const [{ subject }] = await foreign.messages("WQ_checks");
+  const partition = subject.split(".")[3];
+  await foreign.request(`CONSUMER.DELETE.WQ_checks.k${partition}`);
+  await waitUntil(async () => {
+    const info = await foreign.api<{ error?: unknown }>(`CONSUMER.INFO.WQ_checks.k${partition}`);
+    return info.error === undefined;
+  });
+  across.letGo();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  await queue.publish(null, { id: "after", key: "k" });
+  await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
+  assertEquals(runs.ids, ["across", "after"]);
+});
