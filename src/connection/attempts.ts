@@ -16,7 +16,7 @@ export interface AttemptOptions {
   persist?: boolean;
   /** Whether a call that begins during a reconnect waits for it, too: for what has to be reported. */
   patient?: boolean;
-  /** Whether close() does not wait for it. */
+  /** Whether close() does not wait for it, and it counts as no call. */
   background?: boolean;
   /** Whether a call that failed so may be repeated; by default it may. */
   repeatable?: (failure: Unavailable) => boolean;
@@ -125,8 +125,10 @@ export class Attempts<S extends Session> {
         session = losses.guilty ? null : await this.#sessionAfter(session, error, pause, deadline, options);
       }
     }
-    this.#counters.degraded++;
-    countDegradedCall();
+    if (!options.background) {
+      this.#counters.degraded++;
+      countDegradedCall();
+    }
     options.degraded?.();
     // A caller that repeats at once must not keep the event loop from the reconnect.
     await new Promise((resolve) => setImmediate(resolve));
@@ -173,12 +175,12 @@ export class Attempts<S extends Session> {
     error: unknown,
     pause: number,
     deadline: number,
-    { persist, repeatable = () => true }: AttemptOptions,
+    { persist, background, repeatable = () => true }: AttemptOptions,
   ): Promise<S | null> {
     if (!(error instanceof Unavailable)) throw error;
     if (error.reason === "timeout" || deadline - performance.now() <= pause) {
       if (error.refusal) throw error.refusal;
-      this.#counters.timedOut++;
+      if (!background) this.#counters.timedOut++;
       return null;
     }
     if (!repeatable(error)) return null;

@@ -204,5 +204,7 @@ export function withdraw(context: Context, queue: QueueStore, token: string, rep
     await removeMessage(call, queue.names, newest.sequence);
   };
   // If that fails, the copy is removed when it is old.
-  context.connection.attempt(remove, { timeout: MAX_CHANGE_MS, persist: true, patient: true }).catch(() => {});
+  context.connection.attempt(remove, { timeout: MAX_CHANGE_MS, persist: true, patient: true, background: true }).catch(
+    () => {},
+  );
 }

@@ -81,6 +81,28 @@ test("JobQueue.update whose connection is lost until after its time withdraws it
   }
 });
 
+test("JetStreamStores.close does not wait for the withdrawal of a copy", async () => {
+  await using server = await startNatsServer();
+  const tampering: Tampering = {};
+  await using proxy = new Proxy(server.url, tampering);
+  const stores = new QueueStores(proxy.url, { timeout: 1_000 });
+  const queue = stores.jobQueue<string>("checks");
+  await queue.publish("old", { id: "a" });
+  let isSilent = false;
+  tampering.lose = (subject) => {
+    isSilent ||= subject === "wq.checks.keyed.changing.a";
+    return false;
+  };
+  tampering.drop = (subject) => isSilent && subject.startsWith("_INBOX");
+  assertEquals(await queue.update("a", "new"), null);
+  assertEquals(stores.connectionCounters().degraded, 1);
+  // It would last until the deadline.
+  let isClosed = false;
+  const closed = stores.close({ deadline: 60_000 }).then(() => isClosed = true);
+  await waitUntil(() => isClosed);
+  await closed;
+});
+
 for (const replicas of [1, 3]) {
   const where = replicas === 1 ? "on one server" : "on three servers";
 
