@@ -103,7 +103,7 @@ export class KvCommit {
       headers: this.#headersOf(message, i),
     }));
     try {
-      if (messages.length > 1) return (await publishBatch(call, () => messages)).seq;
+      if (messages.length > 1) return (await publishBatch(call, this.#stream.name, () => messages)).seq;
       const [{ subject, payload, headers }] = messages;
       return (await publish(call, subject, payload, new HeaderBlock(...headers), true)).seq;
     } catch (error) {

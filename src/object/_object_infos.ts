@@ -125,7 +125,7 @@ export class ObjectInfos {
       headers: [{ "Nats-Rollup": "sub", "Nats-Expected-Last-Subject-Sequence": String(after) }],
     }));
     const { config } = this.#stream;
-    const { seq } = await publishBatch(call, () => messages).catch((error) => {
+    const { seq } = await publishBatch(call, this.#stream.name, () => messages).catch((error) => {
       throw this.#stream.refused(error, config);
     });
     infos.forEach(({ subject }, i) => {

@@ -7,19 +7,19 @@ import { JetStreamStoreError } from "../errors.ts";
 import { apiError, type ApiErrorBody, ErrorCode, isServerError } from "./api.ts";
 import type { Call } from "./call.ts";
 import { type PubAck, publish } from "./publish.ts";
-import { budgetPerSession } from "./requests/budget.ts";
+import { budgetPerStream } from "./requests/budget.ts";
 import { retryUntil } from "./retry_until.ts";
 
 /** Messages that a server takes as one batch. */
 export const MAX_BATCH = 1_000;
 
 /**
- * Batches that are under way at the same time over one connection: a server takes 50 per stream. It syncs the disk for each, and answers none as long as
+ * Batches of a stream that are under way at the same time over one connection: a server takes 50. It syncs the disk for each, and answers none as long as
  * more are coming, so the answers of hundreds would come too late.
  */
 const MAX_IN_FLIGHT = 16;
 
-const budgetOf = budgetPerSession(MAX_IN_FLIGHT);
+const budgetOf = budgetPerStream(MAX_IN_FLIGHT);
 
 /** A message of a batch. */
 export interface BatchMessage {
@@ -32,15 +32,16 @@ export interface BatchMessage {
  * Stores messages as one batch (ADR-50): all of them, with consecutive sequences, or none. One of a single message is a batch, too. While it is not
  * confirmed it is sent again, so its messages must have guards or ids that keep them from being stored twice.
  *
+ * @param stream The stream that listens to their subjects.
  * @param make Makes the messages for each sending.
  * @returns The acknowledgement of the last message, which has the last sequence.
  * @throws {RangeError} If a message has more bytes than the server takes: nothing is sent.
  * @throws {JetStreamStoreError} If the server refuses it: nothing of it is stored.
  * @throws {Unavailable} If it is not confirmed: all of it may be stored.
  */
-export function publishBatch(call: Call, make: () => readonly BatchMessage[]): Promise<PubAck> {
+export function publishBatch(call: Call, stream: string, make: () => readonly BatchMessage[]): Promise<PubAck> {
   const send = () => retryUntil(call, (call) => sendBatch(call, make()));
-  return budgetOf(call.session).during(1, () => call.deadline, send);
+  return budgetOf(call.session, stream).during(1, () => call.deadline, send);
 }
 
 async function sendBatch(call: Call, messages: readonly BatchMessage[]): Promise<PubAck> {

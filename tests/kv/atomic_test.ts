@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { Proxy } from "../_support/proxy.ts";
+import { openStores } from "../_support/open_stores.ts";
+import { Proxy, type Tampering } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 
@@ -211,4 +212,25 @@ Deno.test("KvTransaction.commit throws for a value larger than the server takes,
   }
   assertEquals((await bucket.getMany(["0", "1", "2"]))?.size, 0);
   assertEquals(await bucket.atomic().put("0", "v").put("1", "v").commit(), { ok: true, revision: 2 });
+});
+
+Deno.test("KvTransaction.commit without an answer holds up no batch of another stream", async () => {
+  await using server = await startNatsServer();
+  const tampering: Tampering = {};
+  await using proxy = new Proxy(server.url, tampering);
+  await using stores = openStores(proxy.url, { timeout: 60_000 });
+  const [silent, queue] = [stores.kvBucket("silent"), stores.jobQueue("checks")];
+  await silent.put("opened", "");
+  await queue.open();
+  tampering.lose = (subject) => subject.startsWith("$KV.silent.");
+  let committed = 0;
+  const commits = Array.from({ length: 40 }, async (_, n) => {
+    const done = await silent.atomic().put(`a${n}`, "1").put(`b${n}`, "2").commit();
+    committed++;
+    return done?.ok;
+  });
+  const receipts = await queue.publishMany([{ data: 1 }, { data: 2 }], { atomic: true });
+  assertEquals([receipts?.length, committed], [2, 0]);
+  tampering.lose = undefined;
+  assertEquals(await Promise.all(commits), commits.map(() => true));
 });

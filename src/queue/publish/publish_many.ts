@@ -149,7 +149,7 @@ async function storeBatch(
     receipts.set(job, { id: job.id, queue: names.queue, sequence, duplicate });
   for (let rest = [...batch]; rest.length > 0; rest = rest.filter((job) => !receipts.has(job))) {
     try {
-      const ack = await publishBatch(call, () => messagesOf(names, rest, isUnconfirmed(call, batch)));
+      const ack = await publishBatch(call, names.stream, () => messagesOf(names, rest, isUnconfirmed(call, batch)));
       rest.forEach((job, i) => note(job, ack.seq - rest.length + 1 + i, false));
     } catch (error) {
       await publisher.remakeIfGone(call, error, rest.some((job) => job.keyed));

@@ -84,6 +84,18 @@ export class Budget {
   }
 }
 
+/** One budget for each stream of each session, with the same limit. */
+export function budgetPerStream(limit: number): (session: WeakKey, stream: string) => Budget {
+  const budgetsOf = new WeakMap<WeakKey, Map<string, Budget>>();
+  return (session, stream) => {
+    let budgets = budgetsOf.get(session);
+    if (!budgets) budgetsOf.set(session, budgets = new Map());
+    let budget = budgets.get(stream);
+    if (!budget) budgets.set(stream, budget = new Budget(limit));
+    return budget;
+  };
+}
+
 /** One budget for each session, with the same limit. */
 export function budgetPerSession(limit: number): (session: WeakKey) => Budget {
   const budgets = new WeakMap<WeakKey, Budget>();
