@@ -22,15 +22,19 @@ export interface LeaderPageQuery {
   upTo?: number;
 }
 
-/** Messages from the stream's leader, one after the other: where replicas may differ. */
+/**
+ * Messages from the stream's leader, one after the other: where replicas may differ.
+ *
+ * @param begin Begins a call for each of them: over a slow link they take long together.
+ */
 export async function leaderPage(
-  call: Call,
+  begin: () => Call,
   stream: string,
   { seq, next_by_subj, batch, upTo = Infinity }: LeaderPageQuery,
 ): Promise<StoredMessage[]> {
   const page: StoredMessage[] = [];
   while (page.length < batch) {
-    const message = await leaderGet(call, stream, { seq, next_by_subj });
+    const message = await leaderGet(begin(), stream, { seq, next_by_subj });
     if (!message || message.sequence > upTo) break;
     page.push(message);
     seq = message.sequence + 1;

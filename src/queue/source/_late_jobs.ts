@@ -69,8 +69,8 @@ export class LateJobs {
   /** From the leader, where there are others: what a killed replica has back the others do not have, also when it leads. */
   #page(session: Session, next_by_subj: string, seq: number): Promise<StoredMessage[]> {
     const query = { seq, next_by_subj, batch: PAGE_MESSAGES };
-    const call = this.#call(session);
-    return session.requests.alone ? this.#reader.page(call, query) : leaderPage(call, this.#queue.names.stream, query);
+    if (session.requests.alone) return this.#reader.page(this.#call(session), query);
+    return leaderPage(() => this.#call(session), this.#queue.names.stream, query);
   }
 
   /** Ends a change that was decided, and whose call has died: its copy may be due so late that no worker knows of the change when it gets the job. */

@@ -82,9 +82,10 @@ export class JobRescue {
       if (signal.aborted) break;
       try {
         const { lease, replicas } = await this.#queue.stream.existing(this.#call(session));
+        const consumers = await this.#consumers(session);
         pause = Math.max(lease, MIN_INTERVAL_MS) * Math.min(Math.max(1, this.#waiting / FEW_WORKERS), MAX_FACTOR);
         await this.#serveKeys(session);
-        if (replicas === 1) floors = await this.#look(session, floors);
+        if (replicas === 1) floors = await this.#look(session, consumers, floors);
         await this.#lateJobs.look(session, lease);
       } catch (error) {
         this.#failed(error);
@@ -105,17 +106,26 @@ export class JobRescue {
     if (stray && !isReplacement(stray.subject)) await stream.openPartitions(this.#call(session));
   }
 
-  /** @returns The ack floors of now, by durable consumer. */
-  async #look(session: Session, last: Map<string, number>): Promise<Map<string, number>> {
-    const { names } = this.#queue;
-    const list = `CONSUMER.LIST.${names.stream}`;
+  /** The durable consumers, and how many workers wait at them. */
+  async #consumers(session: Session): Promise<ConsumerInfo[]> {
+    const list = `CONSUMER.LIST.${this.#queue.names.stream}`;
     const { consumers } = await api<{ consumers: ConsumerInfo[] }>(this.#call(session), list, undefined);
     this.#waiting = Math.max(0, ...consumers.map(({ num_waiting }) => num_waiting));
+    return consumers;
+  }
+
+  /** @returns The ack floors of now, by durable consumer. */
+  async #look(
+    session: Session,
+    consumers: ConsumerInfo[],
+    last: Map<string, number>,
+  ): Promise<Map<string, number>> {
+    const { names } = this.#queue;
     for (const { name, config, ack_floor } of consumers) {
       const floor = ack_floor.stream_seq;
       for (let seq = 1; seq <= floor;) {
         const query = { seq, next_by_subj: config.filter_subject, batch: MAX_ASKED, upTo: floor };
-        const strays = await leaderPage(this.#call(session), names.stream, query);
+        const strays = await leaderPage(() => this.#call(session), names.stream, query);
         if (strays.length > 0) await this.#clear(session, strays, last.get(name) ?? 0);
         seq = strays.length < MAX_ASKED ? Infinity : strays[MAX_ASKED - 1].sequence + 1;
       }

@@ -9,6 +9,7 @@ import { waitUntil } from "../../_support/wait_until.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 import { openSession } from "../../_support/open_session.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
+import { Relay } from "../../_support/relay.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
@@ -25,11 +26,14 @@ function twoHoursLater(session: Session): Session {
   });
 }
 
-function lateJobs(ask: (firings: (string | undefined)[]) => boolean[]): { late: LateJobs; log: CollectedLog } {
+function lateJobs(
+  ask: (firings: (string | undefined)[]) => boolean[],
+  timeout = 20_000,
+): { late: LateJobs; log: CollectedLog } {
   const log = new CollectedLog();
   const parts = {
     names: new QueueNames("checks"),
-    context: { timeout: 20_000, logger: log },
+    context: { timeout, logger: log },
   } as unknown as QueueContext;
   return {
     late: new LateJobs(parts, { ask: (_, asked) => Promise.resolve(ask(asked.map(([, , firing]) => firing))) }),
@@ -72,6 +76,21 @@ Deno.test("LateJobs reads what is late from the leader of a cluster, whose repli
   const { late } = lateJobs((asked) => asked.map(() => false));
   for (let look = 0; look < 2; look++) await late.look(twoHoursLater(open.session), 1_000);
   assertEquals(direct, []);
+  assert((await queue.get("late"))!.sequence > sequence);
+});
+
+Deno.test("LateJobs reads a page of a cluster also where all of it takes longer than a call may", async () => {
+  await using cluster = await startNatsCluster();
+  await using relay = new Relay(cluster.urls[0], { alone: true });
+  await using stores = new QueueStores(cluster.urls[0]);
+  await using open = await openSession({ servers: relay.url });
+  const queue = stores.jobQueue("checks", { replicas: 3 });
+  await queue.publishMany(Array.from({ length: 30 }, (_, n) => ({ data: n, id: `job${n}`, delay: 5 * HOUR })));
+  await queue.publish(1, { id: "late", delay: HOUR });
+  const { sequence } = (await queue.get("late"))!;
+  const { late } = lateJobs((asked) => asked.map(() => false), 2_000);
+  relay.slow("up", { delay: 100, chunk: 65_536 });
+  for (let look = 0; look < 2; look++) await late.look(twoHoursLater(open.session), 1_000);
   assert((await queue.get("late"))!.sequence > sequence);
 });
 
