@@ -5,8 +5,8 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "says that there was no job where the answer of a delete was lost",
     file: "src/queue/manage/cancel_job.ts",
-    find: "if (!known.deleted && mayBeRemoved(",
-    replace: "if (known.deleted && mayBeRemoved(",
+    find: "if (known.deleted || !mayBeRemoved(",
+    replace: "if (!known.deleted || !mayBeRemoved(",
     tests: ["tests/queue/manage/cancel_test.ts", "tests/queue/delivery/lost_acknowledgement_test.ts"],
   },
   {

@@ -79,7 +79,7 @@ export function cancelMatches(
 ): Promise<MatchCounts | null> {
   return actOnEach(jobMessages(parts), (message) => matchesJob(message, filter), options, (message) => {
     const token = tokenOf(message.subject);
-    const known = { deleted: false };
+    const known = { deleted: false, isListed: true };
     // Another job may have its id by now.
     const isMeant = (present: StoredMessage) => matchesJob(present, filter);
     return callQueue(parts, (call) => cancelJob(call, parts, token, known, isMeant));

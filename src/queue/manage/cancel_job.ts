@@ -13,6 +13,8 @@ import { guardHeaders } from "../format/guard_headers.ts";
 /** What is known of a cancel, over all its attempts. */
 export interface Cancelling {
   deleted: boolean;
+  /** Whether it was there before: then what is gone, and may have been removed by this call, counts as cancelled. */
+  readonly isListed?: boolean;
 }
 
 /**
@@ -36,8 +38,9 @@ export async function cancelJob(
     await passFiringSchedule(call, names, token);
   }
   if (!known.deleted) await stream.checkKind(call);
-  if (!known.deleted && mayBeRemoved(call, "message", names.stream)) throw unknownRemoval();
-  return known.deleted;
+  if (known.deleted || !mayBeRemoved(call, "message", names.stream)) return known.deleted;
+  if (known.isListed) return true;
+  throw unknownRemoval();
 }
 
 /** Sends the event at the first delete, before anything else: a call that waits for the job finds it gone, and needs the reason. */

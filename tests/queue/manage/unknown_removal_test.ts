@@ -33,6 +33,10 @@ Deno.test("JobQueue says null of a removal that was done though a server without
   await queue.publish(null, { id: "waiting" });
   await queue.publish(null, { id: "more" });
   await queue.schedule("daily", { every: 86_400_000, data: null });
+  isNext = "msg_delete_response";
+  for (const id of ["listed1", "listed2"]) await queue.publish(null, { id });
+  assertEquals(await queue.cancel({ idPrefix: "listed" }), { matched: 2, done: 2 });
+  assertEquals(isNext, "");
   const removals: [answer: string, remove: () => Promise<unknown>][] = [
     ["msg_delete_response", () => queue.cancel("waiting")],
     ["msg_delete_response", () => queue.discard("dead")],
