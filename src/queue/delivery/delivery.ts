@@ -35,7 +35,7 @@ export class Delivery implements JobMessage {
   handedBack = false;
   /** Whether it is acknowledged without a run, as another message of its job is there, or has ended: that one may be of the same firing. */
   skipped = false;
-  /** Whether its handler was called. */
+  /** Whether its handler was called, or its end is being reported: then that ends it, whether its durable consumer is there or not. */
   begun = false;
   /** When its handler was started, by `performance.now()`. */
   startedAt = 0;

@@ -162,6 +162,7 @@ export class JobRunner<T> {
   /** Reports an outcome. Until that is confirmed the outcome is kept: a later delivery of the job reports it in place of another run. */
   async #report(delivery: Delivery, outcome: RunOutcome): Promise<RunEnd> {
     const { ended } = this.#queue;
+    delivery.begun = true;
     ended.keepOutcome(delivery, outcome);
     const end = await this.#outcomes.report(delivery, outcome);
     if (end !== "released") ended.forgetOutcome(delivery);

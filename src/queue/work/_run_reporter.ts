@@ -93,6 +93,7 @@ export class RunReporter {
 
   /** Acknowledges a job that is not to run. */
   async drop(delivery: Delivery, end: "skipped" | "expired"): Promise<RunEnd> {
+    delivery.begun = true;
     delivery.skipped = end === "skipped";
     if (!await this.#acknowledger.finish(delivery)) return "released";
     if (end === "expired") this.sendEvent(delivery, end);
@@ -102,6 +103,7 @@ export class RunReporter {
   /** Stores the dead letter, and only then acknowledges the job. */
   async deadLetter(delivery: Delivery, failure: Pick<Failure, "reason" | "stack">, attempts: number): Promise<RunEnd> {
     const { reason, stack } = failure;
+    delivery.begun = true;
     const store = (call: Call) =>
       storeDeadLetter(call, this.#queue, delivery, { reason, stack, attempts }).then(() => true);
     const remember = () => this.#remember(delivery, { attempt: attempts + 1, postponed: 0 }, { end: "dead", reason });
