@@ -248,7 +248,7 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "begins more batches at once than the server answers in time",
     file: "src/wire/publish_batch.ts",
-    find: "return budgetOf(call.session).during(1, () => call.deadline, send);",
+    find: "return budgetOf(call.session, stream).during(1, () => call.deadline, send);",
     replace: "return send();",
     tests: ["tests/object/rename_test.ts"],
   },

@@ -89,7 +89,7 @@ export class JobPublisher {
   /** Makes the queue if it is missing, with what jobs that have a key need. */
   async open(call: Call, keyed: boolean): Promise<OpenQueue> {
     const open = await this.#stream.open(call);
-    if (keyed) await this.#stream.openPartitions(call);
+    if (keyed) await this.#stream.partitions.open(call);
     return open;
   }
 

@@ -206,7 +206,7 @@ export class QueueSubscription implements PullListener, WaitingPlacesListener {
     const missing = priorities.find((name) => !present.some((info) => info.name === name));
     if (missing !== undefined) throw new Unavailable("no_responders", `The durable consumer ${missing} is gone`);
     // Whoever makes a partition again announces it.
-    if (present.length < consumers.length) this.#queue.stream.remakePartitions(call);
+    if (present.length < consumers.length) this.#queue.stream.partitions.remake(call);
     this.created = info.created;
     this.#listener.rateLimited(this.#session, parseRate(info.config.metadata));
     this.#pulls = present.map((info) => this.#pullsOf(info));

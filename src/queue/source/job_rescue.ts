@@ -103,7 +103,7 @@ export class JobRescue {
     const { names, stream } = this.#queue;
     const query = { seq: 1, next_by_subj: names.keyed("*", "*") };
     const stray = await leaderGet(this.#call(session), names.stream, query);
-    if (stray && !isReplacement(stray.subject)) await stream.openPartitions(this.#call(session));
+    if (stray && !isReplacement(stray.subject)) await stream.partitions.open(this.#call(session));
   }
 
   /** The durable consumers, and how many workers wait at them. */

@@ -46,7 +46,7 @@ export class QueueStream {
   readonly #options: QueueOptions;
   readonly #jobs: Once<OpenQueue> = new Once((call) => this.#openJobs(call));
   readonly #deadLetters: DeadLetterStream;
-  readonly #partitions: PartitionConsumers;
+  readonly partitions: PartitionConsumers;
   /** When what is in force was last looked for, by `performance.now()`. */
   #jobsSeen = -Infinity;
   readonly #updates: StreamUpdates;
@@ -63,7 +63,7 @@ export class QueueStream {
     this.#updates = new StreamUpdates(names.stream);
     const replicasOf = async (call: Call) => (await this.existing(call)).replicas;
     this.#deadLetters = new DeadLetterStream(context, names, options, replicasOf);
-    this.#partitions = new PartitionConsumers({
+    this.partitions = new PartitionConsumers({
       names,
       leaseOf: async (call) => (await this.existing(call)).lease,
       reopen: async (call) => {
@@ -148,7 +148,7 @@ export class QueueStream {
   forget(): void {
     this.#jobs.forget();
     this.#deadLetters.forget();
-    this.#partitions.forget();
+    this.partitions.forget();
   }
 
   /** The durable consumers of the priorities; with the stream, if others removed that since it was opened. */
@@ -180,16 +180,6 @@ export class QueueStream {
     }
     // Workers may wait for the queue to be made again.
     if (isNew) call.session.send(this.#names.changed, "");
-  }
-
-  /** The durable consumers of the partitions; opened once. */
-  openPartitions(call: Call): Promise<void> {
-    return this.#partitions.open(call);
-  }
-
-  /** Makes those again that are gone, in the background. */
-  remakePartitions(call: Call): void {
-    this.#partitions.remake(call);
   }
 
   /** What is known of the stream's limits counts no longer once the stream was changed. */
