@@ -127,7 +127,8 @@ export class LateJobs {
 
   #warn(message: StoredMessage, what: string): void {
     const { names, context } = this.#queue;
-    context.logger.warn(`Delayed job ${idOf(tokenOf(message.subject))} of queue ${names.queue} ${what}`);
+    const job = `Delayed job ${idOf(tokenOf(message.subject))} of queue ${names.queue} (message ${message.sequence})`;
+    context.logger.warn(`${job} ${what}`);
   }
 
   #call(session: Session): Call {

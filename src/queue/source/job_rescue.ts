@@ -186,8 +186,8 @@ export class JobRescue {
   }
 
   #describe(stray: StoredMessage): string {
-    const { id } = readJobInfo(stray, null);
-    return `Job ${id} of queue ${this.#queue.names.queue} belonged to no consumer, and`;
+    const { id, sequence } = readJobInfo(stray, null);
+    return `Job ${id} of queue ${this.#queue.names.queue} (message ${sequence}) belonged to no consumer, and`;
   }
 
   #call(session: Session): Call {
