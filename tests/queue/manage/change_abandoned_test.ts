@@ -83,18 +83,20 @@ test("JobQueue.update whose connection is lost until after its time withdraws it
 
 test("JetStreamStores.close does not wait for the withdrawal of a copy", async () => {
   await using server = await startNatsServer();
+  await using owner = new QueueStores(server.url);
   const tampering: Tampering = {};
   await using proxy = new Proxy(server.url, tampering);
-  const stores = new QueueStores(proxy.url, { timeout: 1_000 });
+  const stores = new QueueStores(proxy.url, { timeout: 2_000 });
   const queue = stores.jobQueue<string>("checks");
-  await queue.publish("old", { id: "a" });
+  assertNotEquals(await owner.jobQueue<string>("checks").publish("old", { id: "a" }), null);
+  await stores.connect();
   let isSilent = false;
   tampering.lose = (subject) => {
     isSilent ||= subject === "wq.checks.keyed.changing.a";
     return false;
   };
   tampering.drop = (subject) => isSilent && subject.startsWith("_INBOX");
-  assertEquals(await queue.update("a", "new"), null);
+  assertEquals([await queue.update("a", "new"), isSilent], [null, true]);
   assertEquals(stores.connectionCounters().degraded, 1);
   // It would last until the deadline.
   let isClosed = false;
