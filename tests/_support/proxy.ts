@@ -32,8 +32,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Breaks all connections; new ones may come. */
   cut(): void {
-    for (const conn of this.#open) conn.close();
-    this.#open.clear();
+    for (const conn of [...this.#open]) this.#close(conn);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -68,13 +67,15 @@ export class Proxy implements AsyncDisposable {
     } catch {
       // One of the two ends was cut.
     }
-    for (const conn of [from, to]) {
-      if (!this.#open.delete(conn)) continue;
-      try {
-        conn.close();
-      } catch {
-        // The reader has closed it.
-      }
+    for (const conn of [from, to]) this.#close(conn);
+  }
+
+  #close(conn: Deno.Conn): void {
+    if (!this.#open.delete(conn)) return;
+    try {
+      conn.close();
+    } catch {
+      // The reader has closed it.
     }
   }
 }
