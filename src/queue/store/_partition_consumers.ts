@@ -87,8 +87,8 @@ async function makePartitions(call: Call, names: QueueNames, lease: number): Pro
     const config = consumerConfig(name, names.keyed(partition, "*"), lease);
     return ensureConsumer(call, names, { ...config, max_ack_pending: 1, pause_until });
   };
-  await Promise.all(consumers.map(ensure));
-  await ensure(last, consumers.length);
-  // Workers that are there already are to serve them.
-  call.session.send(names.changed, "");
+  const made = await Promise.all(consumers.map(ensure));
+  made.push(await ensure(last, consumers.length));
+  // Workers that are there already are to serve them. Of a fleet that finds some gone, not each announces them.
+  if (made.includes(true)) call.session.send(names.changed, "");
 }

@@ -120,15 +120,17 @@ async function adjustOnce(
   return changed;
 }
 
-/** Makes a durable consumer if it is missing; one that is there stays as it is. */
-export async function ensureConsumer(call: Call, names: QueueNames, wanted: ConsumerConfig): Promise<void> {
+/** Makes a durable consumer if it is missing; one that is there stays as it is. Tells whether it made it. */
+export async function ensureConsumer(call: Call, names: QueueNames, wanted: ConsumerConfig): Promise<boolean> {
   const name = wanted.durable_name;
-  if (await consumerInfo(call, names, name)) return;
+  if (await consumerInfo(call, names, name)) return false;
   try {
     await writeConsumer(call, names, wanted, "create");
+    return true;
   } catch (error) {
     // Two workers that start together: the other one made it.
     if (!(error instanceof JetStreamStoreError) || !await consumerInfo(call, names, name)) throw error;
+    return false;
   }
 }
 
