@@ -1,7 +1,10 @@
 import { variable } from "./environment.ts";
 
 /** Programs that run this one, and whose names are not the one it was installed as. */
-const RUNNERS = /^(?:deno|deno\.exe|sh|bash|zsh|dash|fish|env|npx|npm|node|bun|timeout|nice|sudo|xargs|time|watch)$/;
+const RUNNERS = new RegExp(
+  "^(?:deno|deno\\.exe|sh|bash|zsh|dash|fish|env|npx|npm|node|bun|timeout|nice|ionice|taskset|nohup|setsid|stdbuf|script|" +
+    "strace|sudo|doas|su|xargs|parallel|time|watch|systemd-run|systemd-inhibit)$",
+);
 
 /** What it is called in its documentation. */
 const DEFAULT = "cli";

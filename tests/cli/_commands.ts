@@ -14,7 +14,9 @@ export interface StartOptions {
 
 /** Starts one of the programs in `src/cli`, as a shell would. */
 export function start(file: "demo.ts" | "main.ts", args: string[], options: StartOptions = {}): StartedCommand {
-  const { env = {}, terminal = false } = options;
+  const { terminal = false } = options;
+  // A shell names the program that it runs, whatever runs these tests.
+  const env = { _: Deno.execPath(), ...options.env };
   // Quiet is Deno itself, which would tell in colours of what it downloads.
   const command = [Deno.execPath(), "run", "-A", "--no-check", "--quiet", path(file), ...args];
   if (!terminal) return new StartedCommand(command[0], command.slice(1), env);
