@@ -19,7 +19,7 @@ export class CollectedLog implements Logger {
 
   /** Waits until as many lines match, also earlier ones; returns the last of them. */
   async until(pattern: RegExp, count = 1): Promise<string> {
-    const timeout = AbortSignal.timeout(20_000);
+    const timeout = AbortSignal.timeout(60_000);
     const late = Promise.withResolvers<void>();
     timeout.addEventListener("abort", () => late.resolve(), { once: true });
     for (;;) {

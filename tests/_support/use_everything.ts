@@ -61,7 +61,7 @@ export async function useValues(stores: JetStreamStores, bucket: string): Promis
  *
  * @param timeout Milliseconds that it waits for what has to happen.
  */
-export async function useQueue(stores: JetStreamStores, name: string, timeout = 20_000): Promise<void> {
+export async function useQueue(stores: JetStreamStores, name: string, timeout = 60_000): Promise<void> {
   const queue = stores.jobQueue(name);
   const stop = new AbortController();
   const told = new Set<string>();

@@ -17,7 +17,7 @@ export class StartedCommand implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.#timer = setTimeout(() => this.#process.kill("SIGKILL"), 25_000);
+    this.#timer = setTimeout(() => this.#process.kill("SIGKILL"), 90_000);
     this.#stdin = this.#process.stdin.getWriter();
     this.#reading = Promise.all([
       this.#read(this.#process.stdout, (text) => this.#stdout += text),

@@ -190,7 +190,7 @@ Deno.test("demo ends without an error when the reader of its output ends", async
       path,
     ],
     env: { SUPERCHECK_NATS_URL: "", NO_COLOR: "1" },
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   });
   const { stdout } = await shell.output();
   assertEquals(new TextDecoder().decode(stdout), "Round 1\n");

@@ -57,7 +57,7 @@ Deno.test("queue result prints what a handler returned", async () => {
   const queue = stores.jobQueue("reports");
   await queue.publish(1, { id: "r1", keepResult: 60_000 });
   await using _worker = queue.consume(() => ({ rows: [1, 2] }));
-  await queue.waitFor("r1", { timeout: 20_000 });
+  await queue.waitFor("r1", { timeout: 60_000 });
   assertEquals((await cli(["queue", "result", "reports", "r1"])).stdout, '{"rows":[1,2]}\n');
   assertEquals((await cli(["queue", "result", "reports", "r2"])).code, 1);
 });

@@ -21,9 +21,9 @@ export class RawServer implements AsyncDisposable {
     return this.#accepted;
   }
 
-  /** Waits until the clients have let go of all sockets; throws when they do not within 5 s. */
+  /** Waits until the clients have let go of all sockets; throws when they do not within a minute. */
   async released(): Promise<void> {
-    const timeout = AbortSignal.timeout(5_000);
+    const timeout = AbortSignal.timeout(60_000);
     const late = new Promise<never>((_, reject) => timeout.addEventListener("abort", () => reject(timeout.reason)));
     await Promise.race([late, Promise.all(this.#sockets.map(readToEnd))]);
   }

@@ -101,7 +101,7 @@ Deno.test({
       args: ["-qec", `"${Deno.execPath()}" run --quiet --no-check --config="${config}" "${file}"`, "/dev/null"],
       env: { SUPERCHECK_NATS_URL: "127.0.0.1:4222", NO_COLOR: "1" },
       stdin: "null",
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(60_000),
     }).output();
     await Deno.remove(file);
     const shown = new TextDecoder().decode(stdout);

@@ -39,7 +39,7 @@ export async function runScript(
   options: ScriptOptions,
 ): Promise<{ code: number; out: string; err: string }> {
   const script = startScript(text, options);
-  const timer = setTimeout(() => script.kill("SIGKILL"), 20_000);
+  const timer = setTimeout(() => script.kill("SIGKILL"), 60_000);
   const { code, stdout, stderr } = await script.output();
   clearTimeout(timer);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();

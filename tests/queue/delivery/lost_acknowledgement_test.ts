@@ -141,8 +141,8 @@ Deno.test("JobConsumer runs a job once when the confirmation of its acknowledgem
   proxy.tampering.drop = (subject, payload) => subject.startsWith("_INBOX.") && payload === "\r\n" && ++empty % 3 === 0;
   const sender = publisher.jobQueue("lossy");
   for (let index = 0; index < 30; index++) await sender.publish(index, { id: `job${index}` });
-  await waitUntil(async () => runs.all.length >= 30 && (await sender.counts())?.active === 0, 15_000);
-  await waitUntil(() => consumer.status().active === 0, 15_000);
+  await waitUntil(async () => runs.all.length >= 30 && (await sender.counts())?.active === 0);
+  await waitUntil(() => consumer.status().active === 0);
   assertGreater(empty, 3);
   assertEquals(runs.ids.toSorted(), Array.from({ length: 30 }, (_, index) => `job${index}`).toSorted());
 });
@@ -162,7 +162,7 @@ Deno.test("JobConsumer makes one retry, and one dead letter, of a job whose move
   proxy.tampering.drop = (subject, payload) =>
     /"stream":\s*"WQ(DEAD)?_\w+",\s*"seq"/.test(payload) && answers++ % 2 === 0 &&
     subject.startsWith("_INBOX.");
-  await waitUntil(() => consumer.status().ended.dead === 1, 15_000);
+  await waitUntil(() => consumer.status().ended.dead === 1);
   assertGreater(answers, 2);
   assertEquals(runs.all.map(({ attempt, deliveries }) => [attempt, deliveries]), [[1, 1], [2, 1], [3, 1]]);
   const counts = await publisher.jobQueue("lossy").counts();

@@ -50,7 +50,7 @@ Deno.test("JobConsumer runs every low job under a steady stream of high ones", a
   })();
   await waitUntil(() => published >= 100);
   await using _consumer = queue.consume(runs.handler, { concurrency: 2 });
-  await waitUntil(() => places(runs.ids, "low").length === 20, 15_000);
+  await waitUntil(() => places(runs.ids, "low").length === 20);
   open = false;
   await stream;
   assertGreater(places(runs.ids, "high").length, 60);
