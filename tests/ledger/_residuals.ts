@@ -66,9 +66,9 @@ export function residualOf(
     blows.serversDown.some(({ from, back }) => publishes[0].at <= back && (confirmed ?? Infinity) >= from);
   if (repeated || (mayBeRepeat && isRepeatedLate(history, second.start, timing))) return 3;
   const mayFireAgain = !timing.replicated || isGone(first, second.start, blows, timing);
-  // The first one may be of a message that was replaced, and is there again.
-  const ended = Math.min(first.start, ...history.changes.map(({ at }) => at));
-  return isKept(ended, second.start, blows, timing) && mayFireAgain ? 7 : null;
+  // What is there again may be a message from before a change, or before a retry.
+  const removed = Math.min(...history.runs.map(({ start }) => start), ...history.changes.map(({ at }) => at));
+  return isKept(removed, second.start, blows, timing) && mayFireAgain ? 7 : null;
 }
 
 /** Whether the process of a run could not be asked at a moment what it has ended. */

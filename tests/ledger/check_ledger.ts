@@ -49,6 +49,9 @@ const EARLY = 25;
 /** Share of the jobs that servers that go down may keep at most though they have ended. */
 const MOST_KEPT = 0.02;
 
+/** Jobs whose ends a worker may wait for to be confirmed, besides those that it runs; `ConsumeOptions` says so. */
+const UNCONFIRMED = 256;
+
 /** Milliseconds after a confirmed cancel within which a job that lay in a worker may still begin. */
 const CANCEL_GRACE = 2_500;
 
@@ -85,7 +88,9 @@ export function checkLedger(observation: Observation): Verdict {
     }
   }
   for (const [pid, jobs] of unpaid) {
-    if (jobs > concurrency) violations.push(`Process ${pid} cannot have died with ${jobs} jobs unacknowledged`);
+    if (jobs > concurrency + UNCONFIRMED) {
+      violations.push(`Process ${pid} cannot have died with ${jobs} jobs unacknowledged`);
+    }
   }
   const kept = doubles.filter(({ residual }) => residual === 7).length;
   if (kept > Math.max(5, MOST_KEPT * histories.size)) violations.push(`${kept} jobs ran again that had ended`);

@@ -125,6 +125,6 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
   const deadLetters = new Map<string, number>();
   for await (const { id, attempts } of queue.deadLetters()) deadLetters.set(id, attempts);
   const entries = readLedgers(folder);
-  const observation = { entries, deadLetters, concurrency: CONCURRENCY, replicated: replicas > 1, lease };
+  const observation = { entries, deadLetters, concurrency: CONCURRENCY, replicated: replicas > 1, lease, large };
   return { ...checkLedger(observation), left, took: performance.now() - began };
 }
