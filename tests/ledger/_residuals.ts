@@ -2,11 +2,12 @@ import type { Blows, History, Run } from "./_histories.ts";
 
 /**
  * Why a job may run twice, by the queue's contract: (1) its worker died between effect and acknowledgement; (2) it was in flight when the single
- * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped; (3) its publish was repeated over
- * a restart of a server, or when the server had forgotten its message id; (4) its worker was suspended, or could not reach the server, for longer
- * than its lease; (7) the single server went down after the job had ended, and kept a message of it; or a replica was killed, has its delayed message
- * back and fires it once it leads, and the worker that ended the job cannot be asked any more. A server that is killed does so again and again where
- * large messages were removed meanwhile, as the removals that stood in the same block are lost with it (nats-server 2.15.2: 14 of 3180).
+ * server was killed or its consumer deleted, or was handed out in the very moment in which the server was stopped: its first worker runs it, or puts
+ * it back; (3) its publish was repeated over a restart of a server, or when the server had forgotten its message id; (4) its worker was suspended, or
+ * could not reach the server, for longer than its lease; (7) the single server went down after the job had ended, and kept a message of it; or a
+ * replica was killed, has its delayed message back and fires it once it leads, and the worker that ended the job cannot be asked any more. A server
+ * that is killed does so again and again where large messages were removed meanwhile, as the removals that stood in the same block are lost with it
+ * (nats-server 2.15.2: 14 of 3180).
  */
 export type Residual = 1 | 2 | 3 | 4 | 7;
 
@@ -59,7 +60,7 @@ export function residualOf(
       (how === "kill" || first.start >= from - STOPPING - timing.slack) &&
       first.start <= at + HELD + timing.slack && second.start >= at && isOpenAt(from)
     );
-  if (down) return 2;
+  if (down || isGivenBack(first, second, history, blows, timing)) return 2;
   const mayBeRepeat = second.sequence > first.sequence && second.attempt <= first.attempt;
   const { publishes, confirmed } = history;
   const repeated = mayBeRepeat && publishes.length > 0 &&
@@ -69,6 +70,15 @@ export function residualOf(
   // What is there again may be a message from before a change, or before a retry.
   const removed = Math.min(...history.runs.map(({ start }) => start), ...history.changes.map(({ at }) => at));
   return isKept(removed, second.start, blows, timing) && mayFireAgain ? 7 : null;
+}
+
+/** Whether a worker may have had the job when the single server was killed and forgot that, and have put it back while `first` ran elsewhere. */
+function isGivenBack(first: Run, second: Run, { publishes }: History, { serversDown }: Blows, timing: Timing): boolean {
+  const { replicated, lease, slack } = timing;
+  return !replicated && publishes.length > 0 && second.sequence > first.sequence && second.attempt <= first.attempt &&
+    serversDown.some(({ how, at, back }) =>
+      how === "kill" && publishes[0].at <= at && first.start >= at && first.start <= back + lease + slack
+    );
 }
 
 /** Whether the process of a run could not be asked at a moment what it has ended. */

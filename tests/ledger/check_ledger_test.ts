@@ -195,6 +195,10 @@ Deno.test("checkLedger names a second effect of a job that was in flight when th
     check([confirmed(), run(1), [serverDown(1.3, "stop")], run(1.6, { pid: 2, deliveries: 2 })]),
     /ended twice/,
   );
+  // A third worker had it when the server was killed, and put it back.
+  assertKept(check([confirmed(), [serverDown(0.5)], run(3), run(3.1, { sequence: 9 })]), [2]);
+  assertBroken(check([confirmed(), [serverDown(0.5)], run(7), run(7.1, { sequence: 9 })]), /ended twice/);
+  assertBroken(check([confirmed(), [serverDown(0.5, "stop")], run(3), run(3.1, { sequence: 9 })]), /ended twice/);
   // It began long after the server was back.
   assertBroken(check([confirmed(), run(3), killed, run(4, { pid: 2 })]), /ended twice/);
   // The second one began before the server was killed.
