@@ -116,10 +116,10 @@ browserTest("dashboard shows a queue that goes from full to empty, and events, w
   assertEquals(await waiting(), "20");
   await page.evaluate(() => (globalThis as { same?: boolean }).same = true);
   await using worker = queue.consume(() => {}, { concurrency: 5 });
-  await page.waitForFunction(`document.querySelector("#now .tile b")?.textContent === "0"`, { timeout: 30_000 });
+  await page.waitForFunction(`document.querySelector("#now .tile b")?.textContent === "0"`, { timeout: 60_000 });
   await queue.publish(20, { id: "one-more" });
   await page.waitForFunction(`document.querySelector("#events tbody")?.textContent.includes("one-more")`, {
-    timeout: 30_000,
+    timeout: 60_000,
   });
   assertEquals(
     await page.evaluate(() => (globalThis as { same?: boolean }).same),
@@ -127,7 +127,7 @@ browserTest("dashboard shows a queue that goes from full to empty, and events, w
     "the page was not loaded again",
   );
   await page.close();
-  assertEquals(worker.status().ended.completed, 21);
+  await waitUntil(() => worker.status().ended.completed === 21);
   assertEquals(complaints, []);
 });
 
