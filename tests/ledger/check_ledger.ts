@@ -47,7 +47,7 @@ export interface Verdict {
 const EARLY = 25;
 
 /** Share of the jobs that servers that go down may keep at most though they have ended. */
-const MOST_KEPT = 0.02;
+const MOST_KEPT = 0.05;
 
 /** Jobs whose ends a worker may wait for to be confirmed, besides those that it runs; `ConsumeOptions` says so. */
 const UNCONFIRMED = 256;
@@ -71,7 +71,7 @@ export function checkLedger(observation: Observation): Verdict {
     violations.push(
       ...checkEnd(history, deadAfter, blows, timing),
       ...checkRuns(history),
-      ...checkChanges(history),
+      ...checkChanges(history, deadAfter),
       ...checkDeath(history, deadAfter),
       ...checkBound(history, blows, timing),
     );
@@ -137,17 +137,18 @@ function checkRuns({ id, publishes, runs }: History): string[] {
 }
 
 /** A job that was rescheduled does not run earlier, and one that was updated or replaced is processed with the new data. */
-function checkChanges({ id, publishes, runs, changes, replaces }: History): string[] {
+function checkChanges({ id, publishes, runs, changes, replaces }: History, deadAfter: number | null): string[] {
   return changes.flatMap(({ how, due, answered }) => {
     // What an unconfirmed attempt has published has a moment of its own.
     const moved = how === "debounce" ? runs.filter(({ version }) => version === 1 && replaces === 1) : runs;
     const early = moved.find(({ start }) => start > answered && start < due - EARLY);
     if (early) return [`${id} was ${how}d and ran ${Math.round(due - early.start)} ms before its time`];
-    const processed = runs.filter(({ effect }) => effect !== null);
-    // The new one may be the dead letter.
+    const ended = runs.filter(({ effect, thrown, attempt }) => effect !== null || thrown && attempt === deadAfter);
+    // The new one may have died without a run.
     const hasNewData = how === "update" || isPublish(how) && !publishes.some(({ mayDie }) => mayDie);
-    const isOld = hasNewData && processed.length > 0 && processed.every(({ version }) => version !== 1);
-    return isOld ? [`${id} was ${how}d and ran with the old data: ${processed.map(describe).join(", ")}`] : [];
+    const isOld = hasNewData && ended.some(({ effect }) => effect !== null) &&
+      ended.every(({ version }) => version !== 1);
+    return isOld ? [`${id} was ${how}d and ran with the old data: ${ended.map(describe).join(", ")}`] : [];
   });
 }
 

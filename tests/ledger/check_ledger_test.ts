@@ -327,6 +327,12 @@ Deno.test("checkLedger rejects a rescheduled job that runs early, and an updated
   assertKept(check([confirmed(), [changed(1, "update")], run(2, { version: 1 })]));
   assertBroken(check([confirmed(), [changed(1, "update")], run(2)]), /was updated and ran with the old data/);
   assertKept(check([confirmed(), [changed(1, "update", 0, false)], run(2)]));
+  // The new data has died before.
+  const mayDie = confirmed({ mayDie: true, maxAttempts: 2 });
+  const died = [mayDie, [changed(1, "update")], failed(2, { attempt: 2, version: 1 }), failed(1.5, { version: 1 })];
+  const anew = [...died, [serverDown(60)], run(70, { sequence: 9, attempt: 2 })];
+  assertKept(check(anew, { large: true, deadLetters: new Map([[JOB, 2]]) }), [5]);
+  assertBroken(check(anew, { large: true }), /was updated and ran with the old data/);
 });
 
 Deno.test("checkLedger lets a job that was replaced run once more, once for each call, and not with its old data only", () => {
