@@ -45,7 +45,7 @@ export function startProcess(script: URL, ...args: string[]): ScriptProcess {
       for (;;) {
         const lines = printed.split("\n");
         if (index < lines.length - 1) return lines[index];
-        const end = await within(Promise.race([wake.promise, ended]), 30_000);
+        const end = await within(Promise.race([wake.promise, ended]));
         if (end) throw new Error(`${script} ended without line ${index + 1}`);
       }
     },

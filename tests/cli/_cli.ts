@@ -3,6 +3,9 @@ import { JetStreamStores } from "../../mod.ts";
 import { type Run, run, start, type StartOptions } from "./_commands.ts";
 import type { StartedCommand } from "./_start_command.ts";
 
+/** Calls may take as long as a busy machine needs. */
+const PATIENT = ["--timeout", "1m"];
+
 /** A server with the command line pointed at it, and stores that see what it did. */
 export async function startCli() {
   const server = await startNatsServer();
@@ -15,8 +18,9 @@ export async function startCli() {
     server,
     stores,
     cli: (args: string[], options: StartOptions & { input?: string | Uint8Array } = {}): Promise<Run> =>
-      run("main.ts", args, { ...options, ...withServer(options) }),
-    start: (args: string[], options: StartOptions = {}): StartedCommand => start("main.ts", args, withServer(options)),
+      run("main.ts", [...PATIENT, ...args], { ...options, ...withServer(options) }),
+    start: (args: string[], options: StartOptions = {}): StartedCommand =>
+      start("main.ts", [...PATIENT, ...args], withServer(options)),
     async [Symbol.asyncDispose]() {
       await stores.close();
       await server[Symbol.asyncDispose]();

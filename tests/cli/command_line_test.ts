@@ -151,12 +151,12 @@ Deno.test("what is wrong with the command line ends with 2, and nothing is done"
     ],
     [["status", "--server", "http://ann:secret@127.0.0.1"], /each of --server must look like nats:\/\/host:port/],
   ];
-  await Promise.all(wrong.map(async ([args, message]) => {
+  for (const [args, message] of wrong) {
     const { code, stdout, stderr } = await nats.cli(args);
-    assertEquals([args, code, stdout], [args, 2, ""]);
+    assertEquals([args, code, stdout], [args, 2, ""], stderr);
     assertMatch(stderr, message);
     assert(!stderr.includes("secret"));
-  }));
+  }
   assertEquals((await nats.server.monitor("/jsz"))?.streams, 0);
 });
 

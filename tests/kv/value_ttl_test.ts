@@ -78,7 +78,7 @@ Deno.test("KvBucket switches TTLs of values on again when the bucket was made ag
   const bucket = stores.kvBucket("again");
   await bucket.put("k", "v", { ttl: 1_000 });
   await stores.api("STREAM.DELETE.KV_again");
-  assertEquals(await bucket.put("k", "v", { ttl: 60_000 }), 1);
+  assertGreater(await bucket.put("k", "v", { ttl: 60_000 }), 0);
   await stores.api("STREAM.DELETE.KV_again");
   await stores.createStream({
     name: "KV_again",
@@ -86,7 +86,8 @@ Deno.test("KvBucket switches TTLs of values on again when the bucket was made ag
     max_msgs_per_subject: 1,
     allow_direct: true,
   });
-  assertEquals(await bucket.put("k", "v", { ttl: 60_000 }), 1);
+  // A server (2.12) can have a message back of the stream that was just deleted.
+  assertGreater(await bucket.put("k", "v", { ttl: 60_000 }), 0);
   assertEquals((await stores.config("again")).allow_msg_ttl, true);
 });
 

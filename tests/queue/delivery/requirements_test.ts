@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JetStreamStores, JobConsumer, PublishOptions } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { reload } from "../../_support/reload.ts";
@@ -20,9 +20,9 @@ function storesOf(url: string, user: string): QueueStores {
   return new QueueStores(url, { user, password: "x" });
 }
 
-async function untilImpaired(worker: JobConsumer): Promise<string> {
-  await waitUntil(() => worker.status().state === "impaired" && worker.status().reason !== null);
-  return worker.status().reason!;
+/** Waits until it says so: on a busy machine it may say first that its process was stopped. */
+async function untilImpaired(worker: JobConsumer, reason: RegExp): Promise<void> {
+  await waitUntil(() => worker.status().state === "impaired" && reason.test(worker.status().reason ?? ""));
 }
 
 /** Limits a stream to two messages; returns what lifts the limit. */
@@ -75,7 +75,7 @@ for (const [what, subject, reason, jobs] of DENIED) {
     await publishAll(admin, needing);
     const runs = mixedRuns();
     await using worker = stores.jobQueue("checks").consume(runs.handler, { concurrency: 2 });
-    assertMatch(await untilImpaired(worker), reason);
+    await untilImpaired(worker, reason);
     // It tries again, several times.
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     assertEquals(runs.ids, []);
@@ -145,7 +145,7 @@ for (const [what, subject] of [["acknowledgements", "$JS.ACK.>"], ["dead letters
     await runs.started(3);
     await reload(server, users(), users(subject));
     gate.resolve();
-    assertStringIncludes(await untilImpaired(worker), what);
+    await untilImpaired(worker, new RegExp(what));
     // Longer than the lease, so that what cannot be extended is delivered again, also while no jobs are taken.
     await new Promise((resolve) => setTimeout(resolve, 4_500));
     const attempts = () => runs.all.map(({ id, attempt }) => `${id} ${attempt}`).toSorted();
@@ -166,7 +166,7 @@ Deno.test("JobConsumer runs no job for which the account has no stream of dead l
   await publishAll(stores, { works: { keepResult: 60_000 }, fails: { maxAttempts: 1 } });
   const runs = mixedRuns();
   await using worker = queue.consume(runs.handler);
-  assertStringIncludes(await untilImpaired(worker), "maximum number of streams reached");
+  await untilImpaired(worker, /maximum number of streams reached/);
   assertEquals(runs.all.length, 0);
   await reload(server, account(1), account(3));
   await waitUntil(() => worker.status().ended.completed === 1 && worker.status().ended.dead === 1);
@@ -183,7 +183,7 @@ Deno.test("JobConsumer starts no job while the account has too few consumers, sa
   await publishAll(stores, { works: {} });
   const runs = mixedRuns();
   await using worker = queue.consume(runs.handler);
-  assertStringIncludes(await untilImpaired(worker), "maximum consumers limit reached");
+  await untilImpaired(worker, /maximum consumers limit reached/);
   assertEquals(runs.all.length, 0);
   await reload(server, account(2), account(20));
   await waitUntil(() => worker.status().ended.completed === 1);
@@ -204,7 +204,7 @@ Deno.test("JobConsumer runs each job once though the stream of dead letters is f
   const lift = await limitMessages(foreign, "WQDEAD_checks");
   for (let n = 1; n <= 8; n++) await publishAll(stores, { [`fails ${n}`]: { maxAttempts: 1 } });
   await using worker = queue.consume(runs.handler, { concurrency: 3 });
-  assertMatch(await untilImpaired(worker), /dead letters: .*(full|maximum messages)/);
+  await untilImpaired(worker, /dead letters: .*(full|maximum messages)/);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const ran = runs.all.length;
   assert(ran <= 1 + 1 + 3, `${ran} runs with room for one dead letter and a concurrency of 3`);
@@ -228,7 +228,7 @@ Deno.test("JobConsumer completes each job once though the bucket of results is f
   const lift = await limitMessages(foreign, "KV_wq_checks");
   for (let n = 1; n <= 8; n++) await publishAll(stores, { [`job ${n}`]: { keepResult: 60_000 } });
   await using worker = queue.consume(runs.handler, { concurrency: 3 });
-  assertMatch(await untilImpaired(worker), /results: .*(full|maximum messages)/);
+  await untilImpaired(worker, /results: .*(full|maximum messages)/);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   assert(runs.all.length <= 1 + 1 + 3, `${runs.all.length} runs with room for one result and a concurrency of 3`);
   await lift();
@@ -249,7 +249,7 @@ Deno.test("JobConsumer starts no job while the account's storage is used up", as
   for (let n = 0; await bucket.put(`k${n}`, "x".repeat(20_000)).catch(() => null) !== null; n++);
   const runs = mixedRuns();
   await using worker = queue.consume(runs.handler);
-  assertMatch(await untilImpaired(worker), /dead letters: .*(storage|resource limits)/);
+  await untilImpaired(worker, /dead letters: .*(storage|resource limits)/);
   assertEquals(runs.all.length, 0);
   await reload(server, account("1MB"), account("10MB"));
   await waitUntil(() => worker.status().ended.dead === 1);
@@ -359,7 +359,7 @@ Deno.test("JobConsumer that may not look messages up starts nothing until it may
   await foreign.publish("wq.checks.ready.normal.moved", "1", { "Job-Replaces": "1" });
   const runs = mixedRuns();
   await using worker = stores.jobQueue("checks").consume(runs.handler);
-  assertMatch(await untilImpaired(worker), /^look-ups: .*STREAM\.MSG\.GET/);
+  await untilImpaired(worker, /^look-ups: .*STREAM\.MSG\.GET/);
   // It is checked several times.
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   assertEquals(worker.status().state, "impaired");
@@ -379,7 +379,7 @@ Deno.test("JobConsumer starts no further job while the end of a run is refused, 
   await publishAll(admin, { fails: { maxAttempts: 1 } });
   const runs = mixedRuns();
   await using worker = stores.jobQueue("checks").consume(runs.handler);
-  assertMatch(await untilImpaired(worker), /^dead letters: .*"wqdead\.checks\.fails"/);
+  await untilImpaired(worker, /^dead letters: .*"wqdead\.checks\.fails"/);
   await publishAll(admin, { next: {} });
   // Several checks pass meanwhile.
   await new Promise((resolve) => setTimeout(resolve, 3_000));
@@ -410,7 +410,7 @@ Deno.test("JobConsumer.stop gives back no job whose end another worker of the pr
   await waitUntil(() => busy.status().active === 1);
   await reload(server, users(), users(...subjects));
   gate.resolve();
-  assertMatch(await untilImpaired(first), /^dead letters: /);
+  await untilImpaired(first, /^dead letters: /);
   // The server delivers it again, to the other worker.
   foreign.connection.publish(`$JS.ACK.WQ_checks.normal.1.${sequence}.1.0.0`, "-NAK");
   await waitUntil(() => busy.status().prefetched === 1);
