@@ -11,7 +11,7 @@ import { makeFaults } from "./_make_faults.ts";
 import type { Member } from "./_members.ts";
 import { observeStores, type Stored } from "./_observe_stores.ts";
 import { serversReady } from "./_servers_ready.ts";
-import { settle } from "./_settle.ts";
+import { drain, end } from "./_settle.ts";
 import { type Folders, startMembers } from "./_start_members.ts";
 import { LagMeter } from "./_timed_calls.ts";
 import { type Fault, planFaults } from "./plan_faults.ts";
@@ -51,7 +51,7 @@ const SERVER_TIMEOUT_MS = 120_000;
 /** Milliseconds for the last jobs to end once all faults are over. */
 const SETTLE_TIMEOUT_MS = 3 * LEASE + 60_000;
 
-/** Milliseconds after the last fault in which the schedule is to tick. */
+/** Milliseconds after the last fault in which the schedule can tick, even if all jobs have ended. */
 const TICKING = 5_000;
 
 /** What a run is made of. */
@@ -75,9 +75,10 @@ export class ChaosRun implements AsyncDisposable {
   readonly #members: Member[];
   readonly #servers: readonly NatsServer[];
   readonly #began = performance.now();
-  /** When it began, and when all faults were over. */
+  /** When it began, when all faults were over, and when all jobs had ended after them. */
   #from = now();
   #quietFrom = Infinity;
+  #quietTo = Infinity;
 
   private constructor(parts: ChaosRunParts) {
     const { options: { seed, duration, replicas }, nats, folders, cleanup } = parts;
@@ -133,8 +134,11 @@ export class ChaosRun implements AsyncDisposable {
 
   /** Waits until all jobs and processes have ended. */
   async settle(): Promise<string[]> {
+    const log = (line: string) => this.#log(line);
     await new Promise((resolve) => setTimeout(resolve, TICKING));
-    return await settle(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, (line) => this.#log(line));
+    const violations = await drain(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, log);
+    this.#quietTo = now();
+    return [...violations, ...await end(this.#members, log)];
   }
 
   /** Reads what is stored in the end, and ends the own connection. */
@@ -168,7 +172,7 @@ export class ChaosRun implements AsyncDisposable {
 
   /** When the schedule is to tick. */
   get quiet(): { from: number; quietFrom: number; quietTo: number } {
-    return { from: this.#from, quietFrom: this.#quietFrom, quietTo: this.#quietFrom + TICKING };
+    return { from: this.#from, quietFrom: this.#quietFrom, quietTo: this.#quietTo };
   }
 
   /** Milliseconds by which processes may be late: they share the machine with this one, and are late when it is. */

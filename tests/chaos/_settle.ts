@@ -6,26 +6,38 @@ import type { Member, Role } from "./_members.ts";
 const END_TIMEOUT = 120_000;
 
 /**
- * Waits until all jobs have ended, and lets all processes end.
+ * Waits until all jobs have ended.
  *
  * @param patience Milliseconds for the last jobs to end.
  * @returns What went wrong.
  */
-export async function settle(members: Member[], queue: JobQueue, patience: number, log: (line: string) => void) {
-  const of = (role: Role) => members.filter((member) => member.role === role);
-  const violations: string[] = [];
-  violations.push(...await endOf(of("producer"), (producer) => producer.child.ended(), patience));
+export async function drain(members: Member[], queue: JobQueue, patience: number, log: (line: string) => void) {
+  const violations = await endOf(having(members, "producer"), (producer) => producer.child.ended(), patience);
   log("all is published");
   await waitUntil(() => isDrained(queue), patience).then(
     () => log("all jobs have ended"),
     () => violations.push(`jobs have not ended ${patience} ms after the last fault`),
   );
+  return violations;
+}
+
+/**
+ * Lets all processes end.
+ *
+ * @returns What went wrong.
+ */
+export async function end(members: Member[], log: (line: string) => void): Promise<string[]> {
+  const violations: string[] = [];
   // The clients end first, since workers do what they publish in the end.
   for (const role of ["client", "worker"] as const) {
-    violations.push(...await endOf(of(role), (member) => member.child.finish(), END_TIMEOUT));
+    violations.push(...await endOf(having(members, role), (member) => member.child.finish(), END_TIMEOUT));
   }
   log("all processes have ended");
   return violations;
+}
+
+function having(members: Member[], role: Role): Member[] {
+  return members.filter((member) => member.role === role);
 }
 
 /** Whether no job is left. What belongs to no consumer counts as delayed, so that workers are given time to look after it. */

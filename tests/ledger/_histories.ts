@@ -30,6 +30,8 @@ export interface History {
   cancels: Cancel[];
   /** Changes that were made for certain. */
   changes: Extract<PublishEntry, { what: "changed" }>[];
+  /** When the first change was called that may have been made. */
+  changedFrom: number;
   /** How often it was published anew in place of itself, or may have been. */
   replaces: number;
 }
@@ -58,13 +60,17 @@ export function readHistories(entries: Entry[]): { histories: Map<string, Histor
     else if (entry.what !== "refusing") {
       let history = histories.get(entry.id);
       if (!history) {
-        history = { id: entry.id, publishes: [], confirmed: null, runs: [], cancels: [], changes: [], replaces: 0 };
+        history = newHistory(entry.id);
         histories.set(entry.id, history);
       }
       note(history, entry, runs);
     }
   }
   return { histories, blows };
+}
+
+function newHistory(id: string): History {
+  return { id, publishes: [], confirmed: null, runs: [], cancels: [], changes: [], changedFrom: Infinity, replaces: 0 };
 }
 
 function note(history: History, entry: PublishEntry | RunEntry, runs: Map<string, Run>): void {
@@ -83,6 +89,7 @@ function note(history: History, entry: PublishEntry | RunEntry, runs: Map<string
       break;
     case "changed":
       if (entry.result) history.changes.push(entry);
+      if (entry.result !== false) history.changedFrom = Math.min(history.changedFrom, entry.at);
       if (isPublish(entry.how)) history.replaces++;
       break;
     default: {

@@ -68,7 +68,7 @@ export function residualOf(
   if (repeated || (mayBeRepeat && isRepeatedLate(history, second.start, timing))) return 3;
   const mayFireAgain = !timing.replicated || isGone(first, second.start, blows, timing);
   // What is there again may be a message from before a change, or before a retry.
-  const removed = Math.min(...history.runs.map(({ start }) => start), ...history.changes.map(({ at }) => at));
+  const removed = Math.min(...history.runs.map(({ start }) => start), history.changedFrom);
   return isKept(removed, second.start, blows, timing) && mayFireAgain ? 7 : null;
 }
 

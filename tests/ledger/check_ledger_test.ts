@@ -29,7 +29,7 @@ function cancelled(second: number, result: boolean | null): Entry[] {
 }
 
 /** A change that was made a tenth of a second after its call. */
-function changed(second: number, how: Change, due = 0, result = true): Entry {
+function changed(second: number, how: Change, due = 0, result: boolean | null = true): Entry {
   return { what: "changed", id: JOB, how, due: at(due), at: at(second), answered: at(second) + 100, result };
 }
 
@@ -311,6 +311,11 @@ Deno.test("checkLedger names a job that ended and that a single server that went
   assertKept(check(changedOne, { large: true }), [7]);
   assertBroken(check(changedOne), /job.1 ended twice/);
   assertBroken(check(changedOne, replicated), /job.1 ended twice/);
+  // The change that may have been made was not confirmed.
+  const unconfirmed = [confirmed(), [changed(1, "update", 0, null), serverDown(60), changed(61, "update")]];
+  const bothRun = [...unconfirmed, run(70), run(71, { sequence: 9, version: 1 })];
+  assertKept(check(bothRun, { large: true }), [7]);
+  assertBroken(check(bothRun), /job.1 ended twice/);
   const retriedOne = [confirmed(), failed(1), [serverDown(60)], run(70, { sequence: 9 }), run(71, { sequence: 10 })];
   assertKept(check(retriedOne, { large: true }), [7]);
   assertBroken(check(retriedOne), /job.1 ended twice/);
