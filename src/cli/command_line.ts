@@ -7,6 +7,9 @@ import { oneLine } from "./terminal/text.ts";
 
 const LOCAL_SERVER = "nats://127.0.0.1:4222";
 
+/** Milliseconds that connecting may take, however short a call may be. */
+const MIN_CONNECT_TIMEOUT_MS = 2_000;
+
 /** How a command works with NATS. */
 export interface WorkOptions {
   /**
@@ -87,6 +90,7 @@ export class CommandLine {
     const stores = new JetStreamStores({
       name: "supercheck-cli",
       timeout,
+      connectTimeout: Math.max(timeout, MIN_CONNECT_TIMEOUT_MS),
       logger: { info: note(green), warn: note(yellow), error: note(red) },
       // The ways in are those of the environment, whichever server is named.
       env: (name) => name === "SUPERCHECK_NATS_URL" ? target : variable(name),
