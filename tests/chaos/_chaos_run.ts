@@ -1,6 +1,7 @@
 import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
 import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
+import { LagMeter } from "../ledger/lag_meter.ts";
 import { leftBehind } from "../ledger/left_behind.ts";
 import { FAILS, REFUSES } from "../ledger/noted_handler.ts";
 import { random } from "../ledger/plan.ts";
@@ -13,7 +14,6 @@ import { observeStores, type Stored } from "./_observe_stores.ts";
 import { serversReady } from "./_servers_ready.ts";
 import { drain, end } from "./_settle.ts";
 import { type Folders, startMembers } from "./_start_members.ts";
-import { LagMeter } from "./_timed_calls.ts";
 import { type Fault, planFaults } from "./plan_faults.ts";
 
 /** How all parts are tried together. */

@@ -1,6 +1,7 @@
 // Writes, reads, increments, claims and watches values, writes and reads objects until it is told to end, and notes it all.
 import { JetStreamStores } from "../../mod.ts";
 import { given, told } from "../ledger/child_script.ts";
+import { LagMeter } from "../ledger/lag_meter.ts";
 import { LedgerFile } from "../ledger/ledger_file.ts";
 import { random } from "../ledger/plan.ts";
 import { ClientContext } from "./_client_context.ts";
@@ -9,7 +10,7 @@ import { incrementCounters } from "./_counters.ts";
 import { claimKeys } from "./_claims.ts";
 import { holdLock } from "./_locks.ts";
 import { useObjects } from "./_objects.ts";
-import { LagMeter, TimedCalls } from "./_timed_calls.ts";
+import { TimedCalls } from "./_timed_calls.ts";
 import { ScratchStores } from "./_scratch_stores.ts";
 import { notedLogger } from "./_noted_logger.ts";
 import type { StoreNote } from "./store_notes.ts";

@@ -1,43 +1,10 @@
 import { JetStreamStoreError, type StoreErrorCode } from "../../mod.ts";
+import { type LagMeter, LOOK_INTERVAL } from "../ledger/lag_meter.ts";
 import { type LedgerFile, now } from "../ledger/ledger_file.ts";
 import type { StoreNote } from "./store_notes.ts";
 
-/** Milliseconds between two looks at the event loop. */
-const LOOK_INTERVAL = 25;
-
 /** Milliseconds that a call may be late on an idle machine. */
 const MARGIN = 300;
-
-/** Measures by how much the event loop of this process is late. */
-export class LagMeter implements Disposable {
-  readonly #lags: { at: number; lag: number }[] = [];
-  readonly #timer: ReturnType<typeof setInterval>;
-  #last = performance.now();
-  /** The longest delay so far, in milliseconds. */
-  longest = 0;
-
-  constructor() {
-    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL);
-  }
-
-  /** The sum of all delays of the event loop since a moment of `performance.now()`, in milliseconds. */
-  since(moment: number): number {
-    return this.#lags.filter(({ at }) => at >= moment).reduce((sum, { lag }) => sum + lag, 0);
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-
-  #look(): void {
-    const at = performance.now();
-    const lag = at - this.#last - LOOK_INTERVAL;
-    this.#last = at;
-    this.longest = Math.max(this.longest, lag);
-    if (lag > 5) this.#lags.push({ at, lag });
-    if (this.#lags.length > 10_000) this.#lags.splice(0, 5_000);
-  }
-}
 
 /** Makes calls, and notes those that are refused or outlive their deadline. */
 export class TimedCalls {
