@@ -73,7 +73,7 @@ for (const [what, options] of [["", {}], [" with a key", { key: "k" }]] as const
       await using worker = startProcess(WORKER, server.url, "checks", "dies", '{"maxDeliveries":1}');
       let line = "";
       while (!line.startsWith("started")) line = await worker.nextLine();
-      assertEquals(line, "started poison 1 1");
+      assertMatch(line, /^started poison 1 [1-9]$/);
     }
     const runs = new RecordedRuns();
     await using consumer = queue.consume(runs.handler, { maxDeliveries: 1 });
