@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JetStreamStores, Job } from "../../mod.ts";
 import { testFrom } from "../_support/test_from.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { records, startCli } from "./_cli.ts";
 
 const test = testFrom("2.14");
@@ -164,7 +165,7 @@ Deno.test("queue pause stops the delivery of jobs until queue resume", async () 
     { queue: "checks", paused: false, priority: null },
   ]);
   assert(await ran.promise > before, "it was held back");
-  assertEquals(consumer?.status().state, "serving");
+  await waitUntil(() => consumer?.status().state === "serving");
 });
 
 test("queue schedules lists the schedules with their next runs", async () => {
