@@ -8,6 +8,8 @@ import { QueueStores } from "../../_support/queue_stores.ts";
 import { testFrom } from "../../_support/test_from.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
+const test = testFrom("2.14");
+
 const HOUR = 3_600_000;
 const STREAM = "WQ_checks";
 
@@ -34,77 +36,66 @@ async function isEmpty(foreign: ForeignClient): Promise<boolean> {
   return (await foreign.messages(STREAM)).length === 0;
 }
 
-testFrom("2.14")(
-  "JobConsumer does not run what a schedule fires again whose job another worker has ended",
-  async () => {
-    await using server = await startNatsServer();
-    await using stores = new QueueStores(server.url);
-    await using others = new QueueStores(server.url);
-    await using foreign = await ForeignClient.connect(server.url);
-    const queue = stores.jobQueue("checks");
-    await queue.publish("first data", { id: "fired", delay: HOUR, priority: "high" });
-    await queue.publish("first data", { id: "changed", delay: HOUR, priority: "high" });
-    await queue.publish("first data", { id: "replaced", delay: HOUR, priority: "high" });
-    const stale = await Promise.all(["fired", "changed", "replaced"].map((id) => delayedMessage(foreign, id)));
-    const runs = new RecordedRuns();
-    await using consumer = queue.consume(runs.handler, { priorities: ["high"] });
-    await queue.update("changed", "new data");
-    await queue.reschedule("changed", { delay: HOUR / 2 });
-    await queue.publish("new data", { id: "replaced", replace: true, priority: "high" });
-    for (const id of ["fired", "changed"]) await queue.promote(id);
-    await waitUntil(() => consumer.status().ended.completed === 3);
+test("JobConsumer does not run what a schedule fires again whose job another worker has ended", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("first data", { id: "fired", delay: HOUR, priority: "high" });
+  await queue.publish("first data", { id: "changed", delay: HOUR, priority: "high" });
+  await queue.publish("first data", { id: "replaced", delay: HOUR, priority: "high" });
+  const stale = await Promise.all(["fired", "changed", "replaced"].map((id) => delayedMessage(foreign, id)));
+  const runs = new RecordedRuns();
+  await using consumer = queue.consume(runs.handler, { priorities: ["high"] });
+  await queue.update("changed", "new data");
+  await queue.reschedule("changed", { delay: HOUR / 2 });
+  await queue.publish("new data", { id: "replaced", replace: true, priority: "high" });
+  for (const id of ["fired", "changed"]) await queue.promote(id);
+  await waitUntil(() => consumer.status().ended.completed === 3);
 
-    const again = new RecordedRuns();
-    await using other = others.jobQueue("checks").consume(again.handler, { priorities: ["normal"] });
-    for (const message of stale) {
-      await fire(foreign, {
-        ...message,
-        subject: message.subject.replace("high", "normal"),
-      });
-    }
-    await waitUntil(() => isEmpty(foreign));
-    await waitUntil(() => other.status().ended.skipped === 3);
-    assertEquals(again.ids, []);
-    assertEquals(runs.all.map(({ id, data }) => `${id}: ${data}`).sort(), [
-      "changed: new data",
-      "fired: first data",
-      "replaced: new data",
-    ]);
-  },
-);
+  const again = new RecordedRuns();
+  await using other = others.jobQueue("checks").consume(again.handler, { priorities: ["normal"] });
+  for (const message of stale) await fire(foreign, { ...message, subject: message.subject.replace("high", "normal") });
+  await waitUntil(() => isEmpty(foreign));
+  await waitUntil(() => other.status().ended.skipped === 3);
+  assertEquals(again.ids, []);
+  assertEquals(runs.all.map(({ id, data }) => `${id}: ${data}`).sort(), [
+    "changed: new data",
+    "fired: first data",
+    "replaced: new data",
+  ]);
+});
 
-testFrom("2.14")(
-  "JobConsumer does not run what a schedule fires again while its job was changed, is retried, or runs",
-  async () => {
-    await using server = await startNatsServer();
-    await using stores = new QueueStores(server.url);
-    await using others = new QueueStores(server.url);
-    await using foreign = await ForeignClient.connect(server.url);
-    const queue = stores.jobQueue("checks");
-    const ids = ["changed", "retried", "running"];
-    for (const id of ids) await queue.publish("first data", { id, delay: HOUR, backoff: HOUR });
-    const stale = await Promise.all(ids.map((id) => delayedMessage(foreign, id)));
-    await queue.update("changed", "new data");
-    const end = Promise.withResolvers<void>();
-    const runs = new RecordedRuns(({ id }) => {
-      if (id === "retried") throw new Error("It fails");
-      return end.promise;
-    });
-    await using consumer = queue.consume(runs.handler, { concurrency: 2 });
-    for (const id of ["retried", "running"]) await queue.promote(id);
-    await waitUntil(() => consumer.status().ended.retried === 1 && runs.ids.includes("running"));
+test("JobConsumer does not run what a schedule fires again while its job was changed, is retried, or runs", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  const ids = ["changed", "retried", "running"];
+  for (const id of ids) await queue.publish("first data", { id, delay: HOUR, backoff: HOUR });
+  const stale = await Promise.all(ids.map((id) => delayedMessage(foreign, id)));
+  await queue.update("changed", "new data");
+  const end = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(({ id }) => {
+    if (id === "retried") throw new Error("It fails");
+    return end.promise;
+  });
+  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  for (const id of ["retried", "running"]) await queue.promote(id);
+  await waitUntil(() => consumer.status().ended.retried === 1 && runs.ids.includes("running"));
 
-    const again = new RecordedRuns();
-    await using other = others.jobQueue("checks").consume(again.handler);
-    for (const message of stale) await fire(foreign, message);
-    await waitUntil(() => other.status().ended.skipped + consumer.status().ended.skipped === 3);
-    end.resolve();
-    await waitUntil(() => consumer.status().ended.completed === 1);
-    assertEquals([runs.ids.toSorted(), again.ids], [["retried", "running"], []]);
-    assertEquals((await queue.get("changed"))?.data, "new data");
-    assertEquals((await queue.get("retried"))?.attempt, 2);
-  },
-);
+  const again = new RecordedRuns();
+  await using other = others.jobQueue("checks").consume(again.handler);
+  for (const message of stale) await fire(foreign, message);
+  await waitUntil(() => other.status().ended.skipped + consumer.status().ended.skipped === 3);
+  end.resolve();
+  await waitUntil(() => consumer.status().ended.completed === 1);
+  assertEquals([runs.ids.toSorted(), again.ids], [["retried", "running"], []]);
+  assertEquals((await queue.get("changed"))?.data, "new data");
+  assertEquals((await queue.get("retried"))?.attempt, 2);
+});
 
 Deno.test("JobConsumer runs a job once that is fired late, also if it was fired twice to two workers", async () => {
   await using server = await startNatsServer();
@@ -198,7 +189,7 @@ Deno.test("JobConsumer runs each job of one id that another client delays withou
   assertEquals(runs.all.map(({ data }) => data), [1, 2]);
 });
 
-testFrom("2.14")("JobConsumer retries a job whose schedule fires again while it runs", async () => {
+test("JobConsumer retries a job whose schedule fires again while it runs", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
