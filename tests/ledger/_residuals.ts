@@ -75,7 +75,9 @@ export function residualOf(
 /** Whether a worker may have had the job when the single server was killed and forgot that, and have put it back while `first` ran elsewhere. */
 function isGivenBack(first: Run, second: Run, { publishes }: History, { serversDown }: Blows, timing: Timing): boolean {
   const { replicated, lease, slack } = timing;
-  return !replicated && publishes.length > 0 && second.sequence > first.sequence && second.attempt <= first.attempt &&
+  const isCopy = second.sequence > first.sequence && second.attempt <= first.attempt &&
+    second.start <= first.start + lease + slack;
+  return !replicated && publishes.length > 0 && isCopy &&
     serversDown.some(({ how, at, back }) =>
       how === "kill" && publishes[0].at <= at && first.start >= at && first.start <= back + lease + slack
     );

@@ -47,7 +47,7 @@ export interface Verdict {
 const EARLY = 25;
 
 /** Share of the jobs that servers that go down may keep at most though they have ended. */
-const MOST_KEPT = 0.05;
+const MOST_KEPT = 0.02;
 
 /** Jobs whose ends a worker may wait for to be confirmed, besides those that it runs; `ConsumeOptions` says so. */
 const UNCONFIRMED = 256;

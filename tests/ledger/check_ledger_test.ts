@@ -197,6 +197,7 @@ Deno.test("checkLedger names a second effect of a job that was in flight when th
   );
   // A third worker had it when the server was killed, and put it back.
   assertKept(check([confirmed(), [serverDown(0.5)], run(3), run(3.1, { sequence: 9 })]), [2]);
+  assertBroken(check([confirmed(), [serverDown(0.5)], run(3), run(9, { sequence: 9 })]), /ended twice/);
   assertBroken(check([confirmed(), [serverDown(0.5)], run(7), run(7.1, { sequence: 9 })]), /ended twice/);
   assertBroken(check([confirmed(), [serverDown(0.5, "stop")], run(3), run(3.1, { sequence: 9 })]), /ended twice/);
   // It began long after the server was back.
