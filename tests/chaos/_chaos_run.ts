@@ -51,7 +51,7 @@ const SERVER_TIMEOUT_MS = 120_000;
 /** Milliseconds for the last jobs to end once all faults are over. */
 const SETTLE_TIMEOUT_MS = 3 * LEASE + 60_000;
 
-/** Milliseconds after the last fault in which the schedule can tick, even if all jobs have ended. */
+/** Milliseconds after the last fault in which the schedule is to tick. */
 const TICKING = 5_000;
 
 /** What a run is made of. */
@@ -78,7 +78,7 @@ export class ChaosRun implements AsyncDisposable {
   /** When it began, when all faults were over, and when all jobs had ended after them. */
   #from = now();
   #quietFrom = Infinity;
-  #quietTo = Infinity;
+  #endedAt = Infinity;
 
   private constructor(parts: ChaosRunParts) {
     const { options: { seed, duration, replicas }, nats, folders, cleanup } = parts;
@@ -137,7 +137,7 @@ export class ChaosRun implements AsyncDisposable {
     const log = (line: string) => this.#log(line);
     await new Promise((resolve) => setTimeout(resolve, TICKING));
     const violations = await drain(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, log);
-    this.#quietTo = now();
+    this.#endedAt = now();
     return [...violations, ...await end(this.#members, log)];
   }
 
@@ -172,7 +172,8 @@ export class ChaosRun implements AsyncDisposable {
 
   /** When the schedule is to tick. */
   get quiet(): { from: number; quietFrom: number; quietTo: number } {
-    return { from: this.#from, quietFrom: this.#quietFrom, quietTo: this.#quietTo };
+    const quietTo = Math.min(this.#endedAt, this.#quietFrom + TICKING + this.slack);
+    return { from: this.#from, quietFrom: this.#quietFrom, quietTo };
   }
 
   /** Milliseconds by which processes may be late: they share the machine with this one, and are late when it is. */
