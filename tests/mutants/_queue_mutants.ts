@@ -42,6 +42,13 @@ export const QUEUE_MUTANTS: Mutant[] = [
     tests: ["tests/queue/delivery/lease_test.ts"],
   },
   {
+    does: "looks after a shorter lease no earlier than after the usual one",
+    file: "src/queue/delivery/lease_keeper.ts",
+    find: "    this.#lastLook = performance.now();\n    this.look();",
+    replace: "    this.#lastLook = performance.now();",
+    tests: ["tests/queue/delivery/lease_test.ts"],
+  },
+  {
     does: "takes an acknowledgement that nobody has confirmed for done",
     file: "src/queue/delivery/_acknowledgements.ts",
     find: "resolve(this.#ask(group.last, group.deadline));",

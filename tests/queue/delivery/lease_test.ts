@@ -27,7 +27,7 @@ Deno.test("JobConsumer extends the lease of a job that runs longer: it runs once
 Deno.test("JobConsumer extends the lease of the first job that a new worker takes, too", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 500 });
+  const queue = stores.jobQueue("checks", { lease: 300 });
   const runsOf = async (id: string) => {
     await queue.publish(1, { id });
     const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1_300)));
@@ -37,7 +37,7 @@ Deno.test("JobConsumer extends the lease of the first job that a new worker take
     await waitUntil(() => first.status().ended.completed + second.status().ended.completed > 0);
     return runs.all.length;
   };
-  // A machine that is busy for half a second costs a lease as short as that.
+  // So short that it is over before the first usual look. A machine that is busy for as long costs it, too.
   let runs = await runsOf("1");
   for (let round = 2; runs > 1 && round <= 6; round++) runs = await runsOf(`${round}`);
   assertEquals(runs, 1);
@@ -100,7 +100,7 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   for (const end of ["returns", "throws", "returns-at-once", "throws-at-once"]) {
-    const queue = stores.jobQueue(end, { lease: 1_000 });
+    const queue = stores.jobQueue(end, { lease: 2_000 });
     const began = Promise.withResolvers<void>();
     const otherIsServed = Promise.withResolvers<void>();
     const reported = Promise.withResolvers<unknown>();
@@ -108,7 +108,7 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
       began.resolve();
       await otherIsServed.promise;
       // The process stands still for longer than the lease, while the other worker has nothing to do.
-      standStill(1_500);
+      standStill(3_000);
       // Where it ends at once, it does so before anything else of the process has come to its turn.
       if (!end.endsWith("at-once")) await new Promise((resolve) => signal.addEventListener("abort", resolve));
       reported.resolve(signal.aborted ? signal.reason.message : "at once");
@@ -119,7 +119,7 @@ Deno.test("A worker that lost its lease aborts the run, and neither acknowledges
     await using other = startProcess(WORKER, server.url, end, "hangs");
     assertEquals(await other.nextLine(), "serving");
     otherIsServed.resolve();
-    assertMatch(await other.nextLine(), /^started job 1 [2-9]$/);
+    assertMatch(await other.nextLine(), /^started job 1 [23]$/);
     assertEquals(await within(reported.promise), end.endsWith("at-once") ? "at once" : "The lease was lost");
     await waitUntil(() => consumer.status().ended.released === 1);
     await consumer.stop();
