@@ -1,8 +1,10 @@
-import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import type { KvBucket } from "../../mod.ts";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
+import { lacks } from "../_support/test_from.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("KvBucket lets single values expire, and switches that on in the bucket when it is first used", async () => {
@@ -72,13 +74,19 @@ Deno.test("KvBucket.put and update refuse a TTL where an older revision would co
   await waitUntil(async () => await bucket.get("k") === null);
 });
 
+/** Whether what is stored now is the first message: 2.12 can have one back of a stream that was made again right after it was deleted. */
+async function isFirst(bucket: KvBucket): Promise<boolean> {
+  const revision = await bucket.put("k", "v", { ttl: 60_000 });
+  return revision === 1 || revision === 2 && lacks("2.14");
+}
+
 Deno.test("KvBucket switches TTLs of values on again when the bucket was made again", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("again");
   await bucket.put("k", "v", { ttl: 1_000 });
   await stores.api("STREAM.DELETE.KV_again");
-  assertGreater(await bucket.put("k", "v", { ttl: 60_000 }), 0);
+  assert(await isFirst(bucket));
   await stores.api("STREAM.DELETE.KV_again");
   await stores.createStream({
     name: "KV_again",
@@ -86,8 +94,7 @@ Deno.test("KvBucket switches TTLs of values on again when the bucket was made ag
     max_msgs_per_subject: 1,
     allow_direct: true,
   });
-  // A server (2.12) can have a message back of the stream that was just deleted.
-  assertGreater(await bucket.put("k", "v", { ttl: 60_000 }), 0);
+  assert(await isFirst(bucket));
   assertEquals((await stores.config("again")).allow_msg_ttl, true);
 });
 
