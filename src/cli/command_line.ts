@@ -7,8 +7,8 @@ import { oneLine } from "./terminal/text.ts";
 
 const LOCAL_SERVER = "nats://127.0.0.1:4222";
 
-/** Milliseconds that connecting may take, however short a call may be. */
-const MIN_CONNECT_TIMEOUT_MS = 2_000;
+/** Milliseconds that connecting may take: as long as a call within these bounds. */
+const CONNECT_TIMEOUT_MS = { least: 2_000, most: 60_000 };
 
 /** How a command works with NATS. */
 export interface WorkOptions {
@@ -90,7 +90,7 @@ export class CommandLine {
     const stores = new JetStreamStores({
       name: "supercheck-cli",
       timeout,
-      connectTimeout: Math.max(timeout, MIN_CONNECT_TIMEOUT_MS),
+      connectTimeout: Math.min(Math.max(timeout, CONNECT_TIMEOUT_MS.least), CONNECT_TIMEOUT_MS.most),
       logger: { info: note(green), warn: note(yellow), error: note(red) },
       // The ways in are those of the environment, whichever server is named.
       env: (name) => name === "SUPERCHECK_NATS_URL" ? target : variable(name),

@@ -3,7 +3,9 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { testFrom } from "../_support/test_from.ts";
 import { runDeno } from "../_support/run_deno.ts";
 import { Proxy } from "../_support/proxy.ts";
-import { hasTerminal, run } from "./_commands.ts";
+import { Relay } from "../_support/relay.ts";
+import { waitUntil } from "../_support/wait_until.ts";
+import { hasTerminal, run, start } from "./_commands.ts";
 import { records, startCli } from "./_cli.ts";
 
 const test = testFrom("2.14");
@@ -124,6 +126,20 @@ Deno.test("a command ends with 3 when the server does not answer, and says what 
     stderr,
     "error: line 501 is not confirmed: no answer from NATS; 500 jobs published, all up to line 500; those up to line 501 may be, too\n",
   );
+});
+
+Deno.test("--timeout goes for connecting, too, and may be longer than a timer", async () => {
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  relay.hold("down");
+  await using command = start("main.ts", ["status", "--json", "--timeout", "30d"], {
+    env: { SUPERCHECK_NATS_URL: relay.url },
+  });
+  await waitUntil(async () => Number((await server.monitor("/varz"))?.total_connections) > 0);
+  // Longer than a service waits for its first connection.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  relay.release("down");
+  assertEquals([await command.end(), command.json[0]?.connected], [0, true], command.stderr);
 });
 
 Deno.test("what is wrong with the command line ends with 2, and nothing is done", async () => {
