@@ -12,7 +12,7 @@ import { makeFaults } from "./_make_faults.ts";
 import type { Member } from "./_members.ts";
 import { observeStores, type Stored } from "./_observe_stores.ts";
 import { serversReady } from "./_servers_ready.ts";
-import { drain, end } from "./_settle.ts";
+import { settleJobs, settleProcesses } from "./_settle.ts";
 import { type Folders, startMembers } from "./_start_members.ts";
 import { type Fault, planFaults } from "./plan_faults.ts";
 
@@ -136,9 +136,9 @@ export class ChaosRun implements AsyncDisposable {
   async settle(): Promise<string[]> {
     const log = (line: string) => this.#log(line);
     await new Promise((resolve) => setTimeout(resolve, TICKING));
-    const violations = await drain(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, log);
+    const violations = await settleJobs(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, log);
     this.#endedAt = now();
-    return [...violations, ...await end(this.#members, log)];
+    return [...violations, ...await settleProcesses(this.#members, log)];
   }
 
   /** Reads what is stored in the end, and ends the own connection. */

@@ -10,7 +10,7 @@ const END_TIMEOUT = 120_000;
  * @param patience Milliseconds for a next job to end, however many are left: a busy machine needs long for all.
  * @returns What went wrong.
  */
-export async function drain(members: Member[], queue: JobQueue, patience: number, log: (line: string) => void) {
+export async function settleJobs(members: Member[], queue: JobQueue, patience: number, log: (line: string) => void) {
   const violations = await endOf(having(members, "producer"), (producer) => producer.child.ended(), patience);
   log("all is published");
   if (await isDrained(queue, patience)) log("all jobs have ended");
@@ -23,7 +23,7 @@ export async function drain(members: Member[], queue: JobQueue, patience: number
  *
  * @returns What went wrong.
  */
-export async function end(members: Member[], log: (line: string) => void): Promise<string[]> {
+export async function settleProcesses(members: Member[], log: (line: string) => void): Promise<string[]> {
   const violations: string[] = [];
   // The clients end first, since workers do what they publish in the end.
   for (const role of ["client", "worker"] as const) {
