@@ -15,14 +15,8 @@ function say(line: string): void {
 
 /** Writes a fence, unless a higher one has been there; tells whether one has. */
 async function isRefused(fence: number): Promise<boolean> {
-  for (;;) {
-    const entry = await resources.modify(
-      "r",
-      (entry) => Number(entry?.text() ?? 0) > fence ? undefined : String(fence),
-    );
-    // One that was suspended may have to connect first.
-    if (entry !== null) return Number(entry.text()) > fence;
-  }
+  const entry = await resources.modify("r", (entry) => Number(entry?.text() ?? 0) > fence ? undefined : String(fence));
+  return entry !== null && Number(entry.text()) > fence;
 }
 
 console.log("ready");
