@@ -4,10 +4,11 @@ import type { QueueNames } from "../format/queue_names.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { publish } from "../../wire/publish.ts";
+import { mayBeFiring, waitToLookAgain } from "../publish/replaceable_message.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { deleteMessage, mayBeRemoved, unknownRemoval } from "../../wire/streams.ts";
 import { EventSender } from "../store/job_events.ts";
-import { findJobMessage } from "../store/find_job.ts";
+import { findJobMessage, isDelayed } from "../store/find_job.ts";
 import { guardHeaders } from "../format/guard_headers.ts";
 
 /** What is known of a cancel, over all its attempts. */
@@ -26,16 +27,19 @@ export interface Cancelling {
  */
 export async function cancelJob(
   call: Call,
-  { names, stream }: QueueContext,
+  queue: QueueContext,
   token: string,
   known: Cancelling,
   isMeant: (message: StoredMessage) => boolean = () => true,
 ): Promise<boolean> {
+  const { names, stream } = queue;
   for (;;) {
     const message = await findJobMessage(call, names, token);
     if (!message || !isMeant(message)) break;
     if (await deleteMessage(call, names.stream, message.sequence)) sendCancelled(call, names, token, known);
     await passFiringSchedule(call, names, token);
+    // One of several that are due together may not be on its way yet, behind which the call could wait.
+    if (isDelayed(message) && await mayBeFiring(call, queue, message)) await waitToLookAgain(call);
   }
   if (!known.deleted) await stream.checkKind(call);
   if (known.deleted || !mayBeRemoved(call, "message", names.stream)) return known.deleted;

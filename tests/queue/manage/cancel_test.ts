@@ -3,7 +3,7 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { Relay } from "../../_support/relay.ts";
 import { startProcess } from "../../_support/start_process.ts";
-import { waitUntil } from "../../_support/wait_until.ts";
+import { waitUntil, within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
@@ -191,5 +191,32 @@ Deno.test("JobQueue.cancel also takes out the job of a schedule that fires behin
   };
   assertEquals(await queue.cancel("a"), true);
   assertEquals(fired, 2);
+  assertEquals((await foreign.messages("WQ_checks")).length, 0);
+});
+
+Deno.test("JobQueue.cancel takes out the job of a schedule that the server stores behind those of others", async () => {
+  await using server = await startNatsServer();
+  await using relay = new Relay(server.url);
+  await using proxy = new Proxy(relay.url);
+  await using stores = new QueueStores(proxy.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish(1, { id: "a", delay: 200 });
+  const fired = Promise.withResolvers<void>();
+  const fire = async () => {
+    relay.hold("up");
+    await foreign.publish("wq.checks.ready.normal.a", "1");
+    relay.release("up");
+    fired.resolve();
+  };
+  let isRefused = false;
+  // A server that fires many at once stores one by one what they make, whatever was deleted meanwhile.
+  proxy.tampering.change = (_subject, payload) => {
+    if (!isRefused && payload.includes("wrong last sequence")) setTimeout(fire, 20);
+    isRefused ||= payload.includes("wrong last sequence");
+    return undefined;
+  };
+  assertEquals(await queue.cancel("a"), true);
+  await within(fired.promise);
   assertEquals((await foreign.messages("WQ_checks")).length, 0);
 });
