@@ -207,8 +207,15 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "does not look behind a schedule that fires while its job is cancelled",
     file: "src/queue/manage/cancel_job.ts",
-    find: "    await passFiringSchedule(call, names, token);\n  }\n",
-    replace: "  }\n",
+    find: "    await passFiringSchedule(call, names, token);\n",
+    replace: "",
+    tests: ["tests/queue/manage/cancel_test.ts"],
+  },
+  {
+    does: "does not look again for a cancelled job that a schedule makes late",
+    file: "src/queue/manage/cancel_job.ts",
+    find: "if (isDelayed(message) && await mayBeFiring(call, queue, message)) await waitToLookAgain(call);",
+    replace: "",
     tests: ["tests/queue/manage/cancel_test.ts"],
   },
   {
