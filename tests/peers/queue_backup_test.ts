@@ -5,8 +5,8 @@ import { openStores } from "../_support/open_stores.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 import { nats, withoutNatsCommand } from "./_nats_command.ts";
 
-/** All that is stored of a queue `mails`. */
-const STREAMS = ["WQ_mails", "WQDEAD_mails", "KV_wq_mails"];
+/** All that is stored of a queue `mails`. The jobs come last: running workers make the others anew as soon as they find jobs. */
+const STREAMS = ["WQDEAD_mails", "KV_wq_mails", "WQ_mails"];
 
 const LEASE = 2_000;
 
