@@ -76,7 +76,7 @@ Deno.test("ObjectBucket.put replaces an object as a whole and leaves no chunks o
 });
 
 Deno.test("ObjectBucket.put confirms each of many versions of one object that are stored at the same time", async () => {
-  await using server = await ObjectServer.start();
+  await using server = await ObjectServer.start({}, { timeout: 60_000 });
   const bucket = server.bucket("many");
   const put = await Promise.all(Array.from({ length: 500 }, (_, n) => bucket.put("object", `version ${n}`)));
   assertEquals(put.filter((info) => info === null).length, 0);
