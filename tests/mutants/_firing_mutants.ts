@@ -14,9 +14,16 @@ export const FIRING_MUTANTS: Mutant[] = [
   },
   {
     does: "runs what is fired late without a look",
-    file: "src/queue/work/_stale_firings.ts",
-    find: "return fired === true && due !== undefined && storedTime - due.getTime() > LATE_MS;",
+    file: "src/queue/delivery/delivery.ts",
+    find: "return fired === true && due !== undefined && this.storedTime - due.getTime() > LATE_MS;",
     replace: "return false;",
+    tests: TESTS,
+  },
+  {
+    does: "gives what is fired late back as a copy, of which nothing tells that it may be stale",
+    file: "src/queue/work/_run_reporter.ts",
+    find: "if (!delivery.firedLate && this.movable(delivery)) {",
+    replace: "if (this.movable(delivery)) {",
     tests: TESTS,
   },
   {

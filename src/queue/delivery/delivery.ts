@@ -7,6 +7,9 @@ import { idOf, PRIORITIES, type Priority } from "../format/queue_names.ts";
 
 const NO_FIRINGS: readonly string[] = [];
 
+/** Milliseconds after its moment from which on what a schedule has made is late: servers take a second where many are due. */
+const LATE_MS = 2_000;
+
 /** A job as it was delivered to this process, and its lease. */
 export class Delivery implements JobMessage {
   readonly #message: Msg;
@@ -75,6 +78,12 @@ export class Delivery implements JobMessage {
   get firing(): string | undefined {
     if (!this.headers.fired) return undefined;
     return this.#firing ??= firingOf(this.token, this.headers);
+  }
+
+  /** Whether a schedule made it so late that it may be stale: a server that was killed can have its delayed message back. */
+  get firedLate(): boolean {
+    const { fired, due } = this.headers;
+    return fired === true && due !== undefined && this.storedTime - due.getTime() > LATE_MS;
   }
 
   get firings(): readonly string[] {

@@ -60,7 +60,7 @@ export class JobAdmission {
   isUsual(delivery: Delivery): boolean {
     const { headers, tick } = delivery;
     return !this.#countsStart(delivery) && !tick && headers.expiresAt === undefined && headers.replaces === undefined &&
-      !this.#mayBeReplaced(delivery) && !this.#stale.mayBe(delivery) && !this.#queue.ended.hasEnded(delivery);
+      !this.#mayBeReplaced(delivery) && !delivery.firedLate && !this.#queue.ended.hasEnded(delivery);
   }
 
   /** Asks and stores what comes before a run. Returns how the delivery ended if it is not to run. */
@@ -95,7 +95,7 @@ export class JobAdmission {
       if (past === null) return "released";
       if (!past) return await this.#reporter.drop(delivery, "expired");
     }
-    if (this.#stale.mayBe(delivery)) {
+    if (delivery.firedLate) {
       const stale = await this.#calls.demand(delivery, "look-ups", (call) => this.#stale.is(call, delivery));
       if (stale === null) return "released";
       if (stale) return await this.#reporter.drop(delivery, "skipped");

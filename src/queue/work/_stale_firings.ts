@@ -8,9 +8,6 @@ import type { MessageSurvey } from "../source/message_survey.ts";
 import { isSupersededFiring } from "../store/newer_messages.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 
-/** Milliseconds after its moment from which on what a schedule has made is checked: servers take a second where many are due. */
-const LATE_MS = 2_000;
-
 /**
  * Finds what schedules have made that must not run: a server that was killed can have removed delayed messages back, alone or as one of three
  * replicas. It fires those whose moment has passed as soon as it leads, whatever has become of their jobs. So what is fired late is checked: in the
@@ -27,12 +24,7 @@ export class StaleFirings {
     this.#log = new LimitedLog(queue.context.logger);
   }
 
-  /** Whether it was fired so late that it may be stale. */
-  mayBe({ headers: { fired, due }, storedTime }: Delivery): boolean {
-    return fired === true && due !== undefined && storedTime - due.getTime() > LATE_MS;
-  }
-
-  /** Whether it is stale: its job has ended, was changed, or is to be retried. */
+  /** Whether what was fired late is stale: its job has ended, was changed, or is to be retried. */
   async is(call: Call, delivery: Delivery): Promise<boolean> {
     const { firing, sequence } = delivery;
     if (firing === undefined) return false;

@@ -97,6 +97,37 @@ test("JobConsumer does not run what a schedule fires again while its job was cha
   assertEquals((await queue.get("retried"))?.attempt, 2);
 });
 
+test("JobConsumer does not run what a schedule fires again if a worker gave it back unstarted", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue("checks");
+  await queue.publish("data", { id: "retried", delay: HOUR, backoff: HOUR });
+  const stale = await delayedMessage(foreign, "retried");
+  const end = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(({ id }) => {
+    if (id === "retried") throw new Error("It fails");
+    return end.promise;
+  });
+  await using consumer = queue.consume(runs.handler, { concurrency: 1, prefetch: 1 });
+  await queue.promote("retried");
+  await waitUntil(() => consumer.status().ended.retried === 1);
+  await queue.publish("data", { id: "running" });
+  await runs.started(2);
+  await fire(foreign, stale);
+  await waitUntil(() => consumer.status().prefetched === 1);
+  const stopped = consumer.stop();
+
+  const again = new RecordedRuns();
+  await using other = others.jobQueue("checks").consume(again.handler);
+  await waitUntil(() => other.status().ended.skipped === 1);
+  end.resolve();
+  assertEquals((await stopped).givenBack, 1);
+  assertEquals([runs.ids, again.ids], [["retried", "running"], []]);
+  assertEquals((await queue.get("retried"))?.attempt, 2);
+});
+
 Deno.test("JobConsumer runs a job once that is fired late, also if it was fired twice to two workers", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
