@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { waitUntil } from "../_support/wait_until.ts";
 import { exists, isAlive } from "./_is_alive.ts";
 import { firstLine, runScript, startScript } from "./_run_script.ts";
 
@@ -16,12 +17,11 @@ interface Started {
   directory: string;
 }
 
+/** Waits until nothing of a server is left: its process, its directory, and last what watches over them. */
 async function assertGone({ pid, directory }: Started): Promise<void> {
-  for (let tries = 0; await isAlive(pid) || await exists(directory) || await exists(`${directory}.gone`); tries++) {
-    assert(tries < 100, `The process ${pid} or the directory ${directory} is left`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert(!await isWatched(directory), `The watcher of ${directory} is left`);
+  await waitUntil(async () =>
+    !await isAlive(pid) && !await exists(directory) && !await exists(`${directory}.gone`) && !await isWatched(directory)
+  );
 }
 
 async function isWatched(directory: string): Promise<boolean> {
