@@ -22,9 +22,16 @@ export const FIRING_MUTANTS: Mutant[] = [
   {
     does: "gives what is fired late back as a copy, of which nothing tells that it may be stale",
     file: "src/queue/work/_run_reporter.ts",
-    find: "if (!delivery.firedLate && this.movable(delivery)) {",
+    find: "if (!delivery.isUnsettled && this.movable(delivery)) {",
     replace: "if (this.movable(delivery)) {",
     tests: TESTS,
+  },
+  {
+    does: "gives what a change has left of a job back as a copy, and runs both messages",
+    file: "src/queue/delivery/delivery.ts",
+    find: "return this.firedLate || replacing !== undefined || displaces !== undefined;",
+    replace: "return this.firedLate;",
+    tests: ["tests/queue/store/turn_test.ts"],
   },
   {
     does: "asks no worker whether what is fired late has ended",

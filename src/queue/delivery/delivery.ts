@@ -86,6 +86,15 @@ export class Delivery implements JobMessage {
     return fired === true && due !== undefined && this.storedTime - due.getTime() > LATE_MS;
   }
 
+  /**
+   * Whether its own message alone tells what is checked before it runs: that it was fired late, or that it is one of two messages of its job of which
+   * only one is to run. A copy of it would run unchecked.
+   */
+  get isUnsettled(): boolean {
+    const { replacing, displaces } = this.headers;
+    return this.firedLate || replacing !== undefined || displaces !== undefined;
+  }
+
   get firings(): readonly string[] {
     const { fired, supersedes } = this.headers;
     if (this.skipped || !fired && !supersedes) return NO_FIRINGS;

@@ -200,8 +200,7 @@ export class RunReporter {
     // Its run has ended here, which its next delivery is to report: others would run it again.
     if (ended.has(sequence, storedAt) || ended.hasOutcome(sequence, storedAt)) return false;
     let delay = 0;
-    // What was fired late keeps its message, by which it is known: nothing tells that its copy may be stale.
-    if (!delivery.firedLate && this.movable(delivery)) {
+    if (!delivery.isUnsettled && this.movable(delivery)) {
       try {
         const moved = await this.#moveUnstarted(delivery);
         // A tick is refused where a newer one waits, which is for its run to see.

@@ -14,6 +14,8 @@ import { RecordedRuns } from "../_recorded_runs.ts";
 
 const READY = "wq.checks.ready.normal.a";
 
+const HOUR = 3_600_000;
+
 Deno.test("A worker drops an undecided copy whose call died, and runs a decided one in place of what it displaces", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
@@ -35,6 +37,35 @@ Deno.test("A worker drops an undecided copy whose call died, and runs a decided 
   await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
   await waitUntil(() => runs.active === 0 && consumer.status().active === 0);
   assertEquals(runs.all.map(({ id, data }) => `${id} ${data}`).sort(), ["a old", "b new"]);
+});
+
+Deno.test("A worker gives back in place what a change has left of a job, so that the next one runs only one of its messages", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using others = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
+  const queue = stores.jobQueue<string>("checks");
+  await queue.publish("old", { id: "a", delay: HOUR });
+  await queue.publish("old", { id: "b", delay: HOUR });
+  const [a, b] = (await foreign.messages("WQ_checks")).map(({ sequence }) => String(sequence));
+  const end = Promise.withResolvers<void>();
+  const runs = new RecordedRuns<string>(() => end.promise);
+  await using consumer = queue.consume(runs.handler, { concurrency: 1, prefetch: 2 });
+  await queue.publish("first", { id: "running" });
+  await runs.started(1);
+  await foreign.publish(READY, '"new"', { "Job-Replacing": a });
+  await foreign.publish("wq.checks.ready.normal.b", '"new"', { "Job-Displaces": b });
+  await waitUntil(() => consumer.status().prefetched === 2);
+  const stopped = consumer.stop();
+
+  const again = new RecordedRuns<string>();
+  await using other = others.jobQueue<string>("checks").consume(again.handler);
+  // The one that is not to run, and the other one in its place: as it comes for the second time, a copy of it runs.
+  await waitUntil(() => other.status().ended.skipped === 2 && other.status().ended.completed === 1);
+  end.resolve();
+  assertEquals((await stopped).givenBack, 2);
+  assertEquals(again.all.map(({ id, data }) => `${id} ${data}`), ["b new"]);
+  assertEquals((await foreign.messages("WQ_checks")).map(({ subject }) => subject), ["wq.checks.later.normal.a"]);
 });
 
 Deno.test("A worker that gets the announcement of a change starts the job once that is decided", async () => {
