@@ -110,7 +110,7 @@ export class ChaosRun implements AsyncDisposable {
     return new ChaosRun({ options, cleanup: cleanup.move(), nats, stores, queue, folders, keeping, lag });
   }
 
-  /** Makes the faults that the seed draws. */
+  /** Makes the faults that the seed draws, and returns those that were made. */
   async makeFaults(): Promise<Fault[]> {
     const { seed, duration, replicas } = this.#options;
     const { nats } = this.#parts;
@@ -126,10 +126,10 @@ export class ChaosRun implements AsyncDisposable {
       ledger,
       log,
     };
-    await makeFaults(faults, targets, this.#began);
+    const made = await makeFaults(faults, targets, { began: this.#began, until: this.#began + duration });
     this.#quietFrom = now();
-    this.#log("all faults are over");
-    return faults;
+    this.#log(`all faults are over, ${made.length} of ${faults.length} were made`);
+    return made;
   }
 
   /** Waits until all jobs and processes have ended. */
