@@ -287,8 +287,10 @@ Deno.test("ObjectBucket.getStream resumes when chunks are taken during a reconne
   const chunks = [(await reader.read()).value!];
   // Nothing is under way then that would wait for the next connection.
   await waitUntil(() => batches === 2);
+  proxy.tampering.refuse = () => true;
   proxy.cut();
   await waitUntil(() => other.connectionStatus() === "reconnecting");
+  proxy.tampering.refuse = undefined;
   for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
   assertBytes(await new Blob(chunks as BlobPart[]).bytes(), data);
 });
