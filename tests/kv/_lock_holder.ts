@@ -13,10 +13,19 @@ function say(line: string): void {
   Deno.writeTextFileSync(file, `${line}\n`, { append: true });
 }
 
+/** How often a write is tried: a process that was suspended may first have to connect again. */
+const MAX_WRITES = 10;
+
 /** Writes a fence, unless a higher one has been there; tells whether one has. */
 async function isRefused(fence: number): Promise<boolean> {
-  const entry = await resources.modify("r", (entry) => Number(entry?.text() ?? 0) > fence ? undefined : String(fence));
-  return entry !== null && Number(entry.text()) > fence;
+  for (let writes = 0; writes < MAX_WRITES; writes++) {
+    const entry = await resources.modify(
+      "r",
+      (entry) => Number(entry?.text() ?? 0) > fence ? undefined : String(fence),
+    );
+    if (entry) return Number(entry.text()) > fence;
+  }
+  return false;
 }
 
 console.log("ready");

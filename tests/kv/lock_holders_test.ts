@@ -42,13 +42,16 @@ Deno.test("KvBucket.lock has one holder at any moment, though 20 holders are kil
   await using stores = new KvStores({ servers: server.url });
   await using log = new LockLog();
   await using stack = new AsyncDisposableStack();
-  const start = () => stack.use(startProcess(HOLDER, server.url, log.path, `${LEASE}`, "100"));
+  // It holds the lock for long enough that it can be stopped before its write.
+  const start = () => stack.use(startProcess(HOLDER, server.url, log.path, `${LEASE}`, "400"));
   const holders = Array.from({ length: 4 }, start);
   const suspended: number[] = [];
   // One that was suspended may be without a connection when it goes on: the next ones are refused.
   for (let stopped = 0; stopped < 20 || (stopped < 60 && log.refused().length === 0); stopped++) {
     const i = stopped % holders.length;
-    const fence = await nextFence(holders[i]);
+    let fence: number;
+    // It has said so before, and others have it by now.
+    do fence = await nextFence(holders[i]); while (log.holders().at(-1) !== fence);
     if (stopped % 2 === 0) {
       await holders[i].kill();
       holders[i] = start();
