@@ -3,8 +3,7 @@ import { checkOptions } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
 import { connect as connectSocket, isIP, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { setTimeout } from "node:timers/promises";
-import { settledWithin } from "../../delay.ts";
+import { delay, settledWithin } from "../../delay.ts";
 import type { TlsFirst, TlsStart } from "./tls_starts.ts";
 import { OwnTransport } from "./_transport.ts";
 
@@ -34,6 +33,7 @@ export class SocketTransport extends OwnTransport {
   #encrypted = false;
   #isSilent = false;
   #tlsFirst: TlsFirst = null;
+  readonly #released = new AbortController();
 
   /** @param start When the TLS handshake begins, if there is to be one. */
   constructor(start: TlsStart = "after_greeting") {
@@ -84,7 +84,7 @@ export class SocketTransport extends OwnTransport {
     if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
     await this.#encrypt(options.tls ? socket : await this.#connectAgain(server), server, options);
     // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
-    await setTimeout(REFUSAL_DELAY_MS);
+    await delay(REFUSAL_DELAY_MS, { signal: this.#released.signal });
   }
 
   async #connect({ hostname, port }: Server, onread?: OnReadOpts): Promise<Socket> {
@@ -135,6 +135,7 @@ export class SocketTransport extends OwnTransport {
   }
 
   protected release(): void {
+    this.#released.abort();
     this.#socket?.destroy();
   }
 
