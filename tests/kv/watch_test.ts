@@ -373,5 +373,5 @@ Deno.test("KvBucket.watch survives the loss of the server that leads the bucket"
   assert(host);
   await host.kill();
   await waitUntil(async () => await bucket.put("k", "3") !== null, 20_000);
-  await waitUntil(() => watcher.seen.includes("k put 3"), 20_000);
+  await watcher.saw("k put 3");
 });
