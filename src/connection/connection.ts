@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { JetStreamStoreError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import { adoptable, isUp } from "./nats/adopt.ts";
+import { SILENCE } from "./nats/silence.ts";
 import { apiPrefixOf, withoutOther } from "./_api_prefix.ts";
 import { type AttemptOptions, Attempts, type Operation } from "./attempts.ts";
 import { checkConnectOptions, type ConnectOptions } from "./connect_options.ts";
@@ -211,7 +212,7 @@ export class Connection<S extends Session> {
     this.#counters.disconnects++;
     this.#log.lost(nc, why);
     this.#sessions.expect();
-    this.#sessions.end("The connection was lost");
+    this.#sessions.end("The connection was lost", why?.message === SILENCE);
   }
 
   #fail(error: unknown): void {

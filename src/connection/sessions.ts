@@ -72,11 +72,15 @@ export class Sessions<S extends Session> {
     }
   }
 
-  /** Ends the session: all that waits in it is settled. */
-  end(why: string): void {
+  /**
+   * Ends the session: all that waits in it is settled.
+   *
+   * @param mayArrive Whether the server may still read what was sent.
+   */
+  end(why: string, mayArrive = false): void {
     const session = this.#current;
     this.#current = this.#nc = null;
-    session?.end(new Unavailable("lost", why));
+    session?.end(new Unavailable("lost", why, { mayArrive }));
   }
 
   /** Nobody need wait for another one any longer. */

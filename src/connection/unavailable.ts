@@ -4,6 +4,8 @@ import type { JetStreamStoreError } from "../errors.ts";
 export interface UnavailableOptions extends ErrorOptions {
   /** What the call throws if every attempt until its deadline ends like this; without it the call is `null`. */
   refusal?: JetStreamStoreError;
+  /** See {@linkcode Unavailable.mayArrive}. */
+  mayArrive?: boolean;
 }
 
 /**
@@ -16,12 +18,15 @@ export class Unavailable extends Error {
   readonly reason: "lost" | "timeout" | "no_leader" | "no_responders";
   /** What the call throws if every attempt until its deadline ends like this. */
   readonly refusal: JetStreamStoreError | undefined;
+  /** Whether the server may still read what was sent, at any time: it was silent, so that its connection was given up. */
+  readonly mayArrive: boolean;
 
   constructor(reason: Unavailable["reason"], message: string, options: UnavailableOptions = {}) {
     super(message, options);
     this.name = "Unavailable";
     this.reason = reason;
     this.refusal = options.refusal;
+    this.mayArrive = options.mayArrive ?? false;
   }
 }
 

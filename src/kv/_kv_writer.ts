@@ -1,4 +1,5 @@
 import { wrong } from "../checks.ts";
+import type { AttemptOptions } from "../connection/attempts.ts";
 import { isNoResponders, Unavailable } from "../connection/unavailable.ts";
 import type { JetStreamStoreError } from "../errors.ts";
 import { rejecting } from "../rejecting.ts";
@@ -23,6 +24,12 @@ import {
   PURGE,
 } from "./kv_write.ts";
 
+/**
+ * For writes without a guard or a message id, by which the server would know them again: a silent server may read the first one long after a repeat of
+ * it, and store it over what was written behind that.
+ */
+const UNGUARDED: Partial<AttemptOptions> = { repeatable: ({ mayArrive }) => !mayArrive };
+
 /** Writes to the stream under a bucket. */
 export class KvWriter {
   readonly #stream: KvStream;
@@ -35,7 +42,7 @@ export class KvWriter {
   put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
     return rejecting(() => {
       const write = this.#write(key, value, options, "store the value");
-      return this.#stream.observe("put", (call) => this.store(call, write));
+      return this.#stream.observe("put", (call) => this.store(call, write), UNGUARDED);
     });
   }
 
@@ -72,7 +79,7 @@ export class KvWriter {
     const { revision } = checkKvDeleteOptions(options, doing);
     const guard = revision === undefined ? undefined : new Guard(revision);
     const write = { subject, value: "", ttl: undefined, marker: name === "delete" ? DELETE : PURGE, guard };
-    return this.#stream.observe(name, (call) => this.mark(call, write));
+    return this.#stream.observe(name, (call) => this.mark(call, write), guard ? undefined : UNGUARDED);
   }
 
   #write(key: string, value: string | Uint8Array, options: KvWriteOptions | undefined, doing: string): KvWrite {

@@ -3,6 +3,13 @@ import type { Mutant } from "./mutant.ts";
 /** Changes of the buckets. */
 export const STORE_MUTANTS: Mutant[] = [
   {
+    does: "repeats a write without a guard that a silent server may store later",
+    file: "src/kv/_kv_writer.ts",
+    find: "{ repeatable: ({ mayArrive }) => !mayArrive }",
+    replace: "{}",
+    tests: ["tests/kv/silent_server_test.ts"],
+  },
+  {
     does: "writes without the guard of compare and set",
     file: "src/kv/kv_write.ts",
     find:

@@ -2,6 +2,7 @@ import type { ConnectionOptions, Server, ServerInfo } from "@nats-io/nats-core";
 import { extractProtocolMessage, INFO, type Transport } from "@nats-io/nats-core/internal";
 import { Buffer } from "node:buffer";
 import { nextTick } from "node:process";
+import { SILENCE } from "./silence.ts";
 
 /** Bytes of small messages that a block is read for at once, at least, and which share of it. */
 const MIN_PART_BYTES = 4_096;
@@ -82,7 +83,7 @@ export abstract class OwnTransport implements Transport {
 
   /** Too many pings are unanswered. */
   disconnect(): void {
-    this.close(new Error("the server does not answer"));
+    this.close(new Error(SILENCE));
   }
 
   discard(): void {

@@ -1,0 +1,2 @@
+/** Why a connection ended that was given up, as its server answered no pings. */
+export const SILENCE = "the server does not answer";
