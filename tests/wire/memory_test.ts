@@ -7,13 +7,15 @@ Deno.test("200 000 calls, a tenth of them unanswered in time, leave no growth in
   await using silent = await startNatsServer();
   const { code, stdout, stderr } = await runService(
     `
+    import { suspend } from "${new URL("../_support/suspend.ts", import.meta.url)}";
+    const silent = { pid: ${silent.pid}, suspend: () => Deno.kill(${silent.pid}, "SIGSTOP") };
     const stores = new jetstream.JetStreamStores({ servers: "${silent.url}", timeout: 1, connectTimeout: 10_000 });
     await stores.connect();
     const patient = new jetstream.JetStreamStores({ servers: "${server.url}" });
     await patient.storeKV("k", "v".repeat(100));
     const load = async (calls) => {
       let left = calls;
-      Deno.kill(${silent.pid}, "SIGSTOP");
+      await suspend(silent);
       await Promise.all(Array.from({ length: 256 }, async () => {
         while (left-- > 0) await (left % 10 ? patient : stores).loadKV("k");
       }));
