@@ -50,6 +50,19 @@ Deno.test("KvBucket.get returns null for a deleted, a purged and an expired key"
   await waitUntil(async () => await bucket.get("expired") === null);
 });
 
+Deno.test("KvEntry.value is a copy of its own, which its caller may change or transfer", async () => {
+  await using server = await startNatsServer();
+  await using stores = new KvStores({ servers: server.url });
+  const bucket = stores.kvBucket("b");
+  await bucket.put("k", "value");
+  const entry = (await bucket.get("k"))!;
+  const bytes = entry.value;
+  assertEquals(bytes.buffer.byteLength, "value".length);
+  bytes.fill(0);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  assertEquals([entry.text(), new TextDecoder().decode(entry.value)], ["value", "value"]);
+});
+
 Deno.test("KvBucket reads markers of the server's own as null", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
