@@ -96,7 +96,8 @@ export class KvBucket {
   /**
    * Stores a value, whatever is there. Objects go in as `JSON.stringify(value)` and come out by `entry.json()`.
    *
-   * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be.
+   * @returns The revision; `null` if it is not confirmed: without a connection nothing is stored, without an answer it may be, also later and over newer
+   * values, if a server that was silent goes on. {@linkcode KvBucket.update} cannot do that.
    */
   put(key: string, value: string | Uint8Array, options?: KvWriteOptions): Promise<number | null> {
     return this.#writer.put(key, value, options);
