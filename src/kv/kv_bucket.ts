@@ -28,8 +28,7 @@ import { KvWriter } from "./_kv_writer.ts";
  * The bucket is made by the first write; reads of what is not there are `null`, as is everything while there is no connection.
  *
  * With replicas a process reads what it has written, whichever handle has written it, and never less than it has read: for the 10 000 keys of a
- * bucket that it used last, and for what it wrote within the last minute. A list that begins on a replica that lags behind has its own writes of
- * these keys.
+ * bucket that it used last, and for what it wrote within the last minute. A list from a replica that lags behind has its own writes of these keys.
  *
  * Each method throws a `TypeError` or a `RangeError` if an argument is not what it must be (a key: a non-empty, well-formed string of at most 3 000
  * bytes as a subject; a value: no larger than the server takes), and a `JetStreamStoreError` if the server refuses for good, or the stream of this
