@@ -32,8 +32,6 @@ const result = await runLedger({
   duration: jobs * 2,
   interval: single ? 1_000 : 12_000,
   lease: single ? 5_000 : 30_000,
-  // With replicas the server itself looks after messages that belong to no consumer, every two minutes.
-  patience: single ? 120_000 : 240_000,
   log: console.log,
 });
 console.log(report(result));

@@ -47,8 +47,6 @@ export interface LedgerOptions {
    * @default {true}
    */
   changes?: boolean;
-  /** Milliseconds that the last jobs may take once the last one is published. */
-  patience: number;
   log?: (line: string) => void;
 }
 
@@ -66,9 +64,12 @@ const PRODUCERS = 4;
 const WORKERS = 4;
 const CONCURRENCY = 8;
 
+/** Milliseconds that the last jobs may take: with replicas the server itself looks after messages that belong to no consumer, every two minutes. */
+const PATIENCE_MS = 240_000;
+
 /** Publishes jobs from four processes to four processes, kills workers and servers meanwhile, and compares what all of them noted. */
 export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
-  const { jobs, seed, duration, interval, replicas = 1, lease, killWorkers = true, patience } = options;
+  const { jobs, seed, duration, interval, replicas = 1, lease, killWorkers = true } = options;
   const { leafnodes = false, large = false, refusals = false, changes } = options;
   const began = performance.now();
   const log = (line: string) =>
@@ -118,7 +119,7 @@ export async function runLedger(options: LedgerOptions): Promise<LedgerResult> {
       counts.active + counts.delayed + Object.values(counts.ready).reduce((a, b) => a + b) === 0;
   };
   // A job that moves from one place to another may be counted in neither: so what is counted once is counted again.
-  await waitUntil(async () => await isEmpty() && await isEmpty(), patience).then(
+  await waitUntil(async () => await isEmpty() && await isEmpty(), PATIENCE_MS).then(
     () => log("all has ended"),
     () => log("jobs are left over"),
   );

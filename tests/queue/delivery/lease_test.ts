@@ -31,16 +31,18 @@ Deno.test("JobConsumer extends the lease of the first job that a new worker take
   const runsOf = async (id: string) => {
     await queue.publish(1, { id });
     const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1_300)));
+    const begun = performance.now();
     await using first = queue.consume(runs.handler);
     await runs.started(1);
     await using second = queue.consume(runs.handler);
     await waitUntil(() => first.status().ended.completed + second.status().ended.completed > 0);
-    return runs.all.length;
+    return { runs: runs.all.length, after: runs.all[0].at - begun };
   };
-  // So short that it is over before the first usual look. A machine that is busy for as long costs it, too.
-  let runs = await runsOf("1");
-  for (let round = 2; runs > 1 && round <= 6; round++) runs = await runsOf(`${round}`);
-  assertEquals(runs, 1);
+  // So short that it is over before the usual first look, unless it began late. A machine that is busy for as long costs it, too.
+  const saysNothing = ({ runs, after }: { runs: number; after: number }) => runs > 1 || after > 150;
+  let round = await runsOf("1");
+  for (let n = 2; saysNothing(round) && n <= 12; n++) round = await runsOf(`${n}`);
+  assertEquals(round.runs, 1);
 });
 
 Deno.test("A queue's lease is kept on the server, and goes for those who do not name it", async () => {
