@@ -140,14 +140,14 @@ test("a run is a child of what another client's job names, also as Go writes it,
 });
 
 test("a run of a job that names no trace is a root, whatever was active as its worker began", async () => {
-  await using server = await startNatsServer();
-  await using stores = openStores(server.url);
+  await using server = await startNatsServer({ websocket: true });
   await using client = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("rootless");
-  // It connects within the span, in whose context the replies of the server are read ever after.
-  await withinSpan("starts a worker", () => {
-    queue.consume(() => {});
-    return queue.open();
+  // It connects within the span: what comes by this WebSocket is read in the span's context ever after.
+  await using stores = await withinSpan("starts a worker", async () => {
+    const stores = openStores(server.websocketUrl);
+    stores.jobQueue("rootless").consume(() => {});
+    await stores.jobQueue("rootless").open();
+    return stores;
   });
   await client.publish("wq.rootless.ready.normal.a", "1");
   const [run] = await telemetry.spans("process rootless", 1);
