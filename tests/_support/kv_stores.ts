@@ -2,6 +2,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { headers as emptyHeaders } from "@nats-io/nats-core";
 import { JetStreamStores } from "../../src/stores.ts";
 import { keptLines } from "./kept_lines.ts";
+import { TIMEOUT_MS } from "./open_stores.ts";
 import type { StreamConfig, StreamInfo } from "../../src/wire/streams.ts";
 
 /** Options of {@linkcode KvStores}. */
@@ -19,11 +20,11 @@ export class KvStores extends JetStreamStores {
   #admin: Promise<NatsConnection> | null = null;
 
   constructor(options: KvStoresOptions = {}) {
-    const { servers, timeout, env = {} } = options;
+    const { servers, timeout = TIMEOUT_MS, env = {} } = options;
     const { lines, logger } = keptLines();
     super({
       ...(servers && { servers }),
-      ...(timeout && { timeout }),
+      timeout,
       env: (name) => env[name],
       logger,
     });

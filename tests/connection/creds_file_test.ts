@@ -34,7 +34,8 @@ Deno.test("a .creds file lets in with any line ends, byte order mark, encoding a
   const path = `${directory}/C:\\Users\\ann, bob\\my file.creds`;
   for (const [has, content] of Object.entries(WELL_FORMED)) {
     await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
-    await using stores = new JetStreamStores({ servers: server.url, creds: path, logger: new CollectedLog() });
+    const logger = new CollectedLog();
+    await using stores = new JetStreamStores({ servers: server.url, creds: path, connectTimeout: 30_000, logger });
     const info = await stores.connect().catch((error) => error);
     assertEquals(info?.serverName, server.name, `${has}: ${info}`);
   }

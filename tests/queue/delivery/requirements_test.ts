@@ -194,7 +194,7 @@ Deno.test("JobConsumer runs each job once though the stream of dead letters is f
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks", { lease: 10_000 });
   const runs = mixedRuns();
   {
     await using first = queue.consume(runs.handler);

@@ -204,10 +204,13 @@ Deno.test("JobConsumer removes a message that is back after a restart although i
   await runs.started(1);
   // What the server has on disk now, it is to have again when it has stopped: as if it had forgotten the removal, but not the acknowledgement.
   const folder = `${server.storeDir}/jetstream/$G/streams/${STREAM}/msgs`;
-  const kept = [...Deno.readDirSync(folder)].map(({ name }) => ({
-    name,
-    bytes: Deno.readFileSync(`${folder}/${name}`),
-  }));
+  const files = () =>
+    [...Deno.readDirSync(folder)].map(({ name }) => ({ name, bytes: Deno.readFileSync(`${folder}/${name}`) }));
+  let kept = files();
+  await waitUntil(() => {
+    kept = files();
+    return kept.some(({ bytes }) => new TextDecoder().decode(bytes).includes("ready.normal.done"));
+  });
   gate.resolve();
   await waitUntil(() => consumer.status().ended.completed === 1);
   await server.stop();

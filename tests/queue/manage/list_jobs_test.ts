@@ -155,9 +155,11 @@ Deno.test("JobQueue.jobs throws where it breaks off: without a connection, and w
   const none = await assertRejects(() => ids(away.jobQueue("checks").jobs()), JetStreamStoreError, "queue checks");
   assertEquals(none.code, "disconnected");
   await using server = await startNatsServer();
-  await using stores = new QueueStores(server.url, { timeout: 300 });
+  await using publisher = new QueueStores(server.url);
+  const jobs = Array.from({ length: 300 }, (_, n) => ({ data: n }));
+  await publisher.jobQueue("checks").publishMany(jobs, { atomic: true });
+  await using stores = new QueueStores(server.url, { timeout: 3_000 });
   const queue = stores.jobQueue("checks");
-  await queue.publishMany(Array.from({ length: 300 }, (_, n) => ({ data: n })), { atomic: true });
   let seen = 0;
   const broken = await assertRejects(async () => {
     for await (const _job of queue.jobs()) if (++seen === 1) await server.kill();

@@ -187,7 +187,7 @@ test("A tick that is given back again and again while its worker is busy has cos
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 400 });
+  const queue = stores.jobQueue("checks", { lease: 2_000 });
   const go = Promise.withResolvers<void>();
   const runs = new RecordedRuns(({ id }) => id === "long" ? go.promise : undefined);
   await using consumer = queue.consume(runs.handler, { prefetch: 1, maxDeliveries: 2 });
