@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /** What a {@linkcode Proxy} does to what passes. */
 export interface Tampering {
   /** Whether a message on its way from the server to the client is lost. */
@@ -6,6 +8,8 @@ export interface Tampering {
   lose?: (subject: string, payload: string, reply?: string) => boolean;
   /** Another payload for a message without headers on its way from the server to the client; `undefined` leaves it. */
   change?: (subject: string, payload: string) => string | undefined;
+  /** A text in messages on their way to the server, and another one of the same length that it gets in its place. */
+  replace?: [text: string, other: string];
   /** Whether a connection is closed as soon as it is made. */
   refuse?: () => boolean;
   /** The version that the server seems to have. */
@@ -121,11 +125,16 @@ class Frames {
           new TextEncoder().encode(line.replace(/"version":"[^"]+"/, `"version":"${this.#tampering.version}"`)),
         );
       } else if (words[0] === "MSG") passed.push(this.#changed(words, payload()) ?? rest.subarray(0, end + body));
-      else passed.push(rest.subarray(0, end + body));
+      else passed.push(this.#replaced(rest.subarray(0, end + body)));
       rest = rest.subarray(end + body);
     }
     this.#rest = rest.slice();
     return concat(passed);
+  }
+
+  #replaced(bytes: Uint8Array): Uint8Array {
+    if (this.#way === "drop" || !this.#tampering.replace) return bytes;
+    return Buffer.from(Buffer.from(bytes).toString("latin1").replaceAll(...this.#tampering.replace), "latin1");
   }
 
   #changed(words: string[], payload: string): Uint8Array | undefined {

@@ -246,7 +246,7 @@ Deno.test("JetStreamStores connects with TLS where only the server asks for it, 
   await using server = await startNatsServer({ tls: { cert, key } });
   const script = `
     import { JetStreamStores } from "${new URL("../../mod.ts", import.meta.url)}";
-    await using stores = new JetStreamStores({ servers: "${server.url}", env: () => undefined });
+    await using stores = new JetStreamStores({ servers: "${server.url}", timeout: 30_000, connectTimeout: 30_000, env: () => undefined });
     await stores.connect();
     await stores.storeKV("k", "v".repeat(100_000));
     console.log((await stores.loadKV("k")).val.length);

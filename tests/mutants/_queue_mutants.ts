@@ -312,4 +312,11 @@ export const QUEUE_MUTANTS: Mutant[] = [
     replace: '"", headers);',
     tests: ["tests/queue/manage/wait_for_test.ts"],
   },
+  {
+    does: "leaves a job in the queue that the server does not find by its id",
+    file: "src/queue/store/move_job.ts",
+    find: "return await moveNewest(call, names, job, move, 0);",
+    replace: "return moved;",
+    tests: ["tests/queue/healing/stray_job_test.ts"],
+  },
 ];

@@ -7,7 +7,7 @@ import { publish } from "../../wire/publish.ts";
 import type { JobMessage } from "../format/job_message.ts";
 import { deleteMessage } from "../../wire/streams.ts";
 import { removeAbandoned, takesPlaceOf } from "./job_turn.ts";
-import { findJobMessage } from "./find_job.ts";
+import { findJobMessage, isMessageOf } from "./find_job.ts";
 import {
   type HeaderList,
   isSuperseded,
@@ -54,6 +54,25 @@ export async function moveJob(
   job: MovedJob,
   move: Move,
 ): Promise<boolean | null> {
+  const moved = await moveNewest(call, names, job, move, job.sequence);
+  // A server that was killed and restarted may keep a message and not find it by its subject: to its guard there is none of this id.
+  if (moved !== false || !await isLostToSubject(call, names, job)) return moved;
+  return await moveNewest(call, names, job, move, 0);
+}
+
+/** Whether the message of a job is there, and none is found by its id. */
+async function isLostToSubject(call: Call, names: QueueNames, { token, sequence }: MovedJob): Promise<boolean> {
+  return await isMessageOf(call, names, sequence, token) && await findJobMessage(call, names, token) === null;
+}
+
+/** @param newest The sequence that the newest message of its id is to have; 0: there is to be none. */
+async function moveNewest(
+  call: Call,
+  names: QueueNames,
+  job: MovedJob,
+  move: Move,
+  newest: number,
+): Promise<boolean | null> {
   const { token, priority, sequence, allHeaders: headers, enqueuedAt } = job;
   const { delay = 0, started = true } = move;
   const moved: HeaderList = [
@@ -61,7 +80,7 @@ export async function moveJob(
     ...runHeaders(headers, move),
     ...headers.fired || headers.supersedes ? supersedesHeader(token, headers) : [],
     ["Job-Replaces", String(sequence)],
-    ...guardHeaders(names, token, sequence),
+    ...guardHeaders(names, token, newest),
   ];
   if (delay > 0) moved.push(...scheduleHeaders(job.subject, call.session.now() + delay));
   const subject = delay > 0 ? names.later(priority, token) : job.subject;

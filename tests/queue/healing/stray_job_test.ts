@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Msg } from "@nats-io/nats-core";
 import { type NatsServer, startNatsServer } from "../../../src/testing/mod.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
+import { Proxy } from "../../_support/proxy.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
@@ -145,6 +146,19 @@ Deno.test("JobConsumer brings back the jobs that belong to no consumer after a f
   await waitUntil(async () => await messages(server) === 1, 30_000);
   assertEquals(runs.ids.toSorted(), ["job0", "job2"]);
   assertEquals((await queue.get("job1"))?.state, "delayed");
+});
+
+Deno.test("JobConsumer brings back a job that belongs to no consumer, and that the server does not find by its id", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await makeStrays(server, stores);
+  // As servers were seen after a kill: they have the message, and to a guard, or a look by its subject, it is not there.
+  await using proxy = new Proxy(server.url, { replace: [".*.*.job0", ".*.*.none"] });
+  await using mistaken = new QueueStores(proxy.url);
+  const runs = new RecordedRuns();
+  await using _consumer = mistaken.jobQueue("checks").consume(runs.handler);
+  await waitUntil(async () => await messages(server) === 0);
+  assertEquals(runs.ids.toSorted(), ["job0", "job1", "job2"]);
 });
 
 Deno.test("JobConsumer runs the jobs with a key that another client publishes to a queue without any", async () => {
