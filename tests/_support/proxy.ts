@@ -90,7 +90,7 @@ const WITH_BODY = ["MSG", "HMSG", "PUB", "HPUB"];
 /** Where the answer to a message of a client is to go. */
 function replyOf(words: string[]): string | undefined {
   const sizes = words[0] === "HPUB" ? 2 : 1;
-  return words[0].endsWith("PUB") && words.length === sizes + 3 ? words[2] : undefined;
+  return words[0].endsWith("PUB") && words.length === sizes + 3 && words[2] ? words[2] : undefined;
 }
 
 /** Cuts the bytes of one of the two ends into protocol messages. */

@@ -188,7 +188,7 @@ export class RunRequirements {
         else if (requirement === "look-ups") await checkLookUps(call, this.#queue.names);
         // An extension goes to the same subject as the acknowledgement.
         else if (requirement === "acknowledgements" && delivery) {
-          await call.session.requests.request(delivery.ack, "+WPI", call.deadline);
+          await call.session.requests.request(delivery.ack, "+WPI", call.deadline, undefined, true);
         }
         return true;
       }, { persist: true, patient: true });
