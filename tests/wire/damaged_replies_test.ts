@@ -31,7 +31,7 @@ async function start() {
   const server = await startNatsServer();
   const proxy = new Proxy(server.url);
   const logger = { info() {}, warn() {}, error() {} };
-  const stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout: 3_000 });
+  const stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout: 10_000 });
   await stores.objectBucket("leader").put("o", "text");
   await stores.kvBucket("b").put("k", "v");
   await stores.jobQueue("q").publish(1);

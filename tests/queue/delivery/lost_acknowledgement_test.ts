@@ -18,7 +18,7 @@ const isStored = (_subject: string, payload: string) => /"stream":\s*"WQ_\w+",\s
 Deno.test("JobQueue.publish returns no wrong receipt and makes no job twice when a fifth of the replies is lost", async () => {
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
-  await using stores = new QueueStores(proxy.url, { timeout: 8_000 });
+  await using stores = new QueueStores(proxy.url);
   await using foreign = await ForeignClient.connect(server.url);
   const queue = stores.jobQueue("lossy");
   await queue.open();
