@@ -112,7 +112,7 @@ export type { ListJobsOptions } from "./src/queue/manage/list_jobs.ts";
 export type { WorkerInfo, WorkerState } from "./src/queue/format/worker_info.ts";
 export type { JobInfo } from "./src/queue/store/find_job.ts";
 export type { JobCounts, QueuePause } from "./src/queue/manage/job_counts.ts";
-export type { ListDeadLettersOptions } from "./src/queue/store/dead_letter_list.ts";
+export type { ListDeadLettersOptions } from "./src/queue/manage/list_dead_letters.ts";
 export type { DeadLetter } from "./src/queue/store/dead_letters.ts";
 
 // An instance of one's own, for tests and services with several tenants.

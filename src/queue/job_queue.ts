@@ -14,7 +14,7 @@ import type { JobReceipt } from "./publish/job_receipt.ts";
 
 import type { PublishManyOptions } from "./publish/publish_many.ts";
 import type { PublishOptions } from "./publish/publish_options.ts";
-import type { ListDeadLettersOptions } from "./store/dead_letter_list.ts";
+import type { ListDeadLettersOptions } from "./manage/list_dead_letters.ts";
 import type { DeadLetter } from "./store/dead_letters.ts";
 import type { JobInfo } from "./store/find_job.ts";
 import type { EventsOptions } from "./store/job_events.ts";

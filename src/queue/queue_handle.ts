@@ -42,7 +42,7 @@ import {
   prepareJob,
   type PublishOptions,
 } from "./publish/publish_options.ts";
-import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./store/dead_letter_list.ts";
+import { listDeadLetters, type ListDeadLettersOptions, listedBefore } from "./manage/list_dead_letters.ts";
 import { type DeadLetter, discardDeadLetter, findDeadLetter, readDeadLetter } from "./store/dead_letters.ts";
 import { ChangingJobs } from "./store/changing_jobs.ts";
 import { EndedJobs } from "./store/ended_jobs.ts";

@@ -65,7 +65,7 @@ export const QUEUE_MUTANTS: Mutant[] = [
   {
     does: "moves a job without a guard",
     file: "src/queue/store/move_job.ts",
-    find: "    ...guardHeaders(names, token, sequence),",
+    find: "    ...guardHeaders(names, token, newest),",
     replace: "",
     tests: [
       "tests/queue/manage/cancel_test.ts",

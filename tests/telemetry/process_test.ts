@@ -143,7 +143,7 @@ test("a run of a job that names no trace is a root, whatever was active as its w
   await using server = await startNatsServer({ websocket: true });
   await using client = await ForeignClient.connect(server.url);
   // It connects within the span: what comes by this WebSocket is read in the span's context ever after.
-  await using stores = await withinSpan("starts a worker", async () => {
+  await using _stores = await withinSpan("starts a worker", async () => {
     const stores = openStores(server.websocketUrl);
     stores.jobQueue("rootless").consume(() => {});
     await stores.jobQueue("rootless").open();

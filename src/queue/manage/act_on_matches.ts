@@ -8,7 +8,7 @@ import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { deleteMessage, mayBeRemoved, streamInfo } from "../../wire/streams.ts";
 import { idOf, tokenOf } from "../format/queue_names.ts";
-import { deadLetterMessages } from "../store/dead_letter_list.ts";
+import { deadLetterMessages } from "./list_dead_letters.ts";
 import { callQueue, REMOVAL } from "../store/queue_call.ts";
 import type { QueueContext } from "../store/queue_context.ts";
 import { isJobStream, notOfQueue } from "../store/stream_kinds.ts";

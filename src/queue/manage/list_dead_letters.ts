@@ -7,7 +7,7 @@ import { messagePages } from "../../wire/message_pages.ts";
 import type { StoredMessage } from "../../wire/stored_message.ts";
 import { StreamReader } from "../../wire/stream_reader.ts";
 import { streamInfo } from "../../wire/streams.ts";
-import { type DeadLetter, readDeadLetter } from "./dead_letters.ts";
+import { type DeadLetter, readDeadLetter } from "../store/dead_letters.ts";
 import type { QueueNames } from "../format/queue_names.ts";
 
 const PAGE_MESSAGES = 256;
