@@ -54,4 +54,18 @@ export const FIRING_MUTANTS: Mutant[] = [
     replace: "if (!fired && !supersedes) return NO_FIRINGS;",
     tests: TESTS,
   },
+  {
+    does: "sets the schedule of a late job again and again, though the server fires none",
+    file: "src/queue/source/_late_jobs.ts",
+    find: "firedItself(message) ?? storedAgain(message)",
+    replace: "storedAgain(message)",
+    tests: ["tests/queue/source/late_jobs_test.ts"],
+  },
+  {
+    does: "starts a late job by the clock of a worker",
+    file: "src/queue/source/_late_jobs.ts",
+    find: "|| message.time.getTime() < dueTime(message)",
+    replace: "",
+    tests: ["tests/queue/source/late_jobs_test.ts"],
+  },
 ];

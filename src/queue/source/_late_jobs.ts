@@ -1,5 +1,5 @@
-import { type Call, callWithin } from "../../wire/call.ts";
 import { nuid } from "@nats-io/nats-core";
+import { type Call, callWithin } from "../../wire/call.ts";
 import { ErrorCode, orElse } from "../../wire/api.ts";
 import { HeaderBlock } from "../../connection/nats/headers.ts";
 import { leaderGet, leaderPage } from "../../wire/leader_get.ts";
@@ -25,6 +25,13 @@ const LATE_MS = 10_000;
 /** Headers of a delayed message that its copy takes along: the schedule, what is ours, and what is its publisher's. */
 const COPIED = /^(Nats-Schedule|Nats-Schedule-Target|(?!Nats-).*)$/i;
 
+/** What is stored in place of a late message. */
+interface Stored {
+  subject: string;
+  headers: HeaderList;
+  outcome: string;
+}
+
 /** Asks all workers which of some messages they have or have ended. */
 export interface WorkersSurvey {
   /** `true` at the place of a message: a worker has it, or has ended it. */
@@ -32,8 +39,8 @@ export interface WorkersSurvey {
 }
 
 /**
- * Looks for delayed jobs whose moment has passed and whose schedule the server has forgotten: after it was killed it can have the message back without
- * the schedule. Mostly that had fired. So what has a newer message is removed; what a worker has ended that worker removes; and what no worker has is
+ * Looks for delayed jobs whose moment has passed and which the server has not fired: after it was killed it can have the message back without the
+ * schedule. Mostly that had fired. So what has a newer message is removed; what a worker has ended that worker removes; and what no worker has is
  * stored again, which sets its schedule anew: it runs, a second time if it had run and its worker is gone.
  */
 export class LateJobs {
@@ -97,7 +104,7 @@ export class LateJobs {
       message,
     ): KnownQuestion[number] => [message.sequence, message.time.getTime(), firingOfMessage(message)]);
     const isKnown = await this.#survey.ask(session, question);
-    for (const [i, message] of unknown.entries()) if (!isKnown[i]) await this.#storeAgain(session, message.sequence);
+    for (const [i, message] of unknown.entries()) if (!isKnown[i]) await this.#start(session, message.sequence);
   }
 
   async #remove(session: Session, message: StoredMessage): Promise<void> {
@@ -107,21 +114,17 @@ export class LateJobs {
   }
 
   /** Under the guard of its own sequence: a second worker is refused, and so is one that comes after a cancel or after it has fired. */
-  async #storeAgain(session: Session, sequence: number): Promise<void> {
+  async #start(session: Session, sequence: number): Promise<void> {
     const { names } = this.#queue;
     // As its stream has it: a direct get adds headers of its own.
     const message = await leaderGet(this.#call(session), names.stream, { seq: sequence });
     if (!message) return;
-    const headers: HeaderList = [
-      ...message.headers().filter(([name]) => COPIED.test(name)),
-      ["Nats-Msg-Id", nuid.next()],
-      ["Nats-Rollup", "sub"],
-      ...guardHeaders(names, tokenOf(message.subject), sequence),
-    ];
-    const stored = publish(this.#call(session), message.subject, message.data, new HeaderBlock(headers));
+    const { subject, headers, outcome } = firedItself(message) ?? storedAgain(message);
+    const guarded = new HeaderBlock([...headers, ...guardHeaders(names, tokenOf(message.subject), sequence)]);
+    const stored = publish(this.#call(session), subject, message.data, guarded);
     const { wrongLastSequence, wrongLastSequenceUnknown } = ErrorCode;
     if (await orElse(null, stored, wrongLastSequence, wrongLastSequenceUnknown)) {
-      this.#warn(message, "was not started when it was due: its schedule was set again");
+      this.#warn(message, `was not started when it was due: ${outcome}`);
     }
   }
 
@@ -134,6 +137,25 @@ export class LateJobs {
   #call(session: Session): Call {
     return callWithin(session, this.#queue.context.timeout);
   }
+}
+
+/** The message once more, which sets its schedule anew. */
+function storedAgain(message: StoredMessage): Stored {
+  const headers: HeaderList = message.headers().filter(([name]) => COPIED.test(name));
+  headers.push(["Nats-Msg-Id", nuid.next()], ["Nats-Rollup", "sub"]);
+  return { subject: message.subject, headers, outcome: "its schedule was set again" };
+}
+
+/**
+ * What its firing would have made, if that was due already as the message was stored: then it was stored again to no effect. A server that is restarted
+ * while its machine is busy may never fire any schedule of a stream again (seen with 2.12). Both moments are of the server's clock, so none starts early.
+ */
+function firedItself(message: StoredMessage): Stored | null {
+  const target = message.header("Nats-Schedule-Target");
+  if (target === undefined || message.time.getTime() < dueTime(message)) return null;
+  const headers: HeaderList = message.headers().filter(([name]) => !/^Nats-/i.test(name));
+  headers.push(["Nats-Scheduler", message.subject], ["Nats-Schedule-Next", "purge"]);
+  return { subject: target, headers, outcome: "it is ready now" };
 }
 
 /** Where the page behind this one begins; at the first message if there is none. */

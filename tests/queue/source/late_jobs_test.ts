@@ -62,6 +62,44 @@ Deno.test("LateJobs stores a late job again that no worker has, at its second lo
   assertMatch(log.lines[0], /^warn: Delayed job late of queue checks \(message \d+\) was not started when it was due/);
 });
 
+Deno.test("LateJobs makes ready, as its firing would have, what is late though its schedule was set when it was due", async () => {
+  await using server = await startNatsServer();
+  await using stores = new QueueStores(server.url);
+  await using open = await openSession({ servers: server.url });
+  await using client = await ForeignClient.connect(server.url);
+  await stores.jobQueue("checks").open();
+  const due = new Date(Date.now() - HOUR).toISOString();
+  const publishLate = (id: string) =>
+    client.publish(`wq.checks.later.normal.${id}`, "1", {
+      "Nats-Schedule": `@at ${due}`,
+      "Nats-Schedule-Target": `wq.checks.ready.normal.${id}`,
+      "Job-Due": due,
+      "x-a": "b",
+    });
+  const ready = async (count: number) => {
+    const waiting = async () => (await client.messages("WQ_checks")).filter(({ subject }) => /ready/.test(subject));
+    await waitUntil(async () => (await waiting()).length === count);
+    // Each names itself, and ours its guard.
+    const isTheSame = ([name]: [string, string]) => !/^Nats-(Scheduler|Expected-.*)$/.test(name);
+    return (await waiting()).map((
+      { headers, body },
+    ) => [...Object.entries(headers).filter(isTheSame).toSorted(), body]);
+  };
+  const { late, log } = lateJobs((asked) => asked.map(() => false));
+  // The server fires it within a quarter of a second: a busy machine needs several tries to be faster.
+  let tries = 0;
+  while (log.lines.length === 0 && tries < 50) {
+    await publishLate(`job${++tries}`);
+    for (let look = 0; look < 2; look++) await late.look(open.session, 1_000);
+    await ready(tries);
+  }
+  assertMatch(log.lines[0], /^warn: Delayed job job\d+ of queue checks .* was not started .*: it is ready now/);
+  await publishLate("fired");
+  const [ours, fired] = (await ready(tries + 1)).slice(-2);
+  assertEquals(ours, fired);
+  assertEquals((await stores.jobQueue("checks").counts())?.delayed, 0);
+});
+
 Deno.test("LateJobs reads what is late from the leader of a cluster, whose replicas can differ", async () => {
   await using cluster = await startNatsCluster();
   await using stores = new QueueStores(cluster.urls[0]);
