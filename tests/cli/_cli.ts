@@ -1,5 +1,5 @@
 import { startNatsServer } from "../../src/testing/mod.ts";
-import { JetStreamStores } from "../../mod.ts";
+import { openStores } from "../_support/open_stores.ts";
 import { type Run, run, start, type StartOptions } from "./_commands.ts";
 import type { StartedCommand } from "./_start_command.ts";
 
@@ -9,7 +9,7 @@ const PATIENT = ["--timeout", "1m"];
 /** A server with the command line pointed at it, and stores that see what it did. */
 export async function startCli() {
   const server = await startNatsServer();
-  const stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  const stores = openStores(server.url);
   const withServer = (options: StartOptions = {}) => ({
     ...options,
     env: { SUPERCHECK_NATS_URL: server.url, ...options.env },

@@ -8,7 +8,7 @@ Deno.test("JetStreamStores reconnects to another server of the cluster, also to 
   await using cluster = await startNatsCluster({ servers: 3 });
   const logger = new CollectedLog();
   const first = cluster.servers[0];
-  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 1_000 });
+  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 30_000 });
   const bucket = stores.kvBucket("b", { replicas: 3 });
   assertEquals(await bucket.put("k", "v"), 1);
   assertEquals(stores.connectionInfo()?.cluster, cluster.name);
