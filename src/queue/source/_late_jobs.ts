@@ -147,8 +147,9 @@ function storedAgain(message: StoredMessage): Stored {
 }
 
 /**
- * What its firing would have made, if that was due already as the message was stored: then it was stored again to no effect. A server that is restarted
- * while its machine is busy may never fire any schedule of a stream again (2.12, 2.14). Both moments are of the server's clock, so none starts early.
+ * What its firing would have made, if that was due already as the message was stored: then it was stored again to no effect. A server that is
+ * restarted while its machine is busy may never fire any schedule of a stream again (2.12, 2.14). Both moments are of the server's clock, so none
+ * starts early.
  */
 function firedItself(message: StoredMessage): Stored | null {
   const target = message.header("Nats-Schedule-Target");
