@@ -88,7 +88,7 @@ Deno.test("A job that cannot be moved counts only runs that ended as attempts", 
   await using server = await startNatsServer({ config: "max_payload: 65536" });
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 500 });
+  const queue = stores.jobQueue("checks", { lease: 3_000 });
   await queue.open();
   await foreign.publish("wq.checks.ready.normal.large", JSON.stringify("x".repeat(65_536 - 2)));
   const runs = new RecordedRuns(({ attempt }) => {
