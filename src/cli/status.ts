@@ -14,7 +14,8 @@ const FEATURES = [
   { feature: "batches stored whole or not at all", since: "2.12" },
   { feature: "repeating jobs (schedules)", since: "2.14" },
 ];
-const RECOMMENDED = "2.14.5";
+/** Older ones may stop to fire schedules when they are restarted on a busy machine. */
+const RECOMMENDED = "2.15.0";
 
 /** Looks that the round trip is the median of. */
 const SAMPLES = 5;

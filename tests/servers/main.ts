@@ -11,6 +11,7 @@ const VERSIONS = ["2.12.15", "2.14.10", "2.15.2"];
 const BRINGS: Record<string, string> = {
   "2.12": "the oldest that is supported: all that is not named below",
   "2.14": "schedules that repeat; changing jobs that wait",
+  "2.15": "schedules that survive a restart on a busy machine",
 };
 
 const { values, positionals } = parseArgs({
