@@ -102,7 +102,7 @@ export class Attempts<S extends Session> {
   ): Promise<T | null> {
     const { session, deadline } = call;
     const losses = this.#losses(new Losses(), session, deadline - options.timeout);
-    const next = this.#sessionAfter(session, error, RETRY_DELAY_MS.first, deadline, options);
+    const next = this.#sessionAfter(call, error, RETRY_DELAY_MS.first, options);
     return this.#attemptLater(next, operation, deadline, options, losses, call);
   }
 
@@ -122,7 +122,7 @@ export class Attempts<S extends Session> {
         return alone ? await this.#runAlone(operation, call, losses, options.persist) : await operation(call);
       } catch (error) {
         if (!alone) this.#losses(losses, session, begun);
-        session = losses.guilty ? null : await this.#sessionAfter(session, error, pause, deadline, options);
+        session = losses.guilty ? null : await this.#sessionAfter(call, error, pause, options);
       }
     }
     if (!options.background) {
@@ -171,20 +171,21 @@ export class Attempts<S extends Session> {
 
   /** The session for the next attempt, after a pause; `null` if there is none, or no time for it. */
   async #sessionAfter(
-    last: S,
+    call: Call<S>,
     error: unknown,
     pause: number,
-    deadline: number,
     { persist, background, repeatable = () => true }: AttemptOptions,
   ): Promise<S | null> {
     if (!(error instanceof Unavailable)) throw error;
+    const { session, deadline } = call;
+    const refusal = call.refusalAfter(error);
     if (error.reason === "timeout" || deadline - performance.now() <= pause) {
-      if (error.refusal) throw error.refusal;
+      if (refusal) throw refusal;
       if (!background) this.#counters.timedOut++;
       return null;
     }
     if (!repeatable(error)) return null;
-    if (this.#sessions.current === last) await delay(pause, { signal: this.#events.over() });
+    if (this.#sessions.current === session) await delay(pause, { signal: this.#events.over() });
     return this.#sessions.current ?? await this.#sessions.coming(deadline, persist);
   }
 }

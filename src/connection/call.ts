@@ -1,4 +1,6 @@
+import type { JetStreamStoreError } from "../errors.ts";
 import type { Session } from "./sessions.ts";
+import type { Unavailable } from "./unavailable.ts";
 
 /**
  * One attempt of a call: over which session, until when, and what earlier attempts of the same call may have done. That memory is shared by all attempts
@@ -12,6 +14,7 @@ export class Call<S extends Session> {
   /** The first attempt, which keeps what is known of all of them. */
   readonly #first: Call<S>;
   #unconfirmed: Set<string> | null = null;
+  #refusal: JetStreamStoreError | undefined;
 
   constructor(session: S, deadline: number, first?: Call<S>) {
     this.session = session;
@@ -32,6 +35,11 @@ export class Call<S extends Session> {
   /** A write on a subject was sent, or sent again, and not answered. */
   noteUnconfirmed(subject: string): void {
     (this.#first.#unconfirmed ??= new Set()).add(subject);
+  }
+
+  /** What the call throws when this attempt has failed so and it is the last one: an attempt that the deadline cuts off does not hide what others met. */
+  refusalAfter({ refusal }: Unavailable): JetStreamStoreError | undefined {
+    return this.#first.#refusal = refusal ?? this.#first.#refusal;
   }
 
   /** The next attempt of the same call. */

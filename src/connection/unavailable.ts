@@ -2,7 +2,7 @@ import type { JetStreamStoreError } from "../errors.ts";
 
 /** Options of {@linkcode Unavailable}. */
 export interface UnavailableOptions extends ErrorOptions {
-  /** What the call throws if every attempt until its deadline ends like this; without it the call is `null`. */
+  /** What the call throws if its deadline passes without a better answer; without it the call is `null`. */
   refusal?: JetStreamStoreError;
   /** See {@linkcode Unavailable.mayArrive}. */
   mayArrive?: boolean;
@@ -16,7 +16,7 @@ export interface UnavailableOptions extends ErrorOptions {
 export class Unavailable extends Error {
   /** What happened; `lost` and `no_leader` may pass within the deadline. */
   readonly reason: "lost" | "timeout" | "no_leader" | "no_responders";
-  /** What the call throws if every attempt until its deadline ends like this. */
+  /** What the call throws if its deadline passes without a better answer. */
   readonly refusal: JetStreamStoreError | undefined;
   /** Whether the server may still read what was sent, at any time: it was silent, so that its connection was given up. */
   readonly mayArrive: boolean;

@@ -27,11 +27,11 @@ function calls(stores: JetStreamStores): [name: string, call: () => Promise<unkn
 }
 
 /** A server with a bucket that is read through the API only. */
-async function start() {
+async function start(timeout: number = 10_000) {
   const server = await startNatsServer();
   const proxy = new Proxy(server.url);
   const logger = { info() {}, warn() {}, error() {} };
-  const stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout: 10_000 });
+  const stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout });
   await stores.objectBucket("leader").put("o", "text");
   await stores.kvBucket("b").put("k", "v");
   await stores.jobQueue("q").publish(1);
@@ -73,4 +73,13 @@ Deno.test("calls whose replies are all damaged throw 'server' when their deadlin
       assertEquals(error.code, "server");
     }),
   );
+});
+
+Deno.test("a call of whose replies one is damaged and the others are lost throws 'server'", async () => {
+  await using open = await start(3_000);
+  let replies = 0;
+  open.proxy.tampering.change = (_subject, payload) => isReply(payload) && replies++ === 0 ? "not JSON" : undefined;
+  open.proxy.tampering.drop = (_subject, payload) => isReply(payload) && replies > 0;
+  const error = await assertRejects(() => open.stores.kvBucket("b").create("other", "v"), JetStreamStoreError);
+  assertEquals(error.code, "server");
 });
