@@ -1,19 +1,26 @@
 import type { Call } from "../wire/call.ts";
+import { delay } from "../delay.ts";
 import { JetStreamStoreError } from "../errors.ts";
+import { orElsePermission } from "../wire/api.ts";
 import type { Consistency } from "./bucket_options.ts";
 import type { KnownRevisions } from "./_known_revisions.ts";
 import type { Session } from "../wire/session.ts";
 import type { StoredMessage } from "../wire/stored_message.ts";
 import { type PageQuery, StreamReader } from "../wire/stream_reader.ts";
+import { streamInfo } from "../wire/streams.ts";
 
 /** Reads from the leader that are under way at once, for one call. */
 const MAX_SUBJECTS_IN_FLIGHT = 64;
+
+/** Milliseconds for which a server that was suspended may answer as the leader that it is no longer, and between two questions to it. */
+const FORMER_LEADER_MS = { most: 2_000, pause: 50 };
 
 /**
  * Reads the messages under a bucket so that a process sees what it has written, and never less than it has seen: any replica may answer, and where its
  * answer is older than what is known the leader is asked.
  */
 export class BucketReader {
+  readonly #stream: string;
   readonly #reader: StreamReader;
   readonly #known: KnownRevisions;
   readonly #leaderOnly: boolean;
@@ -21,6 +28,7 @@ export class BucketReader {
   #denied: Session | null = null;
 
   constructor(stream: string, known: KnownRevisions, consistency: Consistency) {
+    this.#stream = stream;
     this.#reader = new StreamReader(stream);
     this.#known = known;
     this.#leaderOnly = consistency === "leader";
@@ -36,18 +44,13 @@ export class BucketReader {
     subject: string,
     fromLeader: boolean = this.#leaderOnly,
   ): Promise<StoredMessage | null> {
+    const follows = this.#known.follows(call.session);
+    if (follows && fromLeader) return this.#ofLeader(call, subject);
     const message = this.#reader.last(call, subject, fromLeader);
-    if (!this.#known.follows(call.session)) return message;
-    if (!fromLeader) {
-      return message.then((message) =>
-        this.#isOlder(call.session, subject, message) ? this.#fromLeader(call, subject, message) : message
-      );
-    }
-    const known = this.#known.newest(subject);
-    return message.then((message) => {
-      this.#known.correct(subject, message?.sequence ?? 0, known);
-      return message;
-    });
+    if (!follows) return message;
+    return message.then((message) =>
+      this.#isOlder(call.session, subject, message) ? this.#fromLeader(call, subject, message) : message
+    );
   }
 
   /**
@@ -111,6 +114,35 @@ export class BucketReader {
     if (sequence < this.#known.newest(subject)) return true;
     if (sequence > 0) this.#known.read(session, subject, sequence);
     return false;
+  }
+
+  /** What the leader has. If that is less than was seen of the subject it counts only of a leader that has had all of that. */
+  async #ofLeader(call: Call, subject: string): Promise<StoredMessage | null> {
+    const begun = performance.now();
+    for (let isCurrent = false;;) {
+      const [known, remembered] = [this.#known.newest(subject), this.#known.remembered(subject)];
+      const message = await this.#reader.last(call, subject, true);
+      const sequence = message?.sequence ?? 0;
+      if (isCurrent || sequence >= remembered) {
+        this.#known.correct(subject, sequence, known);
+        return message;
+      }
+      isCurrent = await this.#isCurrent(call, remembered, begun);
+      if (!isCurrent) await delay(FORMER_LEADER_MS.pause);
+    }
+  }
+
+  /** Whether the leader has had this sequence, or there is another stream than the one that had it. */
+  async #isCurrent(call: Call, sequence: number, since: number): Promise<boolean> {
+    const info = await orElsePermission(null, streamInfo(call, this.#stream));
+    if (!info || info.state.last_seq >= sequence) return true;
+    // No leader is a former one for that long: the stream was restored as it had been.
+    const isOther = info.created !== this.#known.created || performance.now() - since > FORMER_LEADER_MS.most;
+    if (isOther) {
+      this.#known.clear();
+      this.#known.belongTo(info.created);
+    }
+    return isOther;
   }
 
   /** What the leader has, or what a replica has answered, where this user may not ask the leader. */

@@ -77,6 +77,11 @@ export class KnownRevisions {
     }
   }
 
+  /** When the stream was created, as the server says it; empty if that is not known. */
+  get created(): string {
+    return this.#created;
+  }
+
   /** The stream was created at this time: what is known of an earlier one is of no use. */
   belongTo(created: string): void {
     if (this.#created !== "" && this.#created !== created) this.clear();

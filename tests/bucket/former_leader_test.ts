@@ -1,0 +1,103 @@
+import { assertEquals } from "@std/assert";
+import { JetStreamStores } from "../../mod.ts";
+import { startNatsCluster } from "../../src/testing/mod.ts";
+import { ForeignClient } from "../_support/foreign_client.ts";
+import { Proxy } from "../_support/proxy.ts";
+
+/** Answers of the leader, as the server names them. */
+const GET = "stream_msg_get_response";
+const INFO = "stream_info_response";
+
+/** A bucket of a cluster that is read from its leader, whose answers can be those that it gave earlier, as a suspended leader gives them. */
+class FormerLeader implements AsyncDisposable {
+  readonly #open = new AsyncDisposableStack();
+  readonly #earlier = new Map<string, string>();
+  readonly #left = new Map<string, number>();
+  readonly proxy: Proxy;
+  readonly stores: JetStreamStores;
+  readonly foreign: ForeignClient;
+  /** Messages that the leader was asked for. */
+  gets = 0;
+
+  private constructor(proxy: Proxy, foreign: ForeignClient) {
+    this.proxy = proxy;
+    this.foreign = foreign;
+    const logger = { info() {}, warn() {}, error() {} };
+    this.stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout: 10_000 });
+    proxy.tampering.change = (_subject, payload) => {
+      const kind = [GET, INFO].find((kind) => payload.includes(kind));
+      if (kind === undefined) return undefined;
+      if (kind === GET) this.gets++;
+      const left = this.#left.get(kind) ?? 0;
+      if (left === 0) this.#earlier.set(kind, payload);
+      this.#left.set(kind, Math.max(0, left - 1));
+      return left > 0 ? this.#earlier.get(kind) : undefined;
+    };
+  }
+
+  static async start(): Promise<FormerLeader> {
+    await using open = new AsyncDisposableStack();
+    const cluster = open.use(await startNatsCluster({ servers: 2 }));
+    const proxy = open.use(new Proxy(cluster.urls[0]));
+    const foreign = open.use(await ForeignClient.connect(cluster.urls[0]));
+    const former = new FormerLeader(proxy, foreign);
+    former.#open.use(open.move());
+    former.#open.defer(() => former.stores.close());
+    return former;
+  }
+
+  get bucket() {
+    return this.stores.kvBucket("b", { consistency: "leader" });
+  }
+
+  /** From now on so many answers are the last ones of before. */
+  lag(gets: number, infos: number): void {
+    this.#left.set(GET, gets).set(INFO, infos);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#open.disposeAsync();
+  }
+}
+
+Deno.test("KvBucket.get asks again when a former leader answers with less than this process has written", async () => {
+  await using former = await FormerLeader.start();
+  const { bucket } = former;
+  await bucket.put("k", "old");
+  assertEquals((await bucket.get("k"))?.text(), "old");
+  await bucket.status();
+  for (const [version, infos] of [["of a leader again", 0], ["of one that still lags behind", 3]] as const) {
+    await bucket.put("k", version);
+    former.lag(1 + infos, infos);
+    assertEquals((await bucket.get("k"))?.text(), version);
+  }
+});
+
+Deno.test("KvBucket.get takes the leader's word that a key has gone", async () => {
+  await using former = await FormerLeader.start();
+  const { bucket } = former;
+  await bucket.put("k", "v");
+  await bucket.put("other", "v");
+  await former.foreign.api("STREAM.PURGE.KV_b", { filter: "$KV.b.k" });
+  assertEquals(await bucket.get("k"), null);
+  // With a lower sequence, as it was made again.
+  await former.foreign.api("STREAM.DELETE.KV_b");
+  await former.foreign.api("STREAM.CREATE.KV_b", { name: "KV_b", subjects: ["$KV.b.>"], allow_direct: true });
+  assertEquals(await bucket.get("other"), null);
+});
+
+Deno.test("KvBucket.get takes the leader's word once it cannot be a former one: the stream was restored", async () => {
+  await using former = await FormerLeader.start();
+  const { bucket } = former;
+  await bucket.put("k", "restored");
+  assertEquals((await bucket.get("k"))?.text(), "restored");
+  await bucket.status();
+  await bucket.put("k", "lost");
+  await bucket.put("j", "lost");
+  former.lag(1_000, 1_000);
+  assertEquals((await bucket.get("k"))?.text(), "restored");
+  // Only the first one waits.
+  const before = former.gets;
+  assertEquals((await bucket.get("j"))?.text(), "restored");
+  assertEquals(former.gets - before, 1);
+});
