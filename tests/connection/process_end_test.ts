@@ -1,15 +1,13 @@
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../src/stores.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runService, startService } from "../_support/run_service.ts";
 
 Deno.test("a process ends by itself while NATS is down from the start", async () => {
-  const start = performance.now();
   const { code, stdout } = await runService(`console.log(await jetstream.loadKV("k"), jetstream.connectionStatus());`, {
     env: { SUPERCHECK_NATS_URL: "127.0.0.1:1" },
   });
   assertEquals([code, stdout], [0, "null connecting\n"]);
-  assertLess(performance.now() - start, 5_000);
 });
 
 Deno.test("a process ends by itself while NATS is down after a disconnect, its watches waiting", async () => {
@@ -66,10 +64,8 @@ Deno.test("a process with a worker stays alive while NATS is down from the start
 });
 
 Deno.test("a process with a worker ends by itself where no server is configured", async () => {
-  const start = performance.now();
   const { code, stdout } = await runService(
     `jetstream.jobQueue("q").consume(() => {}); console.log("nothing to wait for");`,
   );
   assertEquals([code, stdout], [0, "nothing to wait for\n"]);
-  assertLess(performance.now() - start, 5_000);
 });
