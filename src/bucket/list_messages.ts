@@ -102,7 +102,9 @@ function openList(stream: BucketStream, filter: string, headersOnly: boolean) {
     if (!info) return null;
     const stored = stream.stored(filter);
     const options = { stream: stream.name, filter: stored, from: "last" as const, headersOnly };
-    return { consumer: await OrderedConsumer.open(call, options), stored, present: info.state.last_seq };
+    const consumer = await OrderedConsumer.open(call, options);
+    if (info.config.max_msgs_per_subject === 1) consumer.keepsNoHistory();
+    return { consumer, stored, present: info.state.last_seq };
   });
 }
 

@@ -107,7 +107,7 @@ export class KvMirror {
       from: "last",
       resume: false,
       endsOnUpdate: true,
-      begun: (info, session, consumer) => this.#begin(info, session, consumer, filter),
+      begun: (info, session, consumer, goesOn) => this.#begin(info, session, consumer, filter, goesOn),
     }, stop);
     for await (const message of messages) {
       if (message !== null) this.#take(message);
@@ -115,11 +115,19 @@ export class KvMirror {
     }
   }
 
-  #begin({ config, created }: StreamInfo, session: Session, consumer: OrderedConsumer, filter: string): void {
+  #begin(
+    { config, created }: StreamInfo,
+    session: Session,
+    consumer: OrderedConsumer,
+    filter: string,
+    goesOn: boolean,
+  ): void {
     this.#stream.checkKind(config);
-    this.#held.clear();
     this.#stream.known.belongTo(created);
-    this.#seen = 0;
+    if (!goesOn) {
+      this.#held.clear();
+      this.#seen = 0;
+    }
     // A full bucket of the other kind drops its oldest values without a word.
     const exact = config.discard === "new" || ((config.max_bytes ?? -1) < 0 && (config.max_msgs ?? -1) < 0);
     const [ttl, single] = [milliseconds(config.max_age) || Infinity, config.max_msgs_per_subject === 1];

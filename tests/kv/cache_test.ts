@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import type { KvBucket } from "../../src/kv/kv_bucket.ts";
+import { inSync } from "../_support/in_sync.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil } from "../_support/wait_until.ts";
@@ -11,19 +12,6 @@ async function countReads(stores: KvStores): Promise<{ count: () => number; stop
   let count = 0;
   const stop = await stores.listen("$JS.API.DIRECT.GET.>", () => count++);
   return { count: () => count, stop };
-}
-
-/** Waits until the bucket answers from its mirror. */
-async function inSync(bucket: KvBucket, probe: string = "probe"): Promise<void> {
-  await waitUntil(async () => {
-    let answered = false;
-    const read = bucket.get(probe).then(() => answered = true);
-    // What needs no answer of a server needs but a few turns.
-    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    const atOnce = answered;
-    await read;
-    return atOnce;
-  });
 }
 
 Deno.test("KvBucket with a cache answers from memory", async () => {

@@ -266,4 +266,11 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     replace: "",
     tests: ["tests/wire/requests/reply_places_test.ts"],
   },
+  {
+    does: "forgets what a call has met before its last try was cut off",
+    file: "src/connection/call.ts",
+    find: "return this.#first.#refusal = refusal ?? this.#first.#refusal;",
+    replace: "return refusal;",
+    tests: ["tests/wire/damaged_replies_test.ts"],
+  },
 ];

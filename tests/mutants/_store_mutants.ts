@@ -213,4 +213,25 @@ export const STORE_MUTANTS: Mutant[] = [
     replace: "this.#end())",
     tests: ["tests/kv/lock_key_test.ts"],
   },
+  {
+    does: "takes the word of a former leader for that of the leader",
+    file: "src/bucket/_bucket_reader.ts",
+    find: "if (!info || info.state.last_seq >= sequence) return true;",
+    replace: "if (info) return true;",
+    tests: ["tests/bucket/former_leader_test.ts"],
+  },
+  {
+    does: "limits the bytes of pulls from a list of newest messages",
+    file: "src/wire/follow/_ordered_pulls.ts",
+    find: 'this.#isListed = from === "last";',
+    replace: "this.#isListed = false;",
+    tests: ["tests/kv/history_follow_test.ts"],
+  },
+  {
+    does: "believes the server that no more of a list is left",
+    file: "src/wire/follow/follow_stream.ts",
+    find: "return this.goesOn = this.#isListed && this.#place!.seen < this.#present;",
+    replace: "return false;",
+    tests: ["tests/kv/history_follow_test.ts"],
+  },
 ];

@@ -5,6 +5,7 @@ import { isAcknowledgement } from "../acknowledgement.ts";
 import type { DeliveredMessage } from "./_delivered_message.ts";
 import { nanoseconds } from "../durations.ts";
 import { headerOf, statusOf } from "../../connection/nats/raw_headers.ts";
+import type { OrderedOptions } from "./ordered_consumer.ts";
 import type { Listening, Session } from "../session.ts";
 
 /** Milliseconds for which a pull waits for messages, and between the server's signs of life meanwhile. */
@@ -18,6 +19,9 @@ const RETRY_DELAY_MS = 50;
 
 /** Messages of one pull request, at most. */
 const BATCH = 5_000;
+
+/** Milliseconds after which a message is taken only to keep a consumer in use that goes by a list. */
+const LISTED_TOUCH_MS = 8_000;
 
 /** Milliseconds of a pull request that only keeps the consumer in use. */
 const TOUCH_MS = 1_000;
@@ -39,8 +43,9 @@ export interface OrderedPullEvents {
 /** The pull that is out. */
 interface OpenPull {
   readonly waiting: boolean;
-  /** Bytes of the connection's budget that it holds. */
+  /** Bytes of the connection's budget that it holds, and whether it limits the number of its messages only. */
   readonly held: number;
+  readonly isCounted: boolean;
   /** Messages that it requested, and how many of these have not arrived. */
   readonly batch: number;
   left: number;
@@ -64,6 +69,11 @@ export class OrderedPulls {
   #acquiring = false;
   /** Messages that can be taken at once, as far as is known. */
   #pending = 0;
+  /**
+   * Whether the server may go by a list of the newest messages, as it does where a stream keeps several of a subject. Up to its end, a message for which a
+   * pull has no bytes left, or that finds no pull, is never delivered (nats-server 2.12 to 2.15 at least): pulls limit the number of messages only.
+   */
+  #isListed: boolean;
   /** Bytes that a portion must have, as a message was larger than the last one. */
   #least = 0;
   /** When a pull was last answered. */
@@ -80,13 +90,14 @@ export class OrderedPulls {
 
   constructor(
     session: Session,
-    { stream, headersOnly = false }: { stream: string; headersOnly?: boolean },
+    { stream, headersOnly = false, from }: Pick<OrderedOptions, "stream" | "headersOnly" | "from">,
     consumer: string,
     events: OrderedPullEvents,
   ) {
     this.#session = session;
     this.#stream = stream;
     this.#headersOnly = headersOnly;
+    this.#isListed = from === "last";
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
     this.#events = events;
     this.#inbox = session.inbox();
@@ -118,10 +129,15 @@ export class OrderedPulls {
     this.#listening.push({ stop });
   }
 
+  /** The stream keeps one message of each subject: the server goes by no list. */
+  keepsNoHistory(): void {
+    this.#isListed = false;
+  }
+
   /** Requests more, unless a pull is open: what came has been taken. */
   next(): void {
     if (this.#open || this.#acquiring || this.#stopped) return;
-    if (this.#pending > 0) this.#take();
+    if (this.#isListed || this.#pending > 0) this.#take(BATCH);
     else this.#wait();
   }
 
@@ -134,7 +150,9 @@ export class OrderedPulls {
     const since = Math.max(this.#answeredAt, this.#asked);
     const silence = this.#open?.waiting === false ? SILENCE_MS.taking : SILENCE_MS.waiting;
     if (stopped || (this.#open && now - since > silence)) this.#events.lost("is silent");
-    else if (!this.#open) {
+    else if (!this.#open && this.#isListed) {
+      if (!this.#acquiring && now - this.#asked > LISTED_TOUCH_MS) this.#take(1);
+    } else if (!this.#open) {
       // No message has room in one byte.
       this.#send({ batch: 1, max_bytes: 1, expires: nanoseconds(TOUCH_MS) }, "touch");
     }
@@ -149,21 +167,27 @@ export class OrderedPulls {
     for (const listening of this.#listening) listening.stop();
   }
 
-  async #take(): Promise<void> {
+  async #take(most: number): Promise<void> {
     const { incoming } = this.#session;
-    const batch = Math.min(this.#pending, BATCH);
-    const bytes = Math.max(this.#least, incoming.several(this.#stream, batch));
+    const isCounted = this.#isListed;
+    const { messages: batch, bytes } = this.#portion(Math.min(Math.max(this.#pending, 1), most));
     this.#acquiring = true;
-    const acquired = await incoming.acquire(bytes, () => !this.#stopped);
+    const acquired = await incoming.acquire(bytes, () => !this.#stopped, isCounted);
     this.#acquiring = false;
     if (!acquired) return;
-    this.#open = { waiting: false, held: bytes, batch, left: batch };
-    this.#pull({ batch, max_bytes: bytes, no_wait: true });
+    this.#open = { waiting: false, held: bytes, isCounted, batch, left: batch };
+    this.#pull({ batch, no_wait: true, ...(!isCounted && { max_bytes: bytes }) });
+  }
+
+  #portion(messages: number): { messages: number; bytes: number } {
+    const { incoming } = this.#session;
+    if (this.#isListed) return incoming.counted(this.#stream, messages, this.#headersOnly ? 0 : undefined);
+    return { messages, bytes: Math.max(this.#least, incoming.several(this.#stream, messages)) };
   }
 
   #wait(): void {
     const bytes = this.#session.incoming.waits();
-    this.#open = { waiting: true, held: 0, batch: BATCH, left: BATCH };
+    this.#open = { waiting: true, held: 0, isCounted: false, batch: BATCH, left: BATCH };
     const { expires, heartbeat } = WAIT_MS;
     this.#pull({
       batch: BATCH,
@@ -197,6 +221,7 @@ export class OrderedPulls {
     this.#close();
     if (code === 404 || code === 408) {
       this.#pending = 0;
+      this.#isListed = false;
       this.#events.idle(null);
     } else if (code === 409 && /exceeds maxbytes/i.test(description)) {
       this.#pending = Math.max(this.#pending, 1);
@@ -234,6 +259,6 @@ export class OrderedPulls {
     this.#open = null;
     if (!open) return;
     if (open.waiting) this.#session.incoming.waited();
-    else this.#session.incoming.give(open.held);
+    else this.#session.incoming.give(open.held, open.isCounted);
   }
 }

@@ -23,8 +23,12 @@ export interface FollowOptions extends OrderedOptions {
    * @default {true}
    */
   resume?: boolean;
-  /** Called each time it begins, before the messages. An error of it ends the first beginning. */
-  begun?: (info: StreamInfo, session: Session, consumer: OrderedConsumer) => void;
+  /**
+   * Called each time it begins, before the messages. An error of it ends the first beginning.
+   *
+   * @param goesOn Whether it goes on right behind the last message that it gave, with another consumer.
+   */
+  begun?: (info: StreamInfo, session: Session, consumer: OrderedConsumer, goesOn: boolean) => void;
 }
 
 /**
@@ -49,6 +53,7 @@ export async function* followStream(
       // Stopped as the consumer was being made.
       if (stop.aborted) return;
       for await (const message of consumer) {
+        if (message === null && followed.isCut()) break;
         const isNew = followed.meet(message);
         if (followed.isLoaded) pause = RETRY_DELAY_MS.first;
         if (isNew) yield message;
@@ -60,7 +65,7 @@ export async function* followStream(
       stop.removeEventListener("abort", close);
       await consumer?.close();
     }
-    await delay(pause, { signal: stop });
+    if (!followed.goesOn) await delay(pause, { signal: stop });
   }
 }
 
@@ -72,6 +77,10 @@ class FollowedStream {
   #place: { created: string; seen: number } | null = null;
   /** Sequence of the newest message when the present consumer was made. */
   #present = 0;
+  /** Whether the server goes by a list of the newest messages, as it does where the stream keeps several of a subject. */
+  #isListed = false;
+  /** Whether the next consumer goes on right behind the last message that was met. */
+  goesOn = false;
   /** Whether all has been met that the stream kept when it was opened. */
   isLoaded = false;
   /** Before that, to retry could mean to begin with the same messages again and again. */
@@ -89,8 +98,10 @@ class FollowedStream {
   /** Makes a consumer that continues after the last message that was met, or begins anew. */
   async open(session: Session): Promise<OrderedConsumer> {
     const { stream, from, resume = true } = this.#options;
-    const before = resume ? this.#place : null;
-    const next = before && (this.isLoaded || from !== "last") ? before.seen + 1 : null;
+    const { goesOn } = this;
+    this.goesOn = false;
+    const before = resume || goesOn ? this.#place : null;
+    const next = before && (this.isLoaded || goesOn || from !== "last") ? before.seen + 1 : null;
     const first = from === "new" && this.#wasAbsent ? "all" : from;
     const call = callWithin(session, this.#context.timeout);
     const consumer = await OrderedConsumer.open(call, { ...this.#options, from: next ?? first });
@@ -98,14 +109,16 @@ class FollowedStream {
       const info = await streamInfo(call, stream);
       this.#wasAbsent ||= info === null;
       if (!info) throw new Unavailable("no_responders", `The stream ${stream} has gone`);
-      const { created, state: { last_seq: present } } = info;
+      const { created, config, state: { last_seq: present } } = info;
+      this.#isListed = next === null && first === "last" && config.max_msgs_per_subject !== 1;
+      if (!this.#isListed) consumer.keepsNoHistory();
       const isSame = before?.created === created && before.seen <= present;
       if (!isSame) this.#begin(created, next === null ? seenBefore(first, consumer) : 0);
       if (!isSame && next !== null) {
         // All of it is new, so the next beginning is its first message, or the newest ones.
         throw new Unavailable("lost", `The stream ${stream} was made again`);
       }
-      this.#options.begun?.(info, session, consumer);
+      this.#options.begun?.(info, session, consumer, goesOn);
       this.#present = present;
       this.isLoaded ||= this.#place!.seen >= present;
       return consumer;
@@ -118,6 +131,14 @@ class FollowedStream {
   #begin(created: string, seen: number): void {
     this.#place = { created, seen };
     this.isLoaded = false;
+  }
+
+  /**
+   * Whether there may be more although the server says that there is not: while messages of a list are removed it counts too few that are left, and
+   * stops at each that has gone. All up to the last one was given: what is behind it is as well followed without a list.
+   */
+  isCut(): boolean {
+    return this.goesOn = this.#isListed && this.#place!.seen < this.#present;
   }
 
   /** Whether a message was not met before. */

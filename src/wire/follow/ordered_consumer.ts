@@ -13,8 +13,8 @@ import type { Listening, Session } from "../session.ts";
 /** Milliseconds between two looks whether the consumer is alive. */
 const LOOK_MS = 1_000;
 
-/** Milliseconds after which the server removes a consumer without pull requests. */
-const ABANDONED_MS = 5_000;
+/** Milliseconds after which the server removes a consumer without pull requests; those that may go by a list are touched less often. */
+const ABANDONED_MS = { usual: 5_000, listed: 20_000 };
 
 /** Milliseconds that the removal of a consumer may take. */
 const REMOVAL_MS = 1_000;
@@ -98,6 +98,11 @@ export class OrderedConsumer {
     }
   }
 
+  /** To be called before it is iterated where the stream keeps one message of each subject: it takes more at a time then. */
+  keepsNoHistory(): void {
+    this.#pulls.keepsNoHistory();
+  }
+
   /** Whether the server would have delivered anything newer. */
   get alive(): boolean {
     return this.#failure === null && this.#pulls.alive;
@@ -173,7 +178,7 @@ export class OrderedConsumer {
       ack_policy: "none",
       replay_policy: "instant",
       max_deliver: 1,
-      inactive_threshold: nanoseconds(ABANDONED_MS),
+      inactive_threshold: nanoseconds(from === "last" ? ABANDONED_MS.listed : ABANDONED_MS.usual),
       mem_storage: true,
       num_replicas: 1,
       ...(headersOnly && { headers_only: true }),

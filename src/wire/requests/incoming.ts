@@ -24,6 +24,9 @@ const UNASKED_BYTES = 4 * MIB;
 /** Bytes that one waiting pull may bring at least and at most. */
 const UNASKED = { min: 16_384, max: 2 * MIB };
 
+/** Bytes that requests may bring all together which limit the number of messages only: each of these may be as large as the server allows. */
+const COUNTED_BYTES = 40 * MIB;
+
 /** Bytes of a reply beside the message's data and headers. */
 const OVERHEAD = 512;
 
@@ -35,6 +38,7 @@ const OVERHEAD = 512;
 export class Incoming {
   readonly #large = new Budget(LARGE_BYTES);
   readonly #small = new Budget(SMALL_BYTES);
+  readonly #counted = new Budget(COUNTED_BYTES);
   /** Bytes that a message of each stream is expected to have. */
   readonly #expected: Map<string, number> = new Map();
   /** Waiting pulls. */
@@ -60,21 +64,26 @@ export class Incoming {
     return this.#of(amount).take(amount, () => deadline);
   }
 
-  /** Acquires an amount for a pull, however long that takes; `false` if it is not wanted any more, or the session has ended. */
-  async acquire(amount: number, isWanted: () => boolean): Promise<boolean> {
+  /**
+   * Acquires an amount for a pull, however long that takes; `false` if it is not wanted any more, or the session has ended.
+   *
+   * @param isCounted Whether the pull limits the number of messages only.
+   */
+  async acquire(amount: number, isWanted: () => boolean, isCounted = false): Promise<boolean> {
+    const budget = isCounted ? this.#counted : this.#of(amount);
     try {
-      await this.take(amount, Infinity);
+      await budget.take(amount, () => Infinity);
     } catch {
       return false;
     }
     if (isWanted()) return true;
-    this.give(amount);
+    budget.give(amount);
     return false;
   }
 
   /** Releases an amount. */
-  give(amount: number): void {
-    this.#of(amount).give(amount);
+  give(amount: number, isCounted = false): void {
+    (isCounted ? this.#counted : this.#of(amount)).give(amount);
   }
 
   /** Acquires an amount for as long as `work` runs. Throws as {@linkcode Incoming.take} does. */
@@ -93,6 +102,17 @@ export class Incoming {
     const each = this.one(stream, size);
     const [least, most] = size === undefined ? [0, SEVERAL.unknown] : [each, SEVERAL.known];
     return Math.max(Math.min(Math.max(count * each, SEVERAL.min), most), least);
+  }
+
+  /**
+   * How many messages of a stream, of `count` that are wanted, to request by their number alone, and the bytes that these have at most: not more of any
+   * size than the server may have under way, and not more of the size that is expected than {@linkcode Incoming.several} gives.
+   */
+  counted(stream: string, count: number, size?: number): { messages: number; bytes: number } {
+    const most = this.#largest() + OVERHEAD;
+    const fitting = Math.min(COUNTED_BYTES / most, this.several(stream, count, size) / this.one(stream, size));
+    const messages = Math.max(1, Math.min(count, Math.floor(fitting)));
+    return { messages, bytes: messages * most };
   }
 
   /** A message of a stream has arrived. A large one is remembered for a while: where one is, there are more. */
@@ -117,6 +137,7 @@ export class Incoming {
   end(reason: Unavailable): void {
     this.#large.end(reason);
     this.#small.end(reason);
+    this.#counted.end(reason);
   }
 
   #of(amount: number): Budget {
