@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../src/testing/mod.ts";
-import type { KvBucket } from "../../src/kv/kv_bucket.ts";
 import { inSync } from "../_support/in_sync.ts";
 import { startProcess } from "../_support/start_process.ts";
 import { Proxy } from "../_support/proxy.ts";

@@ -223,7 +223,7 @@ export const STORE_MUTANTS: Mutant[] = [
   {
     does: "limits the bytes of pulls from a list of newest messages",
     file: "src/wire/follow/_ordered_pulls.ts",
-    find: 'this.#isListed = from === "last";',
+    find: "this.#isListed = isListed;",
     replace: "this.#isListed = false;",
     tests: ["tests/kv/history_follow_test.ts"],
   },

@@ -5,7 +5,6 @@ import { isAcknowledgement } from "../acknowledgement.ts";
 import type { DeliveredMessage } from "./_delivered_message.ts";
 import { nanoseconds } from "../durations.ts";
 import { headerOf, statusOf } from "../../connection/nats/raw_headers.ts";
-import type { OrderedOptions } from "./ordered_consumer.ts";
 import type { Listening, Session } from "../session.ts";
 
 /** Milliseconds for which a pull waits for messages, and between the server's signs of life meanwhile. */
@@ -90,14 +89,14 @@ export class OrderedPulls {
 
   constructor(
     session: Session,
-    { stream, headersOnly = false, from }: Pick<OrderedOptions, "stream" | "headersOnly" | "from">,
+    { stream, headersOnly = false, isListed }: { stream: string; headersOnly?: boolean; isListed: boolean },
     consumer: string,
     events: OrderedPullEvents,
   ) {
     this.#session = session;
     this.#stream = stream;
     this.#headersOnly = headersOnly;
-    this.#isListed = from === "last";
+    this.#isListed = isListed;
     this.#subject = session.subjects.api(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
     this.#events = events;
     this.#inbox = session.inbox();

@@ -72,7 +72,7 @@ export class OrderedConsumer {
   private constructor(session: Session, options: OrderedOptions) {
     this.#session = session;
     this.#options = options;
-    this.#pulls = new OrderedPulls(session, options, this.#name, {
+    this.#pulls = new OrderedPulls(session, { ...options, isListed: options.from === "last" }, this.#name, {
       deliver: (message) => this.#deliver(message),
       idle: (delivered) => this.#idle(delivered),
       lost: (how) => this.#lose(how),
