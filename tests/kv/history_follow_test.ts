@@ -81,6 +81,6 @@ Deno.test("KvBucket.watch whose loop lags behind gives all keys that have a hist
   const newest = await fill(bucket, 60, 2);
   const watched = new Map<string, string>();
   // The server removes a consumer that nobody asks for messages.
-  (await follow(bucket, watched, () => new Promise((resolve) => setTimeout(resolve, 25_000))))();
+  (await follow(bucket, watched, () => new Promise((resolve) => setTimeout(resolve, 14_000))))();
   assertEquals(watched, newest);
 });

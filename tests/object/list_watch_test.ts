@@ -42,6 +42,22 @@ Deno.test("ObjectBucket.watch gives what is there, then each change with deletio
   await server.assertClean("watched");
 });
 
+Deno.test("ObjectBucket.watch gives each object, however large their infos are", async () => {
+  await using server = await ObjectServer.start();
+  const bucket = server.bucket("described");
+  const stored: string[] = [];
+  for (let i = 0; i < 100; i++) {
+    stored.push(`object ${i}`);
+    await bucket.put(stored[i], "v", { metadata: { text: "x".repeat(60_000) } });
+  }
+  const abort = new AbortController();
+  const seen: string[] = [];
+  const initialized = () => abort.abort();
+  for await (const { name } of bucket.watch({ signal: abort.signal, initialized })) seen.push(name);
+  assertEquals(seen, stored);
+  await server.assertClean("described");
+});
+
 Deno.test("ObjectBucket.watch leaves out what its options say, and ends with its signal", async () => {
   await using server = await ObjectServer.start();
   const bucket = server.bucket("options");

@@ -20,7 +20,7 @@ const RETRY_DELAY_MS = 50;
 const BATCH = 5_000;
 
 /** Milliseconds after which a message is taken only to keep a consumer in use that goes by a list. */
-const LISTED_TOUCH_MS = 8_000;
+const LISTED_TOUCH_MS = 5_000;
 
 /** Milliseconds of a pull request that only keeps the consumer in use. */
 const TOUCH_MS = 1_000;

@@ -14,7 +14,7 @@ import type { Listening, Session } from "../session.ts";
 const LOOK_MS = 1_000;
 
 /** Milliseconds after which the server removes a consumer without pull requests; those that may go by a list are touched less often. */
-const ABANDONED_MS = { usual: 5_000, listed: 20_000 };
+const ABANDONED_MS = { usual: 5_000, listed: 12_000 };
 
 /** Milliseconds that the removal of a consumer may take. */
 const REMOVAL_MS = 1_000;

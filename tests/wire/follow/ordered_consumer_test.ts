@@ -56,21 +56,23 @@ Deno.test("KvBucket.watch begins again where the last message was lost and nothi
   await watch.return?.();
 });
 
-Deno.test("KvBucket.entries continues where its loop takes longer for a message than the server keeps an idle consumer", async () => {
-  await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: false });
-  const bucket = stores.kvBucket("b");
-  // More than one pull brings.
-  for (const key of ["a", "b", "c", "d", "e"]) await bucket.put(key, new Uint8Array(900_000));
-  const keys: string[] = [];
-  for await (const { key } of bucket.entries()) {
-    keys.push(key);
-    // A consumer that nobody asks for messages is removed after 5 s.
-    if (keys.length === 1) await new Promise((resolve) => setTimeout(resolve, 7_000));
-  }
-  assertEquals(keys, ["a", "b", "c", "d", "e"]);
-  const { consumer_count } = (await server.monitor("/jsz?streams=true&consumers=true") as unknown as {
-    account_details: { stream_detail: { state: { consumer_count: number } }[] }[];
-  }).account_details[0].stream_detail[0].state;
-  assertEquals(consumer_count, 0);
-});
+for (const history of [1, 2]) {
+  Deno.test(`KvBucket.entries continues where its loop takes longer than the server keeps an idle consumer, with a history of ${history}`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new JetStreamStores({ servers: server.url, logger: false });
+    const bucket = stores.kvBucket("b", { history });
+    // More than one pull brings.
+    for (const key of ["a", "b", "c", "d", "e"]) await bucket.put(key, new Uint8Array(900_000));
+    const keys: string[] = [];
+    for await (const { key } of bucket.entries()) {
+      keys.push(key);
+      // A consumer that nobody asks for messages is removed after 12 s.
+      if (keys.length === 1) await new Promise((resolve) => setTimeout(resolve, 14_000));
+    }
+    assertEquals(keys, ["a", "b", "c", "d", "e"]);
+    const { consumer_count } = (await server.monitor("/jsz?streams=true&consumers=true") as unknown as {
+      account_details: { stream_detail: { state: { consumer_count: number } }[] }[];
+    }).account_details[0].stream_detail[0].state;
+    assertEquals(consumer_count, 0);
+  });
+}
