@@ -25,7 +25,7 @@ const UNASKED_BYTES = 4 * MIB;
 const UNASKED = { min: 16_384, max: 2 * MIB };
 
 /** Bytes that requests may bring all together which limit the number of messages only: each of these may be as large as the server allows. */
-const COUNTED_BYTES = 40 * MIB;
+const COUNTED_BYTES = 32 * MIB;
 
 /** Bytes of a reply beside the message's data and headers. */
 const OVERHEAD = 512;

@@ -19,20 +19,22 @@ async function count(values: AsyncIterable<unknown>, most = Infinity): Promise<n
   return count;
 }
 
-Deno.test("watches, lists and mirrors of 57 MiB at the same time cost no connection", async () => {
-  await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: false, timeout: 60_000 });
-  const bucket = stores.kvBucket("b", { storage: "memory" });
-  await fill(bucket);
-  const mirrors = Array.from({ length: 3 }, () => stores.kvBucket("b", { cache: true }));
-  const [watched, listed] = await Promise.all([
-    Promise.all(Array.from({ length: 3 }, () => count(bucket.watch(), KEYS.length))),
-    Promise.all(Array.from({ length: 3 }, () => count(bucket.entries()))),
-    ...mirrors.map((mirror) => mirror.get("k0")),
-  ]);
-  assertEquals([...watched, ...listed], Array(6).fill(KEYS.length));
-  assertEquals(stores.connectionCounters().disconnects, 0);
-});
+for (const history of [1, 3]) {
+  Deno.test(`watches, lists and mirrors of 57 MiB at the same time cost no connection, with a history of ${history}`, async () => {
+    await using server = await startNatsServer();
+    await using stores = new JetStreamStores({ servers: server.url, logger: false, timeout: 60_000 });
+    const bucket = stores.kvBucket("b", { storage: "memory", history });
+    await fill(bucket);
+    const mirrors = Array.from({ length: 3 }, () => stores.kvBucket("b", { cache: true }));
+    const [watched, listed] = await Promise.all([
+      Promise.all(Array.from({ length: 3 }, () => count(bucket.watch(), KEYS.length))),
+      Promise.all(Array.from({ length: 3 }, () => count(bucket.entries()))),
+      ...mirrors.map((mirror) => mirror.get("k0")),
+    ]);
+    assertEquals([...watched, ...listed], Array(6).fill(KEYS.length));
+    assertEquals(stores.connectionCounters().disconnects, 0);
+  });
+}
 
 /** What many calls at once give: how many of them have the wanted length. */
 async function lengths(calls: number, call: (i: number) => Promise<number | undefined>): Promise<Map<unknown, number>> {
