@@ -218,9 +218,9 @@ class Locking {
   async #follow(stop: AbortSignal): Promise<void> {
     const { stream, subject } = this.#access;
     let isEmpty = true;
-    const begun = (_info: unknown, session: Session, _consumer: unknown, goesOn: boolean) => {
+    const begun = (_info: unknown, session: Session) => {
       this.#session = session;
-      if (!goesOn) isEmpty = true;
+      isEmpty = true;
     };
     const followed = { stream: stream.name, filter: stream.stored(subject), from: "last", resume: false } as const;
     for await (const message of followStream(stream.context, { ...followed, begun }, stop)) {
