@@ -24,7 +24,8 @@ test("status prints the server, its features and the round trip", async () => {
   const available = (status.features as { available: boolean }[]).map(({ available }) => available);
   assertEquals(available, [true, true, true]);
   const { stdout } = await cli(["status"]);
-  assertMatch(stdout, /^● NATS [\d.]+ at 127\.0\.0\.1:\d+\n/);
+  assertMatch(stdout, /^● NATS [\d.]+ at 127\.0\.0\.1:\d+( \(2\.15\.0 or newer is recommended\))?\n/);
+  assertEquals(stdout.includes("is recommended"), /^2\.1[0-4]\./.test(server.version));
   assertMatch(stdout, /round trip +[\d.]+ ms\n/);
   assert(!stdout.includes("\x1b"));
 });
