@@ -136,8 +136,9 @@ export class BucketReader {
   async #isCurrent(call: Call, sequence: number, since: number): Promise<boolean> {
     const info = await orElsePermission(null, streamInfo(call, this.#stream));
     if (!info || info.state.last_seq >= sequence) return true;
-    // No leader is a former one for that long: the stream was restored as it had been.
-    const isOther = info.created !== this.#known.created || performance.now() - since > FORMER_LEADER_MS.most;
+    // No leader is a former one for that long: the stream was restored as it had been. A short deadline leaves time for an answer.
+    const patience = Math.min(FORMER_LEADER_MS.most, (call.deadline - since) / 2);
+    const isOther = info.created !== this.#known.created || performance.now() - since > patience;
     if (isOther) {
       this.#known.clear();
       this.#known.belongTo(info.created);
