@@ -1,19 +1,12 @@
 // Reads a key from a cached bucket all the time; prints its value when it is in sync, and at the first read after this process stood still.
+import { answersAtOnce } from "../_support/in_sync.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 
 console.log(Deno.pid);
 const [url, name, key] = Deno.args;
 await using stores = new KvStores({ servers: url });
 const bucket = stores.kvBucket(name, { cache: true });
-const answersAtOnce = async () => {
-  let answered = false;
-  const read = bucket.get(key).then(() => answered = true);
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-  const atOnce = answered;
-  await read;
-  return atOnce;
-};
-while (!await answersAtOnce()) await new Promise((resolve) => setTimeout(resolve, 10));
+while (!await answersAtOnce(bucket, key)) await new Promise((resolve) => setTimeout(resolve, 10));
 let last = performance.now();
 console.log((await bucket.get(key))?.text());
 for (;;) {
