@@ -132,13 +132,23 @@ export class NatsServer implements AsyncDisposable {
    * Starts the server again on the same ports with the same store, and waits until it is ready. One that still runs is stopped
    * gracefully before. A server of a cluster is ready when it takes connections: await {@linkcode NatsCluster.ready} for the rest.
    *
-   * @throws {Error} When it does not start; the message carries what it logged.
+   * @throws {Error} When it does not start within the `timeout` of its first start; the message carries what it logged.
    */
   async restart(): Promise<void> {
-    if (this.#disposal) throw new Error(`Cannot restart the nats-server '${this.name}' as it is disposed`);
     await this.stop();
-    this.#process = this.#spawn();
-    await this.#ready();
+    const deadline = performance.now() + this.#setup.timeout;
+    for (;;) {
+      if (this.#disposal) throw new Error(`Cannot restart the nats-server '${this.name}' as it is disposed`);
+      this.#process = this.#spawn();
+      try {
+        return await this.#ready();
+      } catch (error) {
+        // A port whose listener was closed is still taken while a program is being started elsewhere in this process: until it runs, it
+        // has a copy of all that was open.
+        if (!this.#endedAsPortTaken() || performance.now() > deadline) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL_MS));
+    }
   }
 
   /**
@@ -186,6 +196,10 @@ export class NatsServer implements AsyncDisposable {
 
   #spawn(): GuardedProcess {
     return this.#directory.spawn(this.#setup.program, ["-c", this.#configPath]);
+  }
+
+  #endedAsPortTaken(): boolean {
+    return !this.running && /address already in use.*\n$/.test(this.logs());
   }
 
   async #ready(): Promise<void> {

@@ -4,6 +4,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { runScript } from "./_run_script.ts";
 import { exists, isAlive } from "./_is_alive.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 async function request<T>(server: NatsServer, subject: string, data?: unknown): Promise<T> {
   let nc: NatsConnection | undefined;
@@ -51,6 +52,34 @@ Deno.test("NatsServer.restart rejects after disposal", async () => {
   const server = await startNatsServer();
   await server[Symbol.asyncDispose]();
   await assertRejects(() => server.restart(), Error, "as it is disposed");
+});
+
+Deno.test("NatsServer.restart waits for a port that somebody else lets go of soon", async () => {
+  await using server = await startNatsServer();
+  await server.stop();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: server.port });
+  const restarted = server.restart();
+  await waitUntil(() => server.logs().includes("address already in use"));
+  listener.close();
+  await restarted;
+  assertEquals((await server.monitor("/varz"))?.port, server.port);
+});
+
+Deno.test("NatsServer.restart rejects when somebody else keeps the port", async () => {
+  await using server = await startNatsServer({ timeout: 5_000 });
+  await server.stop();
+  using _ = Deno.listen({ hostname: "127.0.0.1", port: server.port });
+  await assertRejects(() => server.restart(), Error, "address already in use");
+  assertEquals(server.running, false);
+});
+
+Deno.test("NatsServer.restart starts nothing when it is disposed meanwhile", async () => {
+  const server = await startNatsServer();
+  const { pid } = server;
+  const restarted = assertRejects(() => server.restart(), Error, "as it is disposed");
+  await server[Symbol.asyncDispose]();
+  await restarted;
+  assertEquals(server.pid, pid);
 });
 
 Deno.test("startNatsServer keeps a store directory that it was given, for the next server", async () => {
