@@ -41,7 +41,7 @@ Deno.test("JobQueue.redrive of all redrives every letter, also those of a keyed 
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const ids = Array.from({ length: 300 }, (_, n) => `job${n}`);
-  const ways = [{}, { priority: "low" }, { delay: 20 }, { ttl: 1_500 }] as const;
+  const ways = [{}, { priority: "low" }, { delay: 20 }, { ttl: 60_000 }] as const;
   await bury(stores, ids.map((id, n) => ({ id, ...ways[n % ways.length] })));
   const queue = stores.jobQueue("checks");
   assertEquals(await queue.redrive("all"), 300);
