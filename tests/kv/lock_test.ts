@@ -74,8 +74,8 @@ Deno.test("KvBucket.lock is renewed while it is held", async () => {
 
 Deno.test("KvLock.signal aborts before its lease is over when the server does not answer", async () => {
   await using server = await startNatsServer();
-  await using stores = new KvStores({ servers: server.url, timeout: 500 });
-  const lock = (await stores.kvBucket("locks").lock("l", { lease: 2_000 }))!;
+  await using stores = new KvStores({ servers: server.url, timeout: 1_500 });
+  const lock = (await stores.kvBucket("locks").lock("l", { lease: 4_000 }))!;
   const begun = performance.now();
   server.suspend();
   assertEquals((await lost(lock)).code, "disconnected");

@@ -44,7 +44,7 @@ Deno.test("ObjectBucket keeps the chunks of an unconfirmed put when another clie
   await using server = await ObjectServer.start();
   let lost = false;
   await using proxy = new Proxy(server.server.url, { drop: (_subject, payload) => lost && payload.includes('"seq"') });
-  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 500 });
+  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
   const bucket = stores.objectBucket("renamed");
   await bucket.put("before", "the version before");
   lost = true;

@@ -236,7 +236,7 @@ for (const what of ["refused", "not confirmed"]) {
     await using server = await ObjectServer.start();
     const drop = (_subject: string, payload: string) => what === "not confirmed" && payload.includes('"seq"');
     await using proxy = new Proxy(server.server.url, { drop });
-    await using other = new ObjectServer.Stores(proxy.url, { timeout: 500 });
+    await using other = new ObjectServer.Stores(proxy.url, { timeout: what === "refused" ? 10_000 : 500 });
     const cancelled = Promise.withResolvers<void>();
     const source = new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(randomBytes(MiB)),

@@ -99,7 +99,7 @@ Deno.test("publish carries on the tracestate of its caller's trace", async () =>
 
 Deno.test("publish that is not confirmed, or refused, is a failed span without the message of its error", async () => {
   await using server = await startNatsServer();
-  await using stores = openStores(server.url, { timeout: 300 });
+  await using stores = openStores(server.url, { timeout: 1_500 });
   await using client = await ForeignClient.connect(server.url);
   await stores.publishJob("failing", 1);
   await client.update("WQ_failing", { max_msg_size: 1_000 });
