@@ -32,8 +32,14 @@ export const ErrorCode = {
   messageTtlOff: 10166,
 } as const;
 
-/** The server is between leaders, the stream's servers are down, or the same message is still on its way to them (10158): it passes. */
-const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10167, 10118, 10119, 10158]);
+/**
+ * The server is between leaders, the stream's servers are down, the same message is still on its way to them (10158), or the stream is just being
+ * removed (10096): it passes.
+ */
+const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10096, 10167, 10118, 10119, 10158]);
+
+/** What a stream that is just being removed, or whose server shuts down, says under the code of whatever was requested. Nothing was done. */
+const CLOSING: ReadonlySet<string> = new Set(["store is closed", "stream closed"]);
 
 const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
   [10039, "jetstream_off"],
@@ -106,7 +112,8 @@ export async function orElsePermission<T, E>(otherwise: E, answer: Promise<T>): 
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;
   // Without a code of the API it is what the Raft layer says: a leader that has just stepped down has stored nothing.
-  if (PASSING.has(serverCode) || serverCode === 503) return new Unavailable("no_leader", description);
+  const passes = PASSING.has(serverCode) || serverCode === 503 || CLOSING.has(description);
+  if (passes) return new Unavailable("no_leader", description);
   const refusal = `The server refused ${doing}: ${description} (${serverCode})`;
   const advice = ADVICE.get(serverCode);
   const message = advice === undefined ? refusal : `${refusal}: ${advice}`;

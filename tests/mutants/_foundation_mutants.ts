@@ -273,4 +273,18 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     replace: "return refusal;",
     tests: ["tests/wire/damaged_replies_test.ts"],
   },
+  {
+    does: "takes a stream that is just being removed for one that refuses",
+    file: "src/wire/api.ts",
+    find: "10009, 10096, 10167",
+    replace: "10009, 10167",
+    tests: ["tests/wire/closing_stream_test.ts"],
+  },
+  {
+    does: "takes what a closed store did not remove for what was not there",
+    file: "src/wire/api.ts",
+    find: " || CLOSING.has(description)",
+    replace: "",
+    tests: ["tests/wire/closing_stream_test.ts"],
+  },
 ];
