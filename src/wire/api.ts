@@ -38,7 +38,10 @@ export const ErrorCode = {
  */
 const PASSING: ReadonlySet<number> = new Set([10007, 10008, 10009, 10096, 10167, 10118, 10119, 10158]);
 
-/** What a stream that is just being removed, or whose server shuts down, says under the code of whatever was requested. Nothing was done. */
+/**
+ * What a stream that is just being removed, or whose server shuts down, says under the code of whatever was requested. A write may be done: where
+ * others of a cluster have it already, only the server that answers has not.
+ */
 const CLOSING: ReadonlySet<string> = new Set(["store is closed", "stream closed"]);
 
 const MEANING: ReadonlyMap<number, StoreErrorCode> = new Map<number, StoreErrorCode>([
@@ -112,8 +115,8 @@ export async function orElsePermission<T, E>(otherwise: E, answer: Promise<T>): 
 export function apiError(error: ApiErrorBody, doing: string): JetStreamStoreError | Unavailable {
   const { code, err_code: serverCode = code, description = `error ${code}` } = error;
   // Without a code of the API it is what the Raft layer says: a leader that has just stepped down has stored nothing.
-  const passes = PASSING.has(serverCode) || serverCode === 503 || CLOSING.has(description);
-  if (passes) return new Unavailable("no_leader", description);
+  if (PASSING.has(serverCode) || serverCode === 503) return new Unavailable("no_leader", description);
+  if (CLOSING.has(description)) return new Unavailable("lost", description);
   const refusal = `The server refused ${doing}: ${description} (${serverCode})`;
   const advice = ADVICE.get(serverCode);
   const message = advice === undefined ? refusal : `${refusal}: ${advice}`;

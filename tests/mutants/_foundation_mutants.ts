@@ -283,8 +283,15 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "takes what a closed store did not remove for what was not there",
     file: "src/wire/api.ts",
-    find: " || CLOSING.has(description)",
-    replace: "",
+    find: "if (CLOSING.has(description)) return",
+    replace: "if (false) return",
+    tests: ["tests/wire/closing_stream_test.ts"],
+  },
+  {
+    does: "takes for certain that a closed store has stored nothing",
+    file: "src/wire/api.ts",
+    find: 'new Unavailable("lost", description)',
+    replace: 'new Unavailable("no_leader", description)',
     tests: ["tests/wire/closing_stream_test.ts"],
   },
 ];

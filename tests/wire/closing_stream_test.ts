@@ -84,3 +84,20 @@ Deno.test("deleteMessage takes no message as gone whose stream's store was close
     false,
   );
 });
+
+Deno.test("KvBucket.create is confirmed though the server that stored it said that its store was closed", async () => {
+  await using server = await startNatsServer();
+  await using proxy = new Proxy(server.url);
+  await using stores = new KvStores({ servers: proxy.url });
+  const bucket = stores.kvBucket("closing");
+  await bucket.put("k", "v");
+  const error = { code: 503, err_code: 10077, description: "store is closed" };
+  const wasChanged = changeFirst(
+    proxy,
+    '"stream":"KV_closing"',
+    JSON.stringify({ error, stream: "KV_closing", seq: 0 }),
+  );
+  assertEquals(await bucket.create("l", "w"), 2);
+  assert(wasChanged());
+  assertEquals((await bucket.get("l"))?.text(), "w");
+});
