@@ -141,7 +141,7 @@ export class NatsServer implements AsyncDisposable {
       if (this.#disposal) throw new Error(`Cannot restart the nats-server '${this.name}' as it is disposed`);
       this.#process = this.#spawn();
       try {
-        return await this.#ready();
+        return await this.#ready(deadline);
       } catch (error) {
         // A port whose listener was closed is still taken while a program is being started elsewhere in this process: until it runs, it
         // has a copy of all that was open.
@@ -202,11 +202,11 @@ export class NatsServer implements AsyncDisposable {
     return !this.running && /address already in use.*\n$/.test(this.logs());
   }
 
-  async #ready(): Promise<void> {
+  /** @param deadline The moment of `performance.now()` by which it is ready. */
+  async #ready(deadline: number = performance.now() + this.#setup.timeout): Promise<void> {
     const { timeout, signal, cluster } = this.#setup;
     // A server of a cluster cannot say more before the others are there.
     const question = cluster ? "/healthz?js-enabled-only=true" : "/healthz";
-    const deadline = performance.now() + timeout;
     for (;;) {
       signal?.throwIfAborted();
       if (!this.running) {
