@@ -5,7 +5,7 @@ import type { ConnectTarget } from "./_connect_target.ts";
 import { openConnection } from "./nats/open_connection.ts";
 import type { TargetServer } from "./_server_url.ts";
 import { SocketTransport } from "./nats/socket_transport.ts";
-import { hasExpired, tlsFailure } from "./nats/tls_failure.ts";
+import { tlsFailure } from "./nats/tls_failure.ts";
 import { WebsocketTransport } from "./nats/websocket_transport.ts";
 
 /**
@@ -34,7 +34,12 @@ const WEBSOCKET_ADVICE = "check DENO_CERT (the authority to trust), and that the
 const NO_GREETING =
   ": it accepts connections and sends nothing, as a server does that wants the TLS handshake first (tls://)";
 
-async function dialServer(target: ConnectTarget, server: TargetServer, stop: AbortSignal): Promise<NatsConnection> {
+async function dialServer(
+  target: ConnectTarget,
+  server: TargetServer,
+  stop: AbortSignal,
+  awaitsRefusal = false,
+): Promise<NatsConnection> {
   const { url, host, websocket } = server;
   checkAllowed(server);
   const options = { ...await target.natsOptions(host), servers: [url] };
@@ -43,7 +48,7 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
       throw dialFailure(error, host, { advice: WEBSOCKET_ADVICE });
     });
   }
-  const transport = new SocketTransport(target.tlsStarts.of(host));
+  const transport = new SocketTransport(target.tlsStarts.of(host), awaitsRefusal);
   try {
     const nc = await openConnection(options, transport, stop);
     target.tlsStarts.connected(host, transport.tlsFirst);
@@ -51,13 +56,12 @@ async function dialServer(target: ConnectTarget, server: TargetServer, stop: Abo
   } catch (error) {
     const failure = dialFailure(error, host, {
       advice: TLS_ADVICE,
-      certificate: options.tls?.cert,
       isSilent: transport.isSilent && !options.tls,
     });
-    // The greeting was late: it is waited for now.
-    if (target.tlsStarts.failed(host, transport.tlsFirst, failure) && !stop.aborted) {
-      return await dialServer(target, server, stop);
-    }
+    const wasLate = target.tlsStarts.failed(host, transport.tlsFirst, failure);
+    const isHidden = transport.mayHideRefusal && !(failure instanceof JetStreamStoreError);
+    // The greeting was late, or the server's reason may be lost: it is waited for now.
+    if ((wasLate || isHidden) && !stop.aborted) return await dialServer(target, server, stop, isHidden);
     throw failure;
   }
 }
@@ -89,14 +93,12 @@ function checkAllowed({ host }: TargetServer): void {
 interface FailedConnection {
   /** What to check where TLS failed. */
   advice: string;
-  /** The client's own certificate, if it has one. */
-  certificate?: unknown;
   /** Whether the server has accepted a connection without TLS, and sent nothing. */
   isSilent?: boolean;
 }
 
 /** A {@linkcode JetStreamStoreError} where a person has to mend something, else an error that says what cannot be reached. */
-function dialFailure(error: unknown, host: string, { advice, certificate, isSilent = false }: FailedConnection): Error {
+function dialFailure(error: unknown, host: string, { advice, isSilent = false }: FailedConnection): Error {
   if (error instanceof JetStreamStoreError) return error;
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = "code" in cause ? String(cause.code) : "";
@@ -115,9 +117,7 @@ function dialFailure(error: unknown, host: string, { advice, certificate, isSile
       { cause },
     );
   }
-  // The server's own word for that can get lost, as it hangs up.
-  const expired = /closed the connection|RESET/.test(`${code} ${reason}`) && hasExpired(certificate);
-  const tls = expired ? `the client's certificate has expired (${reason})` : tlsFailure(code, reason);
+  const tls = tlsFailure(code, reason);
   if (tls !== null) {
     return new JetStreamStoreError(
       "tls",

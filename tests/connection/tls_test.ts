@@ -4,6 +4,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { freePort } from "../_support/free_port.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { makeCertificates } from "../_support/make_certificates.ts";
+import { ForgetfulWay } from "./_forgetful_way.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { runDeno } from "../_support/run_deno.ts";
@@ -73,6 +74,38 @@ for (const handshakeFirst of [false, true]) {
     });
   }
 }
+
+/** Bytes, encrypted, that a refusal and the PONG that lets a client in are shorter than, and all that comes before is not. */
+const SHORT_BYTES = 64;
+
+for (
+  const [reason, tls] of [
+    ["the client's certificate has expired", expired],
+    ["the server does not know the authority of the client's certificate", {
+      cert: stranger.clientCert,
+      key: stranger.clientKey,
+    }],
+  ] as const
+) {
+  Deno.test(`JetStreamStores.connect asks again why it is refused, where the answer got lost as it had sent something: ${reason}`, async () => {
+    await using server = await startNatsServer({ tls: mutual });
+    await using way = await ForgetfulWay.to(server.port, (bytes) => bytes.length < SHORT_BYTES);
+    const logger = new CollectedLog();
+    await using stores = new JetStreamStores({ servers: way.url, tls: { ca, ...tls }, logger });
+    const error = await assertRejects(() => stores.connect(), JetStreamStoreError, `failed, as ${reason} (`);
+    assertEquals([error.code, way.connections], ["tls", 2]);
+  });
+}
+
+Deno.test("JetStreamStores.connect connects with a client certificate where the first connection broke before the server had let it in", async () => {
+  await using server = await startNatsServer({ tls: mutual });
+  await using way = await ForgetfulWay.to(server.port, (bytes) => bytes.length < SHORT_BYTES);
+  const tls = { ca, cert: clientCert, key: clientKey };
+  const logger = new CollectedLog();
+  await using stores = new JetStreamStores({ servers: way.url, tls, logger });
+  assertEquals((await stores.connect())?.serverName, server.name);
+  assertEquals([way.connections, logger.lines.filter((line) => line.startsWith("error"))], [2, []]);
+});
 
 /** The TLS block of a server that wants the handshake before its greeting. */
 function tlsFirst(mode: string, server: { cert: string; key: string; ca?: string; verify?: boolean } = own): string {

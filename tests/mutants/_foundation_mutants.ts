@@ -45,6 +45,20 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
     tests: ["tests/connection/tls_test.ts", "tests/connection/ways_in_test.ts"],
   },
   {
+    does: "does not ask again why its certificate was refused",
+    file: "src/connection/nats/socket_transport.ts",
+    find: "if (!this.isClosed) this.#mayHideRefusal = this.#isUnverified;",
+    replace: "",
+    tests: ["tests/connection/tls_test.ts", "tests/connection/nats/socket_transport_test.ts"],
+  },
+  {
+    does: "sends before the server could refuse its certificate",
+    file: "src/connection/nats/socket_transport.ts",
+    find: "await delay(Math.min(REFUSAL_MS, ",
+    replace: "await delay(Math.min(0, ",
+    tests: ["tests/connection/tls_test.ts", "tests/connection/nats/socket_transport_test.ts"],
+  },
+  {
     does: "sends half a frame",
     file: "src/connection/nats/_outgoing.ts",
     find: '    for (const part of parts) if (part.length === 0 && typeof part !== "string") NOTHING.set(part);\n',

@@ -7,8 +7,8 @@ import { delay, settledWithin } from "../../delay.ts";
 import type { TlsFirst, TlsStart } from "./tls_starts.ts";
 import { OwnTransport } from "./_transport.ts";
 
-/** Milliseconds that a server has to refuse our certificate before we send. */
-const REFUSAL_DELAY_MS = 5;
+/** Milliseconds that a server has to refuse our certificate where we wait for that. */
+const REFUSAL_MS = 1_000;
 
 /** Milliseconds without a greeting after which the server is taken for one that wants the TLS handshake first; it waits for 2000 by default. */
 const GREETING_MS = 1_000;
@@ -33,12 +33,20 @@ export class SocketTransport extends OwnTransport {
   #encrypted = false;
   #isSilent = false;
   #tlsFirst: TlsFirst = null;
+  readonly #awaitsRefusal: boolean;
+  /** Whether the server is to verify our certificate, and has sent nothing since. */
+  #isUnverified = false;
+  #mayHideRefusal = false;
   readonly #released = new AbortController();
 
-  /** @param start When the TLS handshake begins, if there is to be one. */
-  constructor(start: TlsStart = "after_greeting") {
+  /**
+   * @param start When the TLS handshake begins, if there is to be one.
+   * @param awaitsRefusal Whether to send nothing before the server had the time to refuse our certificate.
+   */
+  constructor(start: TlsStart = "after_greeting", awaitsRefusal = false) {
     super();
     this.#start = start;
+    this.#awaitsRefusal = awaitsRefusal;
   }
 
   /** Whether the server wants the TLS handshake before its greeting, as far as this attempt has found out. */
@@ -49,6 +57,14 @@ export class SocketTransport extends OwnTransport {
   /** Whether the server has accepted the connection, and then sent nothing. */
   get isSilent(): boolean {
     return this.#isSilent;
+  }
+
+  /**
+   * Whether the connection ended before the server had sent anything that shows that it accepts our certificate, and its reason may be lost: it refuses
+   * only after our side of the handshake is done, and the system drops what it says once we send to a connection that it has closed.
+   */
+  get mayHideRefusal(): boolean {
+    return this.#mayHideRefusal && !this.#awaitsRefusal;
   }
 
   isEncrypted(): boolean {
@@ -83,8 +99,9 @@ export class SocketTransport extends OwnTransport {
     // The server's answer to that can get lost, as it closes the connection on what we send.
     if (info.tls_verify && !options.tls?.cert) throw new Error("certificate required");
     await this.#encrypt(options.tls ? socket : await this.#connectAgain(server), server, options);
-    // The server refuses our certificate only after our side is done; with something sent by then, the system would drop the reason that it gives.
-    await delay(REFUSAL_DELAY_MS, { signal: this.#released.signal });
+    this.#isUnverified = Boolean(info.tls_verify);
+    if (!this.#isUnverified || !this.#awaitsRefusal) return;
+    await delay(Math.min(REFUSAL_MS, (options.timeout ?? Infinity) / 2), { signal: this.#released.signal });
   }
 
   async #connect({ hostname, port }: Server, onread?: OnReadOpts): Promise<Socket> {
@@ -142,15 +159,23 @@ export class SocketTransport extends OwnTransport {
   /** Takes a socket on in place of the last one, and waits until it is connected. */
   #own(socket: Socket, ready: "connect" | "secureConnect"): Promise<void> {
     this.#socket = socket;
-    socket.on("data", (frame: Uint8Array) => this.take(frame));
+    socket.on("data", (frame: Uint8Array) => {
+      this.#isUnverified = false;
+      this.take(frame);
+    });
     // This listener stays for the socket's whole life: an error without one would end the process.
     socket.on("error", (error: Error) => {
-      if (socket !== this.#replaced) this.end(error);
+      if (socket !== this.#replaced) this.#hungUp(error);
     });
     socket.on("close", () => {
-      if (socket !== this.#replaced) this.end(new Error("the server closed the connection"));
+      if (socket !== this.#replaced) this.#hungUp(new Error("the server closed the connection"));
     });
     if (this.isClosed) socket.destroy();
     return new Promise((resolve) => socket.once(ready, () => resolve()));
+  }
+
+  #hungUp(error: Error): void {
+    if (!this.isClosed) this.#mayHideRefusal = this.#isUnverified;
+    this.end(error);
   }
 }

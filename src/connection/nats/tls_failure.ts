@@ -1,5 +1,3 @@
-import { X509Certificate } from "node:crypto";
-
 /** What {@linkcode tlsFailure} says of a server that answers the handshake with something else. */
 export const NO_TLS = "the server does not answer with TLS";
 
@@ -34,14 +32,4 @@ export function tlsFailure(code: string, message: string): string | null {
   const reason = REASONS.find(([pattern]) => pattern.test(text))?.[1];
   if (reason !== undefined) return `${reason} (${message})`;
   return /cert|tls|ssl|alert/i.test(text) ? message : null;
-}
-
-/** Whether a client's own certificate has expired, by the clock of this machine. */
-export function hasExpired(pem: unknown): boolean {
-  try {
-    return pem !== undefined && Date.parse(new X509Certificate(pem as Uint8Array).validTo) < Date.now();
-  } catch {
-    // A file without a certificate: the handshake says so.
-    return false;
-  }
 }

@@ -1,0 +1,34 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Server } from "@nats-io/nats-core";
+import { SocketTransport } from "../../../src/connection/nats/socket_transport.ts";
+import { startNatsServer } from "../../../src/testing/mod.ts";
+import { makeCertificates } from "../../_support/make_certificates.ts";
+
+const { issue, ...paths } = await makeCertificates();
+addEventListener("unload", () => Deno.removeSync(paths.ca.replace(/\/[^/]*$/, ""), { recursive: true }));
+const [ca, cert, key] = [paths.ca, paths.clientCert, paths.clientKey].map((path) => Deno.readTextFileSync(path));
+const expired = await issue("expired", { days: -1 });
+const [oldCert, oldKey] = [expired.cert, expired.key].map((path) => Deno.readTextFileSync(path));
+const mutual = { cert: paths.cert, key: paths.key, ca: paths.ca, verify: true };
+
+const target = (port: number) => ({ hostname: "127.0.0.1", port }) as Server;
+
+Deno.test("SocketTransport waits, where it is asked to, until the server has refused our certificate", async () => {
+  await using server = await startNatsServer({ tls: mutual });
+  const transport = new SocketTransport("after_greeting", true);
+  await assertRejects(
+    () => transport.connect(target(server.port), { tls: { ca, cert: oldCert, key: oldKey } }),
+    Error,
+    "Expired",
+  );
+  assertEquals(transport.mayHideRefusal, false);
+});
+
+Deno.test("SocketTransport connects where it waited for a refusal that did not come", async () => {
+  await using server = await startNatsServer({ tls: mutual });
+  const transport = new SocketTransport("after_greeting", true);
+  await transport.connect(target(server.port), { tls: { ca, cert, key }, timeout: 400 });
+  assertEquals([transport.isClosed, transport.isEncrypted()], [false, true]);
+  await transport.close();
+  assertEquals(transport.mayHideRefusal, false);
+});
