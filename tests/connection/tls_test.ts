@@ -75,7 +75,7 @@ for (const handshakeFirst of [false, true]) {
   }
 }
 
-/** Bytes, encrypted, that a refusal and the PONG that lets a client in are shorter than, and all that comes before is not. */
+/** Bytes, encrypted, that a refusal is shorter than, and all that comes before is not. */
 const SHORT_BYTES = 64;
 
 for (
@@ -96,16 +96,6 @@ for (
     assertEquals([error.code, way.connections], ["tls", 2]);
   });
 }
-
-Deno.test("JetStreamStores.connect connects with a client certificate where the first connection broke before the server had let it in", async () => {
-  await using server = await startNatsServer({ tls: mutual });
-  await using way = await ForgetfulWay.to(server.port, (bytes) => bytes.length < SHORT_BYTES);
-  const tls = { ca, cert: clientCert, key: clientKey };
-  const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: way.url, tls, logger });
-  assertEquals((await stores.connect())?.serverName, server.name);
-  assertEquals([way.connections, logger.lines.filter((line) => line.startsWith("error"))], [2, []]);
-});
 
 /** The TLS block of a server that wants the handshake before its greeting. */
 function tlsFirst(mode: string, server: { cert: string; key: string; ca?: string; verify?: boolean } = own): string {

@@ -54,8 +54,8 @@ export const FOUNDATION_MUTANTS: Mutant[] = [
   {
     does: "sends before the server could refuse its certificate",
     file: "src/connection/nats/socket_transport.ts",
-    find: "await delay(Math.min(REFUSAL_MS, ",
-    replace: "await delay(Math.min(0, ",
+    find: "if (!this.#isUnverified || !this.#awaitsRefusal) return;",
+    replace: "return;",
     tests: ["tests/connection/tls_test.ts", "tests/connection/nats/socket_transport_test.ts"],
   },
   {
