@@ -3,6 +3,7 @@ import type { Server } from "@nats-io/nats-core";
 import { SocketTransport } from "../../../src/connection/nats/socket_transport.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { makeCertificates } from "../../_support/make_certificates.ts";
+import { Relay } from "../../_support/relay.ts";
 
 const { issue, ...paths } = await makeCertificates();
 addEventListener("unload", () => Deno.removeSync(paths.ca.replace(/\/[^/]*$/, ""), { recursive: true }));
@@ -11,13 +12,16 @@ const expired = await issue("expired", { days: -1 });
 const [oldCert, oldKey] = [expired.cert, expired.key].map((path) => Deno.readTextFileSync(path));
 const mutual = { cert: paths.cert, key: paths.key, ca: paths.ca, verify: true };
 
-const target = (port: number) => ({ hostname: "127.0.0.1", port }) as Server;
+const target = (url: string) => ({ hostname: "127.0.0.1", port: Number(new URL(url).port) }) as Server;
 
 Deno.test("SocketTransport waits, where it is asked to, until the server has refused our certificate", async () => {
   await using server = await startNatsServer({ tls: mutual });
+  await using relay = new Relay(server.url);
+  // By the time of the refusal the handshake is done on our side.
+  relay.slow("down", { delay: 100, chunk: 65_536 });
   const transport = new SocketTransport("after_greeting", true);
   await assertRejects(
-    () => transport.connect(target(server.port), { tls: { ca, cert: oldCert, key: oldKey } }),
+    () => transport.connect(target(relay.url), { tls: { ca, cert: oldCert, key: oldKey } }),
     Error,
     "Expired",
   );
@@ -27,7 +31,7 @@ Deno.test("SocketTransport waits, where it is asked to, until the server has ref
 Deno.test("SocketTransport connects where it waited for a refusal that did not come", async () => {
   await using server = await startNatsServer({ tls: mutual });
   const transport = new SocketTransport("after_greeting", true);
-  await transport.connect(target(server.port), { tls: { ca, cert, key }, timeout: 400 });
+  await transport.connect(target(server.url), { tls: { ca, cert, key }, timeout: 400 });
   assertEquals([transport.isClosed, transport.isEncrypted()], [false, true]);
   await transport.close();
   assertEquals(transport.mayHideRefusal, false);
