@@ -132,7 +132,7 @@ export class NatsServer implements AsyncDisposable {
    * Starts the server again on the same ports with the same store, and waits until it is ready. One that still runs is stopped
    * gracefully before. A server of a cluster is ready when it takes connections: await {@linkcode NatsCluster.ready} for the rest.
    *
-   * @throws {Error} When it does not start within the `timeout` of its first start; the message carries what it logged.
+   * @throws {Error} When it does not start within the `timeout` of its first start: it does not run then, and the message carries what it logged.
    */
   async restart(): Promise<void> {
     await this.stop();
@@ -145,7 +145,10 @@ export class NatsServer implements AsyncDisposable {
       } catch (error) {
         // A port whose listener was closed is still taken while a program is being started elsewhere in this process: until it runs, it
         // has a copy of all that was open.
-        if (!this.#endedAsPortTaken() || performance.now() > deadline) throw error;
+        if (!this.#endedAsPortTaken() || performance.now() > deadline) {
+          await this.kill();
+          throw error;
+        }
       }
       await new Promise((resolve) => setTimeout(resolve, READY_INTERVAL_MS));
     }

@@ -73,6 +73,16 @@ Deno.test("NatsServer.restart rejects when somebody else keeps the port", async 
   assertEquals(server.running, false);
 });
 
+Deno.test("NatsServer.restart leaves nothing that runs when it rejects as the server is not ready in time", async () => {
+  await using server = await startNatsServer({ timeout: 5_000 });
+  const { pid } = server;
+  const restarted = assertRejects(() => server.restart(), Error, "was not ready within 5000 ms");
+  while (server.pid === pid) await new Promise((resolve) => setTimeout(resolve));
+  server.suspend();
+  await restarted;
+  assertEquals(server.running, false);
+});
+
 Deno.test("NatsServer.restart starts nothing when it is disposed meanwhile", async () => {
   const server = await startNatsServer();
   const { pid } = server;
