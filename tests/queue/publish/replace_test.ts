@@ -47,6 +47,17 @@ test("JobQueue.publish with replace takes the place of a waiting or delayed job,
   assertEquals(new Set(runs.all.map(({ data }) => data)), new Set(["new"]));
 });
 
+/** A header of the newest message of a queue that has this body; it may be on its way from one subject to another. */
+async function headerOfLast(foreign: ForeignClient, body: string, name: string): Promise<string> {
+  let value: string | undefined;
+  await waitUntil(async () => {
+    const last = (await foreign.messages("WQ_checks")).findLast((message) => message.body === body);
+    value = last?.headers[name];
+    return value !== undefined;
+  });
+  return value!;
+}
+
 for (const fails of [false, true]) {
   const how = fails ? "fails" : "succeeds";
   test(`JobQueue.publish with replace runs exactly once more behind an active job that ${how}`, async () => {
@@ -68,10 +79,15 @@ for (const fails of [false, true]) {
       if (n > 1) await waitUntil(() => consumer.status().ended.skipped >= n - 1);
     }
     assertEquals(runs.all.map(({ data }) => data), [0]);
+    const after = await headerOfLast(foreign, "3", "Job-After");
     go.resolve();
     await waitUntil(() => runs.all.length > 1 && runs.active === 0);
     await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
-    assertEquals(runs.all.map(({ data, attempt }) => [data, attempt]), [[0, 1], [3, 1]]);
+    // An earlier copy that was just being delivered counted as active, and may have run as well.
+    const alsoActive = after.split(",").length - 1;
+    const ran = runs.all.map(({ data, attempt }) => [data, attempt]);
+    assertEquals([ran[0], ran.at(-1)], [[0, 1], [3, 1]]);
+    assert(ran.length - 2 <= alsoActive, `${JSON.stringify(ran)} after ${after}`);
     assertEquals(runs.mostActive, 1);
     // While the schedule of the copy fires, its message has gone and the next one is not stored: a retry may be, and the copy supersedes it.
     assert(consumer.status().ended.retried <= 1);
