@@ -357,7 +357,7 @@ Deno.test("KvBucket.watch of a process that is killed leaves no consumer behind"
 
 Deno.test("KvBucket.watch survives the loss of the server that leads the bucket", async () => {
   await using cluster = await startNatsCluster();
-  await using stores = new KvStores({ servers: cluster.urls });
+  await using stores = new KvStores({ servers: cluster.urls, timeout: 10_000 });
   const bucket = stores.kvBucket("replicated", { replicas: 3, history: 10 });
   await bucket.put("k", "1");
   await using watcher = new Watcher((signal) => bucket.watch(">", { signal }));
@@ -372,6 +372,6 @@ Deno.test("KvBucket.watch survives the loss of the server that leads the bucket"
   const host = cluster.servers.find(({ name }) => name === place.leader);
   assert(host);
   await host.kill();
-  await waitUntil(async () => await bucket.put("k", "3") !== null, 20_000);
+  await waitUntil(async () => await bucket.put("k", "3") !== null);
   await watcher.saw("k put 3");
 });
