@@ -177,7 +177,7 @@ Deno.test("KvBucket with a cache notices that its watch was deleted, and heals i
     const [consumer] = await other.consumers("cached");
     await other.api(`CONSUMER.DELETE.KV_cached.${consumer}`);
     await writer.put("k", `${round}`);
-    await waitUntil(async () => (await bucket.get("k"))?.text() === `${round}`, 5_000);
+    await waitUntil(async () => (await bucket.get("k"))?.text() === `${round}`);
     await inSync(bucket);
   }
 });
