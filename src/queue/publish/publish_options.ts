@@ -67,9 +67,9 @@ export interface PublishOptions {
    */
   keepResult?: number;
   /**
-   * Takes the place of the job of this `id` that is in the queue, which then runs with this data and these options only. If that job is active, the
-   * new one runs after it, in place of its retries. Without such a job it is published as any other. Needs an `id` and nats-server 2.14; not
-   * together with `key` or `requestId`.
+   * Takes the place of the job of this `id` that is in the queue, which then runs with this data and these options only. If that job is active, or a
+   * worker is just getting it, the new one runs after it, in place of its retries. Without such a job it is published as any other. Needs an `id` and
+   * nats-server 2.14; not together with `key` or `requestId`.
    *
    * @default {false}
    */
