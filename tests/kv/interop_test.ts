@@ -6,6 +6,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { hasProgram } from "../_support/has_program.ts";
 import { KvStores } from "../_support/kv_stores.ts";
 import { NatsGo, withoutGo } from "../_support/nats_go.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 /** What the two official clients have in common. */
 interface OtherClient extends AsyncDisposable {
@@ -113,10 +114,12 @@ for (const [name, open] of Object.entries(CLIENTS)) {
         if (seenByUs.push(`${key} ${names[operation]} ${revision}`) === 5) break;
       }
     })();
-    while (seenByUs.length === 0 || seenByThem.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await waitUntil(() => seenByUs.length > 0 && seenByThem.length > 0);
     await ours.put("b", "2");
     await theirs.put("b", "3");
     await ours.delete("a");
+    // A purge removes what was before it, sent or not.
+    await waitUntil(() => seenByUs.length === 4 && seenByThem.length === 4);
     await theirs.purge("b");
     await Promise.all([watching, also]);
     assertEquals(seenByUs, ["a PUT 1", "b PUT 2", "b PUT 3", "a DEL 4", "b PURGE 5"]);
