@@ -10,6 +10,13 @@ export const QUEUE_MUTANTS: Mutant[] = [
     tests: ["tests/queue/manage/cancel_test.ts", "tests/queue/delivery/lost_acknowledgement_test.ts"],
   },
   {
+    does: "does not look what was cancelled while its worker was disconnected",
+    file: "src/queue/work/_deleted_jobs.ts",
+    find: "of [...this.#held.handling, ...this.#held.waiting.values()]) {",
+    replace: "of [] as Delivery[]) {",
+    tests: ["tests/queue/manage/cancel_test.ts"],
+  },
+  {
     does: "acknowledges a job whose lease is over",
     file: "src/queue/delivery/acknowledger.ts",
     find: "if (now >= delivery.leaseUntil) return NOT_CONFIRMED;",

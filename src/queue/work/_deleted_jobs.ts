@@ -18,6 +18,19 @@ export class DeletedJobs {
     this.#log = log;
   }
 
+  /**
+   * Releases what was deleted of all that has not ended: while nobody could tell.
+   *
+   * @param signal Ends it: the connection is lost again.
+   */
+  async checkAll(signal: AbortSignal): Promise<void> {
+    // One after the other, as all workers of a server that was away ask at once.
+    for (const { sequence } of [...this.#held.handling, ...this.#held.waiting.values()]) {
+      if (signal.aborted) return;
+      await this.check(sequence);
+    }
+  }
+
   /** Releases what is held of the message of this sequence if it was deleted. */
   async check(sequence: number): Promise<void> {
     const delivery = this.#held.find(sequence);

@@ -128,9 +128,10 @@ export class Worker<T> implements SourceListener, LeaseListener, RequirementsLis
     this.#rescue.serve(session);
   }
 
-  /** From its source: what all jobs need is checked before the first one is there. */
+  /** From its source: what all jobs need is checked before the first one is there, and what may have been cancelled meanwhile. */
   opened(session: Session): void {
     this.#requirements.opened(session);
+    void this.#deleted.checkAll(session.signal).then(() => this.#source.fill());
   }
 
   /** From its source: whether jobs are delivered. */
