@@ -129,6 +129,8 @@ function dialFailure(error: unknown, host: string, { advice, isSilent = false }:
 }
 
 function isRefusal(error: Error): boolean {
+  // So a server says that it had to wait for too long, which is no judgement on the credentials.
+  if (/authentication timeout/i.test(error.message)) return false;
   return error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError ||
     (error instanceof errors.ProtocolError && /authenti|authoriz/i.test(error.message));
 }

@@ -3,6 +3,13 @@ import type { Mutant } from "./mutant.ts";
 /** Changes of what buckets and queues stand on. */
 export const FOUNDATION_MUTANTS: Mutant[] = [
   {
+    does: "takes a server's timeout for credentials for their refusal",
+    file: "src/connection/_dial.ts",
+    find: "if (/authentication timeout/i.test(error.message)) return false;",
+    replace: "",
+    tests: ["tests/connection/greeting_test.ts"],
+  },
+  {
     does: "waits without jitter",
     file: "src/connection/backoff.ts",
     find: "return full * (0.5 + Math.random() / 2);",
