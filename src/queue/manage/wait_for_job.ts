@@ -43,11 +43,11 @@ type Outcome = { value: unknown } | { failure: JobFailedError };
 /** Milliseconds until it looks again although no event came: first once workers have certainly found the listener, then in case an event was lost. */
 const LOOK_INTERVAL_MS = { first: 1_500, further: 10_000 };
 
-/** Milliseconds before its end at which it looks for the last time. */
-const LAST_LOOK_MS = 500;
-
 /** Milliseconds for which the event of how a job left the queue may be under way. */
 const EVENT_DELAY_MS = 1_500;
+
+/** Milliseconds before its end at which it looks for the last times: what has gone by the first of them can be told at the other. */
+const LAST_LOOKS_MS = [500 + EVENT_DELAY_MS, 500];
 
 /**
  * Waits until a job is done.
@@ -116,10 +116,8 @@ class JobWait {
       const rest = this.#until - performance.now();
       if (rest <= 0) throw this.#timeoutError();
       const pause = this.#seen.gone === null ? this.#pause : EVENT_DELAY_MS;
-      const isNew = await settledWithin(
-        this.#news.promise,
-        Math.min(pause, rest > LAST_LOOK_MS ? rest - LAST_LOOK_MS : rest),
-      );
+      const last = LAST_LOOKS_MS.find((before) => rest > before) ?? 0;
+      const isNew = await settledWithin(this.#news.promise, Math.min(pause, rest - last));
       if (!isNew) this.#pause = LOOK_INTERVAL_MS.further;
     }
   }

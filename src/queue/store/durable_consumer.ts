@@ -78,7 +78,10 @@ export async function consumerInfos(call: Call, names: QueueNames): Promise<Cons
   return infos.filter((info) => info !== null);
 }
 
-/** Milliseconds after which another's change, made from what it had read before ours, has come; and how often it is looked for. */
+/**
+ * Milliseconds after which another's change, made from what it had read before ours, has come where the server answers at once, and how often it is
+ * looked for.
+ */
 const CHECK_AFTER_CREATE = { after: 20, looks: 3 };
 
 /**
@@ -92,8 +95,10 @@ export async function adjustConsumers(
   names: QueueNames,
   adjust: (present: ConsumerInfo) => Partial<ConsumerConfig> | null,
 ): Promise<void> {
-  for (let looks = 0; await adjustOnce(call, names, adjust) && ++looks < CHECK_AFTER_CREATE.looks;) {
-    await delay(CHECK_AFTER_CREATE.after);
+  for (let looks = 0, begun = performance.now();; begun = performance.now()) {
+    if (!await adjustOnce(call, names, adjust) || ++looks >= CHECK_AFTER_CREATE.looks) return;
+    // Theirs may take as long as ours, and longer.
+    await delay(Math.max(CHECK_AFTER_CREATE.after, 2 * (performance.now() - begun)));
   }
 }
 

@@ -143,8 +143,8 @@ export class OrderedPulls {
   /** Checks whether the consumer is alive, now and then, and keeps the server from removing it while the iteration lags behind. */
   look(): void {
     const now = performance.now();
-    // A suspended process has missed what passed meanwhile, even if the server's silence does not show it.
-    const stopped = now - this.#checkedAt > SILENCE_MS.waiting;
+    // A suspended process has missed what passed meanwhile, even if the server's silence does not show it. A list's consumer is kept for longer.
+    const stopped = now - this.#checkedAt > (this.#isListed ? SILENCE_MS.taking : SILENCE_MS.waiting);
     this.#checkedAt = now;
     const since = Math.max(this.#answeredAt, this.#asked);
     const silence = this.#open?.waiting === false ? SILENCE_MS.taking : SILENCE_MS.waiting;

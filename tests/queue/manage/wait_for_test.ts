@@ -176,7 +176,7 @@ Deno.test("JobQueue.waitFor does not hang for an event that was missed", async (
   await queue.publish(1, { id: "kept", keepResult: 60_000 });
   await queue.publish(1, { id: "not kept" });
   await queue.publish(1, { id: "dead", maxAttempts: 1 });
-  const waits = [queue.waitFor("kept", TIMEOUT), queue.waitFor("not kept", TIMEOUT)];
+  const waits = [queue.waitFor("kept", TIMEOUT), queue.waitFor("not kept", { timeout: 60_000 })];
   const failing = assertRejects(() => queue.waitFor("dead", TIMEOUT), JobFailedError, "broken");
   await untilHeard(server, "wqevt.checks.completed.kept");
   // Answered behind the first looks: without an event, a job that has never been seen cannot be told from one that never was.
@@ -253,7 +253,7 @@ Deno.test("JobQueue.waitFor takes no event of an earlier job of its id for the e
       await waitUntil(() => looks > before);
     }
   };
-  const wait = queue.waitFor("a", TIMEOUT);
+  const wait = queue.waitFor("a", { timeout: 60_000 });
   await untilHeard(server, "wqevt.checks.completed.a");
   await haveLooked();
   await foreign.request("STREAM.MSG.DELETE.WQ_checks", { seq: first!.sequence });
@@ -287,7 +287,11 @@ Deno.test("JobQueue.waitFor takes no job that was removed for one that is done",
   assertEquals(reasons, Array(20).fill("The job was cancelled"));
 
   await queue.publish(1, { id: "purged", keepResult: 60_000, delay: 60_000 });
-  const wait = assertRejects(() => queue.waitFor("purged", TIMEOUT), JobFailedError, "taken out of the queue");
+  const wait = assertRejects(
+    () => queue.waitFor("purged", { timeout: 60_000 }),
+    JobFailedError,
+    "taken out of the queue",
+  );
   await untilHeard(server, "wqevt.checks.completed.purged");
   await queue.purge();
   await wait;
@@ -297,7 +301,7 @@ Deno.test("JobQueue.waitFor notices a cancelled job while its cancel still preve
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url, { lose: (subject) => subject === "wq.checks.later.normal.a" });
   await using stores = openStores(server.url);
-  await using others = openStores(proxy.url, { timeout: 4_000 });
+  await using others = openStores(proxy.url);
   const queue = stores.jobQueue("checks");
   await queue.publish(1, { id: "a" });
   const wait = assertRejects(() => queue.waitFor("a", TIMEOUT), JobFailedError, "The job was cancelled");
