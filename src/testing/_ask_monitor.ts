@@ -7,7 +7,7 @@
 export async function askMonitor(
   port: number,
   path: string,
-  timeout = 2_000,
+  timeout: number,
 ): Promise<Record<string, unknown> | null> {
   const tooLate = Promise.withResolvers<null>();
   const timer = setTimeout(tooLate.resolve, timeout, null);

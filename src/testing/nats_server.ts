@@ -177,10 +177,10 @@ export class NatsServer implements AsyncDisposable {
 
   /**
    * Asks the server's monitoring, e.g. for `/varz` or `/jsz?streams=true`.
-   * @returns The answer; `null` when the server does not give one within 2 s.
+   * @returns The answer; `null` when the server does not give one within 10 s.
    */
   monitor(path: string): Promise<Record<string, unknown> | null> {
-    return askMonitor(this.#setup.monitorPort, path);
+    return askMonitor(this.#setup.monitorPort, path, 10_000);
   }
 
   /** Kills the server and removes its files; a store directory that was given stays. */
@@ -215,8 +215,9 @@ export class NatsServer implements AsyncDisposable {
       if (!this.running) {
         throw new Error(`nats-server ended with code ${this.#process.code} before it was ready:\n${this.logs()}`);
       }
-      if ((await this.monitor(question))?.status === "ok") {
-        const about = await this.monitor("/varz");
+      const ask = (path: string) => askMonitor(this.#setup.monitorPort, path, 2_000);
+      if ((await ask(question))?.status === "ok") {
+        const about = await ask("/varz");
         // Somebody else may have taken the port meanwhile.
         if (about?.server_name === this.name) {
           this.#version = String(about.version);

@@ -22,7 +22,10 @@ export class StartedCommand implements AsyncDisposable {
     this.#reading = Promise.all([
       this.#read(this.#process.stdout, (text) => this.#stdout += text),
       this.#read(this.#process.stderr, (text) => this.#stderr += text),
-    ]);
+    ]).then(() => {
+      this.#ended = true;
+      this.#notify();
+    });
   }
 
   get stdout(): string {
@@ -69,7 +72,11 @@ export class StartedCommand implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#ended) this.#process.kill("SIGKILL");
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
     await this.end();
     await this.#stdin.close().catch(() => {});
   }
@@ -79,8 +86,6 @@ export class StartedCommand implements AsyncDisposable {
       add(text);
       this.#notify();
     }
-    this.#ended = true;
-    this.#notify();
   }
 
   #notify(): void {

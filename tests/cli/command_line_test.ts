@@ -118,7 +118,7 @@ Deno.test("a command ends with 3 when the server does not answer, and says what 
   await using nats = await startCli();
   // The confirmation of the last job is lost, again and again.
   await using proxy = new Proxy(nats.server.url, { drop: (_, body) => /"seq": ?501\b|sequence: 501\b/.test(body) });
-  const { code, stdout, stderr } = await nats.cli(["queue", "publish", "checks", "--lines", "--timeout", "2s"], {
+  const { code, stdout, stderr } = await nats.cli(["queue", "publish", "checks", "--lines", "--timeout", "10s"], {
     env: { SUPERCHECK_NATS_URL: proxy.url },
     input: "1\n".repeat(501),
   });

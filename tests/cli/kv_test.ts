@@ -142,7 +142,7 @@ Deno.test("kv lock ends its program when the lock is lost, or when it is interru
   const locks = stores.kvBucket("locks");
   const program = ["sh", "-c", "echo begun; exec sleep 100"];
   {
-    await using command = start(["kv", "lock", "-b", "locks", "lost", "--lease", "2s", "--", ...program]);
+    await using command = start(["kv", "lock", "-b", "locks", "lost", "--", ...program]);
     await command.until(({ stdout }) => stdout.includes("begun"));
     await locks.delete("lost");
     assertEquals(await command.end(), 1);

@@ -46,7 +46,7 @@ Deno.test("object get leaves the file as it was when there is nothing to write, 
   const missing = await cli(["object", "get", "nothing", "-o", `${directory}/out`]);
   assertEquals([missing.code, missing.stderr], [1, 'error: there is no object "nothing" in bucket supercheck\n']);
   assertEquals(await Deno.readTextFile(`${directory}/out`), "before");
-  await stores.storeHealthcheck("something", "{}");
+  await stores.objectBucket("supercheck").put("something", "{}");
   const nowhere = await cli(["object", "get", "something", "-o", `${directory}/no/where`]);
   assertEquals(nowhere.code, 1);
   assertMatch(nowhere.stderr, /^error: cannot write .+\/no\/where: No such file/);
@@ -59,7 +59,8 @@ Deno.test("object get leaves the file as it was when there is nothing to write, 
 Deno.test("object ls lists and object rm deletes", async () => {
   await using nats = await startCli();
   const { cli, stores } = nats;
-  for (const name of ["a", "b", URL_NAME]) await stores.storeHealthcheck(name, "{}");
+  // Without the TTL of health checks.
+  for (const name of ["a", "b", URL_NAME]) await stores.objectBucket("supercheck").put(name, "{}");
   assertEquals((await cli(["object", "ls", "--names"])).stdout, `a\nb\n${URL_NAME}\n`);
   assertMatch((await cli(["object", "ls"])).stdout, /^NAME +SIZE +STORED\na +2 B +[\d-]+ [\d:]+\n/);
   assertEquals(records(await cli(["object", "ls", "--json"])).map(({ name }) => name), ["a", "b", URL_NAME]);

@@ -203,7 +203,7 @@ Deno.test("queue events follows what happens until it is interrupted", async () 
   const types = new Set(events.json.map(({ type }) => type));
   assertEquals([...types].sort(), ["completed", "failed"]);
   assertEquals(events.json.find(({ type }) => type === "failed")?.reason, "no luck");
-  assertEquals(consumer?.status().state, "serving");
+  await waitUntil(() => consumer?.status().state === "serving");
 });
 
 Deno.test("queue commands say that there is no queue of a mistyped name, and make none", async () => {

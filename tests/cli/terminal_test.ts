@@ -69,6 +69,12 @@ Deno.test({
     await using events = nats.start(["queue", "events", "checks"], { terminal: true });
     await using watch = nats.start(["kv", "watch"], { terminal: true });
     await watch.until(({ stdout }) => stdout.includes("value"));
+    // It says nothing when it begins to listen, so something happens until it has seen it.
+    for (let n = 0; !events.stdout.includes("probe"); n++) {
+      await queue.publish({ text: "" }, { id: `probe ${n}`, delay: 3_600_000 });
+      await queue.cancel(`probe ${n}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     await using _worker = queue.consume(() => {
       throw new Error(NASTY);
     });

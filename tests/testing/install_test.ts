@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { GuardedDirectory } from "../../src/testing/_guarded_directory.ts";
 import { runToEnd } from "../../src/testing/_run_to_end.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { exists, isAlive } from "./_is_alive.ts";
 import { runScript, type ScriptOptions, startScript } from "./_run_script.ts";
 
@@ -54,13 +55,6 @@ function isFile(path: string): boolean {
   }
 }
 
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; !await condition(); tries++) {
-    assert(tries < 250, `Not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 Deno.test("startNatsServer installs the program once for two processes that start at the same time", async () => {
   await using home = new Home('exec python3 "$@"');
   const script = `
@@ -78,14 +72,14 @@ Deno.test("startNatsServer installs the program once for two processes that star
 });
 
 Deno.test("findNatsServer leaves nothing when its process is killed while it installs", async () => {
-  await using home = new Home("exec sleep 60");
+  await using home = new Home("exec sleep 600");
   const owner = startScript("await testing.findNatsServer();", home.options);
-  await until(async () => (await home.calls()).length === 1, "the call of python3");
+  await waitUntil(async () => (await home.calls()).length === 1);
   owner.kill("SIGKILL");
   await Promise.all([owner.status, owner.stdout.cancel(), owner.stderr.cancel()]);
   const pid = Number((await home.calls())[0].split(" ")[0]);
-  await until(async () => !await isAlive(pid), "the end of python3");
-  await until(() => Promise.resolve(home.cached().length === 1), "the end of the directory");
+  await waitUntil(async () => !await isAlive(pid));
+  await waitUntil(() => home.cached().length === 1);
   using lock = Deno.openSync(`${home.cache}/lock`, { write: true });
   assert(lock.tryLockSync(true));
 });

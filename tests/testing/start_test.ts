@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { connect } from "@nats-io/transport-node";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { exists, isAlive } from "./_is_alive.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 
 Deno.test("startNatsServer gives a server that answers at once, with JetStream", async () => {
   await using server = await startNatsServer();
@@ -76,7 +77,11 @@ Deno.test("startNatsServer rejects when the port is taken, or none", async () =>
 });
 
 Deno.test("startNatsServer rejects when the server is not ready in time", async () => {
-  await assertRejects(() => startNatsServer({ timeout: 0 }), Error, "not ready within 0 ms");
+  await assertRejects(
+    () => startNatsServer({ timeout: 0, config: 'http: "127.0.0.1:-1"' }),
+    Error,
+    "not ready within 0 ms",
+  );
 });
 
 Deno.test("startNatsServer heeds its signal before, during and after the start", async () => {
@@ -100,7 +105,7 @@ Deno.test("NatsServer.logs is bounded, and there after disposal", async () => {
   const server = await startNatsServer({ config: "debug: true\ntrace: true" });
   {
     await using _disposed = server;
-    assertStringIncludes(server.logs(), "Server is ready");
+    await waitUntil(() => server.logs().includes("Server is ready"));
     const nc = await connect({ servers: server.url });
     for (let i = 0; i < 2000; i++) nc.publish(`a.rather.long.subject.number.${i}`);
     nc.publish("the.last.one");

@@ -3,8 +3,8 @@ import { type NatsServer, startNatsServer } from "../../testing/mod.ts";
 import { sleep } from "../sleep.ts";
 import { messageOf } from "../../shown.ts";
 
-/** Milliseconds that a call of the demo may take before it continues without NATS. */
-const CALL_TIMEOUT_MS = 2_000;
+/** Milliseconds that a call of the demo may take before it continues without NATS; it watches a server that goes and comes. */
+const CALL_TIMEOUT_MS = { once: 10_000, watching: 2_000 };
 
 /** Milliseconds before a killed private server is started again, so that the loss can be seen. */
 const RESTART_DELAY_MS = 3_000;
@@ -18,12 +18,13 @@ export class DemoNats implements AsyncDisposable {
   readonly #ending = new AbortController();
   #keeper: Promise<void> = Promise.resolve();
 
-  private constructor(server: NatsServer | null, logger: Logger) {
+  private constructor(server: NatsServer | null, watches: boolean, logger: Logger) {
     this.server = server;
     this.#logger = logger;
     this.stores = new JetStreamStores({
       logger,
-      timeout: CALL_TIMEOUT_MS,
+      timeout: CALL_TIMEOUT_MS[watches ? "watching" : "once"],
+      connectTimeout: CALL_TIMEOUT_MS.once,
       name: "supercheck-demo",
       ...(server && { servers: server.url }),
     });
@@ -36,8 +37,8 @@ export class DemoNats implements AsyncDisposable {
    * @throws {RangeError} If a variable of the environment is malformed.
    * @throws {Error} If no nats-server can be found, installed or started.
    */
-  static async open(isPrivate: boolean, logger: Logger, signal: AbortSignal): Promise<DemoNats> {
-    const nats = new DemoNats(isPrivate ? await startNatsServer({ signal }) : null, logger);
+  static async open(isPrivate: boolean, watches: boolean, logger: Logger, signal: AbortSignal): Promise<DemoNats> {
+    const nats = new DemoNats(isPrivate ? await startNatsServer({ signal }) : null, watches, logger);
     try {
       await nats.stores.connect();
       return nats;

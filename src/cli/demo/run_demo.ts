@@ -25,7 +25,7 @@ export async function runDemo(options: DemoArguments, screen: Screen, signal: Ab
   display.status(
     isPrivate ? "Starting a nats-server; where there is none, it is installed once" : "Connecting to NATS",
   );
-  await using nats = await DemoNats.open(isPrivate, display.logger, signal);
+  await using nats = await DemoNats.open(isPrivate, watch, display.logger, signal);
   await using services = options.urls.length > 0 ? null : new LocalServices();
   await using pages = watch ? new DemoDashboard(nats.stores) : null;
   if (!json) introduce(nats, { services: services?.habits, dashboard: pages?.url }, screen);
