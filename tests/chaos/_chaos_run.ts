@@ -1,6 +1,7 @@
 import { JetStreamStores, type JobQueue } from "../../mod.ts";
 import { type NatsCluster, type NatsServer, startNatsCluster, startNatsServer } from "../../src/testing/mod.ts";
-import { type ChaosEntry, LedgerFile, now } from "../ledger/ledger_file.ts";
+import { waitUntil } from "../_support/wait_until.ts";
+import { type ChaosEntry, LedgerFile, now, readLedgers } from "../ledger/ledger_file.ts";
 import { LagMeter } from "../ledger/lag_meter.ts";
 import { leftBehind } from "../ledger/left_behind.ts";
 import { FAILS, REFUSES } from "../ledger/noted_handler.ts";
@@ -15,6 +16,7 @@ import { serversReady } from "./_servers_ready.ts";
 import { settleJobs, settleProcesses } from "./_settle.ts";
 import { type Folders, startMembers } from "./_start_members.ts";
 import { type Fault, planFaults } from "./plan_faults.ts";
+import type { TickNote } from "./tick_notes.ts";
 
 /** How all parts are tried together. */
 export interface ChaosRunOptions {
@@ -79,6 +81,7 @@ export class ChaosRun implements AsyncDisposable {
   #from = now();
   #quietFrom = Infinity;
   #endedAt = Infinity;
+  #tickedBy = 0;
 
   private constructor(parts: ChaosRunParts) {
     const { options: { seed, duration, replicas }, nats, folders, cleanup } = parts;
@@ -136,6 +139,10 @@ export class ChaosRun implements AsyncDisposable {
   async settle(): Promise<string[]> {
     const log = (line: string) => this.#log(line);
     await new Promise((resolve) => setTimeout(resolve, TICKING));
+    // A worker that is cut off until the last fault is over is connected again some seconds later.
+    const hasTicked = () => readLedgers<TickNote>(this.folders.ticks).some(({ at }) => at >= this.#quietFrom);
+    await waitUntil(hasTicked).catch(() => {});
+    this.#tickedBy = now();
     const violations = await settleJobs(this.#members, this.#parts.queue, SETTLE_TIMEOUT_MS, log);
     this.#endedAt = now();
     return [...violations, ...await settleProcesses(this.#members, log)];
@@ -172,7 +179,7 @@ export class ChaosRun implements AsyncDisposable {
 
   /** When the schedule is to tick. */
   get quiet(): { from: number; quietFrom: number; quietTo: number } {
-    const quietTo = Math.min(this.#endedAt, this.#quietFrom + TICKING + this.slack);
+    const quietTo = Math.min(this.#endedAt, Math.max(this.#tickedBy, this.#quietFrom + TICKING + this.slack));
     return { from: this.#from, quietFrom: this.#quietFrom, quietTo };
   }
 

@@ -2,7 +2,8 @@
 import { JetStreamStores } from "../../mod.ts";
 import { given, told } from "../ledger/child_script.ts";
 import { LagMeter } from "../ledger/lag_meter.ts";
-import { LedgerFile } from "../ledger/ledger_file.ts";
+import { waitUntil } from "../_support/wait_until.ts";
+import { LedgerFile, now, readLedgers } from "../ledger/ledger_file.ts";
 import { random } from "../ledger/plan.ts";
 import { ClientContext } from "./_client_context.ts";
 import { moveMoney } from "./_bank.ts";
@@ -58,6 +59,10 @@ await Promise.all([
   useObjects(context, stores.objectBucket("objects", { replicas }), draw),
 ]);
 await scratched.checkHealed();
+ledger.append({ what: "stopped", client, at: now() });
+// Until all have, the others may still write.
+const stopped = () => readLedgers<StoreNote>(folder).filter(({ what }) => what === "stopped").length;
+await waitUntil(() => stopped() === options.clients).catch(() => {});
 await watched.settle();
 // The process has nothing left afterwards, and so ends by itself.
 await stores.close();

@@ -23,6 +23,8 @@ export type StoreNote =
   | { what: "held"; client: string; from: number; at: number }
   /** The versions that a watch has seen last, once nothing is written any more. */
   | { what: "view"; client: string; versions: Record<string, number>; at: number }
+  /** It writes nothing more. */
+  | { what: "stopped"; client: string; at: number }
   | { what: "refused"; client: string; call: string; code: string; message: string; at: number }
   | { what: "late"; client: string; call: string; took: number; deadline: number; lag: number; at: number }
   | { what: "wrong"; client: string; message: string; at: number }

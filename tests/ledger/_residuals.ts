@@ -100,6 +100,18 @@ export function isKept(from: number, to: number, { serversDown }: Blows, { large
   return large && serversDown.some((down) => from <= down.at && to >= down.from);
 }
 
+/** Whether a replica that was killed may fire a delayed message that was removed at a moment: once it leads, as another server goes down. */
+export function isFiredAgain(
+  published: number,
+  removed: number,
+  to: number,
+  { serversDown }: Blows,
+  { replicated }: Timing,
+): boolean {
+  const hasIt = serversDown.some(({ how, from, back }) => how === "kill" && published <= back && from <= to);
+  return replicated && hasIt && serversDown.some(({ from, back }) => removed <= back && from <= to);
+}
+
 /** Whether the process of both runs knows that the first one has ended: then nothing explains the second. */
 function isRemembered(first: Run, second: Run, { outages }: Blows): boolean {
   if (first.pid !== second.pid || first.sequence !== second.sequence || first.over === null) return false;

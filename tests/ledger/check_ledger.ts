@@ -1,6 +1,6 @@
 import { type Blows, type History, readHistories, type Run } from "./_histories.ts";
 import type { Entry } from "./ledger_file.ts";
-import { isKept, type Residual, residualOf, type Timing } from "./_residuals.ts";
+import { isFiredAgain, isKept, type Residual, residualOf, type Timing } from "./_residuals.ts";
 import { isPublish } from "./plan.ts";
 
 /** What is known at the end of a run. */
@@ -117,10 +117,17 @@ function checkEnd(history: History, deadAfter: number | null, blows: Blows, timi
       );
   const late = cancel &&
     runs.find((run) =>
-      run.start > heard(run.pid) + CANCEL_GRACE + timing.slack && !isKept(cancel.answered, run.start, blows, timing)
+      run.start > heard(run.pid) + CANCEL_GRACE + timing.slack &&
+      !isKept(cancel.answered, run.start, blows, timing) &&
+      !(wasDelayed(history, run) && isFiredAgain(publishes[0].at, cancel.answered, run.start, blows, timing))
     );
   if (late) violations.push(`${id} was cancelled and came back: ${describe(late)}`);
   return violations;
+}
+
+/** Whether this run may have been delayed, at first or for its retry. */
+function wasDelayed({ publishes, runs }: History, run: Run): boolean {
+  return publishes.some(({ at, due }) => due > at) || runs.some(({ thrown, start }) => thrown && start < run.start);
 }
 
 /** No run is early, and each attempt follows the failure of the one before. */

@@ -143,6 +143,18 @@ Deno.test("checkLedger rejects a cancelled job that comes back", () => {
   assertBroken(check([confirmed(), cancelled(0.5, true), run(4)]), /was cancelled and came back/);
 });
 
+Deno.test("checkLedger accepts a cancelled job that comes back where a killed replica may have it as a delayed one", () => {
+  const delayed = [confirmed({ due: 0.4 }), cancelled(0.5, true), run(9)];
+  const replicated = { replicated: true };
+  const downs = [serverDown(1), serverDown(8, "stop")];
+  assertKept(check([...delayed, downs], replicated));
+  for (const entries of [delayed, [...delayed, [serverDown(8, "stop")]], [...delayed, [serverDown(9.5)]]]) {
+    assertBroken(check(entries, replicated), /was cancelled and came back/);
+  }
+  assertBroken(check([...delayed, downs]), /was cancelled and came back/);
+  assertBroken(check([confirmed(), cancelled(0.5, true), run(9), downs], replicated), /was cancelled and came back/);
+});
+
 Deno.test("checkLedger rejects a job without a publish, and its dead letter", () => {
   assertBroken(check([run(1)]), /ran and was never published/);
   assertBroken(check([], { deadLetters: new Map([["job.9", 1]]) }), /job\.9 is a dead letter and was never published/);
