@@ -246,8 +246,7 @@ export class ObjectBucket {
 
   /**
    * Follows the objects: first what is there, then each change. It resumes by itself after a reconnect, and when the bucket was made again; what was
-   * written meanwhile comes then, the newest version of each object at least. A change may be left out that another one of its object has replaced before
-   * it was sent. It ends with the loop, with `signal`, and when the stores are closed.
+   * written meanwhile comes then. What was replaced at once may be left out. It ends with the loop, with `signal`, and when the stores are closed.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
    *

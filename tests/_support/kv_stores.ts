@@ -25,6 +25,7 @@ export class KvStores extends JetStreamStores {
     super({
       ...(servers && { servers }),
       timeout,
+      connectTimeout: TIMEOUT_MS,
       env: (name) => env[name],
       logger,
     });

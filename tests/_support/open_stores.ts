@@ -5,5 +5,12 @@ export const TIMEOUT_MS = 30_000;
 
 /** Stores with a connection of their own, as another process has them: silent, and apart from the environment. */
 export function openStores(servers: string | string[] | undefined, options: StoresOptions = {}): JetStreamStores {
-  return new JetStreamStores({ servers, logger: false, timeout: TIMEOUT_MS, env: () => undefined, ...options });
+  return new JetStreamStores({
+    servers,
+    logger: false,
+    timeout: TIMEOUT_MS,
+    connectTimeout: TIMEOUT_MS,
+    env: () => undefined,
+    ...options,
+  });
 }

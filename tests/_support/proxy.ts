@@ -52,8 +52,20 @@ export class Proxy implements AsyncDisposable {
         client.close();
         continue;
       }
-      const server = await Deno.connect(this.#target);
-      this.#open.add(client).add(server);
+      this.#open.add(client);
+      let server: Deno.Conn;
+      try {
+        server = await Deno.connect(this.#target);
+      } catch {
+        this.#close(client);
+        continue;
+      }
+      // It may have been cut meanwhile.
+      if (!this.#open.has(client)) {
+        server.close();
+        continue;
+      }
+      this.#open.add(server);
       pumps.push(
         this.#pump(client, server, new Frames(this.tampering, "lose")),
         this.#pump(server, client, new Frames(this.tampering, "drop")),

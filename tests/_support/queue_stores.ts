@@ -8,7 +8,7 @@ export class QueueStores extends JetStreamStores {
 
   constructor(servers: string | undefined, options: StoresOptions = {}) {
     const { lines, logger } = keptLines();
-    super({ servers, logger, timeout: TIMEOUT_MS, env: () => undefined, ...options });
+    super({ servers, logger, timeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS, env: () => undefined, ...options });
     this.log = lines;
   }
 }

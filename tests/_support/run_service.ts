@@ -7,6 +7,11 @@ export interface ServiceOptions {
    * @default {["--allow-all"]}
    */
   flags?: string[];
+  /**
+   * Milliseconds that it may take.
+   * @default {60_000}
+   */
+  limit?: number;
 }
 
 /** How a service ended, and what it printed. */
@@ -16,7 +21,7 @@ export interface ServiceRun {
   stderr: string;
 }
 
-/** Runs the text of a program, with the functions of mod.ts in reach, as a process of its own that may take 20 s. */
+/** Runs the text of a program, with the functions of mod.ts in reach, as a process of its own. */
 export async function runService(text: string, options: ServiceOptions = {}): Promise<ServiceRun> {
   await using service = startService(text, options);
   return await service.ended;
@@ -30,7 +35,10 @@ export interface Service extends AsyncDisposable {
 }
 
 /** Starts what {@linkcode runService} runs. */
-export function startService(text: string, { env = {}, flags = ["--allow-all"] }: ServiceOptions = {}): Service {
+export function startService(
+  text: string,
+  { env = {}, flags = ["--allow-all"], limit = 60_000 }: ServiceOptions = {},
+): Service {
   const root = new URL("../..", import.meta.url);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -47,7 +55,7 @@ export function startService(text: string, { env = {}, flags = ["--allow-all"] }
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(limit),
   }).spawn();
   const code = `import * as jetstream from "${new URL("mod.ts", root)}";\n${text}`;
   const written = ReadableStream.from([new TextEncoder().encode(code)]).pipeTo(child.stdin);

@@ -2,10 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores.close stores what is under way over handles that are not open yet", async () => {
   await using server = await startNatsServer();
-  const stores = new JetStreamStores({ servers: server.url, logger: false });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: false });
   await stores.connect();
   const puts = Array.from({ length: 300 }, (_, i) => stores.kvBucket(`b${i % 3}`).put(`k${i}`, "v"));
   const objects = Array.from({ length: 20 }, (_, i) => stores.objectBucket("o").put(`n${i}`, "v"));
@@ -13,7 +14,7 @@ Deno.test("JetStreamStores.close stores what is under way over handles that are 
   assert((await Promise.all(puts)).every((revision) => revision !== null));
   assert((await Promise.all(objects)).every((info) => info !== null));
   assertEquals(await stores.kvBucket("b0").put("late", "v"), null);
-  await using later = new JetStreamStores({ servers: server.url, logger: false });
+  await using later = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: false });
   let keys = 0;
   for (const name of ["b0", "b1", "b2"]) keys += (await Array.fromAsync(later.kvBucket(name).keys())).length;
   assertEquals(keys, 300);
@@ -21,7 +22,7 @@ Deno.test("JetStreamStores.close stores what is under way over handles that are 
 
 Deno.test("calls begun while close() waits for others are null", async () => {
   await using server = await startNatsServer();
-  const stores = new JetStreamStores({ servers: server.url, logger: false });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: false });
   await stores.connect();
   const put = stores.kvBucket("b").put("k", "v");
   const closing = stores.close();
@@ -41,7 +42,12 @@ Deno.test("a call that makes the server hang up each time is given up, and those
       return true;
     },
   });
-  const stores = new JetStreamStores({ servers: proxy.url, logger: false, timeout: 20_000 });
+  const stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: proxy.url,
+    logger: false,
+    timeout: 20_000,
+  });
   const queue = stores.jobQueue("q");
   await queue.publish("first");
   const poison = queue.publish("poison");

@@ -7,13 +7,14 @@ import { atOnce } from "./_at_once.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { runService } from "../_support/run_service.ts";
 import { suspend } from "../_support/suspend.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 // The sanitizers look for what is left in each of these.
 
 Deno.test("JetStreamStores.close closes the socket, makes everything null, and connect() works again", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
-  const stores = new JetStreamStores({ servers: server.url, logger });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   await stores.storeKV("k", "v");
   await Promise.all([stores.close(), stores.close()]);
   assertEquals(stores.connectionStatus(), "closed");
@@ -36,7 +37,7 @@ Deno.test("JetStreamStores.close closes the socket, makes everything null, and c
 Deno.test("JetStreamStores.close before the first use leaves everything null", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
-  const stores = new JetStreamStores({ servers: server.url, logger });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   await stores.close();
   assertEquals(stores.connectionStatus(), "closed");
   assertEquals(await stores.loadKV("k"), null);
@@ -45,7 +46,7 @@ Deno.test("JetStreamStores.close before the first use leaves everything null", a
 
 Deno.test("JetStreamStores.close sends what was sent before", async () => {
   await using server = await startNatsServer();
-  const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: new CollectedLog() });
   await stores.storeKV("k", "v");
   const writes = Array.from({ length: 100 }, (_, i) => stores.storeKV(`k${i}`, "v"));
   await stores.close();
@@ -82,7 +83,7 @@ for (
 Deno.test("JetStreamStores.close may come at any moment of connecting", async () => {
   await using server = await startNatsServer();
   for (let turns = 0; turns < 60; turns++) {
-    const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: new CollectedLog() });
     const call = stores.connect();
     for (let turn = 0; turn < turns; turn++) {
       await (turn % 4 === 3 ? new Promise((resolve) => setTimeout(resolve)) : null);
@@ -106,7 +107,7 @@ Deno.test("JetStreamStores.close while the server is down ends the attempts", as
 
 Deno.test("JetStreamStores.close lets running jobs finish within a deadline of years", async () => {
   await using server = await startNatsServer();
-  const stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: new CollectedLog() });
   const started = Promise.withResolvers<void>();
   const finish = Promise.withResolvers<void>();
   let aborted = false;

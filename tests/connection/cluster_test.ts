@@ -3,12 +3,13 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsCluster } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores reconnects to another server of the cluster, also to one that was not configured", async () => {
   await using cluster = await startNatsCluster({ servers: 3 });
   const logger = new CollectedLog();
   const first = cluster.servers[0];
-  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 30_000 });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: first.url, logger, timeout: 30_000 });
   const bucket = stores.kvBucket("b", { replicas: 3 });
   assertEquals(await bucket.put("k", "v"), 1);
   assertEquals(stores.connectionInfo()?.cluster, cluster.name);
@@ -29,7 +30,12 @@ Deno.test("JetStreamStores reconnects to a server that has joined the cluster si
   const known = async () => ((await first.monitor("/varz"))?.connect_urls as string[] | undefined)?.length ?? 0;
   await waitUntil(async () => await known() <= 1);
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: first.url, logger, timeout: 1_000 });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: first.url,
+    logger,
+    timeout: TIMEOUT_MS,
+  });
   assertEquals((await stores.connect())?.serverName, first.name);
   await second.restart();
   await waitUntil(async () => await known() >= 2);

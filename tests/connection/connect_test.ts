@@ -3,11 +3,12 @@ import { type ConnectOptions, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores.connect returns the server, is idempotent, and concurrent calls share one attempt", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   const info = {
     server: `127.0.0.1:${server.port}`,
     serverName: server.name,
@@ -38,7 +39,7 @@ Deno.test("JetStreamStores.connect shares one attempt among concurrent calls wit
 Deno.test("JetStreamStores.connect with other options takes the place of attempts that fail", async () => {
   await using server = await startNatsServer({ auth: { token: "right" } });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, token: "wrong", logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, token: "wrong", logger });
   await assertRejects(() => stores.connect(), Error, "refused");
   assertEquals((await stores.connect({ token: "right" }))?.serverName, server.name);
   assertEquals(await stores.storeKV("k", "v"), 1);

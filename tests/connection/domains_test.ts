@@ -116,7 +116,8 @@ Deno.test("without 'domain' a leaf without JetStream is 'jetstream_off' and name
   await using stores = new QueueStores(servers.leaf.url);
   const error = await assertRejects(() => stores.storeKV("k", "v"), JetStreamStoreError, "give the 'domain'");
   assertEquals(error.code, "jetstream_off");
-  await using wrong = new QueueStores(servers.leaf.url, { domain: "hup", timeout: 300 });
+  await using wrong = new QueueStores(servers.leaf.url, { domain: "hup", timeout: 2_000 });
+  await wrong.connect();
   assertEquals([await wrong.storeKV("k", "v"), await wrong.loadKV("k")], [null, null]);
   assertEquals(wrong.log.length, 2, wrong.log.join("\n"));
   assertMatch(

@@ -5,6 +5,7 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { makeCertificates } from "../_support/make_certificates.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** Resolves when a connection has come back. */
 async function back(status: AsyncIterable<{ type: string }>): Promise<void> {
@@ -23,9 +24,10 @@ Deno.test("connections of the program's own come back over their own transport a
     tls: { caFile: ca },
     reconnectTimeWait: 20,
     reconnectJitterTLS: 20,
+    maxReconnectAttempts: -1,
   });
   for (const servers of [other.url, other.websocketUrl]) {
-    await using stores = new JetStreamStores({ servers, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers, logger: new CollectedLog() });
     await stores.connect();
     const returned = back(own.status());
     await server.restart();
@@ -40,7 +42,12 @@ Deno.test("JetStreamStores of both transports connect at the same moment, whatev
   const own = await wsconnect({ servers: server.websocketUrl });
   const stores = Array.from(
     { length: 20 },
-    (_, i) => new JetStreamStores({ servers: i % 2 ? server.url : server.websocketUrl, logger: new CollectedLog() }),
+    (_, i) =>
+      new JetStreamStores({
+        connectTimeout: TIMEOUT_MS,
+        servers: i % 2 ? server.url : server.websocketUrl,
+        logger: new CollectedLog(),
+      }),
   );
   const infos = await Promise.all(stores.map((one) => one.connect()));
   assertEquals(infos.map((info) => info?.serverName), stores.map(() => server.name));

@@ -3,6 +3,7 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores connects to SUPERCHECK_NATS_URL with its first call, which waits for that", async () => {
   await using server = await startNatsServer();
@@ -70,7 +71,11 @@ Deno.test("JetStreamStores waits for the first attempt only, for at most connect
 
 Deno.test("JetStreamStores comes back though a caller asks again and again without a pause", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger: new CollectedLog(),
+  });
   await stores.storeKV("k", "v");
   await server.kill();
   const restarted = server.restart();

@@ -2,13 +2,19 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 let server: NatsServer;
 let stores: JetStreamStores;
 
 Deno.test.beforeAll(async () => {
   server = await startNatsServer();
-  stores = new JetStreamStores({ servers: server.url, logger: false });
+  stores = new JetStreamStores({
+    servers: server.url,
+    pingInterval: 600_000,
+    connectTimeout: TIMEOUT_MS,
+    logger: false,
+  });
   await stores.kvBucket("b").put("k", "");
   await stores.objectBucket("o").put("made", "first");
   await stores.storeHealthcheck("https://example.com/", "{}");

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { JetStreamStores } from "../../src/stores.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { runService, startService } from "../_support/run_service.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("a process ends by itself while NATS is down from the start", async () => {
   const { code, stdout } = await runService(`console.log(await jetstream.loadKV("k"), jetstream.connectionStatus());`, {
@@ -38,7 +39,7 @@ Deno.test("a process with a worker stays alive while NATS is down after a discon
   await service.printed("first");
   await server.kill();
   await server.restart();
-  await using stores = new JetStreamStores({ servers: server.url, env: () => undefined });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, env: () => undefined });
   await stores.publishJob("q", "last");
   const { code, stdout } = await service.ended;
   assertEquals([code, stdout], [0, "first\nlast\n"]);
@@ -57,7 +58,7 @@ Deno.test("a process with a worker stays alive while NATS is down from the start
   );
   await service.printed("waits");
   await server.restart();
-  await using stores = new JetStreamStores({ servers: server.url, env: () => undefined });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, env: () => undefined });
   await stores.publishJob("q", 1);
   const { code, stdout } = await service.ended;
   assertEquals([code, stdout], [0, "waits\nworked\n"]);

@@ -3,12 +3,13 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores connects by itself when the server appears after the first attempt", async () => {
   await using server = await startNatsServer();
   await server.stop();
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   assertEquals(await stores.connect(), null);
   assertEquals(stores.connectionStatus(), "connecting");
   assertEquals(await atOnce(stores.loadKV("k")), null);
@@ -25,7 +26,7 @@ Deno.test("JetStreamStores connects by itself when the server appears after the 
 Deno.test("JetStreamStores logs each disconnect and reconnect once, and returns null at once in between", async () => {
   await using server = await startNatsServer();
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   await stores.storeKV("k", "v");
   for (let i = 1; i <= 2; i++) {
     await (i === 1 ? server.kill() : server.stop());
@@ -67,7 +68,11 @@ Deno.test("JetStreamStores takes another of its servers when one is dead, also i
 
 Deno.test("JetStreamStores logs a name that does not resolve, and keeps reconnecting", async () => {
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: "nats://nowhere.invalid:4222", logger });
+  await using stores = new JetStreamStores({
+    servers: "nats://nowhere.invalid:4222",
+    connectTimeout: TIMEOUT_MS,
+    logger,
+  });
   assertEquals(await stores.connect(), null);
   assertEquals(await stores.loadKV("k"), null);
   assertEquals(stores.connectionStatus(), "connecting");

@@ -4,11 +4,18 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { makeCredentials } from "../_support/make_credentials.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { runService } from "../_support/run_service.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("JetStreamStores.connect throws 'auth' for refused credentials; calls are null, and it is logged once", async () => {
   await using server = await startNatsServer({ auth: { user: "ann", password: "right" } });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, user: "ann", password: "wrong", logger });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    user: "ann",
+    password: "wrong",
+    logger,
+  });
   assertEquals(await stores.loadKV("k"), null);
   const errors = await Promise.all([1, 2].map(() => assertRejects(() => stores.connect(), JetStreamStoreError)));
   for (const { code, message } of errors) {
@@ -23,7 +30,7 @@ Deno.test("JetStreamStores connects by itself once the server takes its credenti
   await using server = await startNatsServer({ auth: { token: "old" } });
   const path = server.storeDir.replace(/store$/, "nats-server.conf");
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, token: "new", logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, token: "new", logger });
   await assertRejects(() => stores.connect(), JetStreamStoreError);
   await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace(`"old"`, `"new"`));
   Deno.kill(server.pid, "SIGHUP");
@@ -49,7 +56,7 @@ Deno.test("JetStreamStores reads its credentials anew, so that renewed ones coun
   const creds = await Deno.makeTempFile();
   await Deno.writeFile(creds, wrong.creds);
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, creds, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, creds, logger });
   await assertRejects(() => stores.connect(), JetStreamStoreError, "refused");
   await Deno.writeFile(creds, right.creds);
   await logger.until(/Connected/);
@@ -63,7 +70,7 @@ Deno.test("refused credentials end no process and leave no socket, 50 times over
     addEventListener("unhandledrejection", (event) => console.log("rejected", event.reason));
     addEventListener("error", (event) => console.log("error", event.error));
     for (let i = 0; i < 50; i++) {
-      const stores = new jetstream.JetStreamStores({ servers: "${server.url}", token: "wrong", logger: { info() {}, warn() {}, error() {} } });
+      const stores = new jetstream.JetStreamStores({ servers: "${server.url}", connectTimeout: 30_000, token: "wrong", logger: { info() {}, warn() {}, error() {} } });
       const error = await stores.connect().catch((error) => error);
       if (error?.code !== "auth") console.log(i, error);
       await stores.close();

@@ -5,6 +5,7 @@ import { ServerVersion } from "../../src/connection/server_version.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 Deno.test("ServerVersion.atLeast compares numbers, not texts", () => {
   for (
@@ -34,7 +35,12 @@ Deno.test("JetStreamStores logs that a server is older than 2.12, on which queue
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url, { version: "2.11.10" });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: proxy.url, logger, env: () => undefined });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: proxy.url,
+    logger,
+    env: () => undefined,
+  });
   await stores.connect();
   const warning = "warn: NATS 2.11.10 is older than 2.12, the oldest supported: queues do not work, update the server";
   assertEquals(logger.lines.slice(1), [warning]);

@@ -12,9 +12,9 @@ for (const websocket of [false, true]) {
     const logger = new CollectedLog();
     await using stores = new JetStreamStores({
       servers: websocket ? server.websocketUrl : server.url,
-      pingInterval: 300,
-      timeout: 300,
-      connectTimeout: 200,
+      pingInterval: 2_000,
+      timeout: 1_500,
+      connectTimeout: 2_000,
       logger,
     });
     // A busy machine may need more than one go.
@@ -23,7 +23,7 @@ for (const websocket of [false, true]) {
     await suspend(server);
     const start = performance.now();
     assertEquals(await stores.loadKV("k"), null);
-    assertLess(performance.now() - start, 4_000);
+    assertLess(performance.now() - start, 8_000);
     assertEquals(stores.connectionCounters().timedOut, timedOut + 1);
     const lost = await logger.until(/^warn: Disconnected/);
     assertMatch(lost, /^warn: Disconnected from NATS at \S+ \(the server does not answer\): calls return null/);

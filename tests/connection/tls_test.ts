@@ -9,6 +9,7 @@ import { RawServer } from "./_raw_server.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { runDeno } from "../_support/run_deno.ts";
 import { runService } from "../_support/run_service.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 const certificates = await makeCertificates();
 addEventListener("unload", () => Deno.removeSync(certificates.ca.replace(/\/[^/]*$/, ""), { recursive: true }));
@@ -19,7 +20,7 @@ Deno.test("JetStreamStores connects with TLS, and with a client certificate wher
   const logger = new CollectedLog();
   const tls = { ca, cert: clientCert, key: clientKey };
   for (const servers of [server.url, server.url.replace("nats:", "tls:"), `localhost:${server.port}`]) {
-    await using stores = new JetStreamStores({ servers, tls, logger });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers, tls, logger });
     assertEquals((await stores.connect())?.serverName, server.name);
     await stores.storeKV("k", "v");
     assertEquals((await stores.loadKV("k"))?.val, "v");
@@ -29,7 +30,7 @@ Deno.test("JetStreamStores connects with TLS, and with a client certificate wher
 Deno.test("JetStreamStores comes back over TLS", async () => {
   await using server = await startNatsServer({ tls: { cert, key } });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, tls: { ca }, logger });
   await stores.storeKV("k", "v");
   await server.restart();
   await logger.until(/Reconnected/);
@@ -91,7 +92,12 @@ for (
     await using server = await startNatsServer({ tls: mutual });
     await using way = await ForgetfulWay.to(server.port, (bytes) => bytes.length < SHORT_BYTES);
     const logger = new CollectedLog();
-    await using stores = new JetStreamStores({ servers: way.url, tls: { ca, ...tls }, logger });
+    await using stores = new JetStreamStores({
+      connectTimeout: TIMEOUT_MS,
+      servers: way.url,
+      tls: { ca, ...tls },
+      logger,
+    });
     const error = await assertRejects(() => stores.connect(), JetStreamStoreError, `failed, as ${reason} (`);
     assertEquals([error.code, way.connections], ["tls", 2]);
   });
@@ -100,7 +106,7 @@ for (
 /** The TLS block of a server that wants the handshake before its greeting. */
 function tlsFirst(mode: string, server: { cert: string; key: string; ca?: string; verify?: boolean } = own): string {
   const authority = server.ca ? `ca_file: "${server.ca}", verify: true,` : "";
-  return `tls { cert_file: "${server.cert}", key_file: "${server.key}", ${authority} handshake_first: ${mode} }`;
+  return `tls { cert_file: "${server.cert}", key_file: "${server.key}", ${authority} timeout: 20, handshake_first: ${mode} }`;
 }
 
 for (const mode of ["true", "auto", '"300ms"']) {
@@ -114,7 +120,7 @@ for (const mode of ["true", "auto", '"300ms"']) {
     ];
     for (const way of ways) {
       const logger = new CollectedLog();
-      await using stores = new JetStreamStores({ ...way, logger });
+      await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, ...way, logger });
       // A server that waits for the handshake waits 50 ms, or 300: a busy machine may need another attempt.
       const connect = () => mode === "true" ? stores.connect() : stores.connect().catch(() => null);
       await waitUntil(async () => (await connect())?.serverName === server.name);
@@ -129,7 +135,7 @@ for (const mode of ["true", "auto", '"300ms"']) {
 Deno.test("JetStreamStores keeps reporting an expired certificate where it had to find out that the handshake comes first", async () => {
   await using server = await startNatsServer({ config: tlsFirst("true", expired) });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, connectTimeout: 2_000, logger });
+  await using stores = new JetStreamStores({ servers: server.url, tls: { ca }, connectTimeout: 30_000, logger });
   for (let attempt = 0; attempt < 3; attempt++) {
     await assertRejects(
       () => stores.connect({ name: `attempt ${attempt}` }),
@@ -143,7 +149,7 @@ Deno.test("JetStreamStores keeps reporting an expired certificate where it had t
 Deno.test("a server with handshake_first that is connected to without TLS is unreachable, and the message names tls://", async () => {
   await using server = await startNatsServer({ config: tlsFirst("true") });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, connectTimeout: 300, logger });
+  await using stores = new JetStreamStores({ servers: server.url, connectTimeout: 5_000, logger });
   assertEquals(await stores.connect(), null);
   assertMatch(
     await logger.until(/unreachable/),
@@ -173,7 +179,12 @@ Deno.test("JetStreamStores connects to a server whose greeting came after the TL
 Deno.test("JetStreamStores says that a server does not answer with TLS when configured to begin with the handshake", async () => {
   await using server = await startNatsServer();
   const tls = { ca, handshakeFirst: true };
-  await using stores = new JetStreamStores({ servers: server.url, tls, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    tls,
+    logger: new CollectedLog(),
+  });
   const error = await assertRejects(() => stores.connect(), JetStreamStoreError, "the server does not answer with TLS");
   assertEquals(error.code, "tls");
 });
@@ -196,7 +207,12 @@ for (const way of ["TLS", "a WebSocket", "neither"]) {
     await waitUntil(async () => Number((await server.monitor("/routez"))?.num_routes) > 0);
     const logger = new CollectedLog();
     const servers = way === "a WebSocket" ? server.websocketUrl! : server.url;
-    await using stores = new JetStreamStores({ servers, ...way === "TLS" && { tls: { ca } }, logger });
+    await using stores = new JetStreamStores({
+      connectTimeout: TIMEOUT_MS,
+      servers,
+      ...way === "TLS" && { tls: { ca } },
+      logger,
+    });
     assertEquals((await stores.connect())?.serverName, server.name);
     await server.kill();
     await logger.until(/Disconnected from NATS at/);
@@ -214,7 +230,7 @@ for (const way of ["TLS", "a WebSocket", "neither"]) {
 Deno.test("JetStreamStores.connect throws 'tls' when TLS is asked for and the server has none", async () => {
   await using server = await startNatsServer();
   for (const way of [{ servers: server.url, tls: { ca } }, { servers: server.url.replace("nats:", "tls:") }]) {
-    await using stores = new JetStreamStores({ ...way, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, ...way, logger: new CollectedLog() });
     const error = await assertRejects(() => stores.connect(), JetStreamStoreError, "that the server speaks TLS");
     assertEquals(error.code, "tls", error.message);
   }
@@ -225,7 +241,12 @@ Deno.test("JetStreamStores.connect throws 'tls' for a file that is not there, an
   await Deno.remove(path);
   await using server = await startNatsServer({ tls: { cert, key } });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, tls: { ca: path }, logger });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    tls: { ca: path },
+    logger,
+  });
   const error = await assertRejects(() => stores.connect(), JetStreamStoreError, path);
   assertEquals(error.code, "tls");
   await Deno.copyFile(ca, path);
@@ -253,7 +274,7 @@ for (
   Deno.test(`connect throws 'tls' and says that the certificate of a WebSocket's server ${reason}`, async () => {
     await using running = await startNatsServer({ tls: server, websocket: true });
     const { stdout, stderr } = await runService(
-      `await jetstream.connect({ servers: "${running.websocketUrl}" }).catch(({ code, message }) => console.log(code, message));
+      `await jetstream.connect({ servers: "${running.websocketUrl}", connectTimeout: 30_000 }).catch(({ code, message }) => console.log(code, message));
       await jetstream.close();`,
       { env },
     );

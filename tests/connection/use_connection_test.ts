@@ -11,6 +11,7 @@ import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
 import { atOnce } from "./_at_once.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** What the clients have in common. */
 type Owned = Pick<
@@ -196,7 +197,11 @@ for (const [client, connect] of CLIENTS) {
 
   Deno.test(`JetStreamStores.useConnection refuses a connection of ${client} that is being drained, and keeps the present one`, async () => {
     await using server = await startNatsServer({ websocket: true });
-    await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({
+      connectTimeout: TIMEOUT_MS,
+      servers: server.url,
+      logger: new CollectedLog(),
+    });
     await stores.storeKV("k", "v");
     const nc = await connect(server);
     const drained = nc.drain();
@@ -209,7 +214,7 @@ for (const [client, connect] of CLIENTS) {
 Deno.test("JetStreamStores.useConnection takes the place of the present connection, which is closed if it is ours", async () => {
   await using one = await startNatsServer();
   await using two = await startNatsServer();
-  const stores = new JetStreamStores({ servers: one.url, logger: new CollectedLog() });
+  const stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: one.url, logger: new CollectedLog() });
   await stores.connect();
   const [first, second] = [await connectNode({ servers: two.url }), await connectNode({ servers: one.url })];
   stores.useConnection(first);

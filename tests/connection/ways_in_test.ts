@@ -6,6 +6,7 @@ import { freePort } from "../_support/free_port.ts";
 import { makeCertificates } from "../_support/make_certificates.ts";
 import { makeCredentials } from "../_support/make_credentials.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** What one way in is called, how the server is set up for it, and how the client takes it. */
 interface Way {
@@ -109,11 +110,11 @@ Deno.test("each URL lets in with its own user and password, and one without with
   const seen = new Set<string | undefined>();
   // They are tried in random order.
   for (let round = 0; round < 100 && seen.size < 2; round++) {
-    await using stores = new JetStreamStores({ servers, logger });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers, logger });
     seen.add((await stores.connect())?.serverName);
   }
   assertEquals(seen, new Set([other.name, server.name]));
-  await assertWorks(new JetStreamStores({ servers: [`${ann}1`, server.url], logger }));
+  await assertWorks(new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: [`${ann}1`, server.url], logger }));
 });
 
 Deno.test("a token in the URL lets in", () => {
@@ -182,7 +183,7 @@ Deno.test("an IPv6 address lets in, also by WebSocket and behind a user", async 
   const config = `listen: "[::1]:${port}"\nwebsocket { listen: "[::1]:${websocket}", no_tls: true }`;
   await using server = await startNatsServer({ config });
   for (const servers of [`[::1]:${port}`, `nats://u:p@[0:0::1]:${port}`, `ws://[::1]:${websocket}/path`]) {
-    await using stores = new JetStreamStores({ servers, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers, logger: new CollectedLog() });
     assertEquals((await stores.connect())?.serverName, server.name, servers);
   }
 });

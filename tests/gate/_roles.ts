@@ -197,7 +197,7 @@ export const ROLES: Record<string, RoleWork> = {
     await waitUntil(() => worker.status().state === "serving", timeout);
     await within(rescue, timeout);
     await waitUntil(async () => await queue.get(`${id}retry`) === null, timeout);
-    assertEquals((await queue.workers())?.length, 1);
+    await waitUntil(async () => (await queue.workers())?.length === 1, timeout);
     stop.abort();
     await following;
     assertEquals(["started", "progress", "completed", "retried", "dead"].filter((type) => !told.has(type)), []);

@@ -7,7 +7,7 @@ import { KvStores } from "../_support/kv_stores.ts";
 Deno.test("KvBucket works over a connection of npm:nats 2 that was handed over", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores();
-  const nc = await connectVersion2({ servers: server.url, reconnectTimeWait: 50 });
+  const nc = await connectVersion2({ servers: server.url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
   stores.useConnection(nc);
   const bucket = stores.kvBucket("adopted", { history: 2 });
   const cached = stores.kvBucket("adopted", { cache: true });

@@ -39,9 +39,10 @@ Deno.test("KvBucket.lock releases what it has stored without an answer, though i
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: server.url });
-  await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+  await using others = new KvStores({ servers: proxy.url, timeout: 6_000 });
   const locks = stores.kvBucket("locks");
   await locks.put("other", "");
+  await waitUntil(async () => await others.connect() !== null);
   loseLockAnswers(proxy);
   const { lose } = proxy.tampering;
   let isLost = false;
@@ -57,9 +58,11 @@ Deno.test("KvBucket.lock throws its signal's reason and logs why the lock is not
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: server.url });
-  await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
+  await using others = new KvStores({ servers: proxy.url, timeout: 6_000 });
   const locks = stores.kvBucket("locks");
   await locks.put("other", "");
+  await stores.config("locks");
+  await waitUntil(async () => await others.connect() !== null);
   loseLockAnswers(proxy);
   const [aborting, reason] = [new AbortController(), new Error("enough")];
   const waiting = others.kvBucket("locks").lock("l", { lease: 600_000, signal: aborting.signal });

@@ -62,10 +62,12 @@ Deno.test("KvBucket.lock is renewed while it is held", async () => {
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const locks = stores.kvBucket("locks");
-  await using lock = (await locks.lock("l", { lease: 1_000 }))!;
+  // An attempt may take half of its lease: the bucket is made, with TTLs, before.
+  await locks.put("other", "", { ttl: 60_000 });
+  await using lock = (await locks.lock("l", { lease: 6_000 }))!;
   let renewals = 0;
   const renewed = Promise.withResolvers<void>();
-  const stop = await stores.listen("$KV.locks.l", () => ++renewals === 8 && renewed.resolve());
+  const stop = await stores.listen("$KV.locks.l", () => ++renewals === 4 && renewed.resolve());
   await within(renewed.promise);
   stop();
   assertEquals([lock.signal.aborted, await locks.lock("l")], [false, null]);
@@ -74,8 +76,10 @@ Deno.test("KvBucket.lock is renewed while it is held", async () => {
 
 Deno.test("KvLock.signal aborts before its lease is over when the server does not answer", async () => {
   await using server = await startNatsServer();
-  await using stores = new KvStores({ servers: server.url, timeout: 1_500 });
-  const lock = (await stores.kvBucket("locks").lock("l", { lease: 4_000 }))!;
+  await using stores = new KvStores({ servers: server.url, timeout: 3_000 });
+  const locks = stores.kvBucket("locks");
+  await waitUntil(async () => await locks.put("other", "", { ttl: 60_000 }) !== null);
+  const lock = (await locks.lock("l", { lease: 8_000 }))!;
   const begun = performance.now();
   server.suspend();
   assertEquals((await lost(lock)).code, "disconnected");
@@ -88,9 +92,10 @@ Deno.test("KvLock.signal aborts when another client writes or deletes its key, a
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const locks = stores.kvBucket("locks");
+  await locks.put("other", "", { ttl: 60_000 });
   for (const take of [() => locks.put("l", "mine"), () => locks.delete("l")]) {
     await locks.purge("l");
-    const lock = (await locks.lock("l", { lease: 1_000 }))!;
+    const lock = (await locks.lock("l", { lease: 9_000 }))!;
     await take();
     assertEquals((await lost(lock)).code, "replaced");
     assertEquals(await lock.release(), false);

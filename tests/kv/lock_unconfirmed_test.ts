@@ -6,14 +6,17 @@ import { KvStores } from "../_support/kv_stores.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 
-/** Loses all that the server sends from when a lock has been written. */
-function loseAnswers(proxy: Proxy): void {
+/** Loses all that the server sends from when a lock has been written; settles when that attempt is over, and the call follows the key. */
+function loseAnswers(proxy: Proxy): Promise<void> {
+  const ended = Promise.withResolvers<void>();
   let isDark = false;
   proxy.tampering.drop = () => isDark;
   proxy.tampering.lose = (subject) => {
     isDark ||= subject.startsWith("$KV.");
+    if (isDark && subject.includes("CONSUMER.CREATE")) ended.resolve();
     return false;
   };
+  return ended.promise;
 }
 
 /** Lets a call wait for a lock, and cuts it off from the answer to its write until 60 % of that lease are over; gives the lock. */
@@ -43,7 +46,8 @@ for (const isCutAgain of [true, false]) {
     await using server = await startNatsServer();
     await using proxy = new Proxy(server.url);
     await using stores = new KvStores({ servers: server.url });
-    await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
+    await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+    await waitUntil(async () => await others.connect() !== null);
     const [locks, lease] = [stores.kvBucket("locks"), 10_000];
     const lock = await lockCutOff(stores, others, proxy, lease);
     if (!isCutAgain) {
@@ -63,12 +67,13 @@ Deno.test("KvBucket.lock that waits gets the lock that its first attempt stored 
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: server.url });
-  await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
+  await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+  await waitUntil(async () => await others.connect() !== null);
   await stores.kvBucket("locks").put("other", "");
-  loseAnswers(proxy);
+  const ended = loseAnswers(proxy);
   const waiting = others.kvBucket("locks").lock("l", { lease: 30_000, wait: 60_000 });
   await waitUntil(async () => (await stores.kvBucket("locks").get("l")) !== null);
-  await delay(1_500);
+  await within(ended);
   proxy.tampering.drop = proxy.tampering.lose = undefined;
   proxy.cut();
   await using lock = (await within(waiting, 60_000))!;
@@ -79,15 +84,15 @@ Deno.test("KvBucket.lock throws its signal's reason, and has released what an un
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: server.url });
-  await using others = new KvStores({ servers: proxy.url, timeout: 1_000 });
+  await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+  await waitUntil(async () => await others.connect() !== null);
   const locks = stores.kvBucket("locks");
   await locks.put("other", "");
   const [aborting, reason] = [new AbortController(), new Error("enough")];
-  loseAnswers(proxy);
+  const ended = loseAnswers(proxy);
   const waiting = others.kvBucket("locks").lock("l", { lease: 60_000, wait: 60_000, signal: aborting.signal });
   await waitUntil(async () => (await locks.get("l")) !== null);
-  // Until the attempt has ended.
-  await delay(1_500);
+  await within(ended);
   proxy.tampering.drop = proxy.tampering.lose = undefined;
   aborting.abort(reason);
   assertEquals(await assertRejects(() => waiting), reason);
@@ -145,9 +150,9 @@ Deno.test("KvLock.release that got no answer removes the key once the server ans
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new KvStores({ servers: server.url });
-  await using others = new KvStores({ servers: proxy.url, timeout: 3_000 });
+  await using others = new KvStores({ servers: proxy.url, timeout: 5_000 });
   const locks = stores.kvBucket("locks");
-  const lock = (await others.kvBucket("locks").lock("l", { lease: 15_000 }))!;
+  const lock = (await others.kvBucket("locks").lock("l", { lease: 20_000 }))!;
   const seen: string[] = [];
   const over = new AbortController();
   const watching = (async () => {

@@ -25,7 +25,14 @@ export interface Contents {
 /** Stores that tell nobody of their connection. */
 class Stores extends JetStreamStores {
   constructor(servers: string | string[], options: StoresOptions = {}) {
-    super({ servers, logger: false, timeout: TIMEOUT_MS, env: () => undefined, ...options });
+    super({
+      servers,
+      logger: false,
+      timeout: TIMEOUT_MS,
+      connectTimeout: TIMEOUT_MS,
+      env: () => undefined,
+      ...options,
+    });
   }
 }
 
@@ -48,6 +55,7 @@ export class ObjectServer implements AsyncDisposable {
       servers: server.url,
       logger,
       timeout: TIMEOUT_MS,
+      connectTimeout: TIMEOUT_MS,
       env: () => undefined,
       ...options,
     });

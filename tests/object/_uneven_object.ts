@@ -14,7 +14,7 @@ export async function putUneven(
   const hash = createHash("sha256");
   for (const chunk of chunks) {
     hash.update(chunk);
-    await server.nc.request(`$O.${bucket}.C.${nuid}`, chunk);
+    await server.nc.request(`$O.${bucket}.C.${nuid}`, chunk, { timeout: 10_000 });
   }
   const info = {
     name,

@@ -45,6 +45,7 @@ Deno.test("ObjectBucket.get throws for links to a whole bucket, to nowhere, and 
     server.nc.request(
       `$O.bad.M.${btoa(name)}`,
       JSON.stringify({ name, bucket: "bad", nuid: "", size: 0, chunks: 0, options: { link: to } }),
+      { timeout: 10_000 },
     );
   await link("circle", { bucket: "bad", name: "circle" });
   await link("nowhere", { bucket: "a.>", name: "x" });

@@ -20,7 +20,7 @@ Deno.test("ObjectBucket.put and delete that lose a reply retry, and leave no chu
     [replies, lost] = [0, which];
     const since = performance.now();
     assertEquals((await bucket.put("a", `lost ${which}`))?.size, 6);
-    assertLess(performance.now() - since, 4_500);
+    assertLess(performance.now() - since, 15_000);
     assertEquals(await server.bucket("lost").getText("a"), `lost ${which}`);
     await server.assertClean("lost");
   }
@@ -86,15 +86,19 @@ Deno.test("ObjectBucket.put of several chunks that is unconfirmed is kept if its
     await using other = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
     const bucket = other.objectBucket("unsure");
     const data = randomBytes(2_500);
-    assertEquals(await bucket.put("a", data, { chunkSize: 1_000 }), null);
+    // On a busy machine a call can end before its info is sent.
+    await waitUntil(async () => {
+      assertEquals(await bucket.put("a", data, { chunkSize: 1_000 }), null);
+      return silent;
+    });
     [silent, proxy.tampering.lose] = [false, undefined];
     // By the next write it is decided.
-    await bucket.put("b", "x");
+    await waitUntil(async () => await bucket.put("b", "x") !== null);
     await server.assertClean("unsure");
     const stored = await server.bucket("unsure").get("a");
     if (arrives) assertBytes(stored, data);
     else assertEquals(stored, null);
-    await bucket.delete("a");
+    await server.bucket("unsure").delete("a");
   }
 });
 
@@ -121,16 +125,17 @@ Deno.test("ObjectBucket.put leaves one whole version and no chunks while every t
 
 Deno.test("ObjectBucket.put is null when one of several chunks never reached the stream, and leaves the version before", async () => {
   await using server = await ObjectServer.start();
-  let chunks = 0;
-  await using proxy = new Proxy(server.server.url, { lose: (subject) => subject.includes(".C.") && ++chunks === 5 });
+  let [chunks, lost] = [0, 0];
+  await using proxy = new Proxy(server.server.url, { lose: (subject) => subject.includes(".C.") && ++chunks === lost });
   await using other = new ObjectServer.Stores(proxy.url, { timeout: 2_500 });
   const bucket = other.objectBucket("lost");
-  await bucket.put("a", "before");
+  await waitUntil(async () => await bucket.put("a", "before") !== null);
   const data = randomBytes(5_000);
+  [chunks, lost] = [0, 4];
   assertEquals(await bucket.put("a", data, { chunkSize: 1_000 }), null);
-  assertEquals(chunks, 6);
+  assertEquals(chunks, 5);
   assertEquals(await server.bucket("lost").getText("a"), "before");
-  await bucket.put("b", "x");
+  await waitUntil(async () => await bucket.put("b", "x") !== null);
   await server.assertClean("lost");
 });
 
@@ -170,7 +175,11 @@ Deno.test("ObjectBucket.put that is unconfirmed is whole when its info arrives a
   const data = randomBytes(400_000);
   {
     await using other = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
-    assertEquals(await other.objectBucket("late").put("a", data), null);
+    // On a busy machine a call can end before its info is sent.
+    await waitUntil(async () => {
+      assertEquals(await other.objectBucket("late").put("a", data), null);
+      return late !== undefined;
+    });
   }
   await sendRaw(server.server.url, late!);
   assertBytes(await bucket.get("a"), data);
@@ -200,7 +209,8 @@ for (const way of ["delete", "update", "rename", "link"] as const) {
     let lost = false;
     // What another attempt sends must not be stored before the name is used again.
     await using proxy = new Proxy(server.server.url, {
-      drop: (_, payload) => lost && payload.startsWith('{"stream":') && (isSent = true),
+      drop: (_, payload) =>
+        lost && /^\{"(stream|error)":/.test(payload) && (isSent ||= payload.startsWith('{"stream":')),
       lose: (subject) => isSent && lost && subject.includes(".M."),
     });
     await using stores = new ObjectServer.Stores(proxy.url, { timeout: 60_000 });

@@ -1,5 +1,6 @@
 import { headers } from "@nats-io/nats-core";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { waitUntil } from "../_support/wait_until.ts";
 import { assertBytes, ObjectServer, randomBytes } from "./_object_server.ts";
 
 Deno.test("ObjectBucket.get gives what put stored, whatever its size", async () => {
@@ -122,7 +123,8 @@ Deno.test("ObjectBucket.get returns null for what was never there, is deleted, o
   const bucket = server.bucket("some", { ttl: 300 });
   await bucket.put("expires", randomBytes(200_000));
   assertEquals(await bucket.getText("missing"), null);
-  await new Promise((resolve) => setTimeout(resolve, 800));
+  // The info goes last.
+  await waitUntil(async () => await bucket.info("expires") === null);
   assertEquals(await bucket.get("expires"), null);
   assertEquals(await bucket.getStream("expires"), null);
   assertEquals(await bucket.info("expires"), null);
@@ -130,10 +132,18 @@ Deno.test("ObjectBucket.get returns null for what was never there, is deleted, o
 
 Deno.test("ObjectBucket.put replaces an object that has expired meanwhile", async () => {
   await using server = await ObjectServer.start();
-  const bucket = server.bucket("expired", { ttl: 200 });
+  const ttl = 200;
+  const bucket = server.bucket("expired", { ttl });
   for (let version = 0; version < 3; version++) {
-    await bucket.put("object", `version ${version}`);
-    assertEquals(await bucket.getText("object"), `version ${version}`);
+    await waitUntil(async () => {
+      const since = performance.now();
+      await bucket.put("object", `version ${version}`);
+      const text = await bucket.getText("object");
+      // It may have expired before it is read.
+      if (text === null && performance.now() - since >= ttl) return false;
+      assertEquals(text, `version ${version}`);
+      return true;
+    });
     await new Promise((resolve) => setTimeout(resolve, 350));
   }
 });

@@ -67,15 +67,17 @@ test("ObjectBucket.update renames in one step: of several at once one does, and 
       bucket.update("a", { name: `b${round}` }),
       other.update("a", { name: `c${round}` }),
     ]);
-    assertEquals(renames.filter((info) => info !== false).map((info) => info && info.size), [`old ${round}`.length]);
+    // One whose answer took a second was sent twice, and cannot know whose it is.
+    assertEquals(renames.filter(Boolean).map((info) => info && info.size), [`old ${round}`.length]);
     const names = await Promise.all(["a", `b${round}`, `c${round}`].map((name) => bucket.getText(name)));
     assertEquals(names.filter((text) => text !== null), [`old ${round}`]);
     assertEquals(names[0], null);
     await bucket.put("a", `old ${round}`);
     const [put, moved] = await Promise.all([other.put("a", `new ${round}`), bucket.update("a", { name: `d${round}` })]);
-    assert(put && moved);
+    assert(put && moved !== false);
     const [a, d] = [await bucket.getText("a"), await bucket.getText(`d${round}`)];
-    assert(a === `new ${round}` && d === `old ${round}` || a === null && d === `new ${round}`, `${a}, ${d}`);
+    const isBefore = a === `new ${round}` && d === (moved ? `old ${round}` : null);
+    assert(isBefore || moved && a === null && d === `new ${round}`, `${a}, ${d}`);
     await bucket.delete("a");
   }
   await others.close();

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Objm } from "@nats-io/obj";
 import { Proxy } from "../_support/proxy.ts";
+import { waitUntil } from "../_support/wait_until.ts";
 import { ObjectServer } from "./_object_server.ts";
 
 /** Another client gives an object another name; returns its bucket. */
@@ -46,12 +47,12 @@ Deno.test("ObjectBucket keeps the chunks of an unconfirmed put when another clie
   await using proxy = new Proxy(server.server.url, { drop: (_subject, payload) => lost && payload.includes('"seq"') });
   await using stores = new ObjectServer.Stores(proxy.url, { timeout: 1_500 });
   const bucket = stores.objectBucket("renamed");
-  await bucket.put("before", "the version before");
+  await waitUntil(async () => await bucket.put("before", "the version before") !== null);
   lost = true;
   assertEquals(await bucket.put("before", "of the first name"), null);
   lost = false;
   await rename(server);
-  await bucket.put("other", "the removals come after this");
+  await waitUntil(async () => await bucket.put("other", "the removals come after this") !== null);
   await stores.close();
   await stores.connect();
   assertEquals(await bucket.getText("after"), "of the first name");

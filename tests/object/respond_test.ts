@@ -153,7 +153,7 @@ Deno.test("ObjectBucket.respond throws for a damaged object", async () => {
   const bucket = server.bucket("files");
   const { nuid } = (await bucket.put("a", "right"))!;
   await server.api(`STREAM.PURGE.OBJ_files`, { filter: `$O.files.C.${nuid}` });
-  await server.nc.request(`$O.files.C.${nuid}`, "wrong");
+  await server.nc.request(`$O.files.C.${nuid}`, "wrong", { timeout: 10_000 });
   await assertRejects(() => bucket.respond(new Request(URL), "a"), JetStreamStoreError, "does not match");
 });
 

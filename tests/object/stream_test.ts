@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { JetStreamStoreError } from "../../src/errors.ts";
 import { Proxy } from "../_support/proxy.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
@@ -100,14 +100,19 @@ Deno.test("ObjectBucket.get asks for nothing more once its deadline is over, als
   server.nc.subscribe("$JS.API.DIRECT.GET.OBJ_late", { callback: () => void asked++ });
   await server.nc.flush();
   // The info is there, so that what is waited for is the chunks.
-  assert(await other.objectBucket("late").info("object"));
-  const since = performance.now();
-  const reads = Array.from({ length: 40 }, () => other.objectBucket("late").get("object"));
-  const spread = performance.now() - since;
-  assertEquals(new Set(await Promise.all(reads)), new Set([null]));
-  await server.nc.flush();
+  await waitUntil(async () => await other.objectBucket("late").info("object") !== null);
+  let spread = 0;
+  // On a busy machine all of it may be over before the first has its info.
+  await waitUntil(async () => {
+    asked = 0;
+    const since = performance.now();
+    const reads = Array.from({ length: 40 }, () => other.objectBucket("late").get("object"));
+    spread = performance.now() - since;
+    assertEquals(new Set(await Promise.all(reads)), new Set([null]));
+    await server.nc.flush();
+    return asked > 0;
+  });
   // 8 MiB may be under way at the same time. Those that began later than the first may ask as these end, which is seen every 50 ms.
-  assertGreater(asked, 0);
   assertLess(asked, 4 * (2 + Math.ceil(spread / 50)) + 1);
 });
 
@@ -296,19 +301,22 @@ Deno.test("ObjectBucket.getStream resumes when chunks are taken during a reconne
 });
 
 Deno.test("ObjectBucket.getStream ends with an error when the object is replaced, or the connection stays lost", async () => {
-  await using server = await ObjectServer.start({}, { timeout: 2_000 });
+  await using server = await ObjectServer.start();
+  await using hasty = new ObjectServer.Stores(server.server.url, { timeout: 2_000 });
   const bucket = server.bucket("ends");
   const codes = [];
   // Old chunks are removed off the caller's path.
   const removed = () => waitUntil(async () => (await server.contents("ends")).orphans.length === 0);
   const ends = [
-    () => bucket.put("object", "new").then(removed),
-    () => bucket.delete("object").then(removed),
-    () => server.server.kill(),
-  ];
-  for (const end of ends) {
-    await bucket.put("object", randomBytes(8 * MiB));
-    const reader = (await bucket.getStream("object"))!.getReader();
+    [bucket, () => bucket.put("object", "new").then(removed)],
+    [bucket, () => bucket.delete("object").then(removed)],
+    [hasty.objectBucket("ends"), () => server.server.kill()],
+  ] as const;
+  for (const [reading, end] of ends) {
+    assert(await bucket.put("object", randomBytes(8 * MiB)));
+    let stream: ReadableStream<Uint8Array> | null = null;
+    await waitUntil(async () => (stream = await reading.getStream("object")) !== null);
+    const reader = stream!.getReader();
     await reader.read();
     await end();
     const error = await assertRejects(async () => {

@@ -97,7 +97,9 @@ Deno.test("ObjectBucket.update, and a put after it, leave the chunks that anothe
   await bucket.put("before", "of the first name");
   // The first half of what other clients do to rename an object.
   const record = await server.record("updates", `$O.updates.M.${btoa("before")}`);
-  await server.nc.request(`$O.updates.M.${btoa("after")}`, JSON.stringify({ ...record, name: "after" }));
+  await server.nc.request(`$O.updates.M.${btoa("after")}`, JSON.stringify({ ...record, name: "after" }), {
+    timeout: 10_000,
+  });
   assert(await bucket.update("before", { description: "d" }));
   await bucket.put("before", "another object");
   await bucket.put("other", "old chunks are removed after this");
@@ -113,9 +115,9 @@ Deno.test("ObjectBucket.update removes the chunks of a version that another clie
   await bucket.put("a", "the first version");
   const subject = `$O.updates.M.${btoa("a")}`;
   const record = await server.record("updates", subject);
-  await server.nc.request("$O.updates.C.another", "the other version");
+  await server.nc.request("$O.updates.C.another", "the other version", { timeout: 10_000 });
   const digest = (await bucket.put("b", "the other version"))!.digest;
-  await server.nc.request(subject, JSON.stringify({ ...record, nuid: "another", digest }));
+  await server.nc.request(subject, JSON.stringify({ ...record, nuid: "another", digest }), { timeout: 10_000 });
   assert(await bucket.update("a", { description: "d" }));
   assertEquals(await bucket.getText("a"), "the other version");
   await server.stores.close();
@@ -129,9 +131,9 @@ Deno.test("ObjectBucket.update and link are confirmed by what is stored when the
   let lost = 0;
   const drop = (_subject: string, payload: string) => payload.includes('"seq"') && lost-- > 0;
   await using proxy = new Proxy(server.server.url, { drop });
-  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 3_000 });
+  await using stores = new ObjectServer.Stores(proxy.url, { timeout: 10_000 });
   const bucket = stores.objectBucket("updates");
-  await bucket.put("a", DATA);
+  assert(await bucket.put("a", DATA));
   lost = 1;
   const updated = await bucket.update("a", { description: "once" });
   assertEquals(updated && updated.description, "once");

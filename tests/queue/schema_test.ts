@@ -86,6 +86,7 @@ Deno.test("JobQueue waits for a schema that takes its time", async () => {
 Deno.test("JobConsumer runs no handler for a job that is cancelled while its data is checked", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
   const checking = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
   const schema = v.pipeAsync(
@@ -98,12 +99,22 @@ Deno.test("JobConsumer runs no handler for a job that is cancelled while its dat
     }),
   );
   const plain = stores.jobQueue("checks");
-  await plain.publish(1, { id: "a" });
+  const { sequence } = (await plain.publish(1, { id: "a" }))!;
+  // The worker asks whether it was deleted once the server says so.
+  let [isChecking, isAsked] = [false, false];
+  foreign.connection.subscribe("$JS.API.STREAM.MSG.GET.WQ_checks", {
+    callback: (_, message) => void (isAsked ||= isChecking && message.json<{ seq?: number }>().seq === sequence),
+  });
+  await foreign.connection.flush();
   const runs = new RecordedRuns();
   await using consumer = stores.jobQueue("checks", { schema }).consume(runs.handler);
   await within(checking.promise);
+  isChecking = true;
   assertEquals(await plain.cancel("a"), true);
+  await waitUntil(() => isAsked);
   await plain.publish(2, { id: "b" });
+  // Answered behind the worker's question.
+  await plain.get("b");
   go.resolve();
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(runs.ids, ["b"]);

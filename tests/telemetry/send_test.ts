@@ -99,7 +99,9 @@ Deno.test("publish carries on the tracestate of its caller's trace", async () =>
 
 Deno.test("publish that is not confirmed, or refused, is a failed span without the message of its error", async () => {
   await using server = await startNatsServer();
-  await using stores = openStores(server.url, { timeout: 1_500 });
+  await using stores = openStores(server.url);
+  await using hasty = openStores(server.url, { timeout: 1_500 });
+  await hasty.connect();
   await using client = await ForeignClient.connect(server.url);
   await stores.publishJob("failing", 1);
   await client.update("WQ_failing", { max_msg_size: 1_000 });
@@ -107,7 +109,7 @@ Deno.test("publish that is not confirmed, or refused, is a failed span without t
   await assertRejects(() => stores.publishJob("failing", big, { id: "big" }), JetStreamStoreError);
   await client.api("STREAM.DELETE.WQ_failing");
   await server.stop();
-  assertEquals(await stores.publishJob("failing", 1, { id: "gone" }), null);
+  assertEquals(await hasty.publishJob("failing", 1, { id: "gone" }), null);
   const [, refused, unconfirmed] = await telemetry.spans("send failing", 3);
   for (const [span, error] of [[refused, "limits"], [unconfirmed, "unavailable"]] as const) {
     const { failed, message, events } = seen(span) as { failed: boolean; message: unknown; events: unknown };

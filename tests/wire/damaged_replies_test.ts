@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStoreError, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { Proxy } from "../_support/proxy.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** Whether a payload is a reply of the JetStream API or an acknowledgement of the stream. */
 const isReply = (payload: string) => /^\{"(type|stream|error)":/.test(payload);
@@ -31,7 +32,13 @@ async function start(timeout: number = 10_000) {
   const server = await startNatsServer();
   const proxy = new Proxy(server.url);
   const logger = { info() {}, warn() {}, error() {} };
-  const stores = new JetStreamStores({ servers: proxy.url, env: () => undefined, logger, timeout });
+  const stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: proxy.url,
+    env: () => undefined,
+    logger,
+    timeout,
+  });
   await stores.objectBucket("leader").put("o", "text");
   await stores.kvBucket("b").put("k", "v");
   await stores.jobQueue("q").publish(1);
@@ -76,7 +83,7 @@ Deno.test("calls whose replies are all damaged throw 'server' when their deadlin
 });
 
 Deno.test("a call of whose replies one is damaged and the others are lost throws 'server'", async () => {
-  await using open = await start(3_000);
+  await using open = await start(8_000);
   let replies = 0;
   open.proxy.tampering.change = (_subject, payload) => isReply(payload) && replies++ === 0 ? "not JSON" : undefined;
   open.proxy.tampering.drop = (_subject, payload) => isReply(payload) && replies > 0;

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@s
 import { JetStreamStoreError, JetStreamStores, type StoreErrorCode } from "../../mod.ts";
 import { type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** Calls of every part that ask something of the server. */
 function everyKind(stores: JetStreamStores): [string, () => Promise<unknown>][] {
@@ -38,7 +39,7 @@ async function assertAllRefused(
 ): Promise<void> {
   await using running = await startNatsServer(server);
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: running.url, ...login, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: running.url, ...login, logger });
   await stores.connect();
   for (const [name, call] of everyKind(stores)) {
     const start = performance.now();
@@ -120,7 +121,12 @@ Deno.test("writes throw 'limits' where the account may have no more streams, or 
 Deno.test("writes name SUPERCHECK_NATS_REPLICAS where a single server cannot keep so many", async () => {
   await using server = await startNatsServer();
   const env = (name: string) => name === "SUPERCHECK_NATS_REPLICAS" ? "3" : undefined;
-  await using stores = new JetStreamStores({ servers: server.url, env, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    env,
+    logger: new CollectedLog(),
+  });
   for (const call of [() => stores.storeKV("k", "v"), () => stores.publishJob("q", 1)]) {
     await assertRejects(call, JetStreamStoreError, "request one replica (an option, or SUPERCHECK_NATS_REPLICAS)");
   }
@@ -128,7 +134,11 @@ Deno.test("writes name SUPERCHECK_NATS_REPLICAS where a single server cannot kee
 
 Deno.test("values above the server's max_payload are a RangeError", async () => {
   await using server = await startNatsServer({ config: "max_payload: 10000" });
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger: new CollectedLog(),
+  });
   await stores.storeKV("k", "v");
   await stores.publishJob("q", 1);
   const big = "v".repeat(10_001);
@@ -143,7 +153,12 @@ Deno.test("values above the server's max_payload are a RangeError", async () => 
 Deno.test("what needs headers throws 'unsupported' where the server takes none, and costs no connection", async () => {
   await using server = await startNatsServer({ config: "no_header_support: true" });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, logger, env: () => undefined });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger,
+    env: () => undefined,
+  });
   assertEquals(await stores.storeKV("k", "v"), 1);
   const calls = [() => stores.storeHealthcheck("u", "{}"), () => stores.deleteKV("k"), () => stores.publishJob("q", 1)];
   for (const call of calls) {

@@ -5,6 +5,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { waitUntil, within } from "../_support/wait_until.ts";
 import { openSession, within as moment } from "../_support/open_session.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** A server whose account has room for so many subscriptions over a connection. */
 function limitedTo(subscriptions: number) {
@@ -64,7 +65,7 @@ Deno.test("Session.subscribe takes the place of an optional subscription at the 
 Deno.test("a worker that may not subscribe says so in its status", async () => {
   await using server = await limitedTo(2);
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, ...LOGIN, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, ...LOGIN, logger });
   const queue = stores.jobQueue("q");
   await queue.publish(1);
   let runs = 0;
@@ -76,7 +77,12 @@ Deno.test("a worker that may not subscribe says so in its status", async () => {
 
 Deno.test("a call that needs a subscription throws 'limits' where the server refuses it", async () => {
   await using server = await limitedTo(1);
-  await using stores = new JetStreamStores({ servers: server.url, ...LOGIN, logger: false });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    ...LOGIN,
+    logger: false,
+  });
   const bucket = stores.kvBucket("b");
   assertEquals(await bucket.put("k", "v"), 1);
   for (const iterable of [bucket.watch(), bucket.entries()]) {
@@ -101,7 +107,7 @@ Deno.test("a connection of npm:nats 2 reports the limit of subscriptions, too", 
 Deno.test("a subject that is longer than the server takes costs one connection, is a RangeError from then on, and is sent by no other call", async () => {
   await using server = await startNatsServer({ config: "max_control_line: 1024" });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({ servers: server.url, logger });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger });
   const bucket = stores.kvBucket("b");
   assertEquals(await bucket.put("k", "v"), 1);
   const others = Array.from({ length: 50 }, (_, i) => bucket.put(`other${i}`, "v"));

@@ -5,6 +5,7 @@ import { connect } from "@nats-io/transport-node";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** The headers that a server gives a message that it publishes again (RePublish), or answers a direct get with. */
 function headersOfAnotherStream() {
@@ -24,7 +25,12 @@ Deno.test("DirectMessage reads where the message is stored, not where its publis
     [Symbol.asyncDispose]: () => nc.close(),
   }));
   const nc = await connect({ servers: server.url });
-  await using own = new JetStreamStores({ servers: server.url, logger: new CollectedLog(), env: () => undefined });
+  await using own = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger: new CollectedLog(),
+    env: () => undefined,
+  });
   await own.kvBucket("fed").put("first", "1");
   await nc.request("$KV.fed.second", "2", { timeout: 5_000, headers: headersOfAnotherStream() });
   await nc.close();

@@ -47,13 +47,17 @@ Deno.test("JetStreamStores.kvBuckets lists more buckets than one answer of the s
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const expected = Array.from({ length: 1_030 }, (_, n) => `bucket_${n}`).sort();
-  await Promise.all(expected.map((name) =>
-    stores.createStream({
-      name: `KV_${name}`,
-      subjects: [`$KV.${name}.>`],
-      storage: "memory",
-    })
-  ));
+  for (let begin = 0; begin < expected.length; begin += 100) {
+    await Promise.all(
+      expected.slice(begin, begin + 100).map((name) =>
+        stores.createStream({
+          name: `KV_${name}`,
+          subjects: [`$KV.${name}.>`],
+          storage: "memory",
+        })
+      ),
+    );
+  }
   assertEquals((await namesOf(stores)).kv, expected);
 });
 

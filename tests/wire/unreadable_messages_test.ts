@@ -4,6 +4,7 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 const ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER";
 
@@ -17,13 +18,20 @@ for (
   Deno.test(`a message on ${subject} that cannot be read costs neither the connection nor what is worked on`, async () => {
     await using server = await startNatsServer();
     const logger = new CollectedLog();
-    await using stores = new JetStreamStores({ servers: server.url, logger, env: () => undefined });
+    await using stores = new JetStreamStores({
+      connectTimeout: TIMEOUT_MS,
+      servers: server.url,
+      logger,
+      env: () => undefined,
+    });
     const queue = stores.jobQueue<number>("checks");
     const ran: number[] = [];
     await using consumer = queue.consume((job) => void ran.push(job.data));
     await waitUntil(() => consumer.status().state === "serving");
     const events = queue.events()[Symbol.asyncIterator]();
     const first = events.next();
+    // Answered behind the subscription.
+    await queue.counts();
     const foreign = await connect({ servers: server.url });
     try {
       for (const body of ["s3cr3t{", "null", "{}"]) foreign.publish(subject, body, { reply: "nobody" });

@@ -34,13 +34,13 @@ Deno.test("JobConsumer never runs a message twice at once, though it lost the le
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 600 });
+  const queue = stores.jobQueue("checks", { lease: 5_000 });
   await queue.publish(1, { id: "a" });
   const gate = Promise.withResolvers<void>();
   const runs = new RecordedRuns(({ fence }) => fence % 1024 === 1 ? gate.promise : undefined);
   // The signs of life of the first run are lost.
   proxy.tampering.lose = (_subject, payload) => runs.all.length > 0 && payload.startsWith("+WPI");
-  await using consumer = queue.consume(runs.handler, { concurrency: 2 });
+  await using consumer = queue.consume(runs.handler, { concurrency: 2, prefetch: 0 });
   const redelivered = () =>
     foreign.api<{ num_redelivered: number }>("CONSUMER.INFO.WQ_checks.normal").then((info) => info.num_redelivered);
   await runs.started(1);

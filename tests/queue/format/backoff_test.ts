@@ -2,6 +2,7 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { BackoffOption, PublishOptions } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
+import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 
@@ -63,18 +64,27 @@ Deno.test("JobConsumer goes by a job's own backoff before its own", async () => 
 Deno.test("JobConsumer waits half a second to a second before the first retry by default", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
+  await using foreign = await ForeignClient.connect(server.url);
   const queue = stores.jobQueue("checks");
   let failed = Infinity;
-  await using consumer = queue.consume(() => {
-    failed = Math.min(failed, Date.now());
+  const gate = Promise.withResolvers<void>();
+  await using _consumer = queue.consume(({ attempt }) => {
+    if (attempt > 1) return gate.promise;
+    failed = Date.now();
     throw new Error("no");
   });
   await queue.publish(1, { id: "a" });
-  await waitUntil(() => consumer.status().ended.retried === 1);
-  const wait = (await queue.get("a"))!.runAt!.getTime() - failed;
+  // What its schedule makes of it has this header, too.
+  let due: string | undefined;
+  await waitUntil(async () => {
+    due = (await foreign.messages("WQ_checks")).at(-1)?.headers["Job-Due"];
+    return due !== undefined;
+  });
+  const wait = Date.parse(due!) - failed;
   // The server's clock, by which it goes, is known to a few milliseconds.
   assertGreater(wait, 450);
   assertLess(wait, 4_000);
+  gate.resolve();
 });
 
 Deno.test("JobConsumer counts an attempt also when the backoff function fails or makes no sense", async () => {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores, type Job, type JobConsumer, type JobQueue } from "../../../mod.ts";
+import { TIMEOUT_MS } from "../../_support/open_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 
 /** How a {@linkcode WatchedWorker} is made. */
@@ -20,7 +21,7 @@ export interface WatchedWorkerOptions {
 }
 
 /** Milliseconds after which a worker that is not served has to have noticed. */
-export const NOTICED = 6_500;
+export const NOTICED = 9_000;
 
 /** Milliseconds that a job may wait while the worker says that it serves: what was handed out into a silence comes back after its lease. */
 const UNSERVED = 9_000;
@@ -43,8 +44,8 @@ export class WatchedWorker implements AsyncDisposable {
   #servingSince = Infinity;
 
   constructor({ url, publishTo = url, lease, replicas, handler = () => {} }: WatchedWorkerOptions) {
-    this.#own = new JetStreamStores({ servers: url, logger: QUIET });
-    this.#publishers = new JetStreamStores({ servers: publishTo, logger: QUIET });
+    this.#own = new JetStreamStores({ servers: url, connectTimeout: TIMEOUT_MS, logger: QUIET });
+    this.#publishers = new JetStreamStores({ servers: publishTo, connectTimeout: TIMEOUT_MS, logger: QUIET });
     const options = { ...(lease !== undefined && { lease }), ...(replicas !== undefined && { replicas }) };
     this.queue = this.#publishers.jobQueue("healing", options);
     this.consumer = this.#own.jobQueue("healing", options).consume((job) => {

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { QueueNames } from "../../../src/queue/format/queue_names.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
 import { api } from "../../ledger/api.ts";
@@ -64,7 +64,7 @@ Deno.test("JobConsumer keeps what it fetched from other durable consumers when o
   const first = new HeldJob("first");
   const deliveries: number[] = [];
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  await using stores = openStores(server.url);
   const queue = stores.jobQueue("healing");
   const ids = ["first", "second", "third"];
   for (const id of ids) await queue.publish(null, { id, priority: "high" });

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { startProcess } from "../../_support/start_process.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { HeldJob } from "./_held_job.ts";
 import { Relay } from "../../_support/relay.ts";
@@ -56,7 +56,7 @@ Deno.test("JobConsumer.stop gives back what waits also when the connection break
   const first = new HeldJob("first");
   await using server = await startNatsServer();
   await using relay = new Relay(server.url);
-  await using stores = new JetStreamStores({ servers: relay.url, logger: { info() {}, warn() {}, error() {} } });
+  await using stores = openStores(relay.url);
   const queue = stores.jobQueue("healing");
   await queue.publishMany(["first", "second", "third"].map((id) => ({ data: null, id })));
   const consumer = queue.consume(first.handler, { prefetch: 2 });

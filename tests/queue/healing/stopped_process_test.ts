@@ -3,7 +3,7 @@ import { waitUntil } from "../../_support/wait_until.ts";
 import { Saying } from "../../ledger/saying.ts";
 
 /** Milliseconds. */
-const LEASE = 1_500;
+const LEASE = 4_000;
 
 Deno.test("JobConsumer that was stopped for longer than its lease does not run what was handed to it meanwhile", async () => {
   await using saying = await Saying.start(LEASE);

@@ -188,7 +188,7 @@ Deno.test("JobConsumer leaves a job alone that belongs to no consumer as long as
   const gate = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const runs = new RecordedRuns(({ id }) => id.startsWith("ended") ? ended.promise : gate.promise);
-  const queue = stores.jobQueue("checks", { lease: LEASE });
+  const queue = stores.jobQueue("checks", { lease: 6_000 });
   await using consumer = queue.consume(runs.handler, { concurrency: JOBS.length });
   await waitUntil(() => consumer.status().state === "serving");
   await queue.publishMany(JOBS);
@@ -200,7 +200,7 @@ Deno.test("JobConsumer leaves a job alone that belongs to no consumer as long as
   await using _other = others.jobQueue("checks").consume(elsewhere.handler);
   let looks = 0;
   client.connection.subscribe("wqevt.checks.known", { callback: () => void looks++ });
-  await waitUntil(() => looks >= 6, 60_000);
+  await waitUntil(() => looks >= 4);
   gate.resolve();
   await waitUntil(async () => await messages(server) === 0);
   assertEquals(runs.ids.toSorted(), IDS.toSorted());

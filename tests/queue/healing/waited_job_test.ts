@@ -1,11 +1,11 @@
-import { assertEquals } from "@std/assert";
-import { JetStreamStores } from "../../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 import { api } from "../../ledger/api.ts";
 
 /** Milliseconds. */
-const LEASE = 3_000;
+const LEASE = 10_000;
 /** Milliseconds within which a server that has restarted, or leads since a moment ago, looks for leases that are over. */
 const LOOKS = 1_500;
 const JOBS = ["a", "b", "c", "d", "e", "f"];
@@ -15,10 +15,9 @@ const JOBS = ["a", "b", "c", "d", "e", "f"];
  * server keeps the time of the message, not that of its delivery, for what it remembers of a lease.
  */
 async function runAcross(servers: string[], replicas: number, happen: () => Promise<unknown>): Promise<string[]> {
-  const quiet = { info() {}, warn() {}, error: console.error };
-  await using publisher = new JetStreamStores({ servers, logger: quiet });
+  await using publisher = openStores(servers);
   const queue = publisher.jobQueue("waited", { lease: LEASE, replicas });
-  for (const id of JOBS) await queue.publish(null, { id });
+  for (const id of JOBS) assert(await queue.publish(null, { id }));
   await new Promise((resolve) => setTimeout(resolve, LEASE + 200));
 
   const gate = Promise.withResolvers<void>();
@@ -27,8 +26,8 @@ async function runAcross(servers: string[], replicas: number, happen: () => Prom
     runs.push(id);
     await gate.promise;
   };
-  await using one = new JetStreamStores({ servers, logger: quiet });
-  await using other = new JetStreamStores({ servers, logger: quiet });
+  await using one = openStores(servers);
+  await using other = openStores(servers);
   one.jobQueue("waited").consume(work, { concurrency: JOBS.length });
   await waitUntil(() => runs.length === JOBS.length);
   const idle = other.jobQueue("waited").consume(work, { concurrency: JOBS.length });

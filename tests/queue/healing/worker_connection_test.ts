@@ -55,7 +55,7 @@ Deno.test("JobConsumer does not report a run to another server that has a queue 
   await there.jobQueue("checks").publish(1, { id: "new" });
   await runs.started(1);
   await servers[at].kill();
-  await waitUntil(() => stores.connectionStatus() !== "connected");
+  await waitUntil(() => stores.connectionCounters().disconnects > 0);
   go.resolve();
   await waitUntil(() => consumer.status().active === 0);
   assertEquals(consumer.status().ended.released, 1);

@@ -56,7 +56,7 @@ test("JobQueue.update whose connection is lost until after its time withdraws it
   await using owner = new QueueStores(server.url);
   const tampering: Tampering = {};
   await using proxy = new Proxy(server.url, tampering);
-  await using stores = new QueueStores(proxy.url, { timeout: 2_000 });
+  await using stores = new QueueStores(proxy.url, { timeout: 5_000 });
   await using foreign = await ForeignClient.connect(server.url);
   const queue = stores.jobQueue<string>("checks");
   await queue.open();
@@ -86,7 +86,7 @@ test("JetStreamStores.close does not wait for the withdrawal of a copy", async (
   await using owner = new QueueStores(server.url);
   const tampering: Tampering = {};
   await using proxy = new Proxy(server.url, tampering);
-  const stores = new QueueStores(proxy.url, { timeout: 2_000 });
+  const stores = new QueueStores(proxy.url, { timeout: 5_000 });
   const queue = stores.jobQueue<string>("checks");
   assertNotEquals(await owner.jobQueue<string>("checks").publish("old", { id: "a" }), null);
   await stores.connect();
@@ -115,7 +115,7 @@ for (const replicas of [1, 3]) {
     let looks = -Infinity;
     const drop = (_: string, payload: string) => payload.includes("consumer_info_response") && ++looks > 1;
     await using proxy = new Proxy(url, { drop });
-    await using stores = new QueueStores(proxy.url, { timeout: 2_000 });
+    await using stores = new QueueStores(proxy.url, { timeout: 5_000 });
     await using foreign = await ForeignClient.connect(url);
     const options = { replicas };
     const [queue, other] = [stores.jobQueue<string>("checks", options), owner.jobQueue<string>("checks", options)];
@@ -129,7 +129,7 @@ for (const replicas of [1, 3]) {
     assertEquals(await updated, null);
     await waitUntil(() => consumer.status().ended.completed === 1);
     assertEquals(runs.all.map(({ data }) => data), ["old"]);
-    assertEquals((await foreign.messages("WQ_checks")).length, 0);
+    await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
   });
 
   test(`JobQueue.update that decides too late leaves the job to the worker that has waited for it ${where}`, async () => {
@@ -158,7 +158,7 @@ for (const replicas of [1, 3]) {
     relay.release("up");
     assertNotEquals(await updated, true);
     assertEquals(runs.all.map(({ data }) => data), ["old"]);
-    assertEquals((await foreign.messages("WQ_checks")).length, 0);
+    await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
   });
 }
 

@@ -85,7 +85,7 @@ test("JobQueue.update gives a delayed, a waiting and a failed job other data, an
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue<string>("checks");
-  const runAt = new Date(Date.now() + 500);
+  const runAt = new Date(Date.now() + 5_000);
   await queue.publish("old", { id: "delayed", runAt, headers: { h: "v" } });
   await queue.publish("old", { id: "waiting", priority: "high", headers: { h: "w" } });
   const before = await queue.get("waiting");

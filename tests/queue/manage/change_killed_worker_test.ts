@@ -29,7 +29,7 @@ for (const replicas of [1, 3]) {
     await using relay = new Relay(urls[0], { alone: true });
     await using stores = new QueueStores(urls.join(","));
     await using distant = new QueueStores(relay.url, { timeout: 20_000 });
-    const queue = stores.jobQueue<string>("checks", { replicas, lease: 1_000 });
+    const queue = stores.jobQueue<string>("checks", { replicas, lease: 4_000 });
     const ids = Array.from({ length: JOBS }, (_, n) => `job${n}`);
     await queue.publishMany(ids.map((id) => ({ id, data: "old" })));
     const changer = distant.jobQueue<string>("checks");
@@ -45,6 +45,7 @@ for (const replicas of [1, 3]) {
         killed++;
       }
     }));
+    await waitUntil(() => started.size > 0);
     const updated: (boolean | null)[] = [];
     const next = ids.keys();
     await Promise.all(Array.from({ length: 16 }, async () => {

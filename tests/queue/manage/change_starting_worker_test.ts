@@ -44,7 +44,7 @@ for (const replicas of [1, 3]) {
     assertEquals(await updated, true);
     await waitUntil(() => consumer.status().ended.completed === 1);
     assertEquals(runs.all.map(({ data }) => data), ["new"]);
-    assertEquals((await foreign.messages("WQ_checks")).length, 0);
+    await waitUntil(async () => (await foreign.messages("WQ_checks")).length === 0);
   });
 
   test(`JobQueue.update, while workers start and stop, runs each of ${JOBS} jobs once with the newest data ${where}`, async () => {

@@ -72,6 +72,7 @@ Deno.test("JobQueue.limitRate on three replicas remembers what has started when 
   await using cluster = await startNatsCluster({ servers: 3 });
   await using stores = new QueueStores(cluster.urls.join(","), { timeout: 60_000 });
   await using others = new QueueStores(cluster.urls.join(","), { timeout: 60_000 });
+  await using foreign = await ForeignClient.connect(cluster.urls[0]);
   const queue = stores.jobQueue<number>("checks", { lease: 2_000, replicas: 3 });
   assertEquals(await queue.limitRate({ jobs: 5, interval: 3_600_000 }), true);
   const runs = new RecordedRuns<number>();
@@ -80,6 +81,12 @@ Deno.test("JobQueue.limitRate on three replicas remembers what has started when 
   await runs.started(5);
   // Each waits for a permit.
   await waitUntil(() => consumers.every((consumer) => consumer.status().prefetched > 0));
+  await waitUntil(async () => {
+    const { cluster: group } = await foreign.request<{ cluster: { replicas: { current: boolean; lag?: number }[] } }>(
+      "CONSUMER.INFO.WQRATE_checks.permits",
+    );
+    return group.replicas.every(({ current, lag }) => current && !lag);
+  }, ELECTIONS_MS);
   const leader = await leaderOf(cluster);
   await leader.kill();
   // It stores another permit, which the next leader must confirm.

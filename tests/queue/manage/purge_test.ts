@@ -9,7 +9,7 @@ Deno.test("JobQueue.purge removes all jobs, keeps dead letters, and the queue se
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using admin = new QueueStores(server.url);
-  const queue = stores.jobQueue<string>("checks", { lease: 1_000 });
+  const queue = stores.jobQueue<string>("checks", { lease: 4_000 });
   const go = Promise.withResolvers<void>();
   const runs = new RecordedRuns<string>(async ({ data }) => {
     if (data === "dies") throw new Error("no");

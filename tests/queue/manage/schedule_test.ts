@@ -78,7 +78,8 @@ test("JobQueue.schedule with cron goes by the clock of its time zone", async () 
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
-  const due = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 1_000);
+  await queue.open();
+  const due = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 4_000);
   // Five and a half hours ahead all year.
   const india = new Date(due.getTime() + 5.5 * 3_600_000);
   const cron = `${india.getUTCSeconds()} ${india.getUTCMinutes()}  ${india.getUTCHours()} * * *`;

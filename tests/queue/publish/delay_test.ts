@@ -16,20 +16,19 @@ Deno.test("JobConsumer runs a delayed job when it is due, at its priority and wi
     void seen.push([priority, headers, Math.abs(enqueuedAt.getTime() - published) < 10_000, maxAttempts])
   );
   await using consumer = queue.consume(runs.handler);
-  const published = Date.now();
+  await queue.open();
   const start = performance.now();
+  const published = Date.now();
   await queue.publish({ n: 1 }, { id: "a.b", delay: 400, priority: "high", headers: { h: "v" }, maxAttempts: 8 });
   await queue.publish({ n: 2 }, { id: "c", runAt: new Date(published + 1_000) });
   await waitUntil(() => consumer.status().ended.completed === 2);
-  assertEquals(runs.all.map(({ id, data, attempt }) => [id, data, attempt]), [["a.b", { n: 1 }, 1], [
-    "c",
-    { n: 2 },
-    1,
-  ]]);
-  assertEquals(seen, [["high", { h: "v" }, true, 8], ["normal", {}, true, 5]]);
+  // Two priorities come on ways of their own.
+  const all = runs.all.toSorted((a, b) => a.id < b.id ? -1 : 1);
+  assertEquals(all.map(({ id, data, attempt }) => [id, data, attempt]), [["a.b", { n: 1 }, 1], ["c", { n: 2 }, 1]]);
+  assertEquals(seen.toSorted(), [["high", { h: "v" }, true, 8], ["normal", {}, true, 5]]);
   for (const [index, due] of [[0, 400], [1, 1_000]]) {
-    assertGreater(runs.all[index].at - start, due - 5);
-    assertLess(runs.all[index].at - start, due + LATE);
+    assertGreater(all[index].at - start, due - 5);
+    assertLess(all[index].at - start, due + LATE);
   }
 });
 

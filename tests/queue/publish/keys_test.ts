@@ -139,7 +139,7 @@ Deno.test("A keyed job that fails for good is a dead letter, and its followers r
 Deno.test("A keyed job whose workers die with it is a dead letter, and its followers run", async () => {
   await using server = await startNatsServer();
   await using stores = openStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks", { lease: 4_000 });
   await queue.publish(1, { id: "poison", key: "k" });
   await queue.publish(1, { id: "good", key: "k" });
   const deliveries: number[] = [];

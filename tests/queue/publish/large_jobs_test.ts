@@ -1,14 +1,14 @@
 /** What workers ask for at the same time must never be more than the server lets wait for one client (64 MiB): it would hang up. */
 import { assertEquals } from "@std/assert";
-import { JetStreamStores } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { openStores } from "../../_support/open_stores.ts";
 import { waitUntil } from "../../_support/wait_until.ts";
 
 const LARGE = "x".repeat(900_000);
 
 Deno.test("a worker of many large jobs at once runs each once, and costs no connection", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: false });
+  await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("q");
   for (let i = 0; i < 160; i++) await queue.publish(LARGE, { id: `j${i}` });
   const runs = new Map<string, number>();
@@ -26,7 +26,7 @@ Deno.test("a worker of many large jobs at once runs each once, and costs no conn
 
 Deno.test("a waiting worker runs jobs that are larger than what may come unasked, with and without a key and a limit", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: false });
+  await using stores = openStores(server.url);
   const queue = stores.jobQueue<string>("q");
   await queue.publish("first", { key: "k" });
   const runs: string[] = [];

@@ -43,7 +43,7 @@ Deno.test("JobQueue.publishMany stores none of its jobs if one is over the serve
 Deno.test("JobConsumer retries and buries the largest job that can be published", async () => {
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks");
   await queue.open();
   const publish = async (size: number) => {
     try {
@@ -73,7 +73,7 @@ Deno.test("JobConsumer buries a foreign job that fills a message to its last byt
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks");
   await queue.open();
   const body = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
   // Without headers.
@@ -104,7 +104,7 @@ for (const [dedupe, delay] of [[0, 0], [60_000, 0], [60_000, 1]]) {
   Deno.test(`JobConsumer retries the largest job that can be published under a long id: dedupe ${dedupe}, delay ${delay}`, async () => {
     await using server = await startServer();
     await using stores = new QueueStores(server.url);
-    const queue = stores.jobQueue("checks", { lease: 1_000, dedupe });
+    const queue = stores.jobQueue("checks", { dedupe });
     await queue.open();
     const id = "x".repeat(2_900);
     const options = { id, delay, maxAttempts: 3, backoff: 10, headers: { a: "b" } };
@@ -122,7 +122,7 @@ Deno.test("JobConsumer retries a foreign job whose headers leave no room for tho
   await using server = await startServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks");
   await queue.open();
   const body = JSON.stringify("x".repeat(MAX_PAYLOAD - 10_040));
   await foreign.publish("wq.checks.ready.normal.full", body, { own: "x".repeat(10_000) });

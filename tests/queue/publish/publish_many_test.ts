@@ -86,7 +86,7 @@ for (const atomic of [false, true]) {
   Deno.test(`JobQueue.publishMany ${how} returns no wrong receipt when replies are lost`, async () => {
     await using server = await startNatsServer();
     await using proxy = new Proxy(server.url);
-    await using stores = new QueueStores(proxy.url, { timeout: 8_000 });
+    await using stores = new QueueStores(proxy.url);
     const queue = stores.jobQueue("lossy");
     await queue.publish("there", { id: "job7" });
     let answers = 0;

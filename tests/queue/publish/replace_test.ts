@@ -127,12 +127,12 @@ test("JobQueue.publish with debounce runs once for a thousand publishes within a
   const receipts = await Promise.all(
     Array.from({ length: 1_000 }, async (_, n) => {
       await new Promise((resolve) => setTimeout(resolve, n));
-      return await queue.publish(n, { id: "a", debounce: 1_500 });
+      return await queue.publish(n, { id: "a", debounce: 5_000 });
     }),
   );
   assert(receipts.every((receipt) => receipt !== null));
   await runs.started(1);
-  assert(performance.now() - start > 2_400);
+  assert(performance.now() - start > 5_900);
   await waitUntil(async () => await queue.get("a") === null);
   assertEquals(runs.all.map(({ data }) => data), [999]);
 });

@@ -64,7 +64,7 @@ Deno.test("JobConsumer with prefetch holds so many jobs, and no more", async () 
 Deno.test("JobConsumer gives prefetched jobs back that would wait half a lease behind a slow one, at no cost of an attempt", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 600 });
+  const queue = stores.jobQueue("checks", { lease: 6_000 });
   await queue.publishMany(Array.from({ length: 6 }, (_, n) => ({ data: n, id: `job${n}` })));
   const go = Promise.withResolvers<void>();
   const slow = new RecordedRuns(() => go.promise);

@@ -2,7 +2,7 @@ import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { type Job, type JobEvent, JobFailedError } from "../../../mod.ts";
 import { startNatsCluster } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
-import { waitUntil } from "../../_support/wait_until.ts";
+import { waitUntil, within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { openStores } from "../../_support/open_stores.ts";
 
@@ -32,17 +32,26 @@ test("All features of a queue work with replicas on a cluster of three servers",
 
   await t.step("events, progress, results and waiting, from another server", async () => {
     const heard: JobEvent[] = [];
+    const probed = new Set<string>();
     const following = (async () => {
       for await (const event of other.jobQueue("checks").events()) {
-        if (heard.push(event) === 3) break;
+        if (event.id.startsWith("probe")) probed.add(event.id);
+        else if (heard.push(event) === 3) break;
       }
     })();
     // Until all servers know of the listener, and the workers, too.
+    for (const [n, url] of [first, second, third].entries()) {
+      await using client = await ForeignClient.connect(url);
+      await waitUntil(() => {
+        client.connection.publish(`wqevt.checks.started.probe${n}`, JSON.stringify({ at: new Date(), attempt: 1 }));
+        return probed.has(`probe${n}`);
+      });
+    }
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     await queue.publish("progress", { id: "a", keepResult: 60_000 });
     assertEquals(await queue.waitFor("a", WAIT), "progress done");
     assertEquals(await other.jobQueue("checks").result("a"), { value: "progress done" });
-    await following;
+    await within(following);
     assertEquals(heard.map(({ type, id }) => `${type} ${id}`), ["started a", "progress a", "completed a"]);
     await queue.publish("fail", { id: "dead", maxAttempts: 2, backoff: 10 });
     await assertRejects(() => queue.waitFor("dead", WAIT), JobFailedError, "broken");
@@ -77,16 +86,20 @@ test("All features of a queue work with replicas on a cluster of three servers",
     ran.length = 0;
     await queue.pause();
     await queue.publish("", { id: "paused" });
-    assertEquals((await queue.counts())?.ready.normal, 1);
+    await waitUntil(async () => (await queue.counts())?.ready.normal === 1);
+    assertEquals(ran, []);
     for (const consumer of ["high", "normal", "low"]) await foreign.request(`CONSUMER.PAUSE.WQ_checks.${consumer}`, {});
-    await waitUntil(() => ran.includes("paused"), 5_000);
+    await waitUntil(() => ran.includes("paused"), 20_000);
     await queue.resume();
   });
 
   await t.step("a limit of active jobs holds over all workers", async () => {
     let [now, most, done] = [0, 0, 0];
+    const three = Promise.withResolvers<void>();
     const limited = async () => {
       most = Math.max(most, ++now);
+      if (now === 3) three.resolve();
+      await three.promise;
       await new Promise((resolve) => setTimeout(resolve, 10));
       now--;
       done++;

@@ -89,9 +89,8 @@ Deno.test("JobQueue.deadLetters lists a thousand letters, newest first, by page,
   assertEquals(letters.length, 1_000);
   assertEquals(new Set(letters.map(({ id }) => id)).size, 1_000);
   assert(letters.every(({ id, data, reason }) => data?.id === id && reason === `no ${id}`));
-  assert(
-    letters.every(({ diedAt }, index) => index === 0 || diedAt <= new Date(letters[index - 1].diedAt.getTime() + 50)),
-  );
+  // One that is stored at its second try may have died before those behind it.
+  assert(letters.every(({ sequence }, index) => index === 0 || sequence < letters[index - 1].sequence));
   assertEquals((await queue.counts())?.dead, 1_000);
   // By page: the first ones cost few messages.
   const before = (await server.monitor("/varz"))!.out_msgs as number;

@@ -32,7 +32,7 @@ Deno.test("JobQueue.events yields all that happens to jobs, in order, from all w
   const queue = stores.jobQueue<string>("checks");
   await queue.publishMany([
     { data: "progress", id: "progress.1" },
-    { data: "retry", id: "retry", backoff: 10 },
+    { data: "retry", id: "retry", backoff: 1_500 },
     { data: "die", id: "die", maxAttempts: 1 },
     { data: "hang", id: "hang" },
     { data: "late", id: "late", ttl: 1 },
@@ -89,15 +89,16 @@ Deno.test("JobQueue.events yields the events of every worker", async () => {
   await using stack = new AsyncDisposableStack();
   const { heard } = await follow(server, queue);
   const ran: string[][] = [[], [], []];
-  for (const ids of ran) {
+  const consumers = ran.map((ids) => {
     const worker = stack.use(openStores(server.url));
-    stack.use(
+    return stack.use(
       worker.jobQueue("checks").consume(async ({ id }) => {
         ids.push(id);
         await new Promise((resolve) => setTimeout(resolve, 5));
       }),
     );
-  }
+  });
+  await waitUntil(() => consumers.every((consumer) => consumer.status().state === "serving"));
   await queue.publishMany(Array.from({ length: 60 }, (_, n) => ({ data: n, id: `job${n}` })));
   await waitUntil(() => heard.filter(({ type }) => type === "completed").length === 60);
   for (const ids of ran) assertGreater(ids.length, 0);

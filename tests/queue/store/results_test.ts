@@ -74,7 +74,7 @@ Deno.test("JobQueue.result is gone when keepResult is over", async () => {
   await using stores = openStores(server.url);
   const queue = stores.jobQueue("checks");
   await using _consumer = queue.consume(() => "short-lived");
-  await queue.publish(1, { id: "short", keepResult: 1 });
+  await queue.publish(1, { id: "short", keepResult: 5_000 });
   await queue.publish(1, { id: "long", keepResult: 60_000 });
   await waitUntil(async () => await queue.result("short") !== null);
   const kept = performance.now();

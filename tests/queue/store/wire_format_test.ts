@@ -187,8 +187,8 @@ Deno.test("JobQueue.publish has no need of a guard for an id that it has just ma
   const receipt = await queue.publish(2);
   assertEquals([receipt?.sequence, receipt?.duplicate], [2, false]);
   await waitUntil(() => sent.length >= 2);
-  assertEquals(sent.slice(0, 2).map(({ guard }) => guard), ["", ""]);
-  assertEquals(sent[0].id, sent[1].id);
+  assertEquals(new Set(sent.map(({ id, guard }) => `${id} ${guard}`)).size, 1);
+  assertEquals(sent[0].guard, "");
   // Another session may be one of a server that has forgotten the message id.
   proxy.tampering.drop = (_, payload) => {
     if (!isAck(payload) || lost++ !== 2) return false;
@@ -198,6 +198,7 @@ Deno.test("JobQueue.publish has no need of a guard for an id that it has just ma
   lost = 2;
   const again = await queue.publish(3);
   assertEquals([again?.sequence, again?.duplicate], [3, false]);
-  assertEquals(sent.slice(2).map(({ guard }) => guard), ["", "0"]);
-  assertEquals(sent[2].id, sent[3].id);
+  await waitUntil(() => new Set(sent.map(({ id }) => id)).size === 2 && sent.at(-1)!.guard === "0");
+  const guards = sent.filter(({ id }) => id === sent.at(-1)!.id).map(({ guard }) => guard);
+  assertEquals([guards[0], guards.at(-1)], ["", "0"]);
 });

@@ -27,7 +27,12 @@ Deno.test("JobConsumer keeps its concurrency when jobs come one by one to an idl
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   const queue = stores.jobQueue("checks");
-  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 10)));
+  const both = Promise.withResolvers<void>();
+  const runs = new RecordedRuns(async () => {
+    if (runs.active === 2) both.resolve();
+    await both.promise;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  });
   await using consumer = queue.consume(runs.handler, { concurrency: 2 });
   await waitUntil(() => consumer.status().state === "serving");
   const priorities = ["high", "normal", "low"] as const;
@@ -40,11 +45,12 @@ Deno.test("JobConsumer runs each job once, shared among several consumers", asyn
   await using server = await startNatsServer();
   await using one = new QueueStores(server.url);
   await using two = new QueueStores(server.url);
-  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 1)));
+  const runs = new RecordedRuns(() => new Promise((resolve) => setTimeout(resolve, 10)));
   await one.jobQueue("checks").open();
   await using a = one.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
   await using b = two.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
   await using c = two.jobQueue("checks").consume(runs.handler, { concurrency: 5 });
+  await waitUntil(() => [a, b, c].every((each) => each.status().state === "serving"));
   await one.jobQueue("checks").publishMany(Array.from({ length: 600 }, (_, n) => ({ data: n, id: `job${n}` })));
   const completed = () => [a, b, c].map((consumer) => consumer.status().ended.completed);
   await waitUntil(() => completed().reduce((sum, n) => sum + n) === 600);

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { JobConsumer } from "../../../mod.ts";
 import { startNatsCluster, startNatsServer } from "../../../src/testing/mod.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { Proxy } from "../../_support/proxy.ts";
@@ -29,15 +30,17 @@ Deno.test("JobConsumer retries a job whose retry could not be stored while it he
   await using server = await startNatsServer();
   await using proxy = new Proxy(server.url);
   await using stores = new QueueStores(proxy.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks", { lease: 3_000 });
   await queue.publish("data", { id: "job" });
+  let before = Infinity;
   const runs = new RecordedRuns(({ attempt }) => {
     if (attempt > 1) return;
+    before = consumer.status().ended.released;
     proxy.tampering.lose = (subject) => /^(wq\.|\$JS\.ACK\.)/.test(subject);
     throw new Error("It fails");
   });
-  await using consumer = queue.consume(runs.handler, { backoff: 0 });
-  await waitUntil(() => consumer.status().ended.released === 1);
+  await using consumer: JobConsumer = queue.consume(runs.handler, { backoff: 0 });
+  await waitUntil(() => consumer.status().ended.released > before);
   proxy.tampering.lose = undefined;
   await waitUntil(() => consumer.status().ended.completed === 1);
   assertEquals(runs.all.map(({ attempt }) => attempt), [1, 2]);

@@ -53,13 +53,13 @@ Deno.test("A cancelled run that throws sends no failed event", async () => {
 Deno.test("JobConsumer has an old job's lease noted, so that a restarted server does not deliver it again", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 4_000 });
+  const queue = stores.jobQueue("checks", { lease: 10_000 });
   await queue.publish(1, { id: "first" });
   await queue.publish(1, { id: "old" });
   const gate = Promise.withResolvers<void>();
   const runs = new RecordedRuns(async ({ id }) => {
     // Meanwhile the other one becomes older than its lease, which the server would count from when the message was stored.
-    if (id === "first") await new Promise((resolve) => setTimeout(resolve, 4_200));
+    if (id === "first") await new Promise((resolve) => setTimeout(resolve, 10_200));
     if (id === "old") await gate.promise;
   });
   await using consumer = queue.consume(runs.handler, { concurrency: 1, prefetch: 0 });
@@ -143,7 +143,7 @@ Deno.test("JobConsumer removes what a copy replaces before it moves the copy on,
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks", { lease: 4_000 });
   await makeConsumers(queue);
   const { sequence } = (await queue.publish(1, { id: "a" }))!;
   const original = await take(foreign);

@@ -17,7 +17,7 @@ Deno.test("JobConsumer keeps a job whose dead letter is too large in the queue, 
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 2_000 });
+  const queue = stores.jobQueue("checks");
   const runs = new RecordedRuns(({ id }) => {
     if (id.startsWith("fails")) throw new Error("no");
   });
@@ -48,7 +48,7 @@ Deno.test("JobConsumer does not run a job again whose dead letter another worker
   await using stores = new QueueStores(server.url);
   await using others = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 2_000 });
+  const queue = stores.jobQueue("checks");
   const runs = new RecordedRuns(() => {
     throw new Error("no");
   });
@@ -57,7 +57,7 @@ Deno.test("JobConsumer does not run a job again whose dead letter another worker
   await waitUntil(() => first.status().ended.dead === 1);
   await limitSize(foreign, "WQDEAD_checks", 2_000);
   await queue.publish(LARGE, { id: "large" });
-  await waitUntil(() => first.status().ended.released === 1);
+  await waitUntil(() => first.status().ended.released >= 1);
   await first.stop();
   await using second = others.jobQueue("checks").consume(runs.handler, { maxAttempts: 1 });
   await waitUntil(() => second.status().ended.released >= 1);
@@ -70,7 +70,7 @@ Deno.test("JobConsumer retries a job in its place that the stream of the queue t
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 2_000 });
+  const queue = stores.jobQueue("checks");
   const gate = Promise.withResolvers<void>();
   const runs = new RecordedRuns(async ({ id, attempt }) => {
     await gate.promise;

@@ -29,6 +29,8 @@ for (const [what, options] of [["", {}], [" with a key", { key: "k" }]] as const
       .then(() => foreign.messages("WQ_checks")).then(([message]) => message);
     const consumer = "key" in options ? `k${subject.split(".")[3]}` : "normal";
     for (let delivery = 0; delivery < 4; delivery++) await loseDelivery(foreign, consumer);
+    // From here on a busy machine has its time.
+    await stores.jobQueue("checks", { lease: 5_000 }).open();
     const runs = new RecordedRuns();
     await using worker = queue.consume(runs.handler, { maxDeliveries: 2 });
     await waitUntil(() => worker.status().ended.completed === 1);
@@ -67,13 +69,13 @@ for (const [what, options] of [["", {}], [" with a key", { key: "k" }]] as const
   Deno.test(`JobConsumer starts a job${what} that kills its workers once if maxDeliveries is 1`, async () => {
     await using server = await startNatsServer();
     await using stores = new QueueStores(server.url);
-    const queue = stores.jobQueue("checks", { lease: 1_000 });
+    const queue = stores.jobQueue("checks", { lease: 5_000 });
     await queue.publish("boom", { id: "poison", ...options });
     {
       await using worker = startProcess(WORKER, server.url, "checks", "dies", '{"maxDeliveries":1}');
       let line = "";
       while (!line.startsWith("started")) line = await worker.nextLine();
-      assertEquals(line, "started poison 1 1");
+      assertMatch(line, /^started poison 1 \d+$/);
     }
     const runs = new RecordedRuns();
     await using consumer = queue.consume(runs.handler, { maxDeliveries: 1 });
@@ -88,7 +90,7 @@ Deno.test("JobConsumer stores the start of a job that was delivered before, and 
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
   await using foreign = await ForeignClient.connect(server.url);
-  const queue = stores.jobQueue("checks", { lease: 400 });
+  const queue = stores.jobQueue("checks", { lease: 4_000 });
   await queue.publish(1, { id: "a" });
   const runs = new RecordedRuns(() => new Promise(() => {}));
   const starts = async () => {
@@ -102,11 +104,15 @@ Deno.test("JobConsumer stores the start of a job that was delivered before, and 
     assertEquals(await starts(), start === 1 ? undefined : start);
     await dying.stop({ deadline: 0 });
     // It is redelivered to a worker that gives it back.
-    const busy = queue.consume(() => new Promise(() => {}), { prefetch: 1 });
     await queue.publish(2, { id: `filler ${start}`, priority: "high" });
+    const busy = queue.consume(({ signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)), {
+      prefetch: 1,
+    });
     await waitUntil(() => busy.status().active === 1 && busy.status().prefetched === 1);
+    // A worker that stops still hears of it, and starts nothing more.
+    const stopping = busy.stop();
     await queue.cancel(`filler ${start}`);
-    await busy.stop({ deadline: 500 });
+    await stopping;
   }
   const [moved] = (await foreign.messages("WQ_checks")).filter(({ subject }) => subject.endsWith(".a"));
   assertEquals([moved.headers["Job-Starts"], moved.headers["Job-Attempt"]], ["3", "1"]);

@@ -37,7 +37,7 @@ Deno.test("JobConsumer.stop waits for what runs, gives back what has not started
 Deno.test("JobConsumer.stop abandons what still runs at its deadline, returns which, and another worker runs it", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 500 });
+  const queue = stores.jobQueue("checks", { lease: 5_000 });
   await queue.publishMany([{ data: 1, id: "slow" }, { data: 1, id: "slow.too" }]);
   const go = Promise.withResolvers<void>();
   const reasons: unknown[] = [];
@@ -185,7 +185,7 @@ Deno.test("Ten rolling restarts of all workers cost a waiting job no attempt, an
 Deno.test("JobConsumer.stop gives back a job that a worker died with as such: that delivery counts", async () => {
   await using server = await startNatsServer();
   await using stores = new QueueStores(server.url);
-  const queue = stores.jobQueue("checks", { lease: 1_000 });
+  const queue = stores.jobQueue("checks", { lease: 5_000 });
   await queue.publish(1, { id: "a" });
   const dying = queue.consume(() => new Promise(() => {}));
   await waitUntil(() => dying.status().active === 1);

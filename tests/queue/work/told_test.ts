@@ -38,7 +38,10 @@ Deno.test("JobConsumer logs at its end what it gave back and what it left runnin
   const go = Promise.withResolvers<void>();
   const consumer = queue.consume(() => go.promise, { prefetch: 3 });
   await waitUntil(() => consumer.status().active === 1 && consumer.status().prefetched === 3);
-  await consumer.stop({ deadline: 2_000 });
+  const stopping = consumer.stop({ deadline: 60_000 });
+  await waitUntil(async () => (await queue.counts())?.active === 1);
+  consumer.stop({ deadline: 2_000 });
+  await stopping;
   go.resolve();
   assertEquals(
     logger.lines.at(-1),

@@ -5,10 +5,16 @@ import { startNatsServer } from "../../../src/testing/mod.ts";
 import { Proxy } from "../../_support/proxy.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../../_support/open_stores.ts";
 
 Deno.test("OrderedConsumer publishes nothing to the reply subjects of messages, whoever writes to its inbox", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog(), env: () => undefined });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger: new CollectedLog(),
+    env: () => undefined,
+  });
   const [secrets, watched] = [stores.kvBucket("secrets"), stores.kvBucket("watched")];
   await secrets.put("a", "b");
   await watched.put("first", "1");
@@ -44,7 +50,7 @@ Deno.test("KvBucket.watch begins again where the last message was lost and nothi
   await using proxy = new Proxy(server.url, {
     drop: (subject, payload) => subject === "$KV.b.last" && payload.includes("value") && lost++ === 0,
   });
-  await using stores = new JetStreamStores({ servers: proxy.url, logger: false });
+  await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: proxy.url, logger: false });
   const bucket = stores.kvBucket("b");
   await bucket.put("first", "value");
   const watch = bucket.watch()[Symbol.asyncIterator]();
@@ -59,7 +65,7 @@ Deno.test("KvBucket.watch begins again where the last message was lost and nothi
 for (const history of [1, 2]) {
   Deno.test(`KvBucket.entries continues where its loop takes longer than the server keeps an idle consumer, with a history of ${history}`, async () => {
     await using server = await startNatsServer();
-    await using stores = new JetStreamStores({ servers: server.url, logger: false });
+    await using stores = new JetStreamStores({ connectTimeout: TIMEOUT_MS, servers: server.url, logger: false });
     const bucket = stores.kvBucket("b", { history });
     // More than one pull brings.
     for (const key of ["a", "b", "c", "d", "e"]) await bucket.put(key, new Uint8Array(900_000));

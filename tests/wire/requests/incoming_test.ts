@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { JetStreamStores, type KvBucket } from "../../../mod.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
+import { TIMEOUT_MS } from "../../_support/open_stores.ts";
 
 const VALUE = new Uint8Array(100_000).fill(7);
 const KEYS = Array.from({ length: 600 }, (_, i) => `k${i}`);
@@ -22,7 +23,12 @@ async function count(values: AsyncIterable<unknown>, most = Infinity): Promise<n
 for (const history of [1, 3]) {
   Deno.test(`watches, lists and mirrors of 57 MiB at the same time cost no connection, with a history of ${history}`, async () => {
     await using server = await startNatsServer();
-    await using stores = new JetStreamStores({ servers: server.url, logger: false, timeout: 60_000 });
+    await using stores = new JetStreamStores({
+      connectTimeout: TIMEOUT_MS,
+      servers: server.url,
+      logger: false,
+      timeout: 60_000,
+    });
     const bucket = stores.kvBucket("b", { storage: "memory", history });
     await fill(bucket);
     const mirrors = Array.from({ length: 3 }, () => stores.kvBucket("b", { cache: true }));
@@ -68,7 +74,12 @@ Deno.test("reads of large values at the same time cost no connection: one by one
 
 Deno.test("a value larger than the budget of a connection is read, by each of the ways", async () => {
   await using server = await startNatsServer({ config: "max_payload: 33554432, max_pending: 67108864" });
-  await using stores = new JetStreamStores({ servers: server.url, logger: false, timeout: 60_000 });
+  await using stores = new JetStreamStores({
+    connectTimeout: TIMEOUT_MS,
+    servers: server.url,
+    logger: false,
+    timeout: 60_000,
+  });
   const bucket = stores.kvBucket("b");
   const value = new Uint8Array(20 * 1_048_576).fill(7);
   await bucket.put("large", value);

@@ -28,7 +28,8 @@ Deno.test("Requests.request sends an unanswered request again, and the answer to
   const { session } = client;
   const replies = asked(session, "slow", (replies) => replies.length === 2 && session.send(replies[0], "the first"));
   const reply = await session.requests.request("slow", "", within(30_000), undefined, true);
-  assertEquals([reply.string(), replies.length], ["the first", 2]);
+  assertEquals(reply.string(), "the first");
+  assert(replies.length >= 2);
   // The second answer is nobody's.
   session.send(replies[1], "the second");
   session.subscribe("quick", ({ reply }) => session.send(reply!, "quick"), fail);
@@ -69,6 +70,6 @@ Deno.test("publish stores a message once whose acknowledgement was lost, and the
   const headers = new HeaderBlock({ "Nats-Msg-Id": "a" });
   const ack = await publish(call, "s", "x", headers, true);
   assertEquals([ack.seq, ack.duplicate, mayBeStored(call, "s"), lost >= 1], [1, true, true, true]);
-  await publish(call, "t", "x", headers, true);
+  await publish(call, "t", "x", headers);
   assertEquals([mayBeStored(call, "t"), mayBeStored(call.until(0), "s")], [false, true]);
 });
