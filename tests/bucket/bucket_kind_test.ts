@@ -125,11 +125,15 @@ Deno.test("mirrors of buckets are read, also those of mirrors, and writes to the
       await open.api(`STREAM.CREATE.${family}${name}`, config);
     }
   }
-  for (const name of Object.keys(origins)) {
+  for (const [name, from] of Object.entries(origins)) {
     for (const stream of [`KV_${name}`, `OBJ_${name}`]) {
       await waitUntil(async () => {
-        const { state } = await open.api<{ state: { last_seq: number } }>(`STREAM.INFO.${stream}`);
-        return state.last_seq >= 4;
+        const [mirror, origin] = await Promise.all(
+          [stream, stream.replace(name, from)].map((stream) =>
+            open.api<{ state: { last_seq: number } }>(`STREAM.INFO.${stream}`)
+          ),
+        );
+        return mirror.state.last_seq === origin.state.last_seq;
       });
     }
     const [kv, objects] = [open.stores.kvBucket(name), open.stores.objectBucket(name)];

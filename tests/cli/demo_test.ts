@@ -4,6 +4,7 @@ import { startNatsServer } from "../../src/testing/mod.ts";
 import { makeCertificates } from "../_support/make_certificates.ts";
 import { hasTerminal, run, start } from "./_commands.ts";
 import { startService } from "./_services.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 const ESCAPE = "\x1b";
 
@@ -60,7 +61,11 @@ Deno.test("demo --json checks the URLs it is given through the server of SUPERCH
       ["down", null, "unknown host name", "", 2, true, "down", { checks: 2, up: 0 }],
     ],
   );
-  await using stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: { info() {}, warn() {}, error() {} },
+  });
   const loaded = JSON.parse(await stores.loadHealthcheck(args[0]) ?? "null");
   assertEquals([loaded.url, loaded.state], [args[0], "up"]);
   assertEquals(await stores.loadKV(`demo.state.${args[1]}`), { key: `demo.state.${args[1]}`, val: "down" });
@@ -109,7 +114,11 @@ Deno.test("demo --watch continues while the nats-server is killed, and stores ag
   assert((after.checks as { counters: { checks: number } }[])[0].counters.checks > 1);
   demo.kill("SIGINT");
   assertEquals(await demo.end(), 0);
-  await using stores = new JetStreamStores({ servers: server.url, logger: { info() {}, warn() {}, error() {} } });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: { info() {}, warn() {}, error() {} },
+  });
   assertEquals((await server.monitor("/jsz"))?.streams, 2, "the queue is gone");
   assertEquals((await stores.loadKV(`demo.state.${service.url}/down`))?.val, "down");
 });

@@ -3,6 +3,7 @@ import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
 import { functionsOf, partsOf } from "../_support/calls.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** Asserts that every bad call gives its error: as a rejection where there is a promise, else at once. */
 async function assertAllRefused(stores: JetStreamStores): Promise<void> {
@@ -30,7 +31,11 @@ Deno.test("every function refuses bad arguments without a connection", async () 
 
 Deno.test("every function refuses bad arguments before anything is sent, and the connection stays", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: new CollectedLog(),
+  });
   await stores.connect();
   await assertAllRefused(stores);
   const { in_msgs: received } = await server.monitor("/varz") as { in_msgs: number };

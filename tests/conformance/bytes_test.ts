@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 const SIZE = 300_000;
 const ones = () => new Uint8Array(SIZE).fill(1);
@@ -36,7 +37,11 @@ function objectOf(name: string) {
 for (const [name, option, store, load] of CALLS) {
   Deno.test(`${name} stores its bytes as they were at the call, before there is a connection and with one`, async () => {
     await using server = await startNatsServer();
-    await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({
+      servers: server.url,
+      connectTimeout: TIMEOUT_MS,
+      logger: new CollectedLog(),
+    });
     for (let i = 0; i < 2; i++) {
       const bytes = ones();
       const stored = store(stores, bytes);
@@ -49,7 +54,11 @@ for (const [name, option, store, load] of CALLS) {
 
   Deno.test(`${name} takes bytes over shared and resizable memory`, async () => {
     await using server = await startNatsServer();
-    await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({
+      servers: server.url,
+      connectTimeout: TIMEOUT_MS,
+      logger: new CollectedLog(),
+    });
     const shared = new Uint8Array(new SharedArrayBuffer(SIZE)).fill(1);
     await store(stores, shared);
     assertEquals(isOnes(await load(stores)), true);
@@ -64,7 +73,11 @@ for (const [name, option, store, load] of CALLS) {
 
   Deno.test(`${name} throws a TypeError that names '${option}' for bytes whose buffer is gone, and the connection stays`, async () => {
     await using server = await startNatsServer();
-    await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+    await using stores = new JetStreamStores({
+      servers: server.url,
+      connectTimeout: TIMEOUT_MS,
+      logger: new CollectedLog(),
+    });
     await stores.connect();
     const detached = ones();
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -81,7 +94,11 @@ for (const [name, option, store, load] of CALLS) {
 
 Deno.test("ObjectBucket.putStream takes parts over shared memory, and stores nothing if a part's buffer is transferred", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: new CollectedLog(),
+  });
   const bucket = stores.objectBucket("o");
   const shared = new Uint8Array(new SharedArrayBuffer(SIZE)).fill(1);
   await bucket.putStream("o", ReadableStream.from([shared]));

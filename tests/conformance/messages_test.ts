@@ -4,6 +4,7 @@ import { JetStreamStoreError, JetStreamStores, JobFailedError } from "../../mod.
 import { guardedLogger } from "../../src/connection/logger.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** All that a terminal or a log reader may obey, in one text, with a megabyte behind it. */
 const NASTY = `a\r\n\0\x1b]0;title\x07\x1b[31m\x7f\x85\x9b31m\u061c\u200e\u202e\u2066\u2028\u2029\ufeff"'${
@@ -118,7 +119,11 @@ Deno.test("a JetStreamStoreError and the lines of the log are one printable line
 
 Deno.test("the errors of a schema and of waitFor quote issues and ids escaped and short", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: new CollectedLog(),
+  });
   const issues = Array.from({ length: 100 }, () => ({ message: NASTY, path: [NASTY] }));
   const queue = stores.jobQueue("q", { schema: { "~standard": { validate: () => ({ issues }) } } });
   const refused = await assertRejects(() => queue.publish(1), TypeError, "does not fit the queue's schema");

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { JetStreamStores, RetryJobError } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 type Call = (stores: JetStreamStores, options: never) => unknown;
 
@@ -82,7 +83,11 @@ Deno.test("nested numbers are checked as all others", async () => {
 
 Deno.test("-0 counts as 0", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: new CollectedLog(),
+  });
   const bucket = stores.kvBucket("b", { ttl: -0 });
   assertEquals(await bucket.put("k", "v"), 1);
   assertEquals((await bucket.status())?.ttl, 0);

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ConsumeOptions, JetStreamStores } from "../../mod.ts";
 import { startNatsServer } from "../../src/testing/mod.ts";
 import { CollectedLog } from "../_support/collected_log.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** What looks like an object with properties and has none. */
 const NO_RECORDS: [value: unknown, is: string][] = [
@@ -43,7 +44,11 @@ Deno.test("lists with empty places are refused, not taken for shorter ones", asy
 
 Deno.test("options count as they are at the call, whatever becomes of their objects and lists", async () => {
   await using server = await startNatsServer();
-  await using stores = new JetStreamStores({ servers: server.url, logger: new CollectedLog() });
+  await using stores = new JetStreamStores({
+    servers: server.url,
+    connectTimeout: TIMEOUT_MS,
+    logger: new CollectedLog(),
+  });
   const options = { metadata: { a: "before" }, description: "before", ttl: 60_000 };
   const bucket = stores.objectBucket("o", options);
   options.metadata.a = "after";

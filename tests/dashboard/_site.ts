@@ -1,6 +1,7 @@
 import { dashboard, type DashboardOptions } from "../../src/dashboard/mod.ts";
 import { JetStreamStores } from "../../mod.ts";
 import { type NatsServer, startNatsServer } from "../../src/testing/mod.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 /** A dashboard over a private server, asked without a network. */
 export interface TestSite extends AsyncDisposable {
@@ -20,7 +21,7 @@ export const HOSTILE = `<script>globalThis.flag = 1</script><img src=x onerror="
 export async function startSite(options: Omit<DashboardOptions, "stores"> = {}): Promise<TestSite> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startNatsServer());
-  const stores = stack.use(new JetStreamStores({ servers: server.url, logger: false }));
+  const stores = stack.use(new JetStreamStores({ servers: server.url, connectTimeout: TIMEOUT_MS, logger: false }));
   const handler = dashboard({ logger: false, ...options, stores });
   const kept = stack.move();
   const url = (path: string) => `http://localhost${path}`;

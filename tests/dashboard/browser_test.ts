@@ -6,6 +6,7 @@ import { lacks } from "../_support/test_from.ts";
 import { CHROMIUM, UNLESS } from "../_support/chromium.ts";
 import { look, startBrowserSite, type View } from "./_browser.ts";
 import { HOSTILE, makeDeadLetters } from "./_site.ts";
+import { TIMEOUT_MS } from "../_support/open_stores.ts";
 
 const VIEWS: View[] = [
   { width: 1280, scheme: "light" },
@@ -44,7 +45,12 @@ browserTest(
     await stores.kvBucket("plans").put(HOSTILE, HOSTILE);
     await stores.objectBucket("reports").put(HOSTILE, HOSTILE);
     // A worker may call itself anything, and so may the progress that it reports.
-    await using hostile = new JetStreamStores({ servers: site.server.url, name: HOSTILE, logger: false });
+    await using hostile = new JetStreamStores({
+      servers: site.server.url,
+      connectTimeout: TIMEOUT_MS,
+      name: HOSTILE,
+      logger: false,
+    });
     const go = Promise.withResolvers<void>();
     await using worker = hostile.jobQueue("mails").consume(async (job) => {
       await job.progress(HOSTILE);

@@ -208,9 +208,11 @@ Deno.test("KvBucket with a cache lets values expire that no marker announces", a
   await using stores = new KvStores({ servers: server.url });
   const bucket = stores.kvBucket("cached", { cache: true, ttl: 3_000 });
   await bucket.put("probe", "", { ttl: 10_000 });
-  await bucket.put("own", "v", { ttl: 1_000 });
   await inSync(bucket, "none");
-  assertEquals((await bucket.get("own"))?.text(), "v");
+  const begun = performance.now();
+  await bucket.put("own", "v", { ttl: 1_000 });
+  const text = (await bucket.get("own"))?.text();
+  assert(text === "v" || performance.now() - begun > 1_000);
   await bucket.put("bucket's", "v");
   // The server may need a moment to drop it.
   await waitUntil(async () => await bucket.get("own") === null);
@@ -232,7 +234,7 @@ Deno.test("KvBucket with a cache gives the older revision that an expired one un
   const bucket = stores.kvBucket("layers", { cache: true });
   await bucket.put("k", "below");
   await inSync(bucket);
-  for (const ttl of ["1s", "0h0m1s"]) {
+  for (const ttl of ["4s", "0h0m4s"]) {
     await stores.publish("$KV.layers.k", "above", { "Nats-TTL": ttl });
     await waitUntil(async () => (await bucket.get("k"))?.text() === "above");
     await waitUntil(async () => (await bucket.get("k"))?.text() === "below");

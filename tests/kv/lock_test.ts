@@ -16,7 +16,7 @@ Deno.test("KvBucket.lock gives a key to one holder at a time, each with a higher
   await using server = await startNatsServer();
   await using stores = new KvStores({ servers: server.url });
   const locks = stores.kvBucket("locks");
-  const first = (await locks.lock("l"))!;
+  const first = (await locks.lock("l", { lease: 60_000 }))!;
   assertEquals([first.key, first.signal.aborted], ["l", false]);
   assertEquals(await locks.lock("l"), null);
   assertEquals((await locks.get("l"))?.revision, first.fence);

@@ -18,7 +18,7 @@ Deno.test("KvBucket needs for reading no more than the permissions of a reader, 
   await using server = await startNatsServer({ config: USERS });
   const as = (login: string) => server.url.replace("//", `//${login}@`);
   await using admin = new KvStores({ servers: as("admin:a") });
-  await using stores = new KvStores({ servers: as("reader:r"), timeout: 2_000 });
+  await using stores = new KvStores({ servers: as("reader:r") });
   const theirs = admin.kvBucket("shared");
   await theirs.put("k", "1");
   const bucket = stores.kvBucket("shared");

@@ -33,7 +33,7 @@ Deno.test("JobQueue gives null at once for every call without a server", async (
   for (const [name, call] of calls(stores)) {
     const start = performance.now();
     assertEquals(await call(), null, name);
-    assertLess(performance.now() - start, 2_000, name);
+    assertLess(performance.now() - start, 10_000, name);
   }
   const error = await assertRejects(
     () => Array.fromAsync(stores.jobQueue("checks").deadLetters()),

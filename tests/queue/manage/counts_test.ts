@@ -31,7 +31,9 @@ Deno.test("JobQueue.counts counts what waits by priority, what runs, what is del
     { data: "runs", priority: "high" },
     { data: "runs", priority: "high" },
   ]);
-  await waitUntil(() => consumer.status().active === 3 && consumer.status().ended.dead === 2);
+  await waitUntil(() =>
+    consumer.status().active === 3 && consumer.status().ended.dead === 2 && consumer.status().ended.retried === 1
+  );
   const start = Date.now();
   for (let n = 0; n < 4; n++) await queue.publish("waits", { priority: "high" });
   for (let n = 0; n < 3; n++) await queue.publish("waits");

@@ -73,7 +73,7 @@ test("Whatever else makes a queue makes it again when another process destroyed 
     await admin.jobQueue("checks").destroy();
     const begun = performance.now();
     assertEquals([call.toString(), await call()], [call.toString(), true]);
-    assert(performance.now() - begun < 2_000, call.toString());
+    assert(performance.now() - begun < 10_000, call.toString());
     assert(await queue.counts(), call.toString());
   }
 });
@@ -112,6 +112,8 @@ for (const concurrency of [1, 2]) {
     await queue.destroy();
     assertEquals((await queue.publish(1, { id: "new", maxAttempts: 1, priority: "low" }))?.sequence, 1);
     const fail = Promise.withResolvers<void>();
+    // Where the first worker has the job, nobody else waits for it.
+    fail.promise.catch(() => {});
     const runs = new RecordedRuns(() => fail.promise);
     await using other = queue.consume(runs.handler);
     await waitUntil(() => runs.all.length + old.all.length === 2);

@@ -46,10 +46,10 @@ Deno.test("JobQueue.limitActive holds over all workers, may be changed while the
   assertEquals(activity.most, 2);
 
   activity.again();
-  await queue.publishMany(jobs(200));
+  await queue.publishMany(jobs(1_000));
   await waitUntil(() => activity.done > 4);
   await queue.limitActive({ normal: null });
-  await waitUntil(() => activity.done === 200);
+  await waitUntil(() => activity.done === 1_000);
   assertGreater(activity.most, 10, "more than one worker may have");
 });
 

@@ -197,7 +197,7 @@ Deno.test("JobQueue.waitFor outlives restarts of the server once it waits", asyn
   const gate = Promise.withResolvers<string>();
   await using consumer = worker.jobQueue("checks").consume(() => gate.promise);
   await queue.publish(1, { id: "a", keepResult: 60_000 });
-  const wait = queue.waitFor("a", TIMEOUT);
+  const wait = queue.waitFor("a", { timeout: 60_000 });
   await untilHeard(server, "wqevt.checks.completed.a");
   await waitUntil(() => consumer.status().active === 1);
   await server.kill();

@@ -89,7 +89,7 @@ Deno.test("JobQueue.consumeBatches takes no outcomes as success of all, and an e
     if (++calls === 1) throw new Error("the whole batch");
   };
   await queue.publishMany(Array.from({ length: 5 }, (_, data) => ({ data })));
-  await using consumer = queue.consumeBatches(handler, { size: 5, wait: 5_000, backoff: 10 });
+  await using consumer = queue.consumeBatches(handler, { size: 5, wait: 60_000, backoff: 10 });
   await waitUntil(() => consumer.status().ended.retried === 5);
   await waitUntil(() => consumer.status().ended.completed === 5);
   assertEquals(calls, 2);
@@ -113,6 +113,7 @@ Deno.test("JobQueue.consumeBatches times out and cancels single jobs of a batch"
   await using consumer = queue.consumeBatches(handler, { size: 3, wait: 5_000 });
   await began.promise;
   await queue.cancel("cancelled");
+  await waitUntil(() => aborted.includes("cancelled"));
   await waitUntil(() => consumer.status().ended.dead === 1);
   gate.resolve();
   await waitUntil(() => consumer.status().ended.completed === 1);

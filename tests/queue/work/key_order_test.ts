@@ -48,8 +48,8 @@ Deno.test("Jobs of one key run in order and one at a time over eight workers tha
   while (!hanging.every((id) => killed.has(id))) {
     const alive = all.filter(({ killedAt }) => killedAt === Infinity);
     const worker = await within(Promise.race(alive.map(({ hangs }) => hangs)), 60_000);
-    await worker.process.kill();
     worker.killedAt = performance.timeOrigin + performance.now();
+    await worker.process.kill();
     for (const { key, place, how } of readRuns(await Deno.readTextFile(worker.path), worker.killedAt)) {
       if (how === "killed") killed.add(`${key}-${place}`);
     }

@@ -48,7 +48,7 @@ Deno.test("JobConsumer runs every low job under a steady stream of high ones", a
       } else await new Promise((resolve) => setTimeout(resolve, 5));
     }
   })();
-  await waitUntil(() => published >= 100);
+  await waitUntil(async () => ((await queue.counts())?.ready.high ?? 0) >= 100);
   await using _consumer = queue.consume(runs.handler, { concurrency: 2 });
   await waitUntil(() => places(runs.ids, "low").length === 20);
   open = false;

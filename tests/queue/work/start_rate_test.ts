@@ -13,10 +13,13 @@ Deno.test("rateLimit holds over many intervals, for each worker by itself, over 
   const rateLimit = { jobs: 4, interval: 200 };
   const places = [{ priority: "high" }, {}, { priority: "low" }, { key: "a" }, { key: "b" }] as const;
   await queue.publishMany(Array.from({ length: 50 }, (_, n) => ({ data: n, ...places[n % 5] })));
+  await queue.pause();
   const starts: number[][] = [[], []];
   const consumers = [stores, others].map((worker, index) =>
     worker.jobQueue("checks").consume(() => void starts[index].push(performance.now()), { concurrency: 10, rateLimit })
   );
+  await waitUntil(() => consumers.every((consumer) => consumer.status().state === "paused"));
+  await queue.resume();
   await waitUntil(() => starts[0].length + starts[1].length === 50);
   for (const times of starts) {
     assertGreater(times.length, 15, "both work");

@@ -17,7 +17,7 @@ Deno.test("JobConsumer.stop inside a handler waits for the other runs, not for i
   const worker: JobConsumer<string> = queue.consume(async ({ data }) => {
     if (data === "other") await go.promise;
     else {
-      await Promise.resolve();
+      await waitUntil(() => worker.status().active === 3);
       // Repeated, and beside each other.
       summaries.push(...await Promise.all([worker.stop(DEADLINE), worker.stop(DEADLINE)]));
     }

@@ -115,7 +115,7 @@ for (const deny of ["$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>", "$JS.API.STREAM.
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     assert(lines().length <= 2, lines().join("\n"));
     assert(runs <= 40, `${runs} runs`);
-    assertMatch(consumer.status().reason ?? "", /\$JS/);
+    await waitUntil(() => /\$JS/.test(consumer.status().reason ?? ""));
     await consumer.stop({ deadline: 100 });
   });
 }
