@@ -4,7 +4,7 @@ import type { Mutant } from "./mutant.ts";
 export type Fate = "noticed" | "unnoticed" | "unclear";
 
 /** Milliseconds that tests may take; those that hang have noticed. */
-const TIMEOUT = 180_000;
+const TIMEOUT = 600_000;
 
 /** Changes a copy of the project, runs the tests that are to notice, and changes it back. */
 export async function tryMutant({ file, find, replace, tests }: Mutant, copy: string): Promise<Fate> {
