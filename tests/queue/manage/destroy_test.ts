@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { startNatsServer } from "../../../src/testing/mod.ts";
 import { testFrom } from "../../_support/test_from.ts";
-import { waitUntil } from "../../_support/wait_until.ts";
+import { waitUntil, within } from "../../_support/wait_until.ts";
 import { ForeignClient } from "../../_support/foreign_client.ts";
 import { QueueStores } from "../../_support/queue_stores.ts";
 import { RecordedRuns } from "../_recorded_runs.ts";
@@ -104,7 +104,12 @@ for (const concurrency of [1, 2]) {
     await using stores = new QueueStores(server.url);
     await using admin = new QueueStores(server.url);
     const go = Promise.withResolvers<void>();
-    const old = new RecordedRuns(({ id }) => id === "old" ? go.promise : undefined);
+    const heard = Promise.withResolvers<void>();
+    const old = new RecordedRuns(({ id, signal }) => {
+      if (id !== "old") return;
+      signal.addEventListener("abort", () => heard.resolve());
+      return go.promise;
+    });
     await using consumer = stores.jobQueue("checks").consume(old.handler, { concurrency, priorities: ["low"] });
     await stores.jobQueue("checks").publish(1, { id: "old", priority: "low" });
     await old.started(1);
@@ -117,6 +122,8 @@ for (const concurrency of [1, 2]) {
     const runs = new RecordedRuns(() => fail.promise);
     await using other = queue.consume(runs.handler);
     await waitUntil(() => runs.all.length + old.all.length === 2);
+    // Until the server has told the first worker, the run might still be acknowledged.
+    await within(heard.promise);
     go.resolve();
     await waitUntil(() => consumer.status().active === 0);
     fail.reject(new Error("broken"));
