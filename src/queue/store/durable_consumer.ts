@@ -97,8 +97,9 @@ export async function adjustConsumers(
 ): Promise<void> {
   for (let looks = 0, begun = performance.now();; begun = performance.now()) {
     if (!await adjustOnce(call, names, adjust) || ++looks >= CHECK_AFTER_CREATE.looks) return;
-    // Theirs may take as long as ours, and longer.
-    await delay(Math.max(CHECK_AFTER_CREATE.after, 2 * (performance.now() - begun)));
+    // Theirs may take as long as ours, and longer. Half of what is left of the call's time is for the look.
+    const now = performance.now();
+    await delay(Math.max(CHECK_AFTER_CREATE.after, Math.min(2 * (now - begun), (call.deadline - now) / 2)));
   }
 }
 
