@@ -256,7 +256,7 @@ export class KvBucket {
 
   /**
    * Follows the keys: first what is there, then each change. It resumes by itself after a reconnect, and when the bucket was made again; what was
-   * written meanwhile comes then. What the bucket no longer keeps may be left out. It ends with the loop, with `signal`, and when the stores are closed.
+   * written meanwhile comes then: the newest value of each key, not all that it has replaced. It ends with the loop, with `signal`, and on `close()`.
    *
    * @param filter As of {@linkcode KvBucket.keys}, one or several.
    *

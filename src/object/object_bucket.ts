@@ -246,7 +246,7 @@ export class ObjectBucket {
 
   /**
    * Follows the objects: first what is there, then each change. It resumes by itself after a reconnect, and when the bucket was made again; what was
-   * written meanwhile comes then. What was replaced at once may be left out. It ends with the loop, with `signal`, and when the stores are closed.
+   * written meanwhile comes then: the newest version of each object, not all that it has replaced. It ends with the loop, `signal`, and on `close()`.
    *
    * @returns An iterable; iterating throws a `JetStreamStoreError` (`disconnected`) if there is no connection when it begins.
    *

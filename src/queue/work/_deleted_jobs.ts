@@ -19,7 +19,7 @@ export class DeletedJobs {
   }
 
   /**
-   * Releases what was deleted of all that has not ended: while nobody could tell.
+   * Releases what was deleted while the server could not say so, of all whose handlers have not ended.
    *
    * @param signal Ends it: the connection is lost again.
    */
