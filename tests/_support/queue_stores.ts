@@ -1,6 +1,6 @@
 import { JetStreamStores, type StoresOptions } from "../../mod.ts";
 import { keptLines } from "./kept_lines.ts";
-import { TIMEOUT_MS } from "./open_stores.ts";
+import { PATIENT } from "./open_stores.ts";
 
 /** Stores whose log can be read, and that stand apart from the environment. */
 export class QueueStores extends JetStreamStores {
@@ -8,7 +8,7 @@ export class QueueStores extends JetStreamStores {
 
   constructor(servers: string | undefined, options: StoresOptions = {}) {
     const { lines, logger } = keptLines();
-    super({ servers, logger, timeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS, env: () => undefined, ...options });
+    super({ servers, logger, ...PATIENT, ...options });
     this.log = lines;
   }
 }

@@ -7,7 +7,7 @@ import type { ObjectBucketOptions } from "../../src/object/object_options.ts";
 import { JetStreamStores, type StoresOptions } from "../../src/stores.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../src/testing/mod.ts";
 import { keptLines } from "../_support/kept_lines.ts";
-import { TIMEOUT_MS } from "../_support/open_stores.ts";
+import { PATIENT } from "../_support/open_stores.ts";
 import { waitUntil } from "../_support/wait_until.ts";
 
 /** What the stream under a bucket keeps, as the server tells it. */
@@ -25,14 +25,7 @@ export interface Contents {
 /** Stores that tell nobody of their connection. */
 class Stores extends JetStreamStores {
   constructor(servers: string | string[], options: StoresOptions = {}) {
-    super({
-      servers,
-      logger: false,
-      timeout: TIMEOUT_MS,
-      connectTimeout: TIMEOUT_MS,
-      env: () => undefined,
-      ...options,
-    });
+    super({ servers, logger: false, ...PATIENT, ...options });
   }
 }
 
@@ -51,14 +44,7 @@ export class ObjectServer implements AsyncDisposable {
     this.nc = nc;
     const { lines, logger } = keptLines();
     this.log = lines;
-    this.stores = new JetStreamStores({
-      servers: server.url,
-      logger,
-      timeout: TIMEOUT_MS,
-      connectTimeout: TIMEOUT_MS,
-      env: () => undefined,
-      ...options,
-    });
+    this.stores = new JetStreamStores({ servers: server.url, logger, ...PATIENT, ...options });
   }
 
   static async start(server: NatsServerOptions = {}, stores: StoresOptions = {}): Promise<ObjectServer> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { JetStreamStoreError, JetStreamStores } from "../../../mod.ts";
+import { JetStreamStoreError } from "../../../mod.ts";
 import { connect } from "@nats-io/transport-node";
 import { Unavailable } from "../../../src/connection/unavailable.ts";
 import { startNatsServer } from "../../../src/testing/mod.ts";
@@ -9,10 +9,11 @@ import { Subscriptions } from "../../../src/wire/requests/subscriptions.ts";
 import { CollectedLog } from "../../_support/collected_log.ts";
 import { reload } from "../../_support/reload.ts";
 import { waitUntil, within } from "../../_support/wait_until.ts";
-import { TIMEOUT_MS } from "../../_support/open_stores.ts";
+import { openStores } from "../../_support/open_stores.ts";
 
 const ALL = `subscribe: [">"]`;
 const NO_INBOX = `subscribe: ["none"]`;
+const ANN = { user: "ann", password: "x", timeout: 5_000 };
 
 function usersWith(subscribe: string): string {
   return `authorization { users: [{ user: "ann", password: "x", permissions: { publish: [">"], ${subscribe} } }] }`;
@@ -20,13 +21,7 @@ function usersWith(subscribe: string): string {
 
 Deno.test("a call works as soon as the server grants the inbox that it had refused to earlier calls", async () => {
   await using server = await startNatsServer({ config: usersWith(NO_INBOX) });
-  await using stores = new JetStreamStores({
-    connectTimeout: TIMEOUT_MS,
-    servers: server.url,
-    user: "ann",
-    password: "x",
-    logger: false,
-  });
+  await using stores = openStores(server.url, ANN);
   const bucket = stores.kvBucket("b");
   for (let call = 0; call < 3; call++) {
     assertEquals((await assertRejects(() => bucket.put("a", "1"), JetStreamStoreError)).code, "permission");
@@ -39,13 +34,7 @@ Deno.test("a call works as soon as the server grants the inbox that it had refus
 
 Deno.test("nothing is stored by calls whose answer could not be received, once that is known", async () => {
   await using server = await startNatsServer({ config: usersWith(NO_INBOX) });
-  await using stores = new JetStreamStores({
-    connectTimeout: TIMEOUT_MS,
-    servers: server.url,
-    user: "ann",
-    password: "x",
-    logger: false,
-  });
+  await using stores = openStores(server.url, ANN);
   const bucket = stores.kvBucket("b");
   await assertRejects(() => bucket.get("a"), JetStreamStoreError);
   await Promise.all([1, 2, 3].map(() => assertRejects(() => bucket.put("a", "1"), JetStreamStoreError)));
@@ -56,13 +45,7 @@ Deno.test("nothing is stored by calls whose answer could not be received, once t
 Deno.test("workers, watches and calls resume when a revoked inbox is granted again", async () => {
   await using server = await startNatsServer({ config: usersWith(ALL) });
   const logger = new CollectedLog();
-  await using stores = new JetStreamStores({
-    connectTimeout: TIMEOUT_MS,
-    servers: server.url,
-    user: "ann",
-    password: "x",
-    logger,
-  });
+  await using stores = openStores(server.url, { ...ANN, logger });
   const bucket = stores.kvBucket("b");
   const queue = stores.jobQueue<number>("q");
   const runs: number[] = [];
